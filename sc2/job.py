@@ -1,0 +1,46 @@
+"""What a stage gets to see when it runs: its resolved configuration and its files, nothing else.
+
+A stage is a function `run(job: RunningJob) -> None`. It reads `job.inputs`, writes every path in `job.outputs` and takes
+all its settings from `job.spec`, so that the spec and the inputs identify the result.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunningJob:
+    """One job as the command line hands it to its stage.
+
+    Attributes:
+        stage: Name of the stage, e.g. `train`.
+        keys: The wildcards, e.g. `{"benchmark": "photodigits_resnet", "method": "jpeg", "point": "10", "seed": "0"}`.
+        spec: The resolved configuration that this job depends on (JSON types only).
+        inputs: Paths by name; a name that takes several files holds a list.
+        outputs: Paths by name; their folders exist.
+        record_id: Id of the provenance record that will be written beside the outputs (16 hex digits).
+        threads: CPU threads the job may use.
+    """
+
+    stage: str
+    keys: Mapping[str, str]
+    spec: Mapping[str, Any]
+    inputs: Mapping[str, Path | list[Path]]
+    outputs: Mapping[str, Path]
+    record_id: str
+    threads: int = 1
+    label: str = field(default="")
+
+    def input(self, name: str) -> Path:
+        """Return the single input file called `name`."""
+        path = self.inputs[name]
+        assert isinstance(path, Path), f"{name} holds several files"
+        return path
+
+    def input_list(self, name: str) -> list[Path]:
+        """Return the input files called `name`, possibly none."""
+        paths = self.inputs[name]
+        assert isinstance(paths, list), f"{name} holds one file"
+        return paths
