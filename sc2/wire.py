@@ -1,0 +1,244 @@
+"""The container that goes over the link between the device half and the server half.
+
+A `Payload` is what an encoder produced: byte strings, and the few integers that the decoder needs. `pack` puts it into
+a container that names the model which made it and carries a checksum; `unpack` refuses every container that is not
+exactly what `pack` writes. The layout is documented in `docs/wire-format.md`. This module does not import torch.
+"""
+
+import hashlib
+import operator
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sc2.errors import WireError
+
+# The first byte is not ASCII, so that a link that treats the container as text is noticed at once.
+MAGIC = b"\x89SC2"
+VERSION = 1
+FINGERPRINT_BYTES = 8
+CRC_BYTES = 4
+MAX_SHAPE_INTEGERS = 255
+MAX_STREAMS = 65_535
+MAX_INTEGER = 2**32 - 1
+_MAX_VARINT_BYTES = 5  # 5 * 7 bits hold 32 bits
+_FIXED_BYTES = len(MAGIC) + 1 + FINGERPRINT_BYTES
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What an encoder hands to the link.
+
+    Attributes:
+        streams: The byte strings of the entropy coder or codec, in the order in which the decoder wants them.
+        shape: What the decoder must know besides the bytes, e.g. height and width of the latent; each integer is in
+            0 … 2³² − 1.
+    """
+
+    streams: tuple[bytes, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def num_bytes(self) -> int:
+        """Length of all streams together, without any container (bytes)."""
+        return sum(len(stream) for stream in self.streams)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a container says about itself, before its checksum is verified.
+
+    Attributes:
+        version: Version of the container format.
+        fingerprint: 8 bytes that identify the device half which made it.
+        shape: The payload's shape integers.
+        stream_lengths: Length of each stream in bytes.
+        num_bytes: Length of the header itself, that is where the first stream starts.
+    """
+
+    version: int
+    fingerprint: bytes
+    shape: tuple[int, ...]
+    stream_lengths: tuple[int, ...]
+    num_bytes: int
+
+    @property
+    def container_bytes(self) -> int:
+        """Length of the whole container that this header announces, checksum included (bytes)."""
+        return self.num_bytes + sum(self.stream_lengths) + CRC_BYTES
+
+
+def fingerprint_of(content: bytes) -> bytes:
+    """Return the 8 bytes that identify a device half: the start of the SHA-256 of `content`."""
+    return hashlib.sha256(content).digest()[:FINGERPRINT_BYTES]
+
+
+def pack(payload: Payload, fingerprint: bytes) -> bytes:
+    """Return the container that holds `payload`.
+
+    Args:
+        payload: At most 65,535 streams and 255 shape integers, every length and integer in 0 … 2³² − 1.
+        fingerprint: 8 bytes that identify the device half, see `fingerprint_of`.
+
+    Raises:
+        WireError: The payload or the fingerprint does not fit the format.
+    """
+    _check_fingerprint(fingerprint)
+    body = b"".join((MAGIC, bytes((VERSION,)), fingerprint, _varints(_header_integers(payload)), *payload.streams))
+    return body + _checksum(body)
+
+
+def unpack(data: bytes, fingerprint: bytes | None) -> Payload:
+    """Return the payload of a container, after checking every byte of it.
+
+    Args:
+        data: One whole container and nothing else.
+        fingerprint: The device half that the decoder belongs to (8 bytes); None accepts any.
+
+    Raises:
+        WireError: The container is damaged, truncated, followed by other bytes, of another version, or made by
+            another model. The message says which.
+    """
+    if fingerprint is not None:
+        _check_fingerprint(fingerprint)
+    header = read_header(data)
+    _check_length(header, len(data))
+    body, stored = data[:-CRC_BYTES], data[-CRC_BYTES:]
+    if stored != _checksum(body):
+        raise WireError(
+            f"the container is damaged: its checksum is {stored.hex()}, but its bytes give {_checksum(body).hex()}"
+        )
+    # Only after the checksum: a damaged fingerprint must not read as another model.
+    if fingerprint is not None and header.fingerprint != fingerprint:
+        raise WireError(
+            f"the container was made by another model: it names the device half {header.fingerprint.hex()}, "
+            f"but this decoder belongs to {fingerprint.hex()}; decode with the server half of the same export"
+        )
+    return Payload(streams=_split(body, header), shape=header.shape)
+
+
+def read_header(data: bytes) -> Header:
+    """Return what a container says about itself; the streams and the checksum are neither needed nor checked.
+
+    Args:
+        data: A container, or its start.
+
+    Raises:
+        WireError: The bytes do not start with a complete header of a version that is known here.
+    """
+    if not MAGIC.startswith(data[: len(MAGIC)]):
+        raise WireError(f"not an sc2 container: it starts with {data[:4].hex()}, not with {MAGIC.hex()}")
+    if len(data) < _FIXED_BYTES:
+        raise WireError(f"the container is truncated: {len(data)} bytes, shorter than the shortest header")
+    if data[len(MAGIC)] != VERSION:
+        raise WireError(f"container version {data[len(MAGIC)]} is not supported; this program reads version {VERSION}")
+    reader = _VarintReader(data, _FIXED_BYTES)
+    num_integers = reader.count("shape integers", MAX_SHAPE_INTEGERS)
+    num_streams = reader.count("streams", MAX_STREAMS)
+    # Each integer takes at least one byte: do not start on a list that cannot be there.
+    if num_integers + num_streams > len(data) - reader.position:
+        raise WireError(
+            f"the container is truncated: its header announces {num_integers + num_streams} integers, "
+            f"but {len(data) - reader.position} bytes follow"
+        )
+    shape = tuple(reader.integer() for _ in range(num_integers))
+    lengths = tuple(reader.integer() for _ in range(num_streams))
+    fingerprint = data[len(MAGIC) + 1 : _FIXED_BYTES]
+    return Header(VERSION, bytes(fingerprint), shape, lengths, reader.position)
+
+
+def container_overhead(payload: Payload) -> int:
+    """Return how many bytes `pack` adds to the payload's streams: header and checksum.
+
+    Raises:
+        WireError: The payload does not fit the format.
+    """
+    return _FIXED_BYTES + len(_varints(_header_integers(payload))) + CRC_BYTES
+
+
+class _VarintReader:
+    """Reads LEB128 integers one after the other and refuses every form that `_varint` does not write."""
+
+    def __init__(self, data: bytes, position: int) -> None:
+        self.data = data
+        self.position = position
+
+    def integer(self) -> int:
+        start, value = self.position, 0
+        for index in range(_MAX_VARINT_BYTES):
+            if start + index >= len(self.data):
+                raise WireError(f"the container is truncated: an integer of its header ends after {index} bytes")
+            byte = self.data[start + index]
+            value |= (byte & 0x7F) << (7 * index)
+            if byte < 0x80:
+                self.position = start + index + 1
+                return self._checked(value, last=byte, size=index + 1)
+        raise WireError(f"the header is damaged: the integer at byte {start} is longer than {_MAX_VARINT_BYTES} bytes")
+
+    def count(self, what: str, limit: int) -> int:
+        value = self.integer()
+        if value > limit:
+            raise WireError(f"the header is damaged: {value} {what}, at most {limit} are allowed")
+        return value
+
+    def _checked(self, value: int, last: int, size: int) -> int:
+        # One value, one spelling: otherwise two different containers would hold the same payload.
+        if last == 0 and size > 1:
+            raise WireError(f"the header is damaged: the integer before byte {self.position} is not in shortest form")
+        if value > MAX_INTEGER:
+            raise WireError(f"the header is damaged: the integer {value} is above {MAX_INTEGER}")
+        return value
+
+
+def _check_fingerprint(fingerprint: bytes) -> None:
+    if len(fingerprint) != FINGERPRINT_BYTES:
+        raise WireError(f"a fingerprint has {FINGERPRINT_BYTES} bytes, not {len(fingerprint)}")
+
+
+def _header_integers(payload: Payload) -> list[int]:
+    """Return the integers of the header in file order, after checking that the format can hold them."""
+    if len(payload.shape) > MAX_SHAPE_INTEGERS:
+        raise WireError(f"{len(payload.shape)} shape integers; a container holds at most {MAX_SHAPE_INTEGERS}")
+    if len(payload.streams) > MAX_STREAMS:
+        raise WireError(f"{len(payload.streams)} streams; a container holds at most {MAX_STREAMS}")
+    integers = [len(payload.shape), len(payload.streams)]
+    integers += [operator.index(integer) for integer in payload.shape]
+    integers += [len(stream) for stream in payload.streams]
+    for integer in integers:
+        if not 0 <= integer <= MAX_INTEGER:
+            raise WireError(f"a container holds integers from 0 to {MAX_INTEGER}, not {integer}")
+    return integers
+
+
+def _check_length(header: Header, size: int) -> None:
+    expected = header.container_bytes
+    if size < expected:
+        raise WireError(f"the container is truncated: {size} bytes of the {expected} that its header announces")
+    if size > expected:
+        raise WireError(f"{size - expected} unexpected bytes after the container, which has {expected}")
+
+
+def _split(body: bytes, header: Header) -> tuple[bytes, ...]:
+    streams, position = [], header.num_bytes
+    for length in header.stream_lengths:
+        streams.append(bytes(body[position : position + length]))
+        position += length
+    return tuple(streams)
+
+
+def _varints(values: Iterable[int]) -> bytes:
+    return b"".join(_varint(value) for value in values)
+
+
+def _varint(value: int) -> bytes:
+    """Return `value` as unsigned LEB128: 7 bits a byte, lowest first, bit 7 set on all bytes but the last."""
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _checksum(body: bytes) -> bytes:
+    return zlib.crc32(body).to_bytes(CRC_BYTES, "little")
