@@ -1,0 +1,209 @@
+"""Hash of the code that a job runs: the import closure of its modules inside the package.
+
+The hash is taken over the syntax tree without comments, docstrings and formatting, so that only an edit that can change
+a result changes it. Imports are followed statically; a module that is imported by name at run time has to be passed
+in by the caller (the plan does that for methods).
+"""
+
+import ast
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sc2.errors import ProvenanceError
+
+PACKAGE = "sc2"
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Hash of an import closure.
+
+    Attributes:
+        digest: SHA-256 over all files of the closure (64 hex digits).
+        files: Digest of each file's code by its path relative to the root, e.g. `sc2/wire.py`; sorted by path.
+    """
+
+    digest: str
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Import:
+    """One import statement's target inside the package.
+
+    Attributes:
+        module: The dotted name that has to be a module or a package.
+        names: What is imported from it; each may be a submodule or just a name in it.
+        line: Line of the statement, for messages.
+    """
+
+    module: str
+    names: tuple[str, ...]
+    line: int
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a file contributes: the digest of its code and its imports."""
+
+    digest: str
+    imports: tuple[_Import, ...]
+
+
+# By absolute path: (mtime in ns, size in bytes) and the parsed file. One parse of the workflow asks for hundreds of
+# closures over the same few dozen files.
+_CACHE: dict[str, tuple[tuple[int, int], _Source]] = {}
+
+
+def fingerprint(modules: Iterable[str], root: Path | None = None) -> Fingerprint:
+    """Hash the import closure of some modules inside the package `sc2`.
+
+    Args:
+        modules: Dotted names, e.g. `["sc2.methods.jpeg"]`; their order and repetition do not matter.
+        root: Folder that contains the package; the one this module was imported from by default.
+
+    Raises:
+        ProvenanceError: A module is missing, cannot be parsed, or uses a relative or a star import.
+    """
+    base = str(package_root() if root is None else root)
+    files: dict[str, str] = {}
+    done: set[str] = set()
+    todo: list[tuple[str, str]] = [(name, "the list of modules") for name in modules]
+    while todo:
+        name, asked_by = todo.pop()
+        if name in done:
+            continue
+        done.add(name)
+        if "." in name:
+            todo.append((name.rpartition(".")[0], asked_by))
+        relative = _locate(base, name, asked_by)
+        if relative is None:
+            continue
+        source = _read(base, relative)
+        files[relative] = source.digest
+        todo.extend(_targets(base, relative, source))
+    ordered = dict(sorted(files.items()))
+    return Fingerprint(combine(ordered), ordered)
+
+
+def package_root() -> Path:
+    """Return the folder that contains the running package."""
+    return Path(__file__).resolve().parents[2]
+
+
+def combine(files: Mapping[str, str]) -> str:
+    """Return the digest of a closure from the digests of its files, whatever their order."""
+    lines = "".join(f"{path}\0{digest}\n" for path, digest in sorted(files.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the digest of one Python file's code, as it appears in `Fingerprint.files`.
+
+    Raises:
+        ProvenanceError: The file is missing, cannot be parsed, or uses a relative or a star import.
+    """
+    if not path.is_file():
+        raise ProvenanceError(f"{path}: no such file")
+    return _read(str(path.parent), path.name).digest
+
+
+def _locate(base: str, name: str, asked_by: str) -> str | None:
+    """Return a module's file relative to the root with `/`, or None for a package without `__init__.py`."""
+    if name.partition(".")[0] != PACKAGE:
+        raise ProvenanceError(f"{asked_by}: {name} is not inside the package {PACKAGE}; pass modules of {PACKAGE} only")
+    path = name.replace(".", "/")
+    # The package wins over a module of the same name, as in Python itself.
+    for candidate in (f"{path}/__init__.py", f"{path}.py"):
+        if os.path.isfile(f"{base}/{candidate}"):  # noqa: PTH113  (a Path object costs more than the call)
+            return candidate
+    if os.path.isdir(f"{base}/{path}"):  # noqa: PTH112
+        return None
+    raise ProvenanceError(f"{asked_by}: module {name} does not exist; correct the name or add {path}.py")
+
+
+def _targets(base: str, relative: str, source: _Source) -> Iterator[tuple[str, str]]:
+    """Yield the modules that a file imports, each with the place that asks for it."""
+    for item in source.imports:
+        asked_by = f"{relative}:{item.line}"
+        yield item.module, asked_by
+        folder = f"{base}/{item.module.replace('.', '/')}"
+        if not item.names or not os.path.isdir(folder):  # noqa: PTH112
+            continue
+        for name in item.names:
+            # Otherwise it is a plain name that the package's `__init__` defines.
+            if os.path.isfile(f"{folder}/{name}.py") or os.path.isdir(f"{folder}/{name}"):  # noqa: PTH112, PTH113
+                yield f"{item.module}.{name}", asked_by
+
+
+def _read(base: str, relative: str) -> _Source:
+    """Parse a file, or take it from the cache while its time and size are the same."""
+    path = f"{base}/{relative}"
+    status = os.stat(path)  # noqa: PTH116
+    state = (status.st_mtime_ns, status.st_size)
+    cached = _CACHE.get(path)
+    if cached is not None and cached[0] == state:
+        return cached[1]
+    try:
+        tree = ast.parse(Path(path).read_bytes(), filename=relative)
+    except SyntaxError as error:
+        raise ProvenanceError(f"{relative}:{error.lineno}: cannot be parsed: {error.msg}") from error
+    tree = _Strip().visit(tree)
+    digest = hashlib.sha256(ast.unparse(tree).encode("utf-8", "surrogatepass")).hexdigest()
+    source = _Source(digest, tuple(_imports(tree, relative)))
+    _CACHE[path] = (state, source)
+    return source
+
+
+class _Strip(ast.NodeTransformer):
+    """Drops what never runs: strings that stand alone (docstrings) and the body of `if TYPE_CHECKING:`."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        """Drop a string that stands alone."""
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            return None
+        return self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        """Replace `if TYPE_CHECKING: … else: …` by its else branch."""
+        self.generic_visit(node)
+        return node.orelse if _is_type_checking(node.test) else node
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """Visit the children and put `pass` where nothing is left, so that a lone docstring equals `pass`."""
+        super().generic_visit(node)
+        if isinstance(node, ast.stmt) and getattr(node, "body", None) == []:
+            node.body = [ast.Pass()]  # type: ignore[attr-defined]
+        return node
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    """Say whether a condition is `TYPE_CHECKING` or `typing.TYPE_CHECKING`."""
+    if isinstance(test, ast.Attribute):
+        return test.attr == "TYPE_CHECKING" and isinstance(test.value, ast.Name)
+    return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
+
+
+def _imports(tree: ast.AST, relative: str) -> Iterator[_Import]:
+    """Yield the imports of the package in a stripped tree, also those inside functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.partition(".")[0] == PACKAGE:
+                    yield _Import(alias.name, (), node.lineno)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                dots = "." * node.level + (node.module or "")
+                raise ProvenanceError(
+                    f"{relative}:{node.lineno}: relative import `from {dots} import …`; use an absolute import "
+                    f"(`from {PACKAGE}. …`), the code fingerprint follows those only"
+                )
+            if node.module is None or node.module.partition(".")[0] != PACKAGE:
+                continue
+            names = tuple(alias.name for alias in node.names)
+            if "*" in names:
+                raise ProvenanceError(f"{relative}:{node.lineno}: star import from {node.module}; import each name")
+            yield _Import(node.module, names, node.lineno)
