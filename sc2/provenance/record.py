@@ -1,0 +1,268 @@
+"""The record (`*.prov.json`) that a job leaves beside its outputs, and how it is written, read and found.
+
+The id of a record depends on the work alone (stage, keys, spec, code, inputs); the rest of the record says where, when
+and on what the work was done. Paths are relative to the project's root, the folder that the job ran in.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sc2.errors import ProvenanceError
+from sc2.job import RunningJob
+from sc2.provenance.environment import environment, git_state, sha256_file
+from sc2.provenance.fingerprint import Fingerprint
+from sc2.provenance.schema import (
+    FORMAT,
+    SUFFIX,
+    CodeState,
+    InputFile,
+    OutputFile,
+    Record,
+    canonical,
+    record_id,
+    seal,
+)
+
+__all__ = [
+    "SUFFIX",
+    "CodeState",
+    "InputFile",
+    "OutputFile",
+    "Record",
+    "canonical",
+    "environment",
+    "find_record",
+    "git_state",
+    "is_stored_as",
+    "project_root",
+    "read_record",
+    "record_id",
+    "records",
+    "sha256_file",
+    "stored_path",
+    "write_record",
+]
+
+
+def write_record(
+    path: Path,
+    *,
+    job: RunningJob,
+    code: Fingerprint,
+    job_id: str,
+    input_hashes: Mapping[str, str | list[str]],
+    started: datetime,
+    seconds: float,
+    command: Sequence[str],
+    git: Mapping[str, Any] | None = None,
+) -> Record:
+    """Write the record of a job that has succeeded, whole or not at all.
+
+    Args:
+        path: `*.prov.json` in the folder of the outputs.
+        job: The job; its `record_id` has to be that of its content.
+        code: Fingerprint of the code that ran, taken before the job started.
+        job_id: Id that the workflow planned the job by.
+        input_hashes: SHA-256 of the inputs, taken before the job started, named and nested as `job.inputs`.
+        started: Start of the job, with a time zone.
+        seconds: Duration of the job.
+        command: The command line.
+        git: `git_state` at the start of a long job; the present state by default.
+
+    Raises:
+        ProvenanceError: An output is missing or elsewhere, an input's record is damaged, or the arguments disagree.
+        OSError: The record cannot be written.
+    """
+    if not path.name.endswith(SUFFIX):
+        raise ProvenanceError(f"{path}: the name of a record ends with {SUFFIX}")
+    if started.tzinfo is None:
+        raise ProvenanceError(f"{path}: the start of the job needs a time zone, e.g. datetime.now(UTC)")
+    inputs = _inputs(job, input_hashes)
+    parents = {file.record for item in inputs.values() for file in (item if isinstance(item, list) else [item])}
+    content = {
+        "format": FORMAT,
+        "id": job.record_id,
+        "stage": job.stage,
+        "keys": dict(job.keys),
+        "spec": json.loads(canonical(dict(job.spec))),
+        "job_id": job_id,
+        "code": {"digest": code.digest, "files": code.files},
+        "inputs": inputs,
+        "outputs": {name: _output(path, file) for name, file in job.outputs.items()},
+        "seed": job.keys.get("seed"),
+        "git": dict(git_state(Path.cwd()) if git is None else git),
+        **environment(),
+        "command": _portable(command),
+        "started": _utc(started),
+        "finished": _utc(started + timedelta(seconds=seconds)),
+        "seconds": round(seconds, 3),
+        "parents": sorted(parent for parent in parents if parent is not None),
+        "seal": "",
+    }
+    unsealed = Record.model_validate(content)
+    record = unsealed.model_copy(update={"seal": seal(unsealed.model_dump(mode="json"))})
+    if (problem := record.edited()) is not None:
+        raise ProvenanceError(f"{path}: the record would contradict itself: {problem}; the job got a wrong record_id")
+    _write_atomically(path, record.model_dump(mode="json"))
+    return record
+
+
+def read_record(path: Path) -> Record:
+    """Read a record. Whether it was edited is a separate question: `Record.edited`.
+
+    Raises:
+        ProvenanceError: The file is missing, damaged or of an unknown format.
+    """
+    fix = "delete it and run the workflow again, or pull it again with `dvc pull`"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ProvenanceError(f"{path}: the record cannot be read: {error.strerror}; {fix}") from error
+    except ValueError as error:
+        raise ProvenanceError(f"{path}: the record is damaged ({error}); {fix}") from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise ProvenanceError(f"{path}: record of unknown format {found!r}, this version reads format {FORMAT}; {fix}")
+    try:
+        return Record.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ProvenanceError(f"{path}: the record is damaged at `{where}` ({first['msg']}); {fix}") from error
+
+
+def find_record(output: Path) -> Path | None:
+    """Return the record in an output's own folder that lists it, None when no record does.
+
+    Raises:
+        ProvenanceError: A record in that folder is damaged, or two of them list the output.
+    """
+    # As text: a link made by DVC must not lead away from the folder of the record.
+    absolute = Path(os.path.abspath(output))  # noqa: PTH100
+    found = [
+        path
+        for path in sorted(output.parent.glob(f"*{SUFFIX}"))
+        if any(is_stored_as(absolute, file.path) for file in read_record(path).outputs.values())
+    ]
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise ProvenanceError(f"{output}: listed by several records ({names}); delete those of removed rules")
+    return found[0] if found else None
+
+
+def is_stored_as(absolute: Path, stored: str) -> bool:
+    """Say whether an absolute path can be the file that a record stores as `stored`."""
+    parts = Path(stored).parts
+    return absolute.parts[-len(parts) :] == parts
+
+
+def records(root: Path) -> Iterator[Path]:
+    """Yield the records under a folder, sorted by path."""
+    yield from sorted(path for path in root.rglob(f"*{SUFFIX}") if not path.name.startswith("."))
+
+
+def project_root(path: Path, record: Record) -> Path:
+    """Return the folder that the paths in a record are relative to, from where the record itself lies.
+
+    Raises:
+        ProvenanceError: The record was moved or copied away from where it was written.
+    """
+    folder = Path(os.path.abspath(path)).parent  # noqa: PTH100
+    for output in record.outputs.values():
+        stored = Path(output.path).parent.parts
+        if output.outside:
+            continue
+        if not stored:
+            return folder
+        if folder.parts[-len(stored) :] == stored:
+            return Path(*folder.parts[: -len(stored)])
+        raise ProvenanceError(f"{path}: moved; it was written in {'/'.join(stored)} (move it back, or make it again)")
+    raise ProvenanceError(f"{path}: made outside the project, its inputs cannot be found; run the job from the project")
+
+
+def stored_path(path: Path) -> tuple[str, bool]:
+    """Return how a record names a path, relative to the current folder, and whether the path lies outside of it."""
+    here = Path.cwd()
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100
+    # The second form sees through a linked folder on the way to the project; the file itself may be a link of DVC's.
+    for candidate in (absolute, absolute.parent.resolve() / absolute.name):
+        if candidate.is_relative_to(here):
+            return candidate.relative_to(here).as_posix(), False
+    return absolute.name, True
+
+
+def _inputs(job: RunningJob, hashes: Mapping[str, str | list[str]]) -> dict[str, InputFile | list[InputFile]]:
+    """Describe the inputs of a job with their hashes and their own records."""
+    if set(hashes) != set(job.inputs):
+        raise ProvenanceError(f"hashes of the inputs {sorted(hashes)} do not match the inputs {sorted(job.inputs)}")
+    result: dict[str, InputFile | list[InputFile]] = {}
+    for name, item in job.inputs.items():
+        sha256 = hashes[name]
+        if isinstance(item, list) and isinstance(sha256, list) and len(item) == len(sha256):
+            result[name] = [_input(path, digest) for path, digest in zip(item, sha256, strict=True)]
+        elif isinstance(item, Path) and isinstance(sha256, str):
+            result[name] = _input(item, sha256)
+        else:
+            raise ProvenanceError(f"input {name}: the hashes do not match the files in number")
+    return result
+
+
+def _input(path: Path, sha256: str) -> InputFile:
+    """Describe one input."""
+    record = find_record(path)
+    stored, outside = stored_path(path)
+    parent = None if record is None else read_record(record).id
+    return InputFile(path=stored, sha256=sha256, record=parent, outside=outside)
+
+
+def _output(record: Path, path: Path) -> OutputFile:
+    """Describe one output and check that it lies beside its record, where `find_record` looks."""
+    if not path.is_file():
+        raise ProvenanceError(f"{path}: the job has succeeded without writing this output")
+    if path.parent.resolve() != record.parent.resolve():
+        raise ProvenanceError(f"{path}: not in the folder of its record {record}; keep a job's outputs in one folder")
+    stored, outside = stored_path(path)
+    return OutputFile(path=stored, sha256=sha256_file(path), bytes=path.stat().st_size, outside=outside)
+
+
+def _portable(command: Sequence[str]) -> list[str]:
+    """Return a command line without absolute paths: the interpreter by its name, files relative or by name."""
+    words: list[str] = []
+    for word in command:
+        option, equals, value = word.rpartition("=")
+        if word == sys.executable or (not words and Path(word).name.startswith("python")):
+            words.append("python")
+        elif not words and Path(word).name == "__main__.py":
+            # What `python -m package` leaves in sys.argv.
+            words.extend(["python", "-m", Path(word).parent.name])
+        elif Path(value).is_absolute():
+            words.append(f"{option}{equals}{stored_path(Path(value))[0]}")
+        else:
+            words.append(word)
+    return words
+
+
+def _utc(time: datetime) -> str:
+    """Return a time in UTC as ISO 8601 text, to the second."""
+    return time.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _write_atomically(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON to a temporary file beside the target and move it into place."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1, ensure_ascii=False, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,141 @@
+"""What a record holds, and the two hashes in it: its id and its seal."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from sc2.errors import ProvenanceError
+
+FORMAT = 1
+SUFFIX = ".prov.json"
+ID_DIGITS = 16
+
+
+class _Model(BaseModel):
+    """Unknown keys are damage, not extensions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CodeState(_Model):
+    """The code that ran: the digest of its import closure and of each file in it."""
+
+    digest: str
+    files: dict[str, str]
+
+
+class InputFile(_Model):
+    """One input.
+
+    Attributes:
+        path: Relative to the project's root, or the file's name alone when `outside`.
+        sha256: Hash of the content that the job read.
+        record: Id of the record of the job that made it, None for a file that no job made.
+        outside: The file lay outside the project.
+    """
+
+    path: str
+    sha256: str
+    record: str | None
+    outside: bool = False
+
+
+class OutputFile(_Model):
+    """One output; `path` and `outside` as for an input, `bytes` is its size."""
+
+    path: str
+    sha256: str
+    bytes: int
+    outside: bool = False
+
+
+class Record(_Model):
+    """A job that has succeeded; see `docs/architecture.md`.
+
+    Attributes:
+        id: Hash of stage, keys, spec, code digest and input hashes (16 hex digits).
+        job_id: What the workflow knew the job by: hash of the spec and of the code, without inputs.
+        seed: Seed of the training, None for a job without one.
+        git: Commit, whether the checkout was dirty, and the hash of what was dirty.
+        started: UTC, ISO 8601.
+        seconds: Duration of the job.
+        parents: Ids of the records of the inputs, sorted.
+        seal: Hash of everything above; shows that the record was edited.
+    """
+
+    format: Literal[1]
+    id: str
+    stage: str
+    keys: dict[str, str]
+    spec: dict[str, Any]
+    job_id: str
+    code: CodeState
+    inputs: dict[str, InputFile | list[InputFile]]
+    outputs: dict[str, OutputFile]
+    seed: str | None
+    git: dict[str, Any]
+    versions: dict[str, str | None]
+    hardware: dict[str, Any]
+    platform: dict[str, str]
+    command: list[str]
+    started: str
+    finished: str
+    seconds: float
+    parents: list[str]
+    seal: str
+
+    def input_files(self) -> list[InputFile]:
+        """Return all inputs in one list."""
+        files: list[InputFile] = []
+        for item in self.inputs.values():
+            files.extend(item if isinstance(item, list) else [item])
+        return files
+
+    def edited(self) -> str | None:
+        """Say how the record contradicts itself, None when it does not."""
+        hashes = {
+            name: [file.sha256 for file in item] if isinstance(item, list) else item.sha256
+            for name, item in self.inputs.items()
+        }
+        expected = record_id(self.stage, self.keys, self.spec, self.code.digest, hashes)
+        if expected != self.id:
+            return f"its id is {self.id} but its content gives {expected}"
+        if seal(self.model_dump(mode="json")) != self.seal:
+            return "its content was changed after it was written"
+        return None
+
+
+def canonical(value: Any) -> str:
+    """Return the one JSON text of a value: sorted keys, no spaces, no NaN.
+
+    Raises:
+        ProvenanceError: The value is not made of JSON types.
+    """
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ProvenanceError(f"not a JSON value: {error}; a spec holds JSON types only") from error
+
+
+def record_id(
+    stage: str,
+    keys: Mapping[str, str],
+    spec: Mapping[str, Any],
+    code_digest: str,
+    input_hashes: Mapping[str, str | list[str]],
+) -> str:
+    """Return the id of the record of a job (16 hex digits): the same when the same work is done twice.
+
+    Raises:
+        ProvenanceError: The spec is not made of JSON types.
+    """
+    work = {"stage": stage, "keys": dict(keys), "spec": dict(spec), "code": code_digest, "inputs": dict(input_hashes)}
+    return hashlib.sha256(canonical(work).encode()).hexdigest()[:ID_DIGITS]
+
+
+def seal(content: Mapping[str, Any]) -> str:
+    """Hash the content of a record, its seal aside."""
+    return hashlib.sha256(canonical({**content, "seal": ""}).encode()).hexdigest()
