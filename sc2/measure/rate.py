@@ -1,0 +1,82 @@
+"""How many bytes went over the link, as a distribution over images and by upstream's definition.
+
+This module imports torch only when `sc2bench_kb` pickles a learned method's payload.
+"""
+
+import math
+import pickle
+import sys
+from collections.abc import Sequence
+from typing import Literal, TypedDict
+
+from sc2.errors import ConfigError
+from sc2.measure.percentile import check_values, percentile
+from sc2.wire import Payload
+
+# The default protocol of the Python versions that upstream runs on; a newer default would change the numbers.
+_PICKLE_PROTOCOL = 4
+
+
+class Distribution(TypedDict):
+    """Summary of one number per image, all in that number's unit."""
+
+    mean: float
+    std: float
+    p50: float
+    p95: float
+    p99: float
+
+
+def distribution(values: Sequence[float]) -> Distribution:
+    """Summarise one number per image.
+
+    Sums are exactly rounded, so that the result depends neither on the order of the values nor on the machine.
+
+    Args:
+        values: At least one finite number.
+
+    Returns:
+        Mean, population standard deviation (ddof 0, as upstream: arXiv 2203.08875) and percentiles.
+
+    Raises:
+        DataError: There is no value, or a value is not finite.
+    """
+    check_values(values)
+    mean = math.fsum(values) / len(values)
+    variance = math.fsum((value - mean) ** 2 for value in values) / len(values)
+    return Distribution(
+        mean=mean,
+        std=math.sqrt(variance),
+        p50=percentile(values, 50),
+        p95=percentile(values, 95),
+        p99=percentile(values, 99),
+    )
+
+
+def sc2bench_kb(payload: Payload, kind: Literal["codec", "learned"]) -> float:
+    """Return the data size as sc2bench reports it (KB of 1024 bytes); for comparison only.
+
+    Upstream's rule (arXiv 2203.08875, its file size analysis): for a codec the bytes of the file; for everything
+    learned the memory that the pickled output of `encode()` takes in Python. That adds 103 … 124 bytes to one string,
+    33 of which are the header of a Python object.
+
+    Args:
+        payload: One image's payload; for `learned`, its shape is the (H, W) of the latent.
+        kind: `codec` for input compression by a codec, `learned` for a network with an entropy model.
+
+    Raises:
+        ConfigError: `kind` is neither of the two.
+    """
+    if kind == "codec":
+        return payload.num_bytes / 1024
+    if kind == "learned":
+        return _pickled_bytes(payload) / 1024
+    raise ConfigError(f"unknown kind of data size {kind!r}; known: codec, learned")
+
+
+def _pickled_bytes(payload: Payload) -> int:
+    import torch
+
+    # The structure that a CompressAI-style `encode()` returns for a batch of one image.
+    output = {"strings": [[stream] for stream in payload.streams], "shape": torch.Size(payload.shape)}
+    return sys.getsizeof(pickle.dumps(output, protocol=_PICKLE_PROTOCOL))

@@ -1,0 +1,106 @@
+"""Timing with a clock that the test moves."""
+
+import sys
+
+import pytest
+import torch
+
+from sc2.errors import ConfigError
+from sc2.measure.latency import Timing, single_thread, time_call
+
+MS = 1_000_000
+
+
+class FakeClock:
+    """A clock that advances by the next of `durations` (ms) on every call of `work`, and stays at the last."""
+
+    def __init__(self, *durations: float) -> None:
+        self.durations = list(durations)
+        self.now = 12345
+        self.calls = 0
+
+    def __call__(self) -> int:
+        return self.now
+
+    def work(self) -> None:
+        self.now += int(self.durations[min(self.calls, len(self.durations) - 1)] * MS)
+        self.calls += 1
+
+
+def timed(clock: FakeClock, **settings: float) -> Timing:
+    return time_call(clock.work, clock=clock, **settings)  # type: ignore[arg-type]
+
+
+def test_warm_up_is_not_timed() -> None:
+    clock = FakeClock(100, 50, 1, 2, 3)
+    assert timed(clock, repeats=3, warmup=2, budget_s=60) == Timing(p50_ms=2, p95_ms=2.9, repeats=3)
+    assert clock.calls == 5
+
+
+def test_median_is_not_moved_by_an_outlier() -> None:
+    assert timed(FakeClock(5, 5, 900, 5, 5), repeats=5, warmup=0, budget_s=60).p50_ms == 5
+
+
+def test_budget_ends_the_repeats() -> None:
+    clock = FakeClock(100)
+    assert timed(clock, repeats=1000, warmup=0, budget_s=1) == Timing(100, 100, repeats=10)
+    assert clock.calls == 10
+
+
+def test_warm_up_takes_a_quarter_of_the_budget() -> None:
+    clock = FakeClock(100)
+    assert timed(clock, repeats=1000, warmup=1000, budget_s=1).repeats == 7
+    assert clock.calls == 3 + 7
+
+
+def test_a_slow_call_is_timed_once() -> None:
+    clock = FakeClock(10_000)
+    assert timed(clock, repeats=5, warmup=5, budget_s=1) == Timing(10_000, 10_000, repeats=1)
+    assert clock.calls == 2
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"repeats": 0, "warmup": 0, "budget_s": 1},
+        {"repeats": 1, "warmup": -1, "budget_s": 1},
+        {"repeats": 1, "warmup": 0, "budget_s": 0},
+    ],
+)
+def test_wrong_settings(settings: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        timed(FakeClock(1), **settings)
+
+
+def test_errors_of_the_call_come_through() -> None:
+    def fail() -> None:
+        raise OSError("broken")
+
+    with pytest.raises(OSError, match="broken"):
+        time_call(fail, repeats=1, warmup=1, budget_s=1)
+
+
+def test_real_clock() -> None:
+    timing = time_call(lambda: sum(range(1000)), repeats=20, warmup=2, budget_s=5)
+    assert timing.repeats == 20
+    assert 0 < timing.p50_ms <= timing.p95_ms < 1000
+
+
+def test_single_thread_is_restored() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with single_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+        with pytest.raises(OSError, match="broken"), single_thread():
+            raise OSError("broken")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_single_thread_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with single_thread():
+        pass

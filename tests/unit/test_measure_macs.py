@@ -1,0 +1,98 @@
+"""Multiply-accumulates against closed forms and the published numbers of whole networks."""
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sc2.measure.macs import count_macs
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (nn.Conv2d(6, 8, 3), 6 * 8 * 9 * 30 * 30),
+        (nn.Conv2d(6, 8, 3, padding=1, bias=False), 6 * 8 * 9 * 32 * 32),
+        (nn.Conv2d(6, 8, 5, stride=2, padding=2), 6 * 8 * 25 * 16 * 16),
+        (nn.Conv2d(6, 8, 2, stride=3), 6 * 8 * 4 * 11 * 11),
+        (nn.Conv2d(6, 8, 3, dilation=2), 6 * 8 * 9 * 28 * 28),
+        (nn.Conv2d(6, 8, (1, 3), groups=2), 3 * 8 * 3 * 32 * 30),
+        (nn.Conv2d(6, 6, 3, padding=1, groups=6), 6 * 9 * 32 * 32),
+        (nn.ConvTranspose2d(6, 8, 5, stride=2, padding=2, output_padding=1), 6 * 8 * 25 * 32 * 32),
+        (nn.ConvTranspose2d(6, 8, 4, stride=2, groups=2), 6 * 4 * 16 * 32 * 32),
+        (nn.Linear(32, 10), 6 * 32 * 32 * 10),
+        (nn.Linear(32, 10, bias=False), 6 * 32 * 32 * 10),
+        (nn.Sequential(nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2)), 0),
+    ],
+)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_closed_form(layer: nn.Module, expected: int, batch: int) -> None:
+    assert count_macs(layer, torch.zeros(batch, 6, 32, 32)) == batch * expected
+
+
+def test_functions_and_products() -> None:
+    assert count_macs(torch.matmul, torch.zeros(4, 5, 6), torch.zeros(4, 6, 7)) == 4 * 5 * 6 * 7
+    assert count_macs(lambda x: x @ x.T, torch.zeros(5, 6)) == 5 * 6 * 5
+    # GDN's norm is a 1 × 1 convolution
+    assert count_macs(lambda x: x / functional.conv2d(x, torch.ones(8, 8, 1, 1)), torch.ones(1, 8, 4, 4)) == 64 * 16
+
+
+def test_attention_counts_on_every_device() -> None:
+    query = torch.zeros(1, 2, 50, 16)
+    assert count_macs(functional.scaled_dot_product_attention, query, query, query) == 2 * 2 * 50 * 50 * 16
+
+
+@pytest.mark.parametrize(
+    ("network", "millions", "tolerance"),
+    [(torchvision.models.resnet50, 4_089, 0.005), (torchvision.models.mobilenet_v2, 300, 0.01)],
+)
+def test_published_networks(network: type, millions: int, tolerance: float) -> None:
+    assert count_macs(network(weights=None), torch.zeros(1, 3, 224, 224)) == pytest.approx(
+        millions * 1e6, rel=tolerance
+    )
+
+
+def test_published_encoder() -> None:
+    def norm(channels: int) -> nn.Module:
+        return nn.Conv2d(channels, channels, 1)  # what GDN executes
+
+    encoder = nn.Sequential(
+        nn.Conv2d(3, 96, 5, 2, 2, bias=False),
+        norm(96),
+        nn.Conv2d(96, 48, 5, 2, 2, bias=False),
+        norm(48),
+        nn.Conv2d(48, 24, 2, bias=False),
+    )
+    assert count_macs(encoder, torch.zeros(1, 3, 224, 224)) == pytest.approx(588e6, rel=0.001)
+
+
+class Probe(nn.Module):
+    """Notes whether it runs with gradients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(2)
+        self.frozen = nn.BatchNorm2d(2).eval()
+        self.grad_enabled = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.grad_enabled = torch.is_grad_enabled()
+        if x.shape[0] == 2:
+            raise RuntimeError("two images")
+        return self.frozen(self.norm(x))
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_module_is_left_as_it_was(batch: int) -> None:
+    probe = Probe().train(True)
+    probe.frozen.eval()
+    if batch == 1:
+        count_macs(probe, torch.ones(1, 2, 4, 4))
+    else:
+        with pytest.raises(RuntimeError, match="two images"):
+            count_macs(probe, torch.ones(2, 2, 4, 4))
+    assert [module.training for module in (probe, probe.norm, probe.frozen)] == [True, True, False]
+    assert not probe.grad_enabled
+    assert probe.norm.num_batches_tracked == 0
+    assert torch.is_grad_enabled()
