@@ -1,0 +1,31 @@
+"""ResNet-18 … 152 of torchvision, cut after the stem and each of the four layers (spec 1.8)."""
+
+from torch import nn
+from torchvision import models
+
+from sc2.backbones.base import StagedClassifier
+
+
+def network(num_classes: int, depth: int = 50) -> nn.Module:
+    """Return torchvision's ResNet of the given depth (18, 34, 50, 101 or 152) with random weights."""
+    model: nn.Module = models.get_model(f"resnet{depth}", weights=None, num_classes=num_classes)
+    return model
+
+
+def build(num_classes: int, depth: int = 50) -> StagedClassifier:
+    """Return the network as stages, with random weights."""
+    return staged(network(num_classes, depth))
+
+
+def staged(model: nn.Module) -> StagedClassifier:
+    """Return torchvision's ResNet as stages that share its weights."""
+    return StagedClassifier(
+        {
+            "stem": nn.Sequential(model.conv1, model.bn1, model.relu, model.maxpool),
+            "layer1": model.layer1,
+            "layer2": model.layer2,
+            "layer3": model.layer3,
+            "layer4": model.layer4,
+            "head": nn.Sequential(model.avgpool, nn.Flatten(), model.fc),
+        }
+    )

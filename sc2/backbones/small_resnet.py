@@ -1,0 +1,33 @@
+"""A ResNet of four blocks for small images: the reference model of the embedded default.
+
+Stem of stride 4, then one basic block per stage, strides 1, 2, 2, 2, widths w, 2w, 4w, 8w.
+"""
+
+from torch import nn
+from torchvision.models.resnet import BasicBlock
+
+from sc2.backbones.base import StagedClassifier
+
+
+def build(num_classes: int, width: int = 32) -> StagedClassifier:
+    """Return the network with random weights; `width` is the number of channels of the first stage."""
+    return StagedClassifier(
+        {
+            "stem": nn.Sequential(
+                nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(width),
+                nn.ReLU(inplace=True),
+                nn.MaxPool2d(3, stride=2, padding=1),
+            ),
+            "layer1": BasicBlock(width, width),
+            "layer2": _halving_block(width, 2 * width),
+            "layer3": _halving_block(2 * width, 4 * width),
+            "layer4": _halving_block(4 * width, 8 * width),
+            "head": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8 * width, num_classes)),
+        }
+    )
+
+
+def _halving_block(channels: int, out: int) -> BasicBlock:
+    shortcut = nn.Sequential(nn.Conv2d(channels, out, 1, stride=2, bias=False), nn.BatchNorm2d(out))
+    return BasicBlock(channels, out, stride=2, downsample=shortcut)

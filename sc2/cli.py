@@ -1,0 +1,180 @@
+"""The `sc2` command: one subcommand per stage of the workflow, and the tools around it.
+
+Every subcommand of a stage takes its keys, its input and output files and the configuration; it resolves its own job,
+runs the stage and writes the provenance record. Heavy imports happen inside the subcommand that needs them.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sc2 import __version__
+from sc2.errors import SC2Error
+from sc2.stages import STAGES, Stage
+
+DEFAULT_CONFIG = "config/config.yaml"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0 done, 1 a check found something, 2 an error."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments) or 0)
+    except SC2Error as error:
+        print(f"sc2: error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # The reader of our output has gone (`sc2 trace … | head`): nothing is left to say, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="sc2", description="Split-computing compression, reproduced: stages of the workflow and tools around them."
+    )
+    parser.add_argument("--version", action="version", version=f"sc2 {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_tools(commands)
+    for name, stage in STAGES.items():
+        _add_stage(commands, name, stage)
+    return parser
+
+
+def _add_tools(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    encode = commands.add_parser("encode", help="compress an image with a device half into a .sc2 file")
+    encode.add_argument("checkpoint", type=Path, help="device.pt, or the folder that holds it")
+    encode.add_argument("image", type=Path, help="any image that Pillow reads")
+    encode.add_argument("-o", "--output", type=Path, required=True, help="the file to write, e.g. out.sc2")
+    encode.set_defaults(run=_encode)
+
+    decode = commands.add_parser("decode", help="answer a .sc2 file with a server half")
+    decode.add_argument("checkpoint", type=Path, help="server.pt, or the folder that holds it")
+    decode.add_argument("container", type=Path, help="the .sc2 file")
+    decode.add_argument("--top", type=int, default=5, help="classes to print (default: 5)")
+    decode.add_argument("--json", action="store_true", help="print all logits as JSON")
+    decode.set_defaults(run=_decode)
+
+    trace = commands.add_parser("trace", help="print where a result comes from, down to data, teacher and commit")
+    trace.add_argument("path", type=Path, help="any file under results/, e.g. results/figures/…/rate_accuracy.svg")
+    trace.add_argument("--full", action="store_true", help="print every job, without grouping")
+    trace.set_defaults(run=_trace)
+
+    verify = commands.add_parser("verify", help="recompute all hashes; name what is stale, missing or edited")
+    _add_config(verify)
+    verify.add_argument("--results", type=Path, default=Path("results"), help="folder to check (default: results)")
+    verify.add_argument("--prune", action="store_true", help="remove the outputs that are not good, so that they rerun")
+    verify.set_defaults(run=_verify)
+
+    schema = commands.add_parser("schema", help="write the JSON schemas of the configuration files, for editors")
+    schema.add_argument("folder", type=Path, nargs="?", default=Path("config/schema"), help="default: config/schema")
+    schema.set_defaults(run=_schema)
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", type=Path, default=Path(DEFAULT_CONFIG), help=f"the run file (default: {DEFAULT_CONFIG})"
+    )
+
+
+def _add_stage(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    stage: Stage,
+) -> None:
+    parser = commands.add_parser(name, help=f"stage: {stage.help}", description=f"Stage: {stage.help}.")
+    _add_config(parser)
+    for key in stage.keys:
+        parser.add_argument(f"--{key}", required=True, help=f"{key} of the job")
+    for entry, count in stage.inputs.items():
+        several = "*" if count == "many" else None
+        parser.add_argument(
+            f"--{_option(entry)}",
+            dest=f"input_{entry}",
+            type=Path,
+            nargs=several,
+            required=count == "one",
+            default=[] if several else None,
+            metavar="PATH",
+            help=f"input: {entry}",
+        )
+    for output in stage.outputs:
+        parser.add_argument(
+            f"--out-{_option(output)}",
+            dest=f"output_{output}",
+            type=Path,
+            required=True,
+            metavar="PATH",
+            help=f"output: {output}",
+        )
+    parser.add_argument("--record", type=Path, required=True, metavar="PATH", help="provenance record to write")
+    parser.add_argument("--job", metavar="ID", help="id of the planned job; refuse to run when it has changed since")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    parser.set_defaults(run=_run_stage, stage=name)
+
+
+def _option(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _run_stage(arguments: argparse.Namespace) -> None:
+    from sc2.run import run_stage
+
+    stage = STAGES[arguments.stage]
+    run_stage(
+        arguments.stage,
+        config_path=arguments.config,
+        keys={key: getattr(arguments, key) for key in stage.keys},
+        inputs={name: getattr(arguments, f"input_{name}") for name in stage.inputs},
+        outputs={name: getattr(arguments, f"output_{name}") for name in stage.outputs},
+        record=arguments.record,
+        planned_id=arguments.job,
+        threads=arguments.threads,
+    )
+
+
+def _encode(arguments: argparse.Namespace) -> None:
+    from sc2.endpoints import encode_file
+
+    print(encode_file(arguments.checkpoint, arguments.image, arguments.output))
+
+
+def _decode(arguments: argparse.Namespace) -> None:
+    from sc2.endpoints import decode_file
+
+    print(decode_file(arguments.checkpoint, arguments.container, top=arguments.top, as_json=arguments.json))
+
+
+def _trace(arguments: argparse.Namespace) -> None:
+    from sc2.provenance.trace import format_trace, trace
+
+    print(format_trace(trace(arguments.path), full=arguments.full))
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from sc2.config.load import load_config
+    from sc2.plan import job
+    from sc2.provenance.verify import format_report, prune, verify
+
+    config = load_config(arguments.config)
+    report = verify(arguments.results, lambda stage, keys: job(config, stage, keys))
+    print(format_report(report))
+    if arguments.prune:
+        for path in prune(report):
+            print(f"removed {path}")
+        return 0
+    return 1 if report.findings else 0
+
+
+def _schema(arguments: argparse.Namespace) -> None:
+    from sc2.config.json_schema import write_schemas
+
+    for path in write_schemas(arguments.folder):
+        print(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""What each configuration file may say: one pydantic model per kind of file, no torch.
+
+Three kinds of file, all YAML: the run file (`config/config.yaml`, what to run), one file per benchmark
+(`config/benchmarks/`), and one per data set and method (`config/datasets/`, `config/methods/`), whose fields are
+declared beside the code that uses them (`sc2/data/<kind>.py`, `sc2/methods/<name>.py`).
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, field_validator
+
+from sc2.config.base import Strict
+
+NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
+POINT = re.compile(r"[0-9]+([.][0-9]+)?(e-?[0-9]+)?")
+
+
+def _name(value: str) -> str:
+    if not NAME.fullmatch(value):
+        raise ValueError("use lower case letters, digits and single underscores (it becomes a folder name)")
+    return value
+
+
+def _point(value: str) -> str:
+    if not POINT.fullmatch(value):
+        raise ValueError('an operating point is a plain number in quotes, e.g. "0.16" (it becomes a folder name)')
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Point = Annotated[str, AfterValidator(_point)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _no_duplicates(values: list[str]) -> list[str]:
+    repeated = sorted({value for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"listed twice: {', '.join(repeated)}")
+    return values
+
+
+class RunConfig(Strict):
+    """What to run (`config/config.yaml`)."""
+
+    benchmarks: dict[Name, list[Name]] = Field(
+        min_length=1, description="Benchmark (file in config/benchmarks/) → its methods, in the order of the tables"
+    )
+    seeds: list[Annotated[str, Field(pattern=r"^[0-9]+$")]] = Field(
+        default=["0"], min_length=1, description="Seeds of the trainings, in quotes; deterministic methods use the first"
+    )
+    figures: list[Name] = Field(
+        default=["rate_accuracy", "exrd", "three_way"],
+        min_length=1,
+        description="Figures per benchmark (files in sc2/report/figures/)",
+    )
+
+    _unique = field_validator("seeds", "figures")(_no_duplicates)
+
+    @field_validator("benchmarks")
+    @classmethod
+    def _methods_once(cls, benchmarks: dict[str, list[str]]) -> dict[str, list[str]]:
+        for methods in benchmarks.values():
+            _no_duplicates(methods)
+        return benchmarks
+
+
+class InputSpec(Strict):
+    """How an image becomes the network's input, on the device and on the server alike."""
+
+    resize: int = Field(gt=0, description="Short side after resizing, pixels")
+    crop: int = Field(gt=0, description="Side of the centre crop, pixels")
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = Field(default="bilinear", description="Resampling filter")
+    mean: tuple[float, float, float] = Field(description="Mean subtracted from RGB in [0, 1]")
+    std: tuple[float, float, float] = Field(description="Divisor after the mean was subtracted")
+
+
+class BackboneSpec(Strict):
+    """A network of `sc2/backbones/` and its arguments."""
+
+    name: Name = Field(description="File in sc2/backbones/")
+    args: dict[str, Any] = Field(default={}, description="Keyword arguments of the network's build function")
+
+
+class TeacherTraining(Strict):
+    """Schedule of a reference model trained here."""
+
+    epochs: int = Field(gt=0, description="Passes over the training split")
+    batch_size: int = Field(gt=0, description="Images per step")
+    lr: float = Field(gt=0, description="Peak learning rate of the one-cycle schedule (AdamW)")
+    weight_decay: float = Field(default=1e-4, ge=0, description="Decoupled weight decay")
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="Label smoothing of the cross entropy")
+
+
+class TrainedTeacher(Strict):
+    """A reference model trained by the rule `train_teacher`."""
+
+    source: Literal["train"]
+    backbone: BackboneSpec
+    training: TeacherTraining
+
+
+class FetchedTeacher(Strict):
+    """A reference model whose weights are downloaded or read by the rule `fetch_teacher`."""
+
+    source: Literal["file", "torchvision", "timm"] = Field(
+        description="file: a state dict in the data folder (SC2_DATA, default data/); torchvision, timm: by name"
+    )
+    backbone: BackboneSpec
+    weights: str = Field(description="File name, torchvision weights (e.g. IMAGENET1K_V1) or timm tag")
+    sha256: Sha256 = Field(description="SHA-256 of the file, or of the state dict file that the library downloads")
+    class_indices: list[int] | None = Field(
+        default=None, description="Keep only these outputs of the classifier, in this order (a subset of its classes)"
+    )
+
+
+Teacher = Annotated[TrainedTeacher | FetchedTeacher, Field(discriminator="source")]
+
+
+class MethodGrid(Strict):
+    """One method on one benchmark: its operating points and what differs from the method's own defaults."""
+
+    points: list[Point] = Field(min_length=1, description="Operating points, as strings in quotes")
+    params: dict[str, Any] = Field(default={}, description="Overrides of config/methods/<name>.yaml, key by key")
+
+    _unique = field_validator("points")(_no_duplicates)
+
+
+class LatencySpec(Strict):
+    """How long the clock runs."""
+
+    repeats: int = Field(default=30, gt=0, description="Timed repetitions per quantity; the median is reported")
+    warmup: int = Field(default=3, ge=0, description="Repetitions before the clock starts")
+    images: int = Field(default=8, gt=0, description="Test images that the repetitions cycle through")
+
+
+class BenchmarkConfig(Strict):
+    """Task × data set × reference model, and every method's grid on it (`config/benchmarks/<name>.yaml`)."""
+
+    extends: Name | None = Field(default=None, description="Benchmark whose keys are taken where this file has none")
+    title: str = Field(description="Shown above the figures")
+    task: Literal["classification"] = Field(description="What the networks answer")
+    dataset: Name = Field(description="File in config/datasets/")
+    input: InputSpec
+    flip: bool = Field(default=False, description="Mirror training images left-right at random")
+    teacher: Teacher
+    latency: LatencySpec = LatencySpec()
+    methods: dict[Name, MethodGrid] = Field(min_length=1, description="Grids; the run file says which of them to run")
+
+
+class MethodFile(Strict):
+    """One method's defaults (`config/methods/<name>.yaml`)."""
+
+    title: str = Field(description="Shown in tables and legends")
+    params: dict[str, Any] = Field(default={}, description="Fields of the method's `Params` class")
+
+
+__all__ = [
+    "BackboneSpec",
+    "BenchmarkConfig",
+    "FetchedTeacher",
+    "InputSpec",
+    "LatencySpec",
+    "MethodFile",
+    "MethodGrid",
+    "RunConfig",
+    "TrainedTeacher",
+]

@@ -1,0 +1,78 @@
+"""Checkpoints on disk: reference models, training phases, and the two halves of an exported split.
+
+Every file is a `torch.save` of plain values and tensors with a `kind`, read with `weights_only=True`. The fingerprint
+of a device half stands in every container it writes and in the server half that was exported with it.
+"""
+
+import hashlib
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from sc2.errors import CheckpointError
+from sc2.methods import get_method
+from sc2.methods.base import DeviceHalf, ServerHalf
+
+Kind = Literal["teacher", "phase", "device", "server"]
+
+
+def load_checkpoint(path: Path, kind: Kind) -> dict[str, Any]:
+    """Read a checkpoint of a kind onto the CPU.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, or of another kind.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist; build it with: snakemake --cores all {path}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, ValueError) as error:
+        raise CheckpointError(f"{path} is no readable checkpoint (damaged or truncated?): {error}") from error
+    found = content.get("kind") if isinstance(content, dict) else None
+    if found != kind:
+        raise CheckpointError(f"{path} holds a {found or 'foreign'} checkpoint, a {kind} checkpoint is needed")
+    assert isinstance(content, dict)
+    return content
+
+
+def half_path(checkpoint: Path, kind: Literal["device", "server"]) -> Path:
+    """Return the file of a half: `checkpoint` itself, or the file in the folder `checkpoint`."""
+    return checkpoint / f"{kind}.pt" if checkpoint.is_dir() else checkpoint
+
+
+def load_device(checkpoint: Path) -> tuple[DeviceHalf, dict[str, Any]]:
+    """Load a device half, and nothing of the server's; also returns its content (`input`, `fingerprint`, …)."""
+    content = load_checkpoint(half_path(checkpoint, "device"), "device")
+    return get_method(content["method"]).load_device(content["half"]), content
+
+
+def load_server(checkpoint: Path) -> tuple[ServerHalf, dict[str, Any]]:
+    """Load a server half; also returns its content (`classes`, `fingerprint`, …)."""
+    content = load_checkpoint(half_path(checkpoint, "server"), "server")
+    return get_method(content["method"]).load_server(content["half"]), content
+
+
+def device_fingerprint(method: str, half: Mapping[str, Any], input_spec: Mapping[str, Any]) -> bytes:
+    """Return the SHA-256 over all that decides which bytes a device half writes: values, tensors, input, method."""
+    digest = hashlib.sha256(json.dumps([method, dict(input_spec)], sort_keys=True).encode())
+    _feed(digest, half)
+    return digest.digest()
+
+
+def _feed(digest: "hashlib._Hash", value: Any) -> None:
+    if isinstance(value, Mapping):
+        for key in sorted(value):
+            digest.update(f"{key}:".encode())
+            _feed(digest, value[key])
+    elif isinstance(value, Tensor):
+        digest.update(f"{value.dtype}{tuple(value.shape)}".encode())
+        digest.update(value.detach().contiguous().numpy().tobytes())
+    else:
+        digest.update(json.dumps(value).encode())
+    digest.update(b";")

@@ -1,0 +1,36 @@
+"""Encoder and decoder of the factorised-prior bottleneck (arXiv 2203.08875; spec 1.6).
+
+    x [B, 3, H, W] ─ conv5×5/2 ─ GDN1 ─ conv5×5/2 ─ GDN1 ─ conv2×2 ─► y [B, C, H/4-1, W/4-1]
+    y_hat ─ conv2×2 (pad 1) ─ IGDN1 ─ conv2×2 ─ IGDN1 ─ conv2×2 (pad 1) ─► features [B, T, H/4, W/4]
+
+All convolutions are free of biases; nothing follows the last one.
+"""
+
+from collections.abc import Sequence
+
+from compressai.layers import GDN1
+from torch import nn
+
+
+def analysis(channels: Sequence[int]) -> nn.Sequential:
+    """Return g_a for channels [c1, c2, C]; the papers' ResNet uses [96, 48, 24]: 138,672 parameters."""
+    first, second, latent = channels
+    return nn.Sequential(
+        nn.Conv2d(3, first, 5, stride=2, padding=2, bias=False),
+        GDN1(first),
+        nn.Conv2d(first, second, 5, stride=2, padding=2, bias=False),
+        GDN1(second),
+        nn.Conv2d(second, latent, 2, bias=False),
+    )
+
+
+def synthesis(latent: int, channels: Sequence[int], target: int) -> nn.Sequential:
+    """Return g_s for hidden channels [d1, d2]; the papers' ResNet uses 24, [512, 256], 256: 1,164,032 parameters."""
+    first, second = channels
+    return nn.Sequential(
+        nn.Conv2d(latent, first, 2, padding=1, bias=False),
+        GDN1(first, inverse=True),
+        nn.Conv2d(first, second, 2, bias=False),
+        GDN1(second, inverse=True),
+        nn.Conv2d(second, target, 2, padding=1, bias=False),
+    )

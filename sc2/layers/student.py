@@ -1,0 +1,131 @@
+"""A backbone whose first stages are replaced by an entropy-coded bottleneck: the network and its two halves."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from compressai.entropy_models import EntropyBottleneck
+from torch import Tensor, nn
+
+from sc2.backbones.base import StagedClassifier, build_backbone, stage_channels
+from sc2.data.normalise import normalise, to_batch
+from sc2.entropy.factorized import FactorizedCoder, tables_of
+from sc2.errors import WireError
+from sc2.layers.fp_bottleneck import analysis, synthesis
+from sc2.methods.base import BuildContext, DeviceHalf, Export, ServerHalf
+from sc2.wire import Payload
+
+
+def reference_model(context: BuildContext) -> StagedClassifier:
+    """Return the reference model with its weights, in eval mode and without gradients."""
+    teacher = build_backbone(context.teacher["backbone"], len(context.teacher["classes"]))
+    teacher.load_state_dict(context.teacher["state"])
+    return teacher.eval().requires_grad_(False)
+
+
+class StudentNetwork(nn.Module):
+    """g_a, factorised prior, g_s and the rest of the reference model after the cut.
+
+    Input [B, 3, H, W] normalised, H and W multiples of 4; output logits [B, classes]. In training mode the latent gets
+    uniform noise, in eval mode it is rounded around the medians, as on the wire.
+    """
+
+    def __init__(self, context: BuildContext) -> None:
+        super().__init__()
+        arch, size = context.arch, int(context.input["crop"])
+        teacher = reference_model(context)
+        latent = arch["encoder_channels"][-1]
+        self.encoder = analysis(arch["encoder_channels"])
+        self.entropy_bottleneck = EntropyBottleneck(latent)
+        self.decoder = synthesis(latent, arch["decoder_channels"], stage_channels(teacher, arch["cut"], size))
+        self.tail = teacher.after(arch["cut"]).requires_grad_(True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run the whole split in one process."""
+        y_hat, _ = self.entropy_bottleneck(self.encoder(x))
+        logits: Tensor = self.tail(self.decoder(y_hat))
+        return logits
+
+
+class FactorizedDevice(DeviceHalf):
+    """g_a and the coder: all that the device holds."""
+
+    def __init__(self, blob: Mapping[str, Any]) -> None:
+        self.network = analysis(blob["encoder_channels"])
+        self.network.load_state_dict(blob["state"])
+        self.network.eval().requires_grad_(False)
+        self.tables = blob["tables"]
+        self.coder = FactorizedCoder(blob["tables"])
+        self.input = blob["input"]
+
+    def analyse(self, pixels: np.ndarray) -> Tensor:
+        """Return the symbols int32 [1, C, h, w] of one image."""
+        assert self.network is not None
+        with torch.no_grad():
+            return self.coder.symbols(self.network(normalise(to_batch(pixels), self.input)))
+
+    def code(self, latent: Tensor) -> Payload:
+        """Range-code the symbols; the shape on the wire is the latent's height and width."""
+        return Payload((self.coder.encode(latent),), (int(latent.shape[2]), int(latent.shape[3])))
+
+
+class FactorizedServer(ServerHalf):
+    """The coder, g_s and the rest of the backbone."""
+
+    def __init__(self, blob: Mapping[str, Any]) -> None:
+        backbone = build_backbone(blob["backbone"], blob["num_classes"])
+        target = stage_channels(backbone, blob["cut"], blob["crop"])
+        decoder = synthesis(blob["latent_channels"], blob["decoder_channels"], target)
+        self.network = nn.Sequential()
+        self.network.add_module("decoder", decoder)
+        self.network.add_module("tail", backbone.after(blob["cut"]))
+        self.network.load_state_dict(blob["state"])
+        self.network.eval().requires_grad_(False)
+        self.coder = FactorizedCoder(blob["tables"])
+        self.largest = blob["crop"]
+
+    def decode(self, payload: Payload) -> Tensor:
+        """Return y_hat [1, C, h, w]."""
+        if len(payload.streams) != 1 or len(payload.shape) != 2:
+            raise WireError("a factorised-prior payload has one stream and the latent's height and width")
+        height, width = payload.shape
+        # A latent is never larger than the image; a larger claim is damage and would only cost memory.
+        if not (0 < height <= self.largest and 0 < width <= self.largest):
+            raise WireError(f"a latent of {height}×{width} cannot come from an image of side {self.largest}")
+        return self.coder.latent(self.coder.decode(payload.streams[0], height, width))
+
+    def answer(self, batch: Tensor) -> Tensor:
+        """Return logits [B, classes] for latents [B, C, h, w]."""
+        with torch.no_grad():
+            logits: Tensor = self.network(batch)
+        return logits
+
+
+def split_student(network: StudentNetwork, context: BuildContext) -> Export:
+    """Cut a trained network after the entropy coder, with coding tables built anew."""
+    arch = context.arch
+    bottleneck = deepcopy(network.entropy_bottleneck)
+    tables = tables_of(bottleneck)
+    encoder = network.encoder.state_dict()
+    rest = {f"decoder.{name}": value for name, value in network.decoder.state_dict().items()}
+    rest |= {f"tail.{name}": value for name, value in network.tail.state_dict().items()}
+    device = {
+        "encoder_channels": list(arch["encoder_channels"]),
+        "input": dict(context.input),
+        "state": encoder,
+        "tables": tables,
+    }
+    server = {
+        "latent_channels": arch["encoder_channels"][-1],
+        "decoder_channels": list(arch["decoder_channels"]),
+        "cut": arch["cut"],
+        "crop": int(context.input["crop"]),
+        "backbone": dict(context.teacher["backbone"]),
+        "num_classes": len(context.teacher["classes"]),
+        "state": rest,
+        "tables": tables,
+    }
+    prior = {f"entropy_bottleneck.{name}": value for name, value in bottleneck.state_dict().items()}
+    return Export(device, server, encoder | prior)

@@ -1,0 +1,169 @@
+"""What a method is: its parameters, its rate axis, its training phases and its two halves. Imports no torch.
+
+One method = one file `sc2/methods/<name>.py` with a subclass of `Method` called `METHOD`, and one YAML
+`config/methods/<name>.yaml`. Networks are imported inside the functions that need them, so that a configuration can be
+validated, and a workflow planned, without torch.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from sc2.config.base import Strict
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+    from sc2.training.recipe import Recipe
+    from sc2.wire import Payload
+
+
+@dataclass(frozen=True)
+class RateAxis:
+    """The one number that moves a method along its rate-quality curve.
+
+    Attributes:
+        name: Its name in the field, e.g. `beta`, `quality`.
+        symbol: Short form for annotations in figures, e.g. `β`, `q`.
+        low: Smallest allowed value.
+        high: Largest allowed value.
+        integer: Whether only whole numbers are allowed.
+    """
+
+    name: str
+    symbol: str
+    low: float
+    high: float
+    integer: bool
+
+    def problem(self, point: str) -> str | None:
+        """Say what is wrong with an operating point, or return None when it is allowed."""
+        if self.integer and not point.isdigit():
+            return f"{self.name} must be a whole number"
+        if not self.low <= float(point) <= self.high:
+            return f"{self.name} must lie between {self.low:g} and {self.high:g}"
+        return None
+
+
+@dataclass(frozen=True)
+class BuildContext:
+    """What a method needs to build its network, for training and for export alike.
+
+    Attributes:
+        arch: The method's parameters without those of its training phases.
+        point: The operating point.
+        input: The benchmark's input specification (`resize`, `crop`, `interpolation`, `mean`, `std`).
+        teacher: The reference model's checkpoint: `backbone`, `classes`, `state` (see `sc2.teachers.checkpoint`).
+    """
+
+    arch: Mapping[str, Any]
+    point: str
+    input: Mapping[str, Any]
+    teacher: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Export:
+    """The two halves of a trained split, as dictionaries of plain values and tensors.
+
+    Attributes:
+        device: All that the device needs to encode.
+        server: All that the server needs to decode and answer.
+        upstream_encoder_state: The state dict whose size upstream would report as the encoder's (spec 2.4).
+    """
+
+    device: dict[str, Any]
+    server: dict[str, Any]
+    upstream_encoder_state: dict[str, Tensor]
+
+
+class DeviceHalf(ABC):
+    """The encoder as it runs on the device, one image at a time."""
+
+    network: nn.Module | None = None
+    tables: Mapping[str, Tensor]
+
+    @abstractmethod
+    def analyse(self, pixels: np.ndarray) -> Any:
+        """Run the encoder network on one image (uint8 [H, W, 3], RGB) and return what the coder takes."""
+
+    @abstractmethod
+    def code(self, latent: Any) -> Payload:
+        """Turn the result of `analyse` into bytes."""
+
+    def encode(self, pixels: np.ndarray) -> Payload:
+        """Turn one image (uint8 [H, W, 3], RGB, already resized and cropped) into bytes."""
+        return self.code(self.analyse(pixels))
+
+
+class ServerHalf(ABC):
+    """The decoder and the rest of the task model."""
+
+    network: nn.Module
+
+    @abstractmethod
+    def decode(self, payload: Payload) -> Tensor:
+        """Turn one payload into the tensor [1, …] that `answer` takes.
+
+        Raises:
+            WireError: The payload cannot be decoded.
+        """
+
+    @abstractmethod
+    def answer(self, batch: Tensor) -> Tensor:
+        """Run the rest of the task model on a batch of decoded tensors; returns logits [B, classes]."""
+
+
+class Method(ABC):
+    """One way to split and compress. Subclasses hold no state: every call gets what it needs."""
+
+    Params: ClassVar[type[Strict]]
+    rate_axis: ClassVar[RateAxis]
+    upstream_size_rule: ClassVar[Literal["codec", "learned"]] = "learned"
+    """How upstream counts the data size: a codec's file, or the pickle of what a learned encoder returned (spec 2.3)."""
+
+    def phases(self) -> Sequence[str]:
+        """Names of the training phases in order: the fields of `Params.phases`, none for a codec."""
+        field = self.Params.model_fields.get("phases")
+        if field is None:
+            return ()
+        assert field.annotation is not None
+        return tuple(field.annotation.model_fields)
+
+    def unsupported(self, task: str) -> str | None:
+        """Say why the method cannot run on a task; None when it can."""
+        return None
+
+    def codec_header_bytes(self, payload: Payload) -> int | None:
+        """Bytes of the payload that are headers and tables of a codec's own format; None for learned methods."""
+        return None
+
+    def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
+        """Bits that the entropy model predicts for what `analyse` returned; None where there is no such model."""
+        return None
+
+    def training(self, phase: str, params: Mapping[str, Any], context: BuildContext) -> Recipe:
+        """Return the recipe of one training phase.
+
+        Args:
+            phase: One of `phases()`.
+            params: The phase's own parameters.
+            context: What the network is built from.
+        """
+        raise LookupError(f"{type(self).__name__} has no training phase {phase!r}")
+
+    @abstractmethod
+    def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
+        """Make the two halves from the last phase's weights (None for a method without training)."""
+
+    @abstractmethod
+    def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
+        """Build the device half from what `export` gave, and nothing else."""
+
+    @abstractmethod
+    def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
+        """Build the server half from what `export` gave, and nothing else."""

@@ -1,0 +1,125 @@
+"""Entropic Student with a factorised prior (Matsubara et al., WACV 2022; arXiv 2203.08875; spec 1.6, 1.10).
+
+    device                                   wire                 server
+    x ─ g_a ─► y ─ round, range coder ─► payload bytes ─► y_hat ─ g_s ─► features of `cut` ─ rest of the backbone ─► logits
+
+Phase `distill`: everything up to the cut is learned from the reference model's features at the hint layers, at a
+rate price: L = Σ_k ‖s_k - t_k‖² + β · bits, both summed over the batch; the rest of the backbone is the reference model's
+and stays frozen. Phase `finetune`: encoder and entropy model are frozen, latents are rounded, decoder and the rest learn
+from labels and the reference model: L = α CE + (1 - α) τ² KL.
+
+β is tied to the scale of the summed feature error, so every benchmark has a grid of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from sc2.config.base import Strict
+from sc2.methods.base import BuildContext, Export, Method, RateAxis
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sc2.methods.base import DeviceHalf, ServerHalf
+    from sc2.training.recipe import Recipe
+
+
+class Distill(Strict):
+    """Phase 1; defaults are the papers' (spec 1.10)."""
+
+    epochs: int = Field(default=10, gt=0, description="Passes over the training split")
+    batch_size: int = Field(default=64, gt=0, description="Images per step; the loss is a sum over them")
+    lr: float = Field(default=1e-3, gt=0, description="Learning rate (Adam)")
+    milestones: list[float] = Field(default=[0.5, 0.8], description="Fractions of the phase where the rate drops")
+    gamma: float = Field(default=0.1, gt=0, le=1, description="Factor of each drop")
+    quantiles_lr: float = Field(default=1e-2, gt=0, description="Learning rate of the quantiles' own Adam (our choice)")
+
+
+class Finetune(Strict):
+    """Phase 2; defaults are the papers' (spec 1.10)."""
+
+    epochs: int = Field(default=10, gt=0, description="Passes over the training split")
+    batch_size: int = Field(default=128, gt=0, description="Images per step")
+    lr: float = Field(default=1e-3, gt=0, description="Learning rate (SGD)")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum")
+    weight_decay: float = Field(default=5e-4, ge=0, description="Weight decay")
+    milestones: list[float] = Field(default=[0.5], description="Fractions of the phase where the rate drops")
+    gamma: float = Field(default=0.1, gt=0, le=1, description="Factor of each drop")
+    alpha: float = Field(default=0.5, ge=0, le=1, description="Weight of the cross entropy; 1 - alpha of the KL term")
+    temperature: float = Field(default=1.0, gt=0, description="Softening of both distributions in the KL term")
+
+
+class Phases(Strict):
+    """The training phases in order."""
+
+    distill: Distill = Distill()
+    finetune: Finetune = Finetune()
+
+
+class Params(Strict):
+    """Architecture (spec 1.6) and schedule (spec 1.10)."""
+
+    cut: str = Field(default="layer1", pattern="^(stem|layer[1-4])$", description="Stage whose output g_s imitates")
+    hints: list[str] = Field(
+        default=["layer1", "layer2", "layer3", "layer4"],
+        min_length=1,
+        description="Stages whose outputs are compared with the reference model's; the cut or later",
+    )
+    encoder_channels: list[int] = Field(
+        default=[96, 48, 24], min_length=3, max_length=3, description="Channels of g_a's convolutions; last = latent"
+    )
+    decoder_channels: list[int] = Field(
+        default=[512, 256], min_length=2, max_length=2, description="Channels of g_s's hidden convolutions"
+    )
+    phases: Phases = Phases()
+
+
+class EntropicStudent(Method):
+    """The method as the workflow sees it; networks in `sc2.layers.student`, losses in `sc2.training.student`."""
+
+    Params = Params
+    rate_axis = RateAxis(name="beta", symbol="β", low=0.0, high=1e6, integer=False)
+
+    def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
+        """Ideal code length of the symbols under the device's tables, bits."""
+        from sc2.layers.student import FactorizedDevice
+
+        assert isinstance(device, FactorizedDevice)
+        return device.coder.bits(latent)
+
+    def training(self, phase: str, params: Mapping[str, Any], context: BuildContext) -> Recipe:
+        """Return the recipe of `distill` or `finetune`."""
+        from sc2.training import student
+
+        recipes = {"distill": student.distill_recipe, "finetune": student.finetune_recipe}
+        if phase not in recipes:
+            return super().training(phase, params, context)
+        return recipes[phase](params, context)
+
+    def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
+        """Split the trained network after the entropy coder."""
+        from sc2.layers.student import StudentNetwork, split_student
+
+        assert state is not None
+        network = StudentNetwork(context)
+        network.load_state_dict(dict(state))
+        return split_student(network, context)
+
+    def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
+        """Build g_a and the coder."""
+        from sc2.layers.student import FactorizedDevice
+
+        return FactorizedDevice(blob)
+
+    def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
+        """Build the coder, g_s and the rest of the backbone."""
+        from sc2.layers.student import FactorizedServer
+
+        return FactorizedServer(blob)
+
+
+METHOD = EntropicStudent()

@@ -1,0 +1,200 @@
+"""Which runs exist and what each job depends on. The workflow, the command line and `sc2 verify` ask here. No torch.
+
+`job` gives the one definition of a job's identity: the part of the configuration that it reads (`spec`) and the code
+that it runs (`modules`, hashed with everything they import). A parameter that is not in the spec cannot reach the job.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sc2.config.load import Benchmark, Config, MethodOnBenchmark
+from sc2.methods import get_method
+from sc2.provenance.fingerprint import Fingerprint, fingerprint
+from sc2.stages import STAGES
+
+Keys = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Benchmark × method × operating point × seed."""
+
+    benchmark: str
+    method: str
+    point: str
+    seed: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of the plan: what identifies it before its inputs are known."""
+
+    stage: str
+    keys: dict[str, str]
+    spec: dict[str, Any]
+    modules: tuple[str, ...]
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """Hash of the code that the job runs."""
+        return fingerprint(self.modules)
+
+    @property
+    def code(self) -> str:
+        """Digest of the code that the job runs."""
+        return self.fingerprint.digest
+
+    @property
+    def id(self) -> str:
+        """Changes exactly when the job's configuration or code changes."""
+        text = json.dumps([self.stage, self.keys, self.spec], sort_keys=True)
+        return f"{hashlib.sha256(text.encode()).hexdigest()[:12]}-{self.code[:12]}"
+
+
+def runs(config: Config, benchmark: str) -> Iterator[Run]:
+    """Yield the runs of a benchmark in the order of the tables: by method, point, seed."""
+    for method in config.benchmarks[benchmark].methods.values():
+        trained = bool(get_method(method.name).phases())
+        # Nothing random happens in a method without training: one seed says it all.
+        seeds = config.run.seeds if trained else config.run.seeds[:1]
+        for point in method.points:
+            for seed in seeds:
+                yield Run(benchmark, method.name, point, seed)
+
+
+def phases_before(method: str, phase: str) -> list[str]:
+    """Return the phase whose checkpoint `phase` starts from, as a list of one or none."""
+    phases = list(get_method(method).phases())
+    position = phases.index(phase)
+    return phases[max(0, position - 1) : position]
+
+
+def last_phase(method: str) -> list[str]:
+    """Return a method's last training phase, as a list of one or none."""
+    return list(get_method(method).phases()[-1:])
+
+
+def job(config: Config, stage: str, keys: Keys) -> Job | None:
+    """Return the job that the configuration plans for these keys, or None when it plans none."""
+    if stage not in STAGES or set(keys) != set(STAGES[stage].keys):
+        return None
+    described = _prepare_data(config, keys) if stage == "prepare_data" else _of_benchmark(config, stage, keys)
+    if described is None:
+        return None
+    spec, modules = described
+    return Job(stage, dict(keys), spec, (STAGES[stage].module, *modules))
+
+
+Described = tuple[dict[str, Any], tuple[str, ...]]
+
+
+def _prepare_data(config: Config, keys: Keys) -> Described | None:
+    dataset = config.datasets.get(keys["dataset"])
+    if dataset is None:
+        return None
+    content = dataset.model_dump(mode="json")
+    return {"name": keys["dataset"], "dataset": content}, (f"sc2.data.{content['kind']}",)
+
+
+def _of_benchmark(config: Config, stage: str, keys: Keys) -> Described | None:
+    benchmark = config.benchmarks.get(keys["benchmark"])
+    if benchmark is None:
+        return None
+    if "method" not in keys:
+        return _BENCHMARK_STAGES[stage](config, benchmark, keys)
+    method = benchmark.methods.get(keys["method"])
+    known = method is not None and keys["point"] in method.points and keys["seed"] in config.run.seeds
+    return _RUN_STAGES[stage](benchmark, method, keys) if known and method is not None else None
+
+
+def _train_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
+    teacher = benchmark.config.teacher.model_dump(mode="json")
+    if teacher["source"] != "train":
+        return None
+    spec = {"input": _input(benchmark), "flip": benchmark.config.flip, "teacher": teacher}
+    return spec, _backbone_modules(benchmark)
+
+
+def _fetch_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
+    teacher = benchmark.config.teacher.model_dump(mode="json")
+    return None if teacher["source"] == "train" else ({"teacher": teacher}, _backbone_modules(benchmark))
+
+
+def _evaluate_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
+    return {"task": benchmark.config.task, "input": _input(benchmark)}, _backbone_modules(benchmark)
+
+
+def _make_tables(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
+    return {"methods": list(benchmark.methods)}, ()
+
+
+def _plot_figure(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
+    if keys["figure"] not in config.run.figures:
+        return None
+    spec = {"figure": keys["figure"], "title": benchmark.config.title, "methods": list(benchmark.methods)}
+    return spec, (f"sc2.report.figures.{keys['figure']}",)
+
+
+def _snapshot(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
+    return {"title": benchmark.config.title, "config": str(config.path.name)}, ()
+
+
+def _train(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Described | None:
+    params = method.params.model_dump(mode="json")
+    if keys["phase"] not in params.get("phases", {}):
+        return None
+    spec = _run_spec(benchmark, method, keys)
+    # A phase sees its own parameters only, so that a later phase can change and rerun alone.
+    spec |= {"phase": params["phases"][keys["phase"]], "flip": benchmark.config.flip}
+    return spec, _run_modules(benchmark, method)
+
+
+def _export(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Described:
+    return _run_spec(benchmark, method, keys), _run_modules(benchmark, method)
+
+
+def _evaluate(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Described:
+    spec = {"task": benchmark.config.task, "title": method.title, "input": _input(benchmark)}
+    return spec, _run_modules(benchmark, method)
+
+
+def _measure_latency(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Described:
+    spec = {"input": _input(benchmark), "latency": benchmark.config.latency.model_dump(mode="json")}
+    return spec, _run_modules(benchmark, method)
+
+
+_BENCHMARK_STAGES: dict[str, Callable[[Config, Benchmark, Keys], Described | None]] = {
+    "train_teacher": _train_teacher,
+    "fetch_teacher": _fetch_teacher,
+    "evaluate_teacher": _evaluate_teacher,
+    "make_tables": _make_tables,
+    "plot_figure": _plot_figure,
+    "snapshot": _snapshot,
+}
+_RUN_STAGES: dict[str, Callable[[Benchmark, MethodOnBenchmark, Keys], Described | None]] = {
+    "train": _train,
+    "export": _export,
+    "evaluate": _evaluate,
+    "measure_latency": _measure_latency,
+}
+
+
+def _input(benchmark: Benchmark) -> dict[str, Any]:
+    return benchmark.config.input.model_dump(mode="json")
+
+
+def _backbone_modules(benchmark: Benchmark) -> tuple[str, ...]:
+    return (f"sc2.backbones.{benchmark.config.teacher.backbone.name}",)
+
+
+def _run_modules(benchmark: Benchmark, method: MethodOnBenchmark) -> tuple[str, ...]:
+    return (f"sc2.methods.{method.name}", *_backbone_modules(benchmark))
+
+
+def _run_spec(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> dict[str, Any]:
+    params = method.params.model_dump(mode="json")
+    return {"arch": {key: value for key, value in params.items() if key != "phases"}, "input": _input(benchmark)}

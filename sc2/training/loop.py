@@ -1,0 +1,178 @@
+"""The one training loop: every phase of every method and every reference model goes through `fit`.
+
+Everything random in an epoch depends on (seed, epoch) only, and the whole state is saved after each epoch, so that a
+killed training that starts again ends with the same weights.
+"""
+
+import hashlib
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from sc2.errors import SC2Error
+from sc2.training.recipe import Recipe, Terms
+
+Batches = Callable[[int], Iterator[tuple[Tensor, Tensor]]]
+"""Batches of one epoch: images float [B, 3, H, W] normalised, labels int64 [B]."""
+
+History = list[dict[str, float]]
+
+
+@dataclass
+class _State:
+    """All that an interrupted training needs to go on."""
+
+    recipe: Recipe
+    optimizer: torch.optim.Optimizer
+    auxiliary: torch.optim.Optimizer | None
+    epoch: int
+    history: History
+    best: dict[str, Any] | None
+
+    def save(self, path: Path) -> None:
+        content = {
+            "model": self.recipe.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "auxiliary": self.auxiliary.state_dict() if self.auxiliary else None,
+            "epoch": self.epoch,
+            "history": self.history,
+            "best": self.best,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_atomically(content, path)
+
+    def load(self, path: Path) -> None:
+        content = torch.load(path, weights_only=True, map_location="cpu")
+        self.recipe.model.load_state_dict(content["model"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        if self.auxiliary:
+            self.auxiliary.load_state_dict(content["auxiliary"])
+        self.epoch, self.history, self.best = content["epoch"], content["history"], content["best"]
+
+
+def save_atomically(content: Any, path: Path) -> None:
+    """Save with `torch.save` so that `path` is either whole or not there; equal content gives equal bytes."""
+    # The archive inside the file is named after it: a buffer has no name, so the bytes depend on the content only.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(buffer.getvalue())
+    os.replace(temporary, path)
+
+
+def fit(
+    recipe: Recipe, train: Batches, val: Batches, *, seed: int, state_path: Path, label: str, steps_per_epoch: int
+) -> History:
+    """Train one phase; the recipe's model holds the kept weights afterwards.
+
+    Args:
+        recipe: What to train and how.
+        train: Training batches of an epoch.
+        val: Validation batches; the same every epoch.
+        seed: Seed of the run.
+        state_path: Where the state is kept between epochs; removed by the caller once the result is saved.
+        label: Shown in front of each progress line.
+        steps_per_epoch: Number of training batches per epoch.
+
+    Returns:
+        One row per epoch: `epoch`, `train_*` means over the epoch and `val_*`.
+
+    Raises:
+        SC2Error: The loss is not finite.
+    """
+    recipe.set_modes()
+    optimizer = recipe.optimizer(recipe.trained_parameters())
+    auxiliary = None
+    if recipe.auxiliary is not None:
+        auxiliary = torch.optim.Adam(recipe.auxiliary_parameters, lr=recipe.auxiliary_lr)
+    state = _State(recipe, optimizer, auxiliary, 0, [], None)
+    if state_path.is_file():
+        state.load(state_path)
+        print(f"[{label}] resumes after epoch {state.epoch} of {recipe.epochs}", file=sys.stderr, flush=True)
+    base_rates = [group.get("initial_lr", group["lr"]) for group in optimizer.param_groups]
+    for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
+        group["initial_lr"] = rate
+    while state.epoch < recipe.epochs:
+        _epoch(state, train, val, seed=seed, label=label, steps=steps_per_epoch)
+        state.save(state_path)
+    if state.best is not None:
+        recipe.model.load_state_dict(state.best["model"])
+    recipe.model.eval()
+    recipe.finish()
+    return state.history
+
+
+def _epoch(state: _State, train: Batches, val: Batches, *, seed: int, label: str, steps: int) -> None:
+    recipe, total = state.recipe, steps * state.recipe.epochs
+    recipe.set_modes()
+    torch.manual_seed(derived_seed(seed, state.epoch))
+    sums: dict[str, float] = {}
+    bar = tqdm(train(state.epoch), total=steps, desc=label, leave=False, disable=not sys.stderr.isatty())
+    for index, (images, labels) in enumerate(bar):
+        factor = recipe.learning_rate(state.epoch * steps + index, total)
+        for group in state.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        terms = _step(state, images, labels)
+        for name, value in terms.items():
+            sums[name] = sums.get(name, 0.0) + value.item()
+    state.epoch += 1
+    row = {"epoch": float(state.epoch)}
+    row |= {f"train_{name}": value / steps for name, value in sums.items()}
+    row |= {f"val_{name}": value for name, value in validate(recipe, val).items()}
+    state.history.append(row)
+    _keep_if_better(state, row)
+    shown = "  ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")
+    print(f"[{label}] epoch {state.epoch}/{recipe.epochs}  {shown}", file=sys.stderr, flush=True)
+
+
+def _step(state: _State, images: Tensor, labels: Tensor) -> Terms:
+    recipe = state.recipe
+    terms = recipe.step(images, labels)
+    if not torch.isfinite(terms["loss"]):
+        raise SC2Error(f"the loss is {terms['loss'].item()} in epoch {state.epoch + 1}; lower the learning rate")
+    state.optimizer.zero_grad(set_to_none=True)
+    terms["loss"].backward()
+    state.optimizer.step()
+    if state.auxiliary is not None and recipe.auxiliary is not None:
+        # After the main step and with its own gradients: the quantiles follow the density and never move it.
+        state.auxiliary.zero_grad(set_to_none=True)
+        recipe.auxiliary().backward()
+        state.auxiliary.step()
+    return terms
+
+
+def validate(recipe: Recipe, val: Batches) -> dict[str, float]:
+    """Return the validation terms per image, everything in eval mode and without gradients."""
+    recipe.model.eval()
+    sums: dict[str, float] = {}
+    images_seen = 0
+    with torch.no_grad():
+        for images, labels in val(0):
+            images_seen += len(labels)
+            for name, value in recipe.validate(images, labels).items():
+                sums[name] = sums.get(name, 0.0) + value.item()
+    return {name: value / images_seen for name, value in sums.items()}
+
+
+def _keep_if_better(state: _State, row: dict[str, float]) -> None:
+    if state.recipe.select is None:
+        return
+    term, direction = state.recipe.select
+    value = row[f"val_{term}"]
+    if state.best is None or (value < state.best["value"] if direction == "min" else value > state.best["value"]):
+        weights = {name: tensor.detach().clone() for name, tensor in state.recipe.model.state_dict().items()}
+        state.best = {"value": value, "epoch": state.epoch, "model": weights}
+
+
+def derived_seed(*parts: int | str) -> int:
+    """Return a seed that depends on all parts, for `torch.manual_seed`."""
+    text = "/".join(map(str, parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")

@@ -1,0 +1,90 @@
+"""What one phase of training has to say to the one loop."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Terms = dict[str, Tensor]
+"""Scalars of one batch; `loss` is what gets minimised (or, in validation, compared)."""
+
+
+@dataclass
+class Recipe:
+    """One phase of training.
+
+    Attributes:
+        model: What is saved at the end of the phase.
+        trained: Its parts that the phase trains.
+        frozen: Modules whose weights and running statistics must not move; kept in eval mode, teacher included.
+        step: Loss terms of a training batch: images float [B, 3, H, W] normalised, labels int64 [B].
+        optimizer: Makes the optimiser of the trained parameters.
+        learning_rate: Factor on the learning rate at a fraction of the phase: `factor(step, total_steps)`.
+        epochs: Passes over the training split.
+        batch_size: Images per step.
+        validate: Terms of a validation batch, summed over the split and divided by its images.
+        select: Term of `validate` that picks the epoch to keep, and its better direction; None keeps the last epoch.
+        auxiliary: A loss of parameters with an optimiser of their own (quantiles of the entropy model).
+        auxiliary_parameters: Those parameters; they are never given to the main optimiser.
+        auxiliary_lr: Their learning rate (Adam).
+        finish: Called on the kept weights, before they are saved.
+    """
+
+    model: nn.Module
+    trained: Sequence[nn.Module]
+    step: Callable[[Tensor, Tensor], Terms]
+    optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer]
+    learning_rate: Callable[[int, int], float]
+    epochs: int
+    batch_size: int
+    validate: Callable[[Tensor, Tensor], Terms]
+    frozen: Sequence[nn.Module] = ()
+    select: tuple[str, Literal["min", "max"]] | None = None
+    auxiliary: Callable[[], Tensor] | None = None
+    auxiliary_parameters: Sequence[nn.Parameter] = ()
+    auxiliary_lr: float = 1e-3
+    finish: Callable[[], None] = field(default=lambda: None)
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """Return what the main optimiser gets, without the auxiliary parameters, each once."""
+        auxiliary = {id(parameter) for parameter in self.auxiliary_parameters}
+        found = {id(p): p for module in self.trained for p in module.parameters() if id(p) not in auxiliary}
+        return list(found.values())
+
+    def set_modes(self) -> None:
+        """Put what is trained in train mode and what is frozen in eval mode without gradients."""
+        self.model.eval()
+        for module in self.trained:
+            module.train()
+        for module in self.frozen:
+            module.eval()
+            module.requires_grad_(False)
+
+
+def multi_step(milestones: Sequence[float], gamma: float) -> Callable[[int, int], float]:
+    """Multiply the learning rate by `gamma` at each milestone, given as a fraction of the phase."""
+
+    def factor(step: int, total: int) -> float:
+        return float(gamma ** sum(step >= milestone * total for milestone in milestones))
+
+    return factor
+
+
+def one_cycle(warmup: float = 0.2) -> Callable[[int, int], float]:
+    """Rise linearly over the `warmup` fraction, then fall along a cosine to zero."""
+
+    def factor(step: int, total: int) -> float:
+        position = (step + 1) / total
+        if position < warmup:
+            return position / warmup
+        rest = (position - warmup) / (1 - warmup)
+        return float(0.5 * (1 + torch.cos(torch.tensor(rest * torch.pi)).item()))
+
+    return factor
+
+
+def classification_terms(logits: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
+    """Return `top1_pct` of a batch of logits [B, K] as a sum over the batch (to be divided by the images)."""
+    return {"top1_pct": 100.0 * (logits.argmax(1) == labels).sum().double()}
