@@ -3,6 +3,7 @@
 Nothing here names the machine, its user or a folder: records are published.
 """
 
+import functools
 import hashlib
 import os
 import platform
@@ -149,6 +150,7 @@ def _git_output(folder: Path, *arguments: str) -> bytes:
     return done.stdout
 
 
+@functools.cache
 def _version(package: str) -> str | None:
     """Return the installed version of a package, None without it."""
     try:

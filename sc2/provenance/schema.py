@@ -3,9 +3,10 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from sc2.errors import ProvenanceError
 
@@ -27,6 +28,17 @@ class CodeState(_Model):
     files: dict[str, str]
 
 
+def _inside(path: str) -> str:
+    """Refuse a path that leads out of the project: `verify` removes what records name when asked to."""
+    pure = PurePosixPath(path)
+    if not pure.parts or pure.is_absolute() or ".." in pure.parts:
+        raise ValueError(f"path {path!r} has to be relative, inside the project")
+    return path
+
+
+RelativePath = Annotated[str, AfterValidator(_inside)]
+
+
 class InputFile(_Model):
     """One input.
 
@@ -37,7 +49,7 @@ class InputFile(_Model):
         outside: The file lay outside the project.
     """
 
-    path: str
+    path: RelativePath
     sha256: str
     record: str | None
     outside: bool = False
@@ -46,7 +58,7 @@ class InputFile(_Model):
 class OutputFile(_Model):
     """One output; `path` and `outside` as for an input, `bytes` is its size."""
 
-    path: str
+    path: RelativePath
     sha256: str
     bytes: int
     outside: bool = False
