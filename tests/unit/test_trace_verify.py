@@ -1,0 +1,449 @@
+"""Trace prints the chain below a result; verify names exactly what is edited, missing, stale or unrecorded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sc2.errors import ProvenanceError
+from sc2.job import RunningJob
+from sc2.provenance.fingerprint import fingerprint
+from sc2.provenance.record import read_record, record_id, sha256_file, write_record
+from sc2.provenance.trace import format_trace, trace
+from sc2.provenance.verify import Finding, Report, format_report, prune, verify
+
+COMMIT = {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False, "dirty_sha256": None}
+DIRTY = {**COMMIT, "dirty": True, "dirty_sha256": "ff"}
+POINTS = ("10", "50", "90")
+DATA = "results/data/digits/data.tar"
+TEACHER = "results/teachers/bench/teacher.pt"
+TABLE = "results/tables/bench/rate.csv"
+FIGURE = "results/figures/bench/rate.svg"
+
+
+def evaluation(point: str) -> str:
+    return f"results/evaluate/bench/jpeg/{point}/seed0/summary.json"
+
+
+@dataclass(frozen=True)
+class Planned:
+    spec: Mapping[str, Any]
+    code: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One job of the pretended project."""
+
+    stage: str
+    keys: dict[str, str]
+    spec: dict[str, Any]
+    inputs: dict[str, list[str]]
+    output: str
+    git: dict[str, Any]
+
+
+class Project:
+    """Data → teacher → three evaluations (which also read the data: diamonds) → table → figure."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.same_bytes = False  # whether jobs write the same whatever their configuration
+        run = {"benchmark": "bench", "method": "jpeg"}
+        steps = [
+            Step(
+                "prepare_data", {"dataset": "digits"}, {"kind": "photodigits", "train": 6000}, {"archive": ["raw.tar"]},
+                DATA, COMMIT,
+            ),
+            Step("train_teacher", {"benchmark": "bench"}, {"epochs": 12}, {"data": [DATA]}, TEACHER, DIRTY),
+            *(
+                Step(
+                    "evaluate", {**run, "point": point, "seed": "0"}, {"quality": point},
+                    {"data": [DATA], "teacher": [TEACHER]}, evaluation(point), COMMIT,
+                )
+                for point in POINTS
+            ),
+            Step("make_tables", {"benchmark": "bench"}, {}, {"runs": [evaluation(p) for p in POINTS]}, TABLE, COMMIT),
+            Step("plot_figure", {"benchmark": "bench", "figure": "rate"}, {}, {"table": [TABLE]}, FIGURE, COMMIT),
+        ]  # fmt: skip
+        self.steps = {step.output: step for step in steps}
+        for step in steps:
+            module = root / "sc2" / f"{step.stage}.py"
+            module.parent.mkdir(exist_ok=True)
+            module.write_text("import sc2.shared\n")
+        (root / "sc2" / "shared.py").write_text("A = 1\n")
+        (root / "raw.tar").write_text("pixels")
+
+    def build(self, *outputs: str) -> None:
+        """Run the jobs of some outputs, of all by default."""
+        for output in outputs or self.steps:
+            step = self.steps[output]
+            inputs: dict[str, Path | list[Path]] = {name: list(map(Path, files)) for name, files in step.inputs.items()}
+            hashes: dict[str, str | list[str]] = {
+                name: [sha256_file(Path(file)) for file in files] for name, files in step.inputs.items()
+            }
+            code = fingerprint([f"sc2.{step.stage}"], self.root)
+            identity = record_id(step.stage, step.keys, step.spec, code.digest, hashes)
+            path = Path(output)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(output if self.same_bytes else f"{output} {identity}")
+            write_record(
+                self.record(output),
+                job=RunningJob(step.stage, step.keys, step.spec, inputs, {"out": path}, identity),
+                code=code,
+                job_id="planned",
+                input_hashes=hashes,
+                started=datetime(2026, 1, 1, tzinfo=UTC),
+                seconds=1.5,
+                command=["python", "-m", "sc2", step.stage],
+                git=step.git,
+            )
+
+    def record(self, output: str) -> Path:
+        return Path(output).with_suffix(".prov.json")
+
+    def plan(self, output: str, **spec: Any) -> None:
+        """Change the planned configuration of one job."""
+        self.steps[output] = replace(self.steps[output], spec={**self.steps[output].spec, **spec})
+
+    def jobs(self, stage: str, keys: Mapping[str, str]) -> Planned | None:
+        for step in self.steps.values():
+            if (step.stage, step.keys) == (stage, keys):
+                return Planned(step.spec, fingerprint([f"sc2.{stage}"], self.root).digest)
+        return None
+
+    def verify(self) -> Report:
+        return verify(Path("results"), self.jobs, code_root=self.root)
+
+    def found(self) -> dict[str, set[str]]:
+        """Paths by kind of finding."""
+        kinds: dict[str, set[str]] = {}
+        for finding in self.verify().findings:
+            kinds.setdefault(finding.kind, set()).add(finding.path)
+        return kinds
+
+    def message(self, path: str) -> str:
+        (message,) = [finding.message for finding in self.verify().findings if finding.path == path]
+        return message
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(tmp_path)
+    made = Project(tmp_path)
+    made.build()
+    return made
+
+
+EVALUATIONS = {evaluation(point) for point in POINTS}
+EVERYTHING = {DATA, TEACHER, TABLE, FIGURE, *EVALUATIONS}
+
+
+# trace
+
+
+def test_tree_follows_the_records(project: Project) -> None:
+    node = trace(Path(FIGURE))
+    assert node.path == FIGURE
+    (table,) = node.parents
+    assert [child.record.keys["point"] for child in table.parents] == list(POINTS)
+    for run in table.parents:
+        data, teacher = run.parents
+        assert (data.record.stage, teacher.record.stage) == ("prepare_data", "train_teacher")
+        assert teacher.parents == (data,)
+    assert [file.path for file in data.sources] == ["raw.tar"]
+
+
+def test_text_of_a_grouped_tree(project: Project) -> None:
+    ids = {output: read_record(project.record(output)).id for output in EVERYTHING}
+    raw = sha256_file(Path("raw.tar"))
+    assert format_trace(trace(Path(FIGURE))).splitlines() == [
+        f"plot_figure bench/rate  {ids[FIGURE]}  {FIGURE}  1.5 s  commit 0123456789",
+        f"└── make_tables bench  {ids[TABLE]}  {TABLE}  1.5 s  commit 0123456789",
+        "    └── evaluate bench/jpeg  3 records  points 10 50 90  results/evaluate/bench/jpeg/…  4.5 s in all"
+        "  commit 0123456789",
+        f"        ├── prepare_data digits  {ids[DATA]}  {DATA}  1.5 s  commit 0123456789",
+        f"        │   ├── file raw.tar  sha256 {raw}",
+        "        │   └── kind=photodigits, train=6000",
+        f"        └── train_teacher bench  {ids[TEACHER]}  {TEACHER}  1.5 s  commit 0123456789+dirty",
+        f"            └── prepare_data digits  {ids[DATA]}  {DATA}  1.5 s  commit 0123456789  (see above)",
+    ]
+
+
+def test_full_tree_has_a_line_for_each_record(project: Project) -> None:
+    text = format_trace(trace(Path(FIGURE)), full=True)
+    for point in POINTS:
+        identity = read_record(project.record(evaluation(point))).id
+        assert f"evaluate bench/jpeg/{point}/0  {identity}  {evaluation(point)}" in text
+    assert text.count("kind=photodigits") == 1
+    assert text.count("(see above)") == 5  # the data below the teacher; data and teacher below two more evaluations
+
+
+def test_many_runs_stay_readable(project: Project) -> None:
+    outputs = []
+    for index in range(40):
+        point, seed = str(index // 2), str(index % 2)
+        output = f"results/evaluate/bench/webp/{point}/seed{seed}/summary.json"
+        keys = {"benchmark": "bench", "method": "webp", "point": point, "seed": seed}
+        project.steps[output] = Step("evaluate", keys, {"quality": point}, {"data": [DATA]}, output, COMMIT)
+        outputs.append(output)
+    table = project.steps[TABLE]
+    project.steps[TABLE] = replace(table, inputs={"runs": [*table.inputs["runs"], *outputs]})
+    project.build(*outputs, TABLE, FIGURE)
+    lines = format_trace(trace(Path(FIGURE))).splitlines()
+    assert len(lines) == 10
+    (webp,) = [line for line in lines if "bench/webp" in line]
+    assert f"40 records  points {' '.join(map(str, range(20)))}  seeds 0 1" in webp
+    assert len(format_trace(trace(Path(FIGURE)), full=True).splitlines()) > 80
+
+
+def test_trace_does_not_depend_on_the_current_folder(
+    project: Project, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = format_trace(trace(Path(FIGURE)))
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert format_trace(trace(project.root / FIGURE)) == text
+
+
+def test_trace_says_what_was_rebuilt_or_edited_since(project: Project) -> None:
+    project.plan(TEACHER, epochs=13)
+    project.build(TEACHER)
+    path = project.record(TABLE)
+    path.write_text(path.read_text().replace('"seconds": 1.5', '"seconds": 2.5'))
+    node = trace(Path(FIGURE))
+    assert node.parents[0].parents[0].rebuilt == (TEACHER,)
+    text = format_trace(node)
+    assert f"rebuilt since: {TEACHER}" in text
+    assert "was edited: its content was changed" in text
+
+
+def test_trace_without_a_record_says_how_to_get_one(project: Project) -> None:
+    with pytest.raises(ProvenanceError, match=r"raw\.tar: no record lists this file.*snakemake --cores all raw\.tar"):
+        trace(Path("raw.tar"))
+    with pytest.raises(ProvenanceError, match="no such file, and no record"):
+        trace(Path("results/figures/bench/typo.svg"))
+
+
+def test_trace_with_the_record_of_an_input_missing(project: Project) -> None:
+    identity = read_record(project.record(TEACHER)).id
+    project.record(TEACHER).unlink()
+    with pytest.raises(ProvenanceError, match=rf"{TEACHER}: the record {identity} of this input of .* is missing"):
+        trace(Path(FIGURE))
+
+
+# verify
+
+
+def test_fresh_results_are_good(project: Project) -> None:
+    report = project.verify()
+    assert (report.findings, report.checked, report.outside) == ([], 7, 0)
+    assert format_report(report) == "7 records checked: all as recorded"
+    assert prune(report) == []
+
+
+def test_absolute_folder_from_elsewhere(
+    project: Project, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert verify(project.root / "results", project.jobs, code_root=project.root).findings == []
+
+
+def test_part_of_the_results(project: Project) -> None:
+    report = verify(Path("results/evaluate"), project.jobs, code_root=project.root)
+    assert (report.findings, report.checked) == ([], 3)
+
+
+def test_edited_output_and_what_was_made_from_it(project: Project) -> None:
+    Path(TABLE).write_text("0.99")
+    assert project.found() == {"edited": {TABLE}, "stale": {FIGURE}}
+    assert project.message(FIGURE) == f"input {TABLE} changed"
+
+
+def test_edited_record_and_what_was_made_from_it(project: Project) -> None:
+    path = project.record(TABLE)
+    path.write_text(path.read_text().replace("0123456789abcdef", "fedcba9876543210", 1))
+    assert project.found() == {"edited": {path.as_posix()}, "stale": {FIGURE}}
+    assert project.message(path.as_posix()) == "its content was changed after it was written"
+
+
+def test_damaged_record(project: Project) -> None:
+    path = project.record(FIGURE)
+    path.write_text("{")
+    assert project.found() == {"edited": {path.as_posix()}, "unrecorded": {FIGURE}}
+    assert project.message(path.as_posix()).startswith("the record is damaged")
+
+
+def test_missing_output_is_named_once(project: Project) -> None:
+    Path(DATA).unlink()
+    assert project.found() == {"missing": {DATA}}
+    message = project.message(DATA)
+    assert "input of results/evaluate/bench/jpeg/10/seed0/summary.json" in message
+    assert "and 1 more" in message
+
+
+def test_missing_input_that_no_job_made(project: Project) -> None:
+    Path("raw.tar").unlink()
+    assert project.message("raw.tar") == f"gone, but a record names it: input of {DATA}"
+
+
+def test_missing_file_behind_a_link(project: Project) -> None:
+    Path(FIGURE).unlink()
+    Path(FIGURE).symlink_to("nowhere")
+    assert project.found() == {"missing": {FIGURE}}
+
+
+def test_input_outside_the_project_is_not_looked_for(project: Project, tmp_path: Path) -> None:
+    outside = tmp_path.parent / f"{tmp_path.name}.tar"
+    outside.write_text("pixels")
+    project.steps[DATA] = replace(project.steps[DATA], inputs={"archive": [str(outside)]})
+    project.build()
+    outside.unlink()
+    assert project.verify().findings == []
+
+
+def test_changed_source_file(project: Project) -> None:
+    Path("raw.tar").write_text("other pixels")
+    assert project.found() == {"stale": EVERYTHING}
+    assert project.message(DATA) == "input raw.tar changed"
+
+
+def test_stale_by_configuration_and_all_that_follows(project: Project) -> None:
+    project.plan(TEACHER, epochs=20, width=8)
+    assert project.found() == {"stale": {TEACHER, TABLE, FIGURE, *EVALUATIONS}}
+    assert project.message(TEACHER) == "configuration changed: epochs 12 → 20, width not set → 8"
+    assert project.message(evaluation("10")) == f"input {TEACHER} is stale"
+    assert project.message(FIGURE) == f"input {TABLE} is stale"
+
+
+def test_type_of_a_value_is_configuration(project: Project) -> None:
+    project.plan(evaluation("10"), quality=10)
+    assert project.message(evaluation("10")) == "configuration changed: the types of values"
+
+
+def test_tuple_in_the_plan_equals_the_list_in_the_record(project: Project) -> None:
+    project.plan(FIGURE, size=[3, 2])
+    project.build(FIGURE)
+    project.plan(FIGURE, size=(3, 2))
+    assert project.verify().findings == []
+
+
+def test_stale_by_code_of_one_stage(project: Project) -> None:
+    (project.root / "sc2" / "evaluate.py").write_text("import sc2.shared\nB = 1\n")
+    assert project.found() == {"stale": {TABLE, FIGURE, *EVALUATIONS}}
+    assert project.message(evaluation("50")) == "code changed: sc2/evaluate.py"
+
+
+def test_stale_by_shared_code(project: Project) -> None:
+    (project.root / "sc2" / "shared.py").write_text("A = 22\n")
+    assert project.found() == {"stale": EVERYTHING}
+    assert project.message(FIGURE) == f"code changed: sc2/shared.py; input {TABLE} is stale"
+
+
+def test_comment_in_the_code_is_not_stale(project: Project) -> None:
+    (project.root / "sc2" / "shared.py").write_text('"""Constants."""\n\nA = 1  # one\n')
+    assert project.verify().findings == []
+
+
+def test_stale_by_a_file_of_code_that_is_gone(project: Project) -> None:
+    (project.root / "sc2" / "shared.py").rename(project.root / "sc2" / "other.py")
+    (project.root / "sc2" / "plot_figure.py").write_text("import sc2.other\n")
+    jobs = project.jobs
+
+    def figure_only(stage: str, keys: Mapping[str, str]) -> Planned | None:
+        return jobs(stage, keys) if stage == "plot_figure" else None
+
+    report = verify(Path("results"), figure_only, code_root=project.root)
+    (finding,) = report.findings
+    assert finding.message == "code changed: sc2/plot_figure.py, sc2/shared.py (gone)"
+
+
+def test_stale_by_a_parent_rebuilt_to_the_same_bytes(project: Project) -> None:
+    project.same_bytes = True
+    project.build()
+    old = read_record(project.record(TABLE)).id
+    project.plan(TABLE, digits=4)
+    project.build(TABLE)
+    new = read_record(project.record(TABLE)).id
+    assert project.found() == {"stale": {FIGURE}}
+    assert project.message(FIGURE) == f"input {TABLE} was made by record {old}, beside it is now {new}"
+
+
+def test_record_of_an_input_gone(project: Project) -> None:
+    old = read_record(project.record(TABLE)).id
+    project.record(TABLE).unlink()
+    assert project.found() == {"unrecorded": {TABLE}, "stale": {FIGURE}}
+    assert project.message(FIGURE) == f"input {TABLE} was made by record {old}, beside it is now none"
+
+
+def test_unrecorded(project: Project) -> None:
+    for name in ["own.csv", ".gitignore", "x.tmp", ".x.csv.partial", "x.csv.lock"]:
+        (Path(TABLE).parent / name).write_text("x")
+    assert project.found() == {"unrecorded": {"results/tables/bench/own.csv"}}
+
+
+def test_outside_the_configuration_is_counted_only(project: Project) -> None:
+    gone = evaluation("90")
+    del project.steps[gone]
+    project.steps[TABLE] = replace(project.steps[TABLE], inputs={"runs": [evaluation("10"), evaluation("50")]})
+    project.build(TABLE, FIGURE)
+    Path(gone).write_text("edited")
+    report = project.verify()
+    assert (report.findings, report.checked, report.outside) == ([], 6, 1)
+    assert format_report(report) == "6 records checked: all as recorded; 1 outside this configuration, not checked"
+
+
+def test_circle_of_edited_records_ends(project: Project) -> None:
+    data, teacher = project.record(DATA), project.record(TEACHER)
+    identity = read_record(teacher).id
+    text = data.read_text()
+    data.write_text(text.replace('"path": "raw.tar"', f'"path": "{TEACHER}"').replace("null", f'"{identity}"', 1))
+    assert data.as_posix() in project.found()["edited"]
+    with pytest.raises(ProvenanceError, match="its own ancestor"):
+        trace(Path(TEACHER))
+
+
+def test_report_sorts_by_kind_and_ends_with_a_summary(project: Project) -> None:
+    Path(TABLE).write_text("0.99")
+    Path(DATA).unlink()
+    (Path(TABLE).parent / "own.csv").write_text("x")
+    lines = format_report(project.verify()).splitlines()
+    assert [line.split()[0] for line in lines[:-1]] == ["edited", "missing", "stale", "unrecorded"]
+    assert lines[0].startswith(f"edited      {TABLE}: its content is not what make_tables wrote")
+    assert lines[-1] == "7 records checked: 1 edited, 1 missing, 1 stale, 1 unrecorded"
+
+
+def test_no_folder_and_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(ProvenanceError, match="no such folder; build the results"):
+        verify(tmp_path / "results", lambda stage, keys: None)
+    assert format_report(verify(tmp_path, lambda stage, keys: None)) == "0 records checked: nothing to verify"
+
+
+def test_prune_removes_what_has_to_run_again_and_nothing_else(project: Project) -> None:
+    Path(TABLE).write_text("0.99")
+    own = Path(TABLE).parent / "own.csv"
+    own.write_text("x")
+    removed = prune(project.verify())
+    expected = {Path(TABLE), project.record(TABLE), Path(FIGURE), project.record(FIGURE)}
+    assert {path.relative_to(project.root) for path in removed} == expected
+    assert not any(path.exists() for path in expected)
+    assert own.exists()
+    project.build(TABLE, FIGURE)
+    assert project.found() == {"unrecorded": {own.as_posix()}}
+
+
+@pytest.mark.parametrize("path", ["results/figures/../../precious.txt", "/precious.txt", "../precious.txt", ""])
+def test_record_with_a_path_that_leads_away_is_damaged(project: Project, path: str) -> None:
+    record = project.record(FIGURE)
+    record.write_text(record.read_text().replace(f'"path": "{FIGURE}"', f'"path": "{path}"'))
+    assert "has to be relative" in project.message(record.as_posix())
+
+
+def test_prune_stays_in_the_folder(project: Project) -> None:
+    precious = project.root / "precious.txt"
+    precious.write_text("mine")
+    finding = Finding("edited", "precious.txt", "", (precious, project.root / "results" / ".." / "precious.txt"))
+    assert prune(Report(Path("results"), [finding], 1, 0)) == []
+    assert precious.read_text() == "mine"
