@@ -1,3 +1,1 @@
 """SC2 and variable bit-rate bottlenecks, reproduced: every figure rebuilt and traceable to its inputs."""
-
-__version__ = "0.1.0"

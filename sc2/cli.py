@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sc2 import __version__
 from sc2.errors import SC2Error
 from sc2.stages import STAGES, Stage
+from sc2.version import VERSION
 
 DEFAULT_CONFIG = "config/config.yaml"
 
@@ -36,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sc2", description="Split-computing compression, reproduced: stages of the workflow and tools around them."
     )
-    parser.add_argument("--version", action="version", version=f"sc2 {__version__}")
+    parser.add_argument("--version", action="version", version=f"sc2 {VERSION}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_tools(commands)
     for name, stage in STAGES.items():

@@ -66,16 +66,21 @@ def runs(config: Config, benchmark: str) -> Iterator[Run]:
                 yield Run(benchmark, method.name, point, seed)
 
 
+def phases(method: str) -> list[str]:
+    """Return a method's training phases in order, none for a codec."""
+    return list(get_method(method).phases())
+
+
 def phases_before(method: str, phase: str) -> list[str]:
     """Return the phase whose checkpoint `phase` starts from, as a list of one or none."""
-    phases = list(get_method(method).phases())
-    position = phases.index(phase)
-    return phases[max(0, position - 1) : position]
+    names = phases(method)
+    position = names.index(phase)
+    return names[max(0, position - 1) : position]
 
 
 def last_phase(method: str) -> list[str]:
     """Return a method's last training phase, as a list of one or none."""
-    return list(get_method(method).phases()[-1:])
+    return phases(method)[-1:]
 
 
 def job(config: Config, stage: str, keys: Keys) -> Job | None:

@@ -10,7 +10,7 @@ from sc2.config.load import load_config
 from sc2.errors import ConfigError, DataError
 from sc2.job import RunningJob
 from sc2.plan import Job, job
-from sc2.provenance.record import record_id, sha256_file, write_record
+from sc2.provenance.record import git_state, record_id, sha256_file, write_record
 from sc2.stages import STAGES
 
 Inputs = Mapping[str, Path | list[Path]]
@@ -68,7 +68,8 @@ def _run(planned: Job, running: RunningJob, record: Path, hashes: Mapping[str, s
         path.parent.mkdir(parents=True, exist_ok=True)
     # An old record beside new outputs would tell a lie if the job died half-way.
     record.unlink(missing_ok=True)
-    started, clock = datetime.now(UTC), time.monotonic()
+    # Taken now: the tree may have changed by the time a long training ends.
+    git, started, clock = git_state(Path.cwd()), datetime.now(UTC), time.monotonic()
     STAGES[running.stage].load()(running)
     missing = [str(path) for path in running.outputs.values() if not path.is_file()]
     assert not missing, f"stage {running.stage} did not write {', '.join(missing)}"
@@ -81,6 +82,7 @@ def _run(planned: Job, running: RunningJob, record: Path, hashes: Mapping[str, s
         started=started,
         seconds=time.monotonic() - clock,
         command=sys.argv,
+        git=git,
     )
 
 

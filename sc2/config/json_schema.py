@@ -2,6 +2,8 @@
 
 import importlib
 import json
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     made = {
         "run": RunConfig.model_json_schema(),
         "benchmark": BenchmarkConfig.model_json_schema(),
-        "dataset": {"anyOf": [TypeAdapter(params).json_schema() for params in datasets]},
+        "dataset": TypeAdapter(reduce(or_, datasets)).json_schema(),
     }
     for name in method_names():
         schema = MethodFile.model_json_schema()

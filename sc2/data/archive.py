@@ -1,0 +1,154 @@
+"""Files that a user supplies: where they lie, whether they are the right ones, and reading archives safely.
+
+Archives are read as a stream and never unpacked, so a hostile member name cannot touch the disk; such archives are
+refused all the same, because something is wrong with them.
+"""
+
+import gzip
+import hashlib
+import os
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Container, Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from sc2.errors import DataError
+
+_DAMAGED = (tarfile.TarError, EOFError, zlib.error, OSError)
+
+
+def data_dir() -> Path:
+    """Return the folder of supplied and downloaded files: the environment variable `SC2_DATA`, or else `data/`.
+
+    The location is no part of what identifies a job; the file's name and SHA-256 are.
+    """
+    return Path(os.environ.get("SC2_DATA") or "data")
+
+
+def verified(path: Path, sha256: str) -> Path:
+    """Check that `path` is the file with this SHA-256 (64 hex digits), and return it.
+
+    Raises:
+        DataError: The file is missing, truncated or another one; the message says which, and how to mend it.
+    """
+    if not path.is_file():
+        raise DataError(
+            f"{path}: missing. Put the file there, or set the environment variable SC2_DATA to the folder that holds "
+            f"{path.name} (sha256 {sha256})."
+        )
+    with path.open("rb") as file:
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    if actual == sha256.lower():
+        return path
+    facts = f"{path.stat().st_size} bytes\n  expected sha256 {sha256}\n  actual sha256   {actual}\n"
+    if _is_truncated(path):
+        raise DataError(f"{path}: truncated, {facts}Download or copy the file again: it ends too early.")
+    raise DataError(
+        f"{path}: another file than the configuration asks for, {facts}"
+        "Fetch the right file, or, if this one is meant, write its sha256 into the configuration."
+    )
+
+
+def _is_truncated(path: Path) -> bool:
+    """Tell whether a tar, gzip or zip file (also a `.pt` or `.pth`) lacks its end; other files are never taken for it."""
+    with path.open("rb") as file:
+        start = file.read(tarfile.BLOCKSIZE)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 2 * tarfile.BLOCKSIZE))
+        end = file.read()
+    if not start:
+        return True
+    if start.startswith(b"\x1f\x8b"):
+        return _gzip_ends_early(path)
+    if start.startswith(b"PK\x03\x04"):
+        return not zipfile.is_zipfile(path)
+    if start[257:262] == b"ustar":  # a tar ends with two blocks of zeros
+        return size % tarfile.BLOCKSIZE != 0 or any(end)
+    return False
+
+
+def _gzip_ends_early(path: Path) -> bool:
+    try:
+        with gzip.open(path) as file:
+            while file.read(1 << 20):
+                pass
+    except EOFError:
+        return True
+    except (OSError, zlib.error):
+        return False  # damaged, but not by cutting it off
+    return False
+
+
+def member_names(path: Path) -> list[str]:
+    """Return the names of all files in a tar or tar.gz, in the archive's order.
+
+    Raises:
+        DataError: As in `read_members`.
+    """
+    return [info.name for _, info in _walk(path)]
+
+
+def read_members(path: Path, wanted: Container[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of the wanted files of a tar or tar.gz, in the archive's order.
+
+    Raises:
+        DataError: The archive is missing or damaged, holds anything but files and folders (links, devices), the same
+            name twice, or a name that leads out of the archive.
+    """
+    for tar, info in _walk(path):
+        if info.name in wanted:
+            try:
+                file = tar.extractfile(info)
+                data = file.read() if file else b""
+            except _DAMAGED as error:
+                raise DataError(f"{path}, member {info.name}: cannot be read ({error}). {_AGAIN}") from error
+            if len(data) != info.size:
+                raise DataError(f"{path}, member {info.name}: {len(data)} of {info.size} bytes. {_AGAIN}")
+            yield info.name, data
+
+
+_AGAIN = "The archive is damaged: download or copy it again."
+
+
+def _walk(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """Yield every regular file of the archive once it has been found harmless."""
+    seen: set[str] = set()
+    with _opened(path) as tar:
+        while (info := _next(path, tar)) is not None:
+            _refuse_unsafe(path, info)
+            if info.name in seen:
+                raise DataError(f"{path}: holds {info.name} twice. {_NOT_TRUSTED}")
+            seen.add(info.name)
+            if info.isreg():
+                yield tar, info
+
+
+def _opened(path: Path) -> tarfile.TarFile:
+    try:
+        return tarfile.open(path, "r|*")
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: missing. Put the archive there, or set SC2_DATA to its folder.") from error
+    except _DAMAGED as error:
+        raise DataError(f"{path}: not a tar or tar.gz ({error}). {_AGAIN}") from error
+
+
+def _next(path: Path, tar: tarfile.TarFile) -> tarfile.TarInfo | None:
+    try:
+        return tar.next()
+    except _DAMAGED as error:
+        raise DataError(f"{path}: cannot be read to its end ({error}). {_AGAIN}") from error
+
+
+_NOT_TRUSTED = (
+    "Such an archive is refused; get it from a source you trust, or pack it anew from plain files and folders."
+)
+
+
+def _refuse_unsafe(path: Path, info: tarfile.TarInfo) -> None:
+    posix, windows = PurePosixPath(info.name), PureWindowsPath(info.name)
+    if posix.is_absolute() or windows.anchor or ".." in (*posix.parts, *windows.parts):
+        raise DataError(f"{path}: member {info.name!r} would lie outside the archive. {_NOT_TRUSTED}")
+    if not (info.isreg() or info.isdir()):
+        kind = f"a link to {info.linkname!r}" if info.issym() or info.islnk() else "a device or other special file"
+        raise DataError(f"{path}: member {info.name!r} is {kind}. {_NOT_TRUSTED}")

@@ -1,0 +1,238 @@
+"""Photographs in one folder per class, read from an archive or from torchvision's download (Imagenette).
+
+The official validation folder becomes the *test* split. The validation split, on which models are selected, is held
+out of the training folder, so that no choice is ever made on test images. Images are stored as they are, not recoded.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import Field
+
+from sc2.config.base import Strict
+from sc2.data.archive import data_dir, member_names, read_members, verified
+from sc2.data.source import NewSample, Source
+from sc2.data.transform import decode_image
+from sc2.errors import DataError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp"})
+"""What counts as an image; other files, and hidden ones, are passed over."""
+
+
+class ArchiveSource(Strict):
+    """A tar or tar.gz in the data folder."""
+
+    kind: Literal["archive"] = Field(description="Always `archive`.")
+    file: str = Field(
+        pattern=r"^[^/\\]+$",
+        description="Name of the archive in the data folder (SC2_DATA, or data/), without folders.",
+    )
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the archive, 64 lower-case hex digits.")
+
+
+class TorchvisionSource(Strict):
+    """A data set that torchvision downloads into the data folder."""
+
+    kind: Literal["torchvision"] = Field(description="Always `torchvision`.")
+    dataset: Literal["imagenette"] = Field(description="Which of torchvision's data sets.")
+    size: Literal["full", "320px", "160px"] = Field(description="Short side of the images.")
+
+
+class Params(Strict):
+    """Configuration of an `image_folder` data set."""
+
+    kind: Literal["image_folder"] = Field(description="Always `image_folder`.")
+    source: Annotated[ArchiveSource | TorchvisionSource, Field(discriminator="kind")] = Field(
+        description="Where the images come from."
+    )
+    train_folder: str = Field(
+        default="train",
+        pattern=r"^[^/\\]+$",
+        description="Folder of the training images: <train_folder>/<class>/<image>.",
+    )
+    test_folder: str = Field(default="val", pattern=r"^[^/\\]+$", description="Folder of the test images.")
+    val_per_class: int = Field(
+        ge=1, description="Validation images held out of the training folder, images per class, at least 1."
+    )
+    max_per_class: int | None = Field(
+        default=None, ge=1, description="At most so many training and so many test images per class, for small runs."
+    )
+    seed: int = Field(
+        default=0, ge=0, description="Chooses which images are held out, and which `max_per_class` keeps."
+    )
+
+
+class Files(Protocol):
+    """A tree of files to read from; names are relative, with forward slashes."""
+
+    @property
+    def title(self) -> str:
+        """What to call the tree in messages."""
+
+    def names(self) -> list[str]:
+        """Return the names of all files."""
+
+    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield name and content of the wanted files, in any order."""
+
+
+@dataclass(frozen=True)
+class ArchiveFiles:
+    """The files inside a tar or tar.gz."""
+
+    path: Path
+
+    @property
+    def title(self) -> str:
+        """The path of the archive."""
+        return str(self.path)
+
+    def names(self) -> list[str]:
+        """Return the names of all files in the archive."""
+        return member_names(self.path)
+
+    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the wanted files in the archive's order."""
+        return read_members(self.path, wanted)
+
+
+@dataclass(frozen=True)
+class FolderFiles:
+    """The files below a folder."""
+
+    path: Path
+
+    @property
+    def title(self) -> str:
+        """The path of the folder."""
+        return str(self.path)
+
+    def names(self) -> list[str]:
+        """Return the names of all files below the folder, sorted."""
+        return sorted(path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file())
+
+    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the wanted files, sorted."""
+        for name in sorted(wanted):
+            yield name, (self.path / name).read_bytes()
+
+
+def open_dataset(config: Mapping[str, Any]) -> Source:
+    """Open the data set that `config` (see `Params`) describes; downloads it if the source says so.
+
+    Raises:
+        DataError: The source is missing, damaged or another one, or its folders do not fit the configuration.
+    """
+    params = Params.model_validate(config)
+    files = _open(params.source)
+    names = files.names()
+    train = _by_class(files, names, params.train_folder)
+    test = _by_class(files, names, params.test_folder)
+    if unknown := sorted(set(test) - set(train)):
+        raise DataError(
+            f"{files.title}: {params.test_folder}/ has classes that {params.train_folder}/ lacks: {', '.join(unknown)}"
+        )
+    chosen = _choose(files, params, train, test)
+    counts = {split: len(entries) for split, entries in chosen.items()}
+    classes = tuple(sorted(train))
+    return Source(classes=classes, counts=counts, samples=_samples(files, chosen, classes))
+
+
+def _open(source: ArchiveSource | TorchvisionSource) -> Files:
+    if isinstance(source, ArchiveSource):
+        return ArchiveFiles(verified(data_dir() / source.file, source.sha256))
+    return FolderFiles(download_imagenette(source.size))
+
+
+def download_imagenette(size: str) -> Path:
+    """Download Imagenette with torchvision unless the data folder holds it, and return its folder.
+
+    torchvision takes a half-unpacked folder for a whole one, so it works in a temporary folder, and the result is moved
+    to its place when it is complete.
+
+    Raises:
+        DataError: The download failed or was damaged; nothing is left behind.
+    """
+    folder = {"full": "imagenette2", "320px": "imagenette2-320", "160px": "imagenette2-160"}[size]
+    final = data_dir() / folder
+    if final.is_dir():
+        return final
+    from torchvision.datasets import Imagenette  # imports torch, so only when it is needed
+
+    data_dir().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=data_dir(), prefix=f".{folder}-") as work:
+        try:
+            Imagenette(work, split="train", size=size, download=True)  # checks torchvision's MD5 of the archive
+            (Path(work) / folder).rename(final)
+        except (OSError, RuntimeError, EOFError) as error:
+            raise DataError(
+                f"{final}: torchvision could not download Imagenette ({size}): {error}\nTry again, or set the data set's "
+                "`source` to a local archive with its sha256."
+            ) from error
+    return final
+
+
+def _by_class(files: Files, names: list[str], folder: str) -> dict[str, dict[str, str]]:
+    """Return, per class, the full name of each image by its name inside `folder`: `<class>/<image>`."""
+    found: dict[str, dict[str, str]] = {}
+    roots = set()
+    for name in names:
+        path = PurePosixPath(name)
+        if len(path.parts) < 3 or path.parts[-3] != folder or path.name.startswith("."):
+            continue
+        if path.suffix.lower() in SUFFIXES:
+            roots.add(path.parts[:-3])
+            found.setdefault(path.parts[-2], {})[f"{path.parts[-2]}/{path.name}"] = name
+    if not found:
+        raise DataError(
+            f"{files.title}: holds no images named …/{folder}/<class>/<image>. Set train_folder and test_folder of the "
+            f"data set to the folders it has."
+        )
+    if len(roots) > 1:
+        places = ", ".join(sorted("/".join((*root, folder)) for root in roots))
+        raise DataError(f"{files.title}: several folders are called {folder}: {places}. Keep one of them.")
+    return found
+
+
+@dataclass(frozen=True)
+class _Entry:
+    split: str
+    id: str
+    label: int
+
+
+_Chosen = dict[str, dict[str, _Entry]]
+"""Per split: what to make of each file, by its full name."""
+
+
+def _choose(files: Files, params: Params, train: dict[str, dict[str, str]], test: dict[str, dict[str, str]]) -> _Chosen:
+    chosen: _Chosen = {"train": {}, "val": {}, "test": {}}
+    for label, name in enumerate(sorted(train)):
+        ranked = _ranked(train[name], params.seed)
+        held, rest = ranked[: params.val_per_class], ranked[params.val_per_class :][: params.max_per_class]
+        if not rest:
+            raise DataError(
+                f"{files.title}: class {name} has {len(ranked)} images in {params.train_folder}/, so none is left for "
+                f"training with val_per_class {params.val_per_class}. Lower it."
+            )
+        tested = _ranked(test.get(name, {}), params.seed)[: params.max_per_class]
+        for split, pool, ids in (("train", train, rest), ("val", train, held), ("test", test, tested)):
+            chosen[split] |= {pool[name][id_]: _Entry(split, id_, label) for id_ in ids}
+    return chosen
+
+
+def _ranked(ids: Collection[str], seed: int) -> list[str]:
+    """Order names by a hash: a shuffle that does not depend on the order of the source or on the other names."""
+    return sorted(ids, key=lambda id_: hashlib.sha256(f"{seed}:{id_}".encode()).digest())
+
+
+def _samples(files: Files, chosen: _Chosen, classes: tuple[str, ...]) -> Iterator[NewSample]:
+    plan = {name: entry for entries in chosen.values() for name, entry in entries.items()}
+    for name, data in files.read(plan.keys()):
+        entry = plan[name]
+        decode_image(data, f"{files.title}, {name} (class {classes[entry.label]})")  # fail now, not during a training
+        yield NewSample(entry.split, entry.id, entry.label, data, PurePosixPath(name).suffix.lower())

@@ -1,0 +1,20 @@
+"""From stored pixels to a network's input."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def normalise(pixels: Tensor, spec: Mapping[str, Any]) -> Tensor:
+    """Turn uint8 images [B, 3, H, W] into the network's input: (x / 255 - mean) / std, float32."""
+    mean = torch.tensor(spec["mean"], device=pixels.device).view(1, 3, 1, 1)
+    std = torch.tensor(spec["std"], device=pixels.device).view(1, 3, 1, 1)
+    return (pixels.float() / 255 - mean) / std
+
+
+def to_batch(pixels: np.ndarray) -> Tensor:
+    """Turn one image, uint8 [H, W, 3], into a batch of one, uint8 [1, 3, H, W]."""
+    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).unsqueeze(0)

@@ -1,0 +1,342 @@
+"""The embedded default data set: handwritten digits blended onto crops of photographs, made without any download.
+
+The digits are scikit-learn's `load_digits` (8 × 8 pixels, real handwriting); the photographs lie inside the wheels of
+scikit-image and scikit-learn. Both are split disjointly into train, val and test, so a network cannot score by knowing
+a digit or a background.
+
+The same configuration gives the same bytes on every machine: only the raw integers of PCG64 are drawn (NumPy
+guarantees that stream, unlike that of its distributions), all arithmetic on pixels is on integers (Pillow's resize uses
+fixed-point weights for 8-bit images), and the photographs and digits themselves are checked by their SHA-256.
+"""
+
+import hashlib
+import importlib.util
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import Field, model_validator
+
+from sc2.config.base import Strict
+from sc2.data.source import SPLITS, Box, NewSample, Source
+from sc2.errors import ConfigError, DataError
+
+Pixels = NDArray[np.uint8]
+
+
+class Counts(Strict):
+    """Number of images per split."""
+
+    train: int = Field(ge=1, le=100_000, description="Training images, 1 to 100,000.")
+    val: int = Field(ge=1, le=100_000, description="Validation images (model selection), 1 to 100,000.")
+    test: int = Field(ge=1, le=100_000, description="Test images (reported results), 1 to 100,000.")
+
+
+class Params(Strict):
+    """Configuration of a `photodigits` data set."""
+
+    kind: Literal["photodigits"] = Field(description="Always `photodigits`.")
+    seed: int = Field(ge=0, lt=2**32, description="Seed of places, sizes, colours and backgrounds, 0 to 2^32 - 1.")
+    size: int = Field(default=64, ge=32, le=128, description="Side of the square images in pixels, 32 to 128.")
+    digit_px: tuple[int, int] = Field(
+        default=(24, 44), description="Smallest and largest side of a digit's square in pixels, 8 to `size`."
+    )
+    digits: tuple[int, int] = Field(
+        default=(1, 1), description="Smallest and largest number of digits per image, 1 to 5; the first is the label."
+    )
+    images: Counts = Field(description="Number of images per split.")
+
+    @model_validator(mode="after")
+    def _ranges(self) -> Self:
+        if not 8 <= self.digit_px[0] <= self.digit_px[1] <= self.size:
+            raise ValueError(f"digit_px must rise within 8 and size ({self.size}), not {list(self.digit_px)}")
+        if not 1 <= self.digits[0] <= self.digits[1] <= 5:
+            raise ValueError(f"digits must rise within 1 and 5, not {list(self.digits)}")
+        if self.digits[1] > (self.size // self.digit_px[0]) ** 2:
+            raise ValueError(f"{self.digits[1]} digits of {self.digit_px[0]} px do not fit into {self.size} px")
+        return self
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photograph inside the wheel of `package`, and the split that may use it."""
+
+    split: str
+    package: str
+    path: str
+    sha256: str
+
+
+# Left out of what the wheels hold: drawings, near-empty images, and pictures of text (they may show digits). The two
+# motorcycles are one scene from two sides, so they are in one split. Each split has colour, texture and smooth areas.
+PHOTOS = (
+    Photo("train", "sklearn", "datasets/images/china.jpg", "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29"),
+    Photo("train", "skimage", "data/coffee.png", "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7"),
+    Photo("train", "skimage", "data/motorcycle_left.png", "db18e9c4157617403c3537a6ba355dfeafe9a7eabb6b9b94cb33f6525dd49179"),
+    Photo("train", "skimage", "data/motorcycle_right.png", "5fc913ae870e42a4b662314bc904d1786bcad8e2f0b9b67dba5a229406357797"),
+    Photo("train", "skimage", "data/rocket.jpg", "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c"),
+    Photo("train", "skimage", "data/hubble_deep_field.jpg", "3a19c5dd8a927a9334bb1229a6d63711b1c0c767fb27e2286e7c84a3e2c2f5f4"),
+    Photo("train", "skimage", "data/ihc.png", "f8dd1aa387ddd1f49d8ad13b50921b237df8e9b262606d258770687b0ef93cef"),
+    Photo("train", "skimage", "data/brick.png", "7966caf324f6ba843118d98f7a07746d22f6a343430add0233eca5f6eaaa8fcf"),
+    Photo("train", "skimage", "data/coins.png", "f8d773fc9cfa6f4d8e5942dc34d0a0788fcaed2a4fefbbed0aef5398d7ef4cba"),
+    Photo("train", "skimage", "data/grass.png", "b6b6022426b38936c43a4ac09635cd78af074e90f42ffa8227ac8b7452d39f89"),
+    Photo("val", "skimage", "data/chelsea.png", "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb"),
+    Photo("test", "skimage", "data/gravel.png", "c48615b451bf1e606fbd72c0aa9f8cc0f068ab7111ef7d93bb9b0f2586440c12"),
+    Photo("val", "skimage", "data/moon.png", "78739619d11f7eb9c165bb5d2efd4772cee557812ec847532dbb1d92ef71f577"),
+    Photo("test", "skimage", "data/astronaut.png", "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5"),
+    Photo("test", "skimage", "data/camera.png", "b0793d2adda0fa6ae899c03989482bff9a42d3d5690fc7e3648f2795d730c23a"),
+    Photo("test", "sklearn", "datasets/images/flower.jpg", "a77f6ec41e353afdf8bdff2ea981b2955535d8d83294f8cfa49cf4e423dd5638"),
+    Photo("val", "skimage", "data/retina.jpg", "38a07f36f27f095e818aea7b96d34202c05176d30253c66733f2e00379e9e0e6"),
+)  # fmt: skip
+DIGITS_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
+
+DIGIT_SHARES = {"train": 70, "val": 15, "test": 15}
+"""Percentage of each class's handwritten digits in each split."""
+
+MAX_SHRINK = 3
+"""A background is a square of the photograph of 1 to this many times the image's side, shrunk to the image."""
+
+MIN_CONTRAST = 52
+"""Smallest difference of luma (0 to 255) between a digit and the mean of what it covers."""
+
+MIN_OPACITY = 200
+"""Opacity (0 to 255) of the faintest digit at the middle of its strokes."""
+
+VISIBLE = 96
+"""Opacity (0 to 255) from which a pixel belongs to the digit, for masks and boxes."""
+
+
+class Draws:
+    """A stream of integers that depends only on its key."""
+
+    def __init__(self, *key: int) -> None:
+        self._bits = np.random.PCG64(np.random.SeedSequence(key))
+
+    def below(self, bound: int) -> int:
+        """Return the next integer of 0 … bound - 1."""
+        return int(self._bits.random_raw()) % bound
+
+    def between(self, low: int, high: int) -> int:
+        """Return the next integer of low … high."""
+        return low + self.below(high - low + 1)
+
+
+@dataclass(frozen=True)
+class Glyph:
+    """A digit's place in a scene: its number in `load_digits`, its class, and its square in pixels."""
+
+    digit: int
+    label: int
+    x: int
+    y: int
+    side: int
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that was drawn for one image, except colours."""
+
+    photo: int
+    crop: tuple[int, int, int]  # left, top, side in pixels of the photograph
+    glyphs: tuple[Glyph, ...]
+
+
+def open_dataset(config: Mapping[str, Any]) -> Source:
+    """Open the data set that `config` (see `Params`) describes.
+
+    Raises:
+        DataError: The installed scikit-image or scikit-learn holds other pictures than expected.
+    """
+    params = Params.model_validate(config)
+    return Source(
+        classes=tuple(str(digit) for digit in range(10)), counts=params.images.model_dump(), samples=_samples(params)
+    )
+
+
+def _samples(params: Params) -> Iterator[NewSample]:
+    generator = Generator(params)
+    for split, count in params.images.model_dump().items():
+        for index in range(count):
+            yield generator.sample(split, index)
+
+
+@lru_cache(maxsize=1)
+def load_photos() -> tuple[Image.Image, ...]:
+    """Read every photograph of `PHOTOS` from the installed packages, in mode `RGB` or `L`."""
+    return tuple(_load_photo(photo) for photo in PHOTOS)
+
+
+def _load_photo(photo: Photo) -> Image.Image:
+    spec = importlib.util.find_spec(photo.package)
+    places = spec.submodule_search_locations if spec else None
+    path = Path(places[0]) / photo.path if places else None
+    if path is None or not path.is_file():
+        raise DataError(f"{photo.package}: the package or its file {photo.path} is missing. {_INSTALL}")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != photo.sha256:
+        raise DataError(f"{path}: not the picture that this data set is made of. {_INSTALL}")
+    with Image.open(path) as image:
+        return image.convert("L" if image.mode == "L" else "RGB")
+
+
+_INSTALL = "Install the pinned versions: `pip install --require-hashes -r requirements.lock`."
+
+
+@lru_cache(maxsize=1)
+def load_glyphs() -> tuple[Pixels, tuple[int, ...]]:
+    """Read scikit-learn's digits.
+
+    Returns:
+        The digits, uint8 [1797, 8, 8] with opacities 0 to 255, and the class of each.
+    """
+    from sklearn.datasets import load_digits  # slow to import, and needed only here
+
+    raw = load_digits()
+    inks = raw.images.astype(np.uint8)
+    labels = raw.target.astype(np.uint8)
+    if hashlib.sha256(inks.tobytes() + labels.tobytes()).hexdigest() != DIGITS_SHA256:
+        raise DataError(f"scikit-learn: `load_digits` gives other digits than expected. {_INSTALL}")
+    return (inks.astype(np.uint16) * 255 // 16).astype(np.uint8), tuple(labels.tolist())
+
+
+@lru_cache(maxsize=1)
+def digit_pools() -> Mapping[str, tuple[tuple[int, ...], ...]]:
+    """Return the numbers of the digits that each split may use, one tuple per class.
+
+    The assignment does not depend on a data set's seed: a test digit is a test digit in every variant.
+    """
+    _, labels = load_glyphs()
+    draws = Draws(20_231_016)  # any constant
+    pools: dict[str, list[tuple[int, ...]]] = {split: [] for split in SPLITS}
+    for label in range(10):
+        numbers = [number for number, other in enumerate(labels) if other == label]
+        for last in range(len(numbers) - 1, 0, -1):
+            other = draws.below(last + 1)
+            numbers[last], numbers[other] = numbers[other], numbers[last]
+        start = 0
+        for split, share in DIGIT_SHARES.items():
+            stop = len(numbers) if split == SPLITS[-1] else start + len(numbers) * share // 100
+            pools[split].append(tuple(numbers[start:stop]))
+            start = stop
+    return {split: tuple(lists) for split, lists in pools.items()}
+
+
+class Generator:
+    """Makes the images of one data set; image `index` of a split depends on the seed, the split and `index` alone."""
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+
+    def scene(self, split: str, index: int) -> Scene:
+        """Draw what image `index` of `split` shows. Labels go round, so that classes are balanced."""
+        draws = Draws(self.params.seed, SPLITS.index(split), index, 0)
+        own = [number for number, photo in enumerate(PHOTOS) if photo.split == split]
+        photo = own[draws.below(len(own))]
+        width, height = load_photos()[photo].size
+        side = draws.between(self.params.size, min(MAX_SHRINK * self.params.size, width, height))
+        crop = (draws.between(0, width - side), draws.between(0, height - side), side)
+        glyphs = []
+        for number, (x, y, glyph_side) in enumerate(self._squares(draws)):
+            label = index % 10 if number == 0 else draws.below(10)
+            pool = digit_pools()[split][label]
+            glyphs.append(Glyph(pool[draws.below(len(pool))], label, x, y, glyph_side))
+        return Scene(photo, crop, tuple(glyphs))
+
+    def _squares(self, draws: Draws) -> list[tuple[int, int, int]]:
+        """Draw the squares (x, y, side) of a scene's digits; no two of them overlap."""
+        for _ in range(1000):
+            squares: list[tuple[int, int, int]] = []
+            wanted = draws.between(*self.params.digits)
+            for _ in range(20 * wanted):
+                side = draws.between(*self.params.digit_px)
+                room = self.params.size - side
+                square = (draws.between(0, room), draws.between(0, room), side)
+                if all(_apart(square, other) for other in squares):
+                    squares.append(square)
+                if len(squares) == wanted:
+                    return squares
+        raise ConfigError(
+            f"photodigits: {list(self.params.digits)} digits of {list(self.params.digit_px)} px hardly ever fit into "
+            f"{self.params.size} px side by side. Lower digits or digit_px, or raise size."
+        )
+
+    def sample(self, split: str, index: int) -> NewSample:
+        """Make image `index` of `split` with its boxes and mask."""
+        scene = self.scene(split, index)
+        draws = Draws(self.params.seed, SPLITS.index(split), index, 1)
+        pixels = _background(scene, self.params.size, draws)
+        mask = np.zeros(pixels.shape[:2], np.uint8)
+        boxes = tuple(_paint(pixels, mask, glyph, draws) for glyph in scene.glyphs)
+        return NewSample(
+            split=split,
+            id=f"{split}/{index:06d}",
+            label=scene.glyphs[0].label,
+            image=_netpbm(b"P6", pixels),
+            suffix=".ppm",
+            boxes=boxes,
+            mask=_netpbm(b"P5", mask),
+        )
+
+
+def _apart(one: tuple[int, int, int], other: tuple[int, int, int]) -> bool:
+    side, gap = (other[2], one[2]), (other[0] - one[0], other[1] - one[1])
+    return any(distance >= side[1] or -distance >= side[0] for distance in gap)
+
+
+def _background(scene: Scene, size: int, draws: Draws) -> Pixels:
+    """Cut the scene's crop out of its photograph: uint8 [size, size, 3].
+
+    Half of the crops are mirrored and all are tinted, grayscale ones more strongly: with so few photographs, a network
+    would otherwise learn their colours.
+    """
+    left, top, side = scene.crop
+    photo = load_photos()[scene.photo]
+    box = (left, top, left + side, top + side)
+    crop = photo.resize((size, size), Image.Resampling.BILINEAR, box=box)
+    pixels = np.array(crop.convert("RGB"))
+    if draws.below(2):
+        pixels = pixels[:, ::-1]
+    weakest = 160 if photo.mode == "L" else 200
+    tint = np.array([draws.between(weakest, 255) for _ in range(3)], np.uint16)
+    return (pixels * tint // 255).astype(np.uint8)
+
+
+def _luma(red: int, green: int, blue: int) -> int:
+    return (299 * red + 587 * green + 114 * blue) // 1000
+
+
+def _paint(pixels: Pixels, mask: Pixels, glyph: Glyph, draws: Draws) -> Box:
+    """Blend one digit into `pixels` and `mask` (both changed in place) and return its tight box."""
+    inks, _ = load_glyphs()
+    ink = Image.fromarray(inks[glyph.digit]).resize((glyph.side, glyph.side), Image.Resampling.BICUBIC)
+    # Strokes of 8 × 8 digits are blurred when enlarged; a steeper ramp gives them an edge.
+    alpha = np.clip((np.asarray(ink).astype(np.int32) - 50) * 8 // 5, 0, 255)
+    window = np.s_[glyph.y : glyph.y + glyph.side, glyph.x : glyph.x + glyph.side]
+    visible = alpha >= VISIBLE
+    colour = _contrasting(pixels[window][visible], draws)
+    opacity = alpha[:, :, None] * draws.between(MIN_OPACITY, 255) // 255
+    pixels[window] = ((255 - opacity) * pixels[window] + opacity * colour + 127) // 255
+    mask[window][visible] = glyph.label + 1
+    rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
+    x, y = glyph.x, glyph.y
+    return (x + int(columns[0]), y + int(rows[0]), x + int(columns[-1]) + 1, y + int(rows[-1]) + 1, glyph.label)
+
+
+def _contrasting(covered: Pixels, draws: Draws) -> NDArray[np.int32]:
+    """Draw a colour whose luma is far from the mean of the covered pixels, uint8 [n, 3]."""
+    red, green, blue = (int(total) // len(covered) for total in covered.sum(axis=0, dtype=np.int64))
+    ground = _luma(red, green, blue)
+    while True:
+        colour = [draws.below(256) for _ in range(3)]
+        if abs(_luma(*colour) - ground) >= MIN_CONTRAST:
+            return np.array(colour, np.int32)
+
+
+def _netpbm(magic: bytes, pixels: Pixels) -> bytes:
+    """Encode pixels as binary PPM (`P6`, [h, w, 3]) or PGM (`P5`, [h, w]): every byte of the file is defined."""
+    height, width = pixels.shape[:2]
+    return magic + f"\n{width} {height}\n255\n".encode() + pixels.tobytes()

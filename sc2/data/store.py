@@ -1,0 +1,271 @@
+"""The one format in which samples are stored and read.
+
+A data set is one uncompressed tar per split, one `index.jsonl` with a line per sample, and one `meta.json`. The index
+holds the offset of every image inside its tar, so samples are read at random without unpacking. The same samples give
+the same bytes: the tars hold no times, owners or names of the machine.
+"""
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from PIL import Image
+
+from sc2.data.source import SPLITS, Box, NewSample
+from sc2.data.transform import decode_image
+from sc2.errors import DataError
+
+_REBUILD = "Delete it and run the workflow again: `prepare_data` makes it anew."
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Where a file lies inside a tar: its name, the offset of its first byte, its size in bytes and its SHA-256."""
+
+    member: str
+    offset: int
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Sample(Blob):
+    """One stored sample: the place of its image, and what is known about it.
+
+    Attributes:
+        id: Name of the sample, unique in its split.
+        split: `train`, `val` or `test`.
+        label: Class of the image.
+        boxes: One box per object in pixels of the stored image; empty where there are none.
+        mask: Place of the mask, or None.
+    """
+
+    id: str
+    split: str
+    label: int
+    boxes: tuple[Box, ...] = ()
+    mask: Blob | None = None
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What `meta.json` says: the name, the classes, and `{images, sha256}` of each split's tar."""
+
+    name: str
+    classes: tuple[str, ...]
+    splits: Mapping[str, Mapping[str, Any]]
+
+
+def read_meta(path: Path) -> Meta:
+    """Read a `meta.json`.
+
+    Raises:
+        DataError: It is missing or damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Meta(content["name"], tuple(content["classes"]), content["splits"])
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: missing. Run the workflow: `prepare_data` makes it.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: damaged ({error!r}). {_REBUILD}") from error
+
+
+class SampleStore:
+    """Random access to the samples of one split.
+
+    The tar is opened anew for every read, so a store can be copied to other processes and threads.
+
+    Attributes:
+        tar: The tar of the split.
+        split: Name of the split.
+        samples: The samples, ordered by id.
+        labels: The class of every sample, in the same order.
+    """
+
+    def __init__(self, index: Path, tar: Path, split: str) -> None:
+        """Read the index of one split.
+
+        Args:
+            index: The `index.jsonl` of the data set.
+            tar: The tar of the split.
+            split: `train`, `val` or `test`.
+
+        Raises:
+            DataError: A file is missing or damaged, or the tar is shorter than the index says.
+        """
+        self.tar, self.split = tar, split
+        self.samples = _read_index(index, split)
+        self.labels = [sample.label for sample in self.samples]
+        if not self.samples:
+            raise DataError(f"{index}: holds no sample of split {split!r} (there are {', '.join(SPLITS)}). {_REBUILD}")
+        if not tar.is_file():
+            raise DataError(f"{tar}: missing. Run the workflow: `prepare_data` makes it.")
+        blobs = [blob for sample in self.samples for blob in (sample, sample.mask) if blob]
+        end, size = max(blob.offset + blob.size for blob in blobs), tar.stat().st_size
+        if size < end:
+            raise DataError(f"{tar}: truncated, {size} bytes, but {index} expects at least {end}. {_REBUILD}")
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def read(self, i: int) -> bytes:
+        """Return the image file of sample `i` as it was stored.
+
+        Raises:
+            DataError: The bytes are not the ones that were stored.
+        """
+        return self._blob(self.samples[i])
+
+    def image(self, i: int) -> Image.Image:
+        """Return sample `i` as an upright RGB image of its stored size.
+
+        Raises:
+            DataError: The bytes are not the ones that were stored, or are not an image.
+        """
+        sample = self.samples[i]
+        return decode_image(self._blob(sample), f"{self.tar}, member {sample.member} ({sample.id})")
+
+    def mask(self, i: int) -> Image.Image:
+        """Return the mask of sample `i`: mode `L`, background 0, pixels of class k hold k + 1.
+
+        Raises:
+            DataError: The sample has no mask, or its bytes are not the ones that were stored.
+        """
+        blob = self.samples[i].mask
+        if blob is None:
+            raise DataError(f"{self.tar}: sample {self.samples[i].id} has no mask. Choose a data set that has masks.")
+        return Image.open(io.BytesIO(self._blob(blob))).convert("L")
+
+    def _blob(self, blob: Blob) -> bytes:
+        try:
+            with self.tar.open("rb") as file:
+                file.seek(blob.offset)
+                data = file.read(blob.size)
+        except OSError as error:
+            raise DataError(f"{self.tar}: cannot be read ({error}). {_REBUILD}") from error
+        if hashlib.sha256(data).hexdigest() != blob.sha256:
+            raise DataError(f"{self.tar}: member {blob.member} is not what the index describes. {_REBUILD}")
+        return data
+
+
+def _read_index(path: Path, split: str) -> list[Sample]:
+    if not path.is_file():
+        raise DataError(f"{path}: missing. Run the workflow: `prepare_data` makes it.")
+    samples = []
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+                if row["split"] == split:
+                    samples.append(_sample(row))
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataError(f"{path}, line {number}: damaged ({error!r}). {_REBUILD}") from error
+    return samples
+
+
+def _sample(row: dict[str, Any]) -> Sample:
+    mask = row.pop("mask", None)
+    boxes = tuple((x0, y0, x1, y1, label) for x0, y0, x1, y1, label in row.pop("boxes", []))
+    return Sample(**row, boxes=boxes, mask=Blob(**mask) if mask else None)
+
+
+class StoreWriter:
+    """Writes a data set; use it as a context manager.
+
+    Everything goes to files named `.<name>.partial` beside the outputs, which get their names only when the block ends
+    without an error; otherwise they are removed.
+    """
+
+    def __init__(self, name: str, classes: tuple[str, ...], paths: Mapping[str, Path]) -> None:
+        """Prepare to write to `paths`: `index`, `meta`, and one tar per split (`train`, `val`, `test`)."""
+        self._name, self._classes = name, classes
+        self._paths = {key: paths[key] for key in (*SPLITS, "meta", "index")}
+        self._partial = {key: path.with_name(f".{path.name}.partial") for key, path in self._paths.items()}
+        self._tars: dict[str, tarfile.TarFile] = {}
+        self._rows: dict[str, dict[str, Sample]] = {split: {} for split in SPLITS}
+
+    def __enter__(self) -> Self:
+        for split in SPLITS:
+            self._tars[split] = tarfile.open(self._partial[split], "w", format=tarfile.USTAR_FORMAT)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        done = False
+        try:
+            for tar in self._tars.values():
+                tar.close()
+            if kind is None:
+                self._publish()
+                done = True
+        finally:
+            if not done:
+                for path in self._partial.values():
+                    path.unlink(missing_ok=True)
+
+    def add(self, sample: NewSample) -> None:
+        """Store one sample.
+
+        Raises:
+            DataError: The split or label does not exist, or the id was used before in this split.
+        """
+        rows = self._rows.get(sample.split)
+        if rows is None:
+            raise DataError(f"{self._name}: sample {sample.id} has the unknown split {sample.split!r}")
+        if sample.id in rows:
+            raise DataError(f"{self._name}: two samples of split {sample.split} are called {sample.id}")
+        for label in (sample.label, *(box[4] for box in sample.boxes)):
+            if not 0 <= label < len(self._classes):
+                raise DataError(f"{self._name}: {sample.id} has label {label}, but there are {len(self._classes)}")
+        # Numbers as names: any original name fits into ustar's 100 characters and none can be unsafe.
+        number = f"{len(rows):06d}"
+        image = self._append(sample.split, number + sample.suffix, sample.image)
+        mask = self._append(sample.split, f"{number}.mask.pgm", sample.mask) if sample.mask is not None else None
+        rows[sample.id] = Sample(
+            **asdict(image), id=sample.id, split=sample.split, label=sample.label, boxes=sample.boxes, mask=mask
+        )
+
+    def _append(self, split: str, member: str, data: bytes) -> Blob:
+        tar, info = self._tars[split], tarfile.TarInfo(member)  # mode 0644, times and owners 0 by default
+        info.size = len(data)
+        offset = tar.offset + tarfile.BLOCKSIZE
+        tar.addfile(info, io.BytesIO(data))
+        return Blob(member, offset, len(data), hashlib.sha256(data).hexdigest())
+
+    def _publish(self) -> None:
+        splits = {}
+        for split in SPLITS:
+            if not self._rows[split]:
+                raise DataError(f"{self._name}: split {split} is empty. Every split needs at least one image.")
+            with self._partial[split].open("rb") as tar:
+                digest = hashlib.file_digest(tar, "sha256").hexdigest()
+            splits[split] = {"images": len(self._rows[split]), "sha256": digest}
+        meta = {"name": self._name, "classes": list(self._classes), "splits": splits}
+        self._partial["meta"].write_text(json.dumps(meta, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        with self._partial["index"].open("w", encoding="utf-8") as index:
+            for split in SPLITS:
+                for _, sample in sorted(self._rows[split].items()):
+                    index.write(_line(sample) + "\n")
+        self._rename()
+
+    def _rename(self) -> None:
+        try:
+            for key, path in self._paths.items():  # the index comes last: without it nothing can be read
+                self._partial[key].replace(path)
+        except OSError:
+            for path in self._paths.values():
+                path.unlink(missing_ok=True)
+            raise
+
+
+def _line(sample: Sample) -> str:
+    row = {key: value for key, value in asdict(sample).items() if value not in (None, ())}
+    return json.dumps(row, sort_keys=True)

@@ -1,0 +1,68 @@
+"""Stage `export`: the device half and the server half of a run as separate files, and what they cost.
+
+The coding tables are rebuilt from the trained density here, at the very end, and never loaded from a checkpoint, so that
+they cannot be stale.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from sc2.halves import device_fingerprint, load_checkpoint
+from sc2.job import RunningJob
+from sc2.measure.macs import count_macs
+from sc2.measure.size import parameter_bytes, parameter_count, state_bits
+from sc2.methods import get_method
+from sc2.methods.base import BuildContext, Export, Method
+from sc2.training.loop import save_atomically
+from sc2.wire import FINGERPRINT_BYTES
+
+BITS_PER_KB = 8 * 1024
+
+
+def run(job: RunningJob) -> None:
+    """Write both halves and their costs."""
+    method = get_method(job.keys["method"])
+    teacher = load_checkpoint(job.input("teacher"), "teacher")
+    checkpoints = [load_checkpoint(path, "phase")["state"] for path in job.input_list("checkpoint")]
+    context = BuildContext(job.spec["arch"], job.keys["point"], job.spec["input"], teacher)
+    exported = method.export(context, checkpoints[0] if checkpoints else None)
+    name, spec = job.keys["method"], dict(job.spec["input"])
+    fingerprint = device_fingerprint(name, exported.device, spec)[:FINGERPRINT_BYTES].hex()
+    common = {"method": name, "point": job.keys["point"], "input": spec, "fingerprint": fingerprint}
+    save_atomically({"kind": "device", **common, "half": exported.device}, job.outputs["device"])
+    server = {"kind": "server", **common, "classes": teacher["classes"], "half": exported.server}
+    save_atomically(server, job.outputs["server"])
+    costs = count_costs(method, exported, int(spec["crop"]))
+    job.outputs["costs"].write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
+
+
+def count_costs(method: Method, exported: Export, size: int) -> dict[str, Any]:
+    """Count parameters, table bytes and multiply-accumulates of both halves for one image of side `size`.
+
+    `encoder_table_bytes` are tables derived from the entropy model (coding tables, medians), which the device needs but
+    which are no parameters; `sc2bench_encoder_kb` is the encoder size by upstream's rule (spec 2.4), KB of 1024 bytes.
+    """
+    device, server = method.load_device(exported.device), method.load_server(exported.server)
+    pixels = np.zeros((size, size, 3), dtype=np.uint8)
+    received = server.decode(device.encode(pixels))
+    network = device.network
+    return {
+        "encoder_params": parameter_count(network) if network is not None else 0,
+        "encoder_param_bytes": parameter_bytes(network) if network is not None else 0,
+        "encoder_table_bytes": _table_bytes(device.tables),
+        "sc2bench_encoder_kb": state_bits(exported.upstream_encoder_state) / BITS_PER_KB,
+        "encoder_macs": count_macs(lambda: device.analyse(pixels)) if network is not None else 0,
+        "latent_shape": list(received.shape[1:]),
+        "server_params": parameter_count(server.network),
+        "server_macs": count_macs(lambda: server.answer(received)),
+    }
+
+
+def _table_bytes(tables: Mapping[str, Tensor]) -> int:
+    return sum(table.numel() * table.element_size() for table in tables.values())
+
+

@@ -1,0 +1,1 @@
+"""Tables, figures and the snapshot for readers: everything after measurement, without torch."""

@@ -1,0 +1,160 @@
+"""The columns of every table: their order, kind and decimals, and the quality that each task is judged by.
+
+A new task adds one entry to `QUALITY`; tables and figures take everything else from here.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sc2.errors import DataError
+
+Kind = Literal["text", "flag", "int", "float"]
+
+KB = 1024.0
+"""Bytes in one KB, as upstream counts them."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        name: Key in the measurement file and header in the CSV.
+        kind: What the values are.
+        decimals: Digits after the point of a float; fixed, so that equal inputs give equal bytes.
+        nullable: Whether null is a value here (an empty field in the CSV).
+    """
+
+    name: str
+    kind: Kind
+    decimals: int = 0
+    nullable: bool = False
+
+    def format(self, value: Any) -> str:
+        """Return the text of `value` in the CSV.
+
+        Raises:
+            DataError: The value is not of this column's kind; the message says what was expected.
+        """
+        if value is None and self.nullable:
+            return ""
+        match self.kind:
+            case "text" if isinstance(value, str) and value:
+                return value
+            case "flag" if isinstance(value, bool):
+                return "true" if value else "false"
+            case "int" if _is_number(value) and float(value).is_integer():
+                return str(int(value))
+            case "float" if _is_number(value):
+                # Adding zero turns a rounded -0.0 into 0.0.
+                return f"{round(float(value), self.decimals) + 0.0:.{self.decimals}f}"
+        raise DataError(f"key '{self.name}' is {value!r}, but must be {_EXPECTED[self.kind]}")
+
+
+_EXPECTED: dict[Kind, str] = {
+    "text": "a non-empty string",
+    "flag": "true or false",
+    "int": "a whole number",
+    "float": "a finite number",
+}
+
+
+def _is_number(value: Any) -> bool:
+    """Tell whether `value` is a finite number; JSON's true and false are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _text(*names: str) -> tuple[Column, ...]:
+    return tuple(Column(name, "text") for name in names)
+
+
+def _ints(*names: str) -> tuple[Column, ...]:
+    return tuple(Column(name, "int") for name in names)
+
+
+def _floats(decimals: int, *names: str, nullable: bool = False) -> tuple[Column, ...]:
+    return tuple(Column(name, "float", decimals, nullable) for name in names)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How a task's quality is stored and named.
+
+    Attributes:
+        primary: Column that the figures draw.
+        label: Axis label with its unit.
+        unit: Unit behind a number, with its leading space.
+        columns: All quality columns, in table order.
+    """
+
+    primary: str
+    label: str
+    unit: str
+    columns: tuple[Column, ...]
+
+
+QUALITY: dict[str, Quality] = {
+    "classification": Quality("top1_pct", "Top-1 accuracy (%)", " %", _floats(4, "top1_pct", "top5_pct")),
+}
+"""Quality by task."""
+
+
+def quality_of(task: str) -> Quality:
+    """Return the quality of `task`.
+
+    Raises:
+        DataError: The task has no entry in `QUALITY`.
+    """
+    if task not in QUALITY:
+        raise DataError(f"task '{task}' has no quality columns; known tasks: {', '.join(sorted(QUALITY))}")
+    return QUALITY[task]
+
+
+_RUN_BEFORE_POINT = (*_text("method", "method_title"), Column("trained", "flag"), *_text("rate_axis"))
+
+_SIZES = (
+    *(_floats(3, *(f"payload_bytes_{statistic}" for statistic in ("mean", "std", "p50", "p95", "p99")))),
+    *_floats(3, "container_bytes_mean"),
+    *_floats(3, "codec_header_bytes_mean", "estimated_bits_mean", nullable=True),
+    *_floats(6, "sc2bench_kb_mean", "sc2bench_kb_std"),
+)
+
+_COSTS = (
+    *_ints("encoder_params", "encoder_param_bytes", "encoder_table_bytes"),
+    *_floats(3, "sc2bench_encoder_kb"),
+    *_ints("encoder_macs", "server_params", "server_macs"),
+)
+
+_TIMES = _floats(
+    4,
+    *("encoder_ms_p50", "encoder_ms_p95", "coder_encode_ms_p50", "coder_encode_ms_p95"),
+    *("coder_decode_ms_p50", "server_ms_p50"),
+)
+
+
+def rate_quality_columns(task: str) -> tuple[Column, ...]:
+    """Return the columns of `rate_quality.csv` for `task`; no timings, so that it comes out the same on any machine."""
+    quality = quality_of(task).columns
+    keys = (*_text("benchmark", "task"), *_RUN_BEFORE_POINT, *_text("point", "seed"), *_ints("images"))
+    return (*keys, *quality, *_SIZES, *_COSTS, *_text("record_id"))
+
+
+def latency_columns() -> tuple[Column, ...]:
+    """Return the columns of `latency.csv` (milliseconds)."""
+    keys = _text("benchmark", "method", "point", "seed")
+    return (*keys, *_TIMES, *_ints("repeats", "threads"), *_text("cpu", "record_id"))
+
+
+def teacher_columns(task: str) -> tuple[Column, ...]:
+    """Return the columns of `teacher.csv` for `task`."""
+    keys = (*_text("benchmark", "task", "teacher"), *_ints("images"))
+    return (*keys, *quality_of(task).columns, *_ints("params", "macs"), *_text("record_id"))
+
+
+def kinds() -> dict[str, Kind]:
+    """Return the kind of every column of every table, by name."""
+    columns = list(latency_columns())
+    for task in QUALITY:
+        columns += [*rate_quality_columns(task), *teacher_columns(task)]
+    return {column.name: column.kind for column in columns}

@@ -1,0 +1,116 @@
+"""Three-way trade-off: data size, quality and encoder size in one plane.
+
+Every point is where the rate–accuracy figure has it, with the same marker; a disc around it has an area proportional to
+the size of the encoder. A method without an encoder has a hollow marker and no disc.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from sc2.report import style
+from sc2.report.columns import KB
+from sc2.report.labels import Placer, label_teacher
+from sc2.report.looks import look
+from sc2.report.series import Context, Series, Tables, Values, collect, teacher_text, teacher_value
+
+_LARGEST = 24.0
+"""Diameter of the largest encoder's disc (points)."""
+
+
+def draw(tables: Tables, context: Context) -> Figure:
+    """Draw points with discs, a key of methods with their encoder costs, and a key of disc sizes."""
+    methods = collect(tables, context.methods)
+    teacher = teacher_value(tables)
+    largest = max(float(series.encoder_kb.max()) for series in methods)
+    figure, axes = style.new_figure(context.title, [series.title for series in methods], columns=1)
+    scale = style.data_axis(axes, methods)
+    style.quality_axis(axes, methods, teacher, tables.quality.label)
+    style.teacher_line(axes, teacher)
+    for series in methods:
+        _points(axes, series, scale(series.data_bytes), scale(series.data_bytes_std), largest)
+    style.legend(figure, [_method_handle(series) for series in methods], columns=1, side="left")
+    if largest > 0:
+        _size_key(figure, largest)
+    label_teacher(Placer(figure, axes), teacher_text(tables), teacher)
+    return figure
+
+
+def _diameter(encoder_kb: float, largest: float) -> float:
+    """Return a disc's diameter (points); its area is proportional to the encoder size (KB)."""
+    return _LARGEST * math.sqrt(encoder_kb / largest)
+
+
+def _points(axes: Axes, series: Series, x: Values, x_std: Values, largest: float) -> None:
+    its = look(series.method)
+    axes.plot(x, series.quality, color=its.colour, linewidth=0.8, linestyle=its.line, alpha=0.6, zorder=2)
+    areas = np.array([_diameter(size, largest) ** 2 if size > 0 else 0.0 for size in series.encoder_kb])
+    axes.scatter(x, series.quality, s=areas, color=its.colour, alpha=0.22, linewidths=0, zorder=2)
+    axes.plot(x, series.quality, color=its.colour, linestyle="none", zorder=3, **_marker(series))
+    if series.spread:
+        style.band(axes, series, x, x_std)
+
+
+def _marker(series: Series) -> dict[str, Any]:
+    """Return marker settings: full where there is an encoder, hollow where there is none."""
+    settings: dict[str, Any] = {"marker": look(series.method).marker, "markersize": 5}
+    return settings if series.has_encoder else settings | {"markerfacecolor": "white"}
+
+
+def _method_handle(series: Series) -> Line2D:
+    its = look(series.method)
+    return Line2D(
+        [], [], color=its.colour, linestyle=its.line, linewidth=0.8,
+        label=f"{series.title}: {_costs(series)}", **_marker(series),
+    )  # fmt: skip
+
+
+def _costs(series: Series) -> str:
+    """Return e.g. `encoder 542 KB, 588 M MACs`."""
+    if not series.has_encoder:
+        return "no encoder"
+    return f"encoder {_range(series.encoder_kb, size_text)}, {_range(series.encoder_macs, macs_text)}"
+
+
+def _range(values: Values, text: Callable[[float], str]) -> str:
+    """Return one text where all values read the same, else the smallest and largest."""
+    low, high = text(float(values.min())), text(float(values.max()))
+    return low if low == high else f"{low} – {high}"
+
+
+def size_text(kb: float) -> str:
+    """Return a size (KB) with its unit, e.g. `542 KB` or `5.8 MB`."""
+    return f"{kb:.3g} KB" if kb < 1000 else f"{kb / KB:.3g} MB"
+
+
+def macs_text(macs: float) -> str:
+    """Return a count of multiply-accumulates, e.g. `588 M MACs`."""
+    factor, unit = next(((factor, unit) for factor, unit in ((1e9, "G"), (1e6, "M")) if macs >= factor), (1e3, "k"))
+    return f"{macs / factor:.3g} {unit} MACs"
+
+
+def _size_key(figure: Figure, largest: float) -> None:
+    """Write the scale of the discs beside the methods' key."""
+    discs = [
+        Line2D(
+            [], [], color=style.INK, alpha=0.3, marker="o", linestyle="none", markeredgewidth=0,
+            markersize=_diameter(size, largest), label=f"encoder of {size_text(size)}",
+        )
+        for size in _round_sizes(largest)
+    ]  # fmt: skip
+    figure.legend(
+        handles=discs, loc="outside lower right", frameon=False, labelspacing=1.0, borderpad=0.8, handletextpad=1.2
+    )
+
+
+def _round_sizes(largest: float) -> list[float]:
+    """Return a round size (KB) no larger than the largest encoder, and a quarter or fifth of it."""
+    unit = 1.0 if largest < 1000 else KB
+    power = 10.0 ** math.floor(math.log10(largest / unit))
+    top = max(step for step in (1, 2, 5) if step * power <= largest / unit) * power
+    return [top / 5 * unit, top * unit]

@@ -1,0 +1,40 @@
+"""Markdown tables and numbers for readers."""
+
+from collections.abc import Iterable, Sequence
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int) -> str:
+    """Return a Markdown table.
+
+    Args:
+        header: Titles of the columns.
+        rows: Cells; a `|` in them is escaped.
+        numbers_from: First column that is aligned to the right.
+    """
+    rule = ["---" if column < numbers_from else "---:" for column in range(len(header))]
+    return "\n".join(_line(cells) for cells in [header, rule, *rows]) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    escaped = (cell.replace("|", "\\|") for cell in cells)
+    return f"| {' | '.join(escaped)} |"
+
+
+def number(value: float, decimals: int = 0) -> str:
+    """Return a number with thousands separators, or a dash where there is none (NaN)."""
+    return "–" if value != value else f"{value:,.{decimals}f}"
+
+
+def with_spread(mean: float, std: float, decimals: int, seeds: int) -> str:
+    """Return `mean`, or `mean ± std` where there are several seeds."""
+    text = number(mean, decimals)
+    return f"{text} ± {number(std, decimals)}" if seeds > 1 else text
+
+
+def duration(seconds: float) -> str:
+    """Return a duration, e.g. `1 h 04 min 09 s`."""
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    if hours:
+        return f"{hours} h {minutes:02d} min {rest:02d} s"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,176 @@
+"""Stage `snapshot`: what a reader of the repository sees of a benchmark without running anything.
+
+Copies the tables and figures to `docs/reference/<benchmark>/` and writes the README beside them from the tables and the
+records alone.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from sc2.errors import DataError, ProvenanceError
+from sc2.job import RunningJob
+from sc2.provenance.record import Record, read_record
+from sc2.report import facts
+from sc2.report.looks import point_text
+from sc2.report.markdown import number, table, with_spread
+from sc2.report.metadata import figure_record_id
+from sc2.report.series import Series, Tables, collect
+from sc2.report.tables import read_table
+
+_TABLES = ("rate_quality", "latency", "teacher")
+_COPIED = (".csv", ".svg", ".png")
+
+
+def run(job: RunningJob) -> None:
+    """Copy `tables` and `figures` beside `readme` and write it from them and the `records`.
+
+    Raises:
+        DataError: A table is missing or unreadable, or two files have the same name.
+        ProvenanceError: A record is missing or damaged, or a figure's record is not among them.
+    """
+    readme = job.outputs["readme"]
+    tables, figures = job.input_list("tables"), job.input_list("figures")
+    records = list({record.id: record for record in map(read_record, job.input_list("records"))}.values())
+    if not records:
+        raise ProvenanceError(f"{readme}: a snapshot needs the records of what it shows, but got none")
+    _check_records(figures, records)
+    text = _text(job, _load(tables), _shown(figures), records)
+    _copy([*tables, *figures], readme.parent)
+    readme.write_text(text, encoding="utf-8", newline="")
+
+
+def _check_records(figures: Sequence[Path], records: Sequence[Record]) -> None:
+    """Refuse a figure whose own record is not listed: it would be of another run."""
+    known = {record.id for record in records}
+    for path in figures:
+        if figure_record_id(path) not in known:
+            raise ProvenanceError(f"{path}: its record {figure_record_id(path)} is not among those of the snapshot")
+
+
+def _load(paths: Sequence[Path]) -> Tables:
+    """Read the three tables, found by their names."""
+    by_name = {path.stem: path for path in paths}
+    for name in _TABLES:
+        if name not in by_name:
+            raise DataError(f"the snapshot's tables lack {name}.csv; it got {', '.join(sorted(by_name)) or 'none'}")
+    return Tables(*(read_table(by_name[name]) for name in _TABLES))
+
+
+def _shown(figures: Sequence[Path]) -> list[Path]:
+    """Return one file per figure in the order given: the SVG where there is one."""
+    shown: dict[str, Path] = {}
+    for path in figures:
+        if path.suffix == ".svg" or path.stem not in shown:
+            shown[path.stem] = path
+    return list(shown.values())
+
+
+def _copy(paths: Sequence[Path], folder: Path) -> None:
+    """Copy the files and remove those that an earlier snapshot left and this one no longer has."""
+    names = [path.name for path in paths]
+    if len(set(names)) != len(names):
+        raise DataError(f"{folder}: two files of the snapshot have the same name: {', '.join(sorted(names))}")
+    for path in paths:
+        shutil.copyfile(path, folder / path.name)
+    for old in folder.iterdir():
+        if old.suffix in _COPIED and old.name not in names:
+            old.unlink()
+
+
+def _text(job: RunningJob, tables: Tables, figures: Sequence[Path], records: Sequence[Record]) -> str:
+    """Return the whole README."""
+    command = f"snakemake --cores all --configfile config/{job.spec['config']}"
+    parts = [
+        "<!-- Written by `snakemake snapshot`: do not edit. -->",
+        f"# {job.spec['title']}",
+        f"Benchmark `{job.keys['benchmark']}`, made by `{command}`. {_teacher(tables)}",
+        *(f"![{_alt(path)}]({path.name})" for path in figures),
+        "## Rate and quality",
+        f"Means over the test images{_seeds_text(tables)}. Tables: {_links()}.",
+        _results(tables),
+        "## Latency",
+        *_latency(tables),
+        "## Made on",
+        facts.made_on(records),
+        "## Records",
+        "`sc2 trace` follows these ids from a figure down to data, teacher and commit.",
+        facts.listing(records),
+    ]
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _alt(path: Path) -> str:
+    """Return the alternative text of a figure."""
+    return path.stem.replace("_", " ").capitalize()
+
+
+def _links() -> str:
+    return ", ".join(f"[{name}.csv]({name}.csv)" for name in _TABLES)
+
+
+def _teacher(tables: Tables) -> str:
+    teacher, quality = tables.teacher.iloc[0], tables.quality
+    return (
+        f"Teacher `{teacher['teacher']}`: {quality.label.removesuffix(' (%)').lower()} "
+        f"{number(teacher[quality.primary], 2)}{quality.unit} on {number(teacher['images'])} test images, "
+        f"{number(teacher['params'])} parameters, {number(teacher['macs'])} MACs."
+    )
+
+
+def _all_series(tables: Tables) -> list[Series]:
+    return collect(tables, list(tables.rate_quality["method"].unique()))
+
+
+def _seeds_text(tables: Tables) -> str:
+    seeds = tables.rate_quality["seed"].nunique()
+    return f"; mean ± standard deviation where there are several of the {seeds} seeds" if seeds > 1 else ""
+
+
+def _results(tables: Tables) -> str:
+    """Return one row per method and point."""
+    header = ("method", "point", tables.quality.label, "payload (B)", "of it headers (B)")
+    costs = ("encoder (KB)", "encoder parameters", "encoder MACs")
+    rows = [_result(series, index) for series in _all_series(tables) for index in range(len(series.points))]
+    return table((*header, *costs), rows, numbers_from=2)
+
+
+def _result(series: Series, index: int) -> tuple[str, ...]:
+    seeds = series.seeds[index]
+    return (
+        series.title,
+        point_text(series.rate_axis, series.points[index]),
+        with_spread(series.quality[index], series.quality_std[index], 2, seeds),
+        with_spread(series.data_bytes[index], series.data_bytes_std[index], 1, seeds),
+        number(series.header_bytes[index], 1),
+        number(series.encoder_kb[index], 1),
+        number(series.encoder_params[index]),
+        number(series.encoder_macs[index]),
+    )
+
+
+def _latency(tables: Tables) -> list[str]:
+    """Return what the times were measured on, and one row per run; nothing measured gives one sentence."""
+    times = tables.latency
+    if times.empty:
+        return ["Not measured."]
+    columns = {
+        "encoder_ms_p50": "encoder (ms)",
+        "coder_encode_ms_p50": "entropy coder, encode (ms)",
+        "coder_decode_ms_p50": "entropy coder, decode (ms)",
+        "server_ms_p50": "server (ms)",
+    }
+    machines = sorted({f"{time['cpu']}, {time['threads']} thread(s)" for _, time in times.iterrows()})
+    rows = [(*_run_cells(tables, time), *(number(time[name], 3) for name in columns)) for _, time in times.iterrows()]
+    return [
+        f"Median per image on {'; '.join(machines)}.",
+        table(("method", "point", "seed", *columns.values()), rows, numbers_from=3),
+    ]
+
+
+def _run_cells(tables: Tables, time: pd.Series) -> tuple[str, str, str]:
+    runs = tables.rate_quality
+    run = runs[(runs["method"] == time["method"]) & (runs["point"] == time["point"])].iloc[0]
+    return str(run["method_title"]), point_text(run["rate_axis"], time["point"]), str(time["seed"])

@@ -1,0 +1,1 @@
+"""Reference models: trained here, or fetched by hash."""

@@ -1,0 +1,113 @@
+"""The configuration and the functions that turn it into paths; no rules."""
+
+from snakemake.exceptions import WorkflowError
+
+from sc2 import plan
+from sc2.config.load import load_config
+from sc2.errors import ConfigError
+
+if len(workflow.configfiles) > 1:
+    raise WorkflowError("give one run file at most: it says all there is to run")
+CONFIG_PATH = os.path.relpath(workflow.configfiles[0]) if workflow.configfiles else "config/config.yaml"
+try:
+    CONFIG = load_config(CONFIG_PATH)
+except ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+METHODS = sorted({method for benchmark in CONFIG.benchmarks.values() for method in benchmark.methods})
+TRAINED = [name for name, b in CONFIG.benchmarks.items() if b.config.teacher.source == "train"]
+FETCHED = [name for name in CONFIG.benchmarks if name not in TRAINED]
+# What a rule that has no benchmark at all is constrained to: nothing matches it.
+NONE = "(?!)"
+
+RUN = "{benchmark}/{method}/{point}/seed{seed}"
+
+
+def job_id(stage):
+    """Changes exactly when a job's configuration or code changes: the rerun trigger of every rule (as a param)."""
+
+    def of(wildcards):
+        job = plan.job(CONFIG, stage, dict(wildcards))
+        if job is None:
+            raise WorkflowError(f"{CONFIG_PATH} plans no {stage} for {dict(wildcards)}")
+        return job.id
+
+    return of
+
+
+def of_runs(pattern, benchmark):
+    """Paths of all runs of a benchmark; `{run}` stands for benchmark/method/point/seed."""
+    return [
+        pattern.format(run=RUN.format(benchmark=r.benchmark, method=r.method, point=r.point, seed=r.seed))
+        for r in plan.runs(CONFIG, benchmark)
+    ]
+
+
+def phase_before(wildcards):
+    """Checkpoint that a training phase starts from: one, or none for the first."""
+    phases = plan.phases_before(wildcards.method, wildcards.phase)
+    return [f"results/train/{RUN}/{phase}.pt".format(**wildcards) for phase in phases]
+
+
+def last_checkpoint(wildcards):
+    """Checkpoint of the last training phase: one, or none for a method without training."""
+    return [f"results/train/{RUN}/{phase}.pt".format(**wildcards) for phase in plan.last_phase(wildcards.method)]
+
+
+def data_of(name):
+    """Function from the benchmark to a file of its data set."""
+
+    def of(wildcards):
+        return f"results/data/{CONFIG.benchmarks[wildcards.benchmark].config.dataset}/{name}"
+
+    return of
+
+
+def summaries(wildcards):
+    """Measurements of all runs of a benchmark."""
+    return of_runs("results/evaluate/{run}/summary.json", wildcards.benchmark)
+
+
+def latencies(wildcards):
+    """Latencies of all runs of a benchmark."""
+    return of_runs("results/latency/{run}/latency.json", wildcards.benchmark)
+
+
+def tables(benchmarks):
+    """Tables of some benchmarks."""
+    names = ["rate_quality.csv", "latency.csv", "teacher.csv"]
+    return expand("results/tables/{benchmark}/{name}", benchmark=benchmarks, name=names)
+
+
+def figures(benchmarks):
+    """Figures of some benchmarks, both formats."""
+    return expand(
+        "results/figures/{benchmark}/{figure}.{format}",
+        benchmark=benchmarks,
+        figure=CONFIG.run.figures,
+        format=["svg", "png"],
+    )
+
+
+def records(wildcards):
+    """Records of all that a benchmark's figures are made from."""
+    benchmark = wildcards.benchmark
+    dataset = CONFIG.benchmarks[benchmark].config.dataset
+    trainings = [
+        f"results/train/{RUN}/{phase}.prov.json".format(
+            benchmark=r.benchmark, method=r.method, point=r.point, seed=r.seed
+        )
+        for r in plan.runs(CONFIG, benchmark)
+        for phase in plan.phases(r.method)
+    ]
+    return [
+        f"results/data/{dataset}/data.prov.json",
+        f"results/teachers/{benchmark}/teacher.prov.json",
+        f"results/teachers/{benchmark}/evaluation.prov.json",
+        *trainings,
+        *of_runs("results/export/{run}/export.prov.json", benchmark),
+        *of_runs("results/evaluate/{run}/evaluate.prov.json", benchmark),
+        *of_runs("results/latency/{run}/latency.prov.json", benchmark),
+        f"results/tables/{benchmark}/tables.prov.json",
+        *expand("results/figures/{benchmark}/{figure}.prov.json", benchmark=benchmark, figure=CONFIG.run.figures),
+    ]

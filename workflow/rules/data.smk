@@ -1,0 +1,38 @@
+"""Data sets: made or imported once, stored as one archive per split and one index."""
+
+
+rule prepare_data:
+    output:
+        index="results/data/{dataset}/index.jsonl",
+        meta="results/data/{dataset}/meta.json",
+        train="results/data/{dataset}/train.tar",
+        val="results/data/{dataset}/val.tar",
+        test="results/data/{dataset}/test.tar",
+        record="results/data/{dataset}/data.prov.json",
+    params:
+        job=job_id("prepare_data"),
+        config=CONFIG_PATH,
+    log:
+        "logs/data/{dataset}.log",
+    benchmark:
+        "benchmarks/data/{dataset}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="4h",
+    shell:
+        r"""
+        python -m sc2 prepare_data \
+            --config {params.config:q} \
+            --dataset {wildcards.dataset:q} \
+            --out-index {output.index:q} \
+            --out-meta {output.meta:q} \
+            --out-train {output.train:q} \
+            --out-val {output.val:q} \
+            --out-test {output.test:q} \
+            --record {output.record:q} \
+            --job {params.job:q} \
+            --threads {threads} 2>&1 | tee {log:q}
+        """

@@ -1,0 +1,179 @@
+"""One run = benchmark × method × operating point × seed: its training phases, its two halves, its measurements."""
+
+
+rule train:
+    """One phase; the next phase starts from its checkpoint and can rerun alone."""
+    input:
+        index=data_of("index.jsonl"),
+        train=data_of("train.tar"),
+        val=data_of("val.tar"),
+        teacher="results/teachers/{benchmark}/teacher.pt",
+        previous=phase_before,
+    output:
+        checkpoint="results/train/{benchmark}/{method}/{point}/seed{seed}/{phase}.pt",
+        history="results/train/{benchmark}/{method}/{point}/seed{seed}/{phase}.csv",
+        record="results/train/{benchmark}/{method}/{point}/seed{seed}/{phase}.prov.json",
+    params:
+        job=job_id("train"),
+        config=CONFIG_PATH,
+    log:
+        "logs/train/{benchmark}/{method}/{point}/seed{seed}/{phase}.log",
+    benchmark:
+        "benchmarks/train/{benchmark}/{method}/{point}/seed{seed}/{phase}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=6000,
+        runtime="24h",
+        gpu=1,
+    shell:
+        r"""
+        python -m sc2 train \
+            --config {params.config:q} \
+            --benchmark {wildcards.benchmark:q} \
+            --method {wildcards.method:q} \
+            --point {wildcards.point:q} \
+            --seed {wildcards.seed:q} \
+            --phase {wildcards.phase:q} \
+            --index {input.index:q} \
+            --train {input.train:q} \
+            --val {input.val:q} \
+            --teacher {input.teacher:q} \
+            --previous {input.previous:q} \
+            --out-checkpoint {output.checkpoint:q} \
+            --out-history {output.history:q} \
+            --record {output.record:q} \
+            --job {params.job:q} \
+            --threads {threads} 2>&1 | tee {log:q}
+        """
+
+
+rule export:
+    """Device half and server half as separate files, with coding tables built anew."""
+    input:
+        teacher="results/teachers/{benchmark}/teacher.pt",
+        checkpoint=last_checkpoint,
+    output:
+        device="results/export/{benchmark}/{method}/{point}/seed{seed}/device.pt",
+        server="results/export/{benchmark}/{method}/{point}/seed{seed}/server.pt",
+        costs="results/export/{benchmark}/{method}/{point}/seed{seed}/costs.json",
+        record="results/export/{benchmark}/{method}/{point}/seed{seed}/export.prov.json",
+    params:
+        job=job_id("export"),
+        config=CONFIG_PATH,
+    log:
+        "logs/export/{benchmark}/{method}/{point}/seed{seed}.log",
+    benchmark:
+        "benchmarks/export/{benchmark}/{method}/{point}/seed{seed}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    shell:
+        r"""
+        python -m sc2 export \
+            --config {params.config:q} \
+            --benchmark {wildcards.benchmark:q} \
+            --method {wildcards.method:q} \
+            --point {wildcards.point:q} \
+            --seed {wildcards.seed:q} \
+            --teacher {input.teacher:q} \
+            --checkpoint {input.checkpoint:q} \
+            --out-device {output.device:q} \
+            --out-server {output.server:q} \
+            --out-costs {output.costs:q} \
+            --record {output.record:q} \
+            --job {params.job:q} \
+            --threads {threads} 2>&1 | tee {log:q}
+        """
+
+
+rule evaluate:
+    """Every test image through the wire: bytes and quality, byte for byte the same again."""
+    input:
+        index=data_of("index.jsonl"),
+        test=data_of("test.tar"),
+        device="results/export/{benchmark}/{method}/{point}/seed{seed}/device.pt",
+        server="results/export/{benchmark}/{method}/{point}/seed{seed}/server.pt",
+        costs="results/export/{benchmark}/{method}/{point}/seed{seed}/costs.json",
+    output:
+        samples="results/evaluate/{benchmark}/{method}/{point}/seed{seed}/samples.parquet",
+        summary="results/evaluate/{benchmark}/{method}/{point}/seed{seed}/summary.json",
+        record="results/evaluate/{benchmark}/{method}/{point}/seed{seed}/evaluate.prov.json",
+    params:
+        job=job_id("evaluate"),
+        config=CONFIG_PATH,
+    log:
+        "logs/evaluate/{benchmark}/{method}/{point}/seed{seed}.log",
+    benchmark:
+        "benchmarks/evaluate/{benchmark}/{method}/{point}/seed{seed}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="12h",
+    shell:
+        r"""
+        python -m sc2 evaluate \
+            --config {params.config:q} \
+            --benchmark {wildcards.benchmark:q} \
+            --method {wildcards.method:q} \
+            --point {wildcards.point:q} \
+            --seed {wildcards.seed:q} \
+            --index {input.index:q} \
+            --test {input.test:q} \
+            --device {input.device:q} \
+            --server {input.server:q} \
+            --costs {input.costs:q} \
+            --out-samples {output.samples:q} \
+            --out-summary {output.summary:q} \
+            --record {output.record:q} \
+            --job {params.job:q} \
+            --threads {threads} 2>&1 | tee {log:q}
+        """
+
+
+rule measure_latency:
+    """Wall-clock times on one thread; takes all cores for itself, so that nothing else disturbs the clock."""
+    input:
+        index=data_of("index.jsonl"),
+        test=data_of("test.tar"),
+        device="results/export/{benchmark}/{method}/{point}/seed{seed}/device.pt",
+        server="results/export/{benchmark}/{method}/{point}/seed{seed}/server.pt",
+    output:
+        latency="results/latency/{benchmark}/{method}/{point}/seed{seed}/latency.json",
+        record="results/latency/{benchmark}/{method}/{point}/seed{seed}/latency.prov.json",
+    params:
+        job=job_id("measure_latency"),
+        config=CONFIG_PATH,
+    log:
+        "logs/latency/{benchmark}/{method}/{point}/seed{seed}.log",
+    benchmark:
+        "benchmarks/latency/{benchmark}/{method}/{point}/seed{seed}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: workflow.cores or 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    shell:
+        r"""
+        python -m sc2 measure_latency \
+            --config {params.config:q} \
+            --benchmark {wildcards.benchmark:q} \
+            --method {wildcards.method:q} \
+            --point {wildcards.point:q} \
+            --seed {wildcards.seed:q} \
+            --index {input.index:q} \
+            --test {input.test:q} \
+            --device {input.device:q} \
+            --server {input.server:q} \
+            --out-latency {output.latency:q} \
+            --record {output.record:q} \
+            --job {params.job:q} \
+            --threads 1 2>&1 | tee {log:q}
+        """

@@ -1,0 +1,117 @@
+"""Tables, figures and the snapshot for readers."""
+
+
+rule make_tables:
+    input:
+        summaries=summaries,
+        latencies=latencies,
+        teacher="results/teachers/{benchmark}/evaluation.json",
+    output:
+        rate_quality="results/tables/{benchmark}/rate_quality.csv",
+        latency="results/tables/{benchmark}/latency.csv",
+        teacher="results/tables/{benchmark}/teacher.csv",
+        record="results/tables/{benchmark}/tables.prov.json",
+    params:
+        job=job_id("make_tables"),
+        config=CONFIG_PATH,
+    log:
+        "logs/tables/{benchmark}.log",
+    benchmark:
+        "benchmarks/tables/{benchmark}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="10m",
+    shell:
+        r"""
+        python -m sc2 make_tables \
+            --config {params.config:q} \
+            --benchmark {wildcards.benchmark:q} \
+            --summaries {input.summaries:q} \
+            --latencies {input.latencies:q} \
+            --teacher {input.teacher:q} \
+            --out-rate-quality {output.rate_quality:q} \
+            --out-latency {output.latency:q} \
+            --out-teacher {output.teacher:q} \
+            --record {output.record:q} \
+            --job {params.job:q} \
+            --threads {threads} 2>&1 | tee {log:q}
+        """
+
+
+rule plot_figure:
+    input:
+        rate_quality="results/tables/{benchmark}/rate_quality.csv",
+        latency="results/tables/{benchmark}/latency.csv",
+        teacher="results/tables/{benchmark}/teacher.csv",
+    output:
+        svg="results/figures/{benchmark}/{figure}.svg",
+        png="results/figures/{benchmark}/{figure}.png",
+        record="results/figures/{benchmark}/{figure}.prov.json",
+    params:
+        job=job_id("plot_figure"),
+        config=CONFIG_PATH,
+    log:
+        "logs/figures/{benchmark}/{figure}.log",
+    benchmark:
+        "benchmarks/figures/{benchmark}/{figure}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="10m",
+    shell:
+        r"""
+        python -m sc2 plot_figure \
+            --config {params.config:q} \
+            --benchmark {wildcards.benchmark:q} \
+            --figure {wildcards.figure:q} \
+            --rate-quality {input.rate_quality:q} \
+            --latency {input.latency:q} \
+            --teacher {input.teacher:q} \
+            --out-svg {output.svg:q} \
+            --out-png {output.png:q} \
+            --record {output.record:q} \
+            --job {params.job:q} \
+            --threads {threads} 2>&1 | tee {log:q}
+        """
+
+
+rule snapshot:
+    """Copies tables and figures, with hardware, times and record ids, to docs/reference/; only on request."""
+    input:
+        tables=lambda wildcards: tables([wildcards.benchmark]),
+        figures=lambda wildcards: figures([wildcards.benchmark]),
+        records=records,
+    output:
+        readme="docs/reference/{benchmark}/README.md",
+        record="docs/reference/{benchmark}/snapshot.prov.json",
+    params:
+        job=job_id("snapshot"),
+        config=CONFIG_PATH,
+    log:
+        "logs/snapshot/{benchmark}.log",
+    benchmark:
+        "benchmarks/snapshot/{benchmark}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="10m",
+    shell:
+        r"""
+        python -m sc2 snapshot \
+            --config {params.config:q} \
+            --benchmark {wildcards.benchmark:q} \
+            --tables {input.tables:q} \
+            --figures {input.figures:q} \
+            --records {input.records:q} \
+            --out-readme {output.readme:q} \
+            --record {output.record:q} \
+            --job {params.job:q} \
+            --threads {threads} 2>&1 | tee {log:q}
+        """

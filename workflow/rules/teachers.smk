@@ -1,0 +1,114 @@
+"""Reference models: trained here or fetched by hash, and measured on the uncompressed test images."""
+
+
+rule train_teacher:
+    wildcard_constraints:
+        benchmark="|".join(TRAINED) or NONE,
+    input:
+        index=data_of("index.jsonl"),
+        meta=data_of("meta.json"),
+        train=data_of("train.tar"),
+        val=data_of("val.tar"),
+    output:
+        checkpoint="results/teachers/{benchmark}/teacher.pt",
+        history="results/teachers/{benchmark}/teacher.csv",
+        record="results/teachers/{benchmark}/teacher.prov.json",
+    params:
+        job=job_id("train_teacher"),
+        config=CONFIG_PATH,
+    log:
+        "logs/teachers/{benchmark}/train.log",
+    benchmark:
+        "benchmarks/teachers/{benchmark}/train.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime="24h",
+        gpu=1,
+    shell:
+        r"""
+        python -m sc2 train_teacher \
+            --config {params.config:q} \
+            --benchmark {wildcards.benchmark:q} \
+            --index {input.index:q} \
+            --meta {input.meta:q} \
+            --train {input.train:q} \
+            --val {input.val:q} \
+            --out-checkpoint {output.checkpoint:q} \
+            --out-history {output.history:q} \
+            --record {output.record:q} \
+            --job {params.job:q} \
+            --threads {threads} 2>&1 | tee {log:q}
+        """
+
+
+rule fetch_teacher:
+    wildcard_constraints:
+        benchmark="|".join(FETCHED) or NONE,
+    input:
+        meta=data_of("meta.json"),
+    output:
+        checkpoint="results/teachers/{benchmark}/teacher.pt",
+        record="results/teachers/{benchmark}/teacher.prov.json",
+    params:
+        job=job_id("fetch_teacher"),
+        config=CONFIG_PATH,
+    log:
+        "logs/teachers/{benchmark}/fetch.log",
+    benchmark:
+        "benchmarks/teachers/{benchmark}/fetch.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    shell:
+        r"""
+        python -m sc2 fetch_teacher \
+            --config {params.config:q} \
+            --benchmark {wildcards.benchmark:q} \
+            --meta {input.meta:q} \
+            --out-checkpoint {output.checkpoint:q} \
+            --record {output.record:q} \
+            --job {params.job:q} \
+            --threads {threads} 2>&1 | tee {log:q}
+        """
+
+
+rule evaluate_teacher:
+    input:
+        index=data_of("index.jsonl"),
+        test=data_of("test.tar"),
+        teacher="results/teachers/{benchmark}/teacher.pt",
+    output:
+        evaluation="results/teachers/{benchmark}/evaluation.json",
+        record="results/teachers/{benchmark}/evaluation.prov.json",
+    params:
+        job=job_id("evaluate_teacher"),
+        config=CONFIG_PATH,
+    log:
+        "logs/teachers/{benchmark}/evaluate.log",
+    benchmark:
+        "benchmarks/teachers/{benchmark}/evaluate.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="2h",
+    shell:
+        r"""
+        python -m sc2 evaluate_teacher \
+            --config {params.config:q} \
+            --benchmark {wildcards.benchmark:q} \
+            --index {input.index:q} \
+            --test {input.test:q} \
+            --teacher {input.teacher:q} \
+            --out-evaluation {output.evaluation:q} \
+            --record {output.record:q} \
+            --job {params.job:q} \
+            --threads {threads} 2>&1 | tee {log:q}
+        """
