@@ -51,7 +51,7 @@ def verified(path: Path, sha256: str) -> Path:
 
 
 def _is_truncated(path: Path) -> bool:
-    """Tell whether a tar, gzip or zip file (also a `.pt` or `.pth`) lacks its end; other files are never taken for it."""
+    """Tell whether a tar, gzip or zip file (also a `.pt` or `.pth`) lacks its end; False for any other file."""
     with path.open("rb") as file:
         start = file.read(tarfile.BLOCKSIZE)
         size = file.seek(0, os.SEEK_END)
@@ -117,11 +117,13 @@ def _walk(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     with _opened(path) as tar:
         while (info := _next(path, tar)) is not None:
             _refuse_unsafe(path, info)
-            if info.name in seen:
-                raise DataError(f"{path}: holds {info.name} twice. {_NOT_TRUSTED}")
-            seen.add(info.name)
-            if info.isreg():
-                yield tar, info
+            if not info.isreg():
+                continue
+            name = str(PurePosixPath(info.name))  # ./a is a
+            if name in seen:
+                raise DataError(f"{path}: holds {name} twice. {_NOT_TRUSTED}")
+            seen.add(name)
+            yield tar, info
 
 
 def _opened(path: Path) -> tarfile.TarFile:
@@ -140,9 +142,7 @@ def _next(path: Path, tar: tarfile.TarFile) -> tarfile.TarInfo | None:
         raise DataError(f"{path}: cannot be read to its end ({error}). {_AGAIN}") from error
 
 
-_NOT_TRUSTED = (
-    "Such an archive is refused; get it from a source you trust, or pack it anew from plain files and folders."
-)
+_NOT_TRUSTED = "Such an archive is refused; get it from a source you trust, or pack it anew from plain files."
 
 
 def _refuse_unsafe(path: Path, info: tarfile.TarInfo) -> None:

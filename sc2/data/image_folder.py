@@ -29,7 +29,7 @@ class ArchiveSource(Strict):
     kind: Literal["archive"] = Field(description="Always `archive`.")
     file: str = Field(
         pattern=r"^[^/\\]+$",
-        description="Name of the archive in the data folder (SC2_DATA, or data/), without folders.",
+        description="Name of the archive in the data folder (SC2_DATA or data/).",
     )
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the archive, 64 lower-case hex digits.")
 
@@ -52,7 +52,7 @@ class Params(Strict):
     train_folder: str = Field(
         default="train",
         pattern=r"^[^/\\]+$",
-        description="Folder of the training images: <train_folder>/<class>/<image>.",
+        description="Folder of the training images, <class>/<image> in it.",
     )
     test_folder: str = Field(default="val", pattern=r"^[^/\\]+$", description="Folder of the test images.")
     val_per_class: int = Field(
@@ -61,9 +61,7 @@ class Params(Strict):
     max_per_class: int | None = Field(
         default=None, ge=1, description="At most so many training and so many test images per class, for small runs."
     )
-    seed: int = Field(
-        default=0, ge=0, description="Chooses which images are held out, and which `max_per_class` keeps."
-    )
+    seed: int = Field(default=0, ge=0, description="Chooses the images that are held out or left out.")
 
 
 class Files(Protocol):
@@ -118,7 +116,13 @@ class FolderFiles:
     def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
         """Yield the wanted files, sorted."""
         for name in sorted(wanted):
-            yield name, (self.path / name).read_bytes()
+            try:
+                data = (self.path / name).read_bytes()
+            except OSError as error:
+                raise DataError(
+                    f"{self.path / name}: cannot be read ({error}). Delete {self.path} and run again."
+                ) from error
+            yield name, data
 
 
 def open_dataset(config: Mapping[str, Any]) -> Source:
@@ -170,8 +174,8 @@ def download_imagenette(size: str) -> Path:
             (Path(work) / folder).rename(final)
         except (OSError, RuntimeError, EOFError) as error:
             raise DataError(
-                f"{final}: torchvision could not download Imagenette ({size}): {error}\nTry again, or set the data set's "
-                "`source` to a local archive with its sha256."
+                f"{final}: torchvision could not download Imagenette ({size}): {error}\nTry again, or set the "
+                "data set's `source` to a local archive with its sha256."
             ) from error
     return final
 

@@ -9,12 +9,8 @@ guarantees that stream, unlike that of its distributions), all arithmetic on pix
 fixed-point weights for 8-bit images), and the photographs and digits themselves are checked by their SHA-256.
 """
 
-import hashlib
-import importlib.util
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -23,10 +19,9 @@ from PIL import Image
 from pydantic import Field, model_validator
 
 from sc2.config.base import Strict
+from sc2.data.ingredients import PHOTOS, Draws, Pixels, digit_pools, load_glyphs, load_photos
 from sc2.data.source import SPLITS, Box, NewSample, Source
-from sc2.errors import ConfigError, DataError
-
-Pixels = NDArray[np.uint8]
+from sc2.errors import ConfigError
 
 
 class Counts(Strict):
@@ -62,42 +57,6 @@ class Params(Strict):
         return self
 
 
-@dataclass(frozen=True)
-class Photo:
-    """A photograph inside the wheel of `package`, and the split that may use it."""
-
-    split: str
-    package: str
-    path: str
-    sha256: str
-
-
-# Left out of what the wheels hold: drawings, near-empty images, and pictures of text (they may show digits). The two
-# motorcycles are one scene from two sides, so they are in one split. Each split has colour, texture and smooth areas.
-PHOTOS = (
-    Photo("train", "sklearn", "datasets/images/china.jpg", "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29"),
-    Photo("train", "skimage", "data/coffee.png", "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7"),
-    Photo("train", "skimage", "data/motorcycle_left.png", "db18e9c4157617403c3537a6ba355dfeafe9a7eabb6b9b94cb33f6525dd49179"),
-    Photo("train", "skimage", "data/motorcycle_right.png", "5fc913ae870e42a4b662314bc904d1786bcad8e2f0b9b67dba5a229406357797"),
-    Photo("train", "skimage", "data/rocket.jpg", "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c"),
-    Photo("train", "skimage", "data/hubble_deep_field.jpg", "3a19c5dd8a927a9334bb1229a6d63711b1c0c767fb27e2286e7c84a3e2c2f5f4"),
-    Photo("train", "skimage", "data/ihc.png", "f8dd1aa387ddd1f49d8ad13b50921b237df8e9b262606d258770687b0ef93cef"),
-    Photo("train", "skimage", "data/brick.png", "7966caf324f6ba843118d98f7a07746d22f6a343430add0233eca5f6eaaa8fcf"),
-    Photo("train", "skimage", "data/coins.png", "f8d773fc9cfa6f4d8e5942dc34d0a0788fcaed2a4fefbbed0aef5398d7ef4cba"),
-    Photo("train", "skimage", "data/grass.png", "b6b6022426b38936c43a4ac09635cd78af074e90f42ffa8227ac8b7452d39f89"),
-    Photo("val", "skimage", "data/chelsea.png", "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb"),
-    Photo("test", "skimage", "data/gravel.png", "c48615b451bf1e606fbd72c0aa9f8cc0f068ab7111ef7d93bb9b0f2586440c12"),
-    Photo("val", "skimage", "data/moon.png", "78739619d11f7eb9c165bb5d2efd4772cee557812ec847532dbb1d92ef71f577"),
-    Photo("test", "skimage", "data/astronaut.png", "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5"),
-    Photo("test", "skimage", "data/camera.png", "b0793d2adda0fa6ae899c03989482bff9a42d3d5690fc7e3648f2795d730c23a"),
-    Photo("test", "sklearn", "datasets/images/flower.jpg", "a77f6ec41e353afdf8bdff2ea981b2955535d8d83294f8cfa49cf4e423dd5638"),
-    Photo("val", "skimage", "data/retina.jpg", "38a07f36f27f095e818aea7b96d34202c05176d30253c66733f2e00379e9e0e6"),
-)  # fmt: skip
-DIGITS_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
-
-DIGIT_SHARES = {"train": 70, "val": 15, "test": 15}
-"""Percentage of each class's handwritten digits in each split."""
-
 MAX_SHRINK = 3
 """A background is a square of the photograph of 1 to this many times the image's side, shrunk to the image."""
 
@@ -109,21 +68,6 @@ MIN_OPACITY = 200
 
 VISIBLE = 96
 """Opacity (0 to 255) from which a pixel belongs to the digit, for masks and boxes."""
-
-
-class Draws:
-    """A stream of integers that depends only on its key."""
-
-    def __init__(self, *key: int) -> None:
-        self._bits = np.random.PCG64(np.random.SeedSequence(key))
-
-    def below(self, bound: int) -> int:
-        """Return the next integer of 0 … bound - 1."""
-        return int(self._bits.random_raw()) % bound
-
-    def between(self, low: int, high: int) -> int:
-        """Return the next integer of low … high."""
-        return low + self.below(high - low + 1)
 
 
 @dataclass(frozen=True)
@@ -163,66 +107,6 @@ def _samples(params: Params) -> Iterator[NewSample]:
     for split, count in params.images.model_dump().items():
         for index in range(count):
             yield generator.sample(split, index)
-
-
-@lru_cache(maxsize=1)
-def load_photos() -> tuple[Image.Image, ...]:
-    """Read every photograph of `PHOTOS` from the installed packages, in mode `RGB` or `L`."""
-    return tuple(_load_photo(photo) for photo in PHOTOS)
-
-
-def _load_photo(photo: Photo) -> Image.Image:
-    spec = importlib.util.find_spec(photo.package)
-    places = spec.submodule_search_locations if spec else None
-    path = Path(places[0]) / photo.path if places else None
-    if path is None or not path.is_file():
-        raise DataError(f"{photo.package}: the package or its file {photo.path} is missing. {_INSTALL}")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != photo.sha256:
-        raise DataError(f"{path}: not the picture that this data set is made of. {_INSTALL}")
-    with Image.open(path) as image:
-        return image.convert("L" if image.mode == "L" else "RGB")
-
-
-_INSTALL = "Install the pinned versions: `pip install --require-hashes -r requirements.lock`."
-
-
-@lru_cache(maxsize=1)
-def load_glyphs() -> tuple[Pixels, tuple[int, ...]]:
-    """Read scikit-learn's digits.
-
-    Returns:
-        The digits, uint8 [1797, 8, 8] with opacities 0 to 255, and the class of each.
-    """
-    from sklearn.datasets import load_digits  # slow to import, and needed only here
-
-    raw = load_digits()
-    inks = raw.images.astype(np.uint8)
-    labels = raw.target.astype(np.uint8)
-    if hashlib.sha256(inks.tobytes() + labels.tobytes()).hexdigest() != DIGITS_SHA256:
-        raise DataError(f"scikit-learn: `load_digits` gives other digits than expected. {_INSTALL}")
-    return (inks.astype(np.uint16) * 255 // 16).astype(np.uint8), tuple(labels.tolist())
-
-
-@lru_cache(maxsize=1)
-def digit_pools() -> Mapping[str, tuple[tuple[int, ...], ...]]:
-    """Return the numbers of the digits that each split may use, one tuple per class.
-
-    The assignment does not depend on a data set's seed: a test digit is a test digit in every variant.
-    """
-    _, labels = load_glyphs()
-    draws = Draws(20_231_016)  # any constant
-    pools: dict[str, list[tuple[int, ...]]] = {split: [] for split in SPLITS}
-    for label in range(10):
-        numbers = [number for number, other in enumerate(labels) if other == label]
-        for last in range(len(numbers) - 1, 0, -1):
-            other = draws.below(last + 1)
-            numbers[last], numbers[other] = numbers[other], numbers[last]
-        start = 0
-        for split, share in DIGIT_SHARES.items():
-            stop = len(numbers) if split == SPLITS[-1] else start + len(numbers) * share // 100
-            pools[split].append(tuple(numbers[start:stop]))
-            start = stop
-    return {split: tuple(lists) for split, lists in pools.items()}
 
 
 class Generator:

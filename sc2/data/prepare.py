@@ -1,6 +1,7 @@
 """The stage `prepare_data`: makes a data set and stores it."""
 
 import importlib
+import importlib.util
 import sys
 from typing import Protocol, cast
 
