@@ -56,7 +56,9 @@ def summaries(curves: dict[str, Curve], seeds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def row(method: str, axis: str, point: str, seed: str, size: float, top1: float, kb: float, macs: int) -> dict[str, Any]:
+def row(
+    method: str, axis: str, point: str, seed: str, size: float, top1: float, kb: float, macs: int
+) -> dict[str, Any]:
     keys = {"benchmark": "b", "task": "classification", "method": method, "method_title": TITLES[method]}
     sizes = {f"payload_bytes_{name}": size for name in ("mean", "std", "p50", "p95", "p99")}
     sizes |= {"container_bytes_mean": size + 40, "sc2bench_kb_mean": size / 1024, "sc2bench_kb_std": 0.0}
@@ -90,3 +92,169 @@ def load(paths: dict[str, Path]) -> Tables:
 
 def render(name: str, paths: dict[str, Path], curves: dict[str, Curve]) -> Figure:
     return plot.render(name, load(paths), Context("A title", tuple(curves)))
+
+
+def lines_of(figure: Figure) -> list[Any]:
+    """The methods' lines: those with a marker and a line through it."""
+    return [line for line in figure.axes[0].lines if line.get_marker() not in ("None", None)]
+
+
+def bands_of(figure: Figure) -> list[Any]:
+    return [patch for patch in figure.axes[0].collections if isinstance(patch, FillBetweenPolyCollection)]
+
+
+def texts_of(figure: Figure) -> list[str]:
+    written = [text.get_text() for text in figure.axes[0].texts]
+    return written + [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def test_every_module_of_figures_is_known() -> None:
+    assert plot.names() == list(FIGURES)
+
+
+ONE = {"entropic_student": ("beta", ["1"], (100.0, 100.0), (70.0, 70.0), 24.7, 5_120_000)}
+CODECS = {method: DIGITS[method] for method in ("jpeg", "webp")}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("curves", [DIGITS, ONE, CODECS], ids=["all", "one", "codecs"])
+def test_every_figure_draws(make: Callable[..., dict[str, Path]], name: str, curves: dict[str, Curve]) -> None:
+    figure = render(name, make(curves), curves)
+    assert "Teacher resnet_small: 88.4 %" in texts_of(figure)
+    assert [line for line in figure.axes[0].lines if set(line.get_ydata()) == {88.4}]
+    assert not bands_of(figure)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_several_seeds_draw_bands(make: Callable[..., dict[str, Path]], name: str) -> None:
+    curves = {"entropic_student": DIGITS["entropic_student"]}
+    bands = bands_of(render(name, make(curves, seeds=2), curves))
+    assert len(bands) == 1
+    # Two seeds 0.8 points apart: mean ± 0.8 / √2, the sample standard deviation.
+    last = bands[0].get_paths()[0].vertices[:, 1]
+    assert last.max() == pytest.approx(85 + 0.4 + 0.8 / 2**0.5, abs=1e-3)
+
+
+def test_rate_accuracy_draws_each_point_in_rate_order(make: Callable[..., dict[str, Path]]) -> None:
+    figure = render("rate_accuracy", make(IMAGENETTE), IMAGENETTE)
+    by_colour = {line.get_color(): line for line in lines_of(figure)}
+    student = by_colour[looks.look("entropic_student").colour]
+    np.testing.assert_allclose(student.get_xdata(), np.geomspace(9000, 1500, 4) / 1024, rtol=1e-5)
+    assert student.get_ydata()[[0, -1]] == pytest.approx([95.1, 84])
+    assert figure.axes[0].get_xlabel() == "Data size per image (KB = 1024 B)"
+    assert {"β=0.64", "q=10", "q=100"} <= set(texts_of(figure))
+
+
+def test_exrd_multiplies_kilobytes_and_names_what_it_leaves_out(make: Callable[..., dict[str, Path]]) -> None:
+    figure = render("exrd", make(IMAGENETTE), IMAGENETTE)
+    (student,) = lines_of(figure)
+    np.testing.assert_allclose(student.get_xdata(), 131.2 * np.geomspace(9000, 1500, 4) / 1024, rtol=1e-5)
+    assert "Not shown: JPEG, WebP (no encoder to ship" in figure.axes[0].get_xlabel()
+    assert "no method here has an encoder to ship" in texts_of(render("exrd", make(CODECS), CODECS))
+
+
+def test_three_way_disc_areas_are_proportional_to_encoder_size(make: Callable[..., dict[str, Path]]) -> None:
+    curves = {
+        **{"jpeg": DIGITS["jpeg"], "entropic_student": ("beta", ["1", "2"], (200.0, 100.0), (60.0, 80.0), 40.0, 10**6)},
+        "later_method": ("layer", ["a", "b"], (200.0, 100.0), (60.0, 80.0), 10.0, 2 * 10**9),
+    }
+    figure = render("three_way", make(curves), curves)
+    areas = [set(discs.get_sizes()) for discs in figure.axes[0].collections]
+    assert areas == [{0.0}, {576.0}, {144.0}]
+    texts = texts_of(figure)
+    assert "JPEG: no encoder" in texts
+    assert "Later method: encoder 10 KB, 2 G MACs" in texts
+    assert {"encoder of 4 KB", "encoder of 20 KB"} <= set(texts)
+    key = {handle.get_label(): handle.get_markersize() ** 2 for handle in figure.legends[1].legend_handles if handle}
+    assert key["encoder of 20 KB"] == pytest.approx(576 * 20 / 40)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_texts_cover_neither_points_nor_each_other(make: Callable[..., dict[str, Path]], name: str) -> None:
+    figure = render(name, make(DIGITS), DIGITS)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    boxes = [text.get_window_extent() for text in axes.texts if isinstance(text, Annotation)]
+    assert not [1 for i, box in enumerate(boxes) for other in boxes[:i] if box.overlaps(other)]
+    points = np.concatenate([axes.transData.transform(line.get_xydata()) for line in lines_of(figure)])
+    assert not [1 for box in boxes for x, y in points if box.contains(x, y)]
+    assert all(axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 for box in boxes)
+    legends = [legend.get_window_extent() for legend in figure.legends]
+    assert not [1 for legend in legends if legend.overlaps(axes.get_tightbbox())]
+
+
+def test_every_text_is_at_least_eight_points(make: Callable[..., dict[str, Path]]) -> None:
+    figure = render("three_way", make(DIGITS), DIGITS)
+    ticks = [*figure.axes[0].get_xticklabels(), *figure.axes[0].get_yticklabels()]
+    legends = [text for legend in figure.legends for text in legend.get_texts()]
+    assert min(text.get_fontsize() for text in [*ticks, *legends, *figure.axes[0].texts]) >= 8
+
+
+def test_looks_are_distinct_and_stable() -> None:
+    listed = list(looks.LOOKS.values())
+    assert len({look.colour for look in listed}) == len(listed)
+    assert len({(look.marker, str(look.line)) for look in listed}) == len(listed)
+    assert looks.look("later_method") == looks.look("later_method")
+    assert looks.look("later_method").marker not in {look.marker for look in listed}
+    assert looks.look("later_method") != looks.look("another_method")
+
+
+def test_ticks_are_round_few_and_plain() -> None:
+    assert style.log_ticks(25, 3000) == [50, 100, 200, 500, 1000, 2000]
+    assert style.log_ticks(0.02, 0.3) == [0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3]
+    for low, width in product((0.013, 1.7, 420), (0.5, 1, 3, 6)):
+        assert 2 <= len(style.log_ticks(low, low * 10**width)) <= 9
+    assert [style.plain(value) for value in (0.05, 1.5, 200.0, 2000.0, 1e6, 2e7)] == [
+        *("0.05", "1.5", "200", "2,000"),
+        *("$10^{6}$", r"$2\times10^{7}$"),
+    ]
+
+
+def plot_job(paths: dict[str, Path], folder: Path, **changes: Any) -> RunningJob:
+    folder.mkdir(exist_ok=True)
+    spec = {"figure": "rate_accuracy", "title": "A <title> & more", "methods": list(DIGITS), **changes}
+    outputs = {"svg": folder / "rate_accuracy.svg", "png": folder / "rate_accuracy.png"}
+    return RunningJob("plot_figure", {"benchmark": "b", "figure": "rate_accuracy"}, spec, paths, outputs, RECORD)
+
+
+def test_stage_writes_both_formats_with_the_record_id_and_the_same_bytes_twice(
+    make: Callable[..., dict[str, Path]], tmp_path: Path
+) -> None:
+    paths = make(DIGITS)
+    first, second = plot_job(paths, tmp_path / "first"), plot_job(paths, tmp_path / "second")
+    plot.run(first)
+    plot.run(second)
+    for name, path in first.outputs.items():
+        assert path.read_bytes() == second.outputs[name].read_bytes()
+        assert figure_record_id(path) == RECORD
+        assert figure_title(path) == "A <title> & more"
+        assert str(tmp_path).encode() not in path.read_bytes()
+    with Image.open(first.outputs["png"]) as image:
+        assert image.size == (1100, 800)
+
+
+def test_what_cannot_be_drawn_is_said(make: Callable[..., dict[str, Path]], tmp_path: Path) -> None:
+    paths = make(DIGITS)
+    with pytest.raises(ConfigError, match=r"there is no figure 'pie'; .* has exrd, rate_accuracy, three_way"):
+        plot.run(plot_job(paths, tmp_path, figure="pie"))
+    with pytest.raises(DataError, match="rate_quality has no run of bpg"):
+        plot.run(plot_job(paths, tmp_path, methods=["bpg"]))
+    paths["rate_quality"].write_text(paths["rate_quality"].read_text().replace(",800.000", ",0.000"))
+    with pytest.raises(DataError, match="method 'jpeg' has a run with an empty payload"):
+        plot.run(plot_job(paths, tmp_path))
+
+
+def test_a_method_without_runs_is_left_out(make: Callable[..., dict[str, Path]]) -> None:
+    found = collect(load(make(CODECS)), ["webp", "bpg", "jpeg"])
+    assert [series.method for series in found] == ["webp", "jpeg"]
+
+
+def test_a_file_without_a_record_id_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "plain.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    (tmp_path / "broken.svg").write_text("<svg")
+    (tmp_path / "broken.png").write_bytes(b"PNG")
+    Image.new("RGB", (2, 2)).save(tmp_path / "plain.png")
+    for name, message in [("plain", "carries no record id"), ("broken", "not a readable SVG or PNG")]:
+        for suffix in ("svg", "png"):
+            with pytest.raises(ProvenanceError, match=message):
+                figure_record_id(tmp_path / f"{name}.{suffix}")

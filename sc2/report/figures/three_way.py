@@ -109,7 +109,7 @@ def _size_key(figure: Figure, largest: float) -> None:
 
 
 def _round_sizes(largest: float) -> list[float]:
-    """Return a round size (KB) no larger than the largest encoder, and a quarter or fifth of it."""
+    """Return a round size (KB) no larger than the largest encoder, and a fifth of it."""
     unit = 1.0 if largest < 1000 else KB
     power = 10.0 ** math.floor(math.log10(largest / unit))
     top = max(step for step in (1, 2, 5) if step * power <= largest / unit) * power

@@ -1,0 +1,168 @@
+"""The snapshot shows what the tables and records say, and refuses what does not belong together."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+
+from sc2.errors import DataError, ProvenanceError
+from sc2.job import RunningJob
+from sc2.provenance.record import Record
+from sc2.report import snapshot, style
+from sc2.report.markdown import duration, number, table
+
+FIGURE_RECORD = "f" * 16
+RATE_QUALITY = """\
+benchmark,task,method,method_title,trained,rate_axis,point,seed,top1_pct,payload_bytes_mean,codec_header_bytes_mean,\
+sc2bench_encoder_kb,encoder_params,encoder_macs
+b,classification,jpeg,JPEG,false,quality,10,0,50.0000,1234.500,620.000,0.000,0,0
+b,classification,es,Entropic Student (FP),true,beta,0.5,0,70.0000,100.000,,24.700,6000,5120000
+b,classification,es,Entropic Student (FP),true,beta,0.5,1,72.0000,104.000,,24.700,6000,5120000
+"""
+LATENCY = """\
+benchmark,method,point,seed,encoder_ms_p50,coder_encode_ms_p50,coder_decode_ms_p50,server_ms_p50,threads,cpu
+b,es,0.5,0,1.5000,0.2500,0.1250,3.0000,1,Some CPU
+"""
+TEACHER = """\
+benchmark,task,teacher,images,top1_pct,params,macs
+b,classification,resnet_small,1000,88.4000,1234567,89000000
+"""
+
+
+def write_record(path: Path, record: str, stage: str, start: str, end: str, **changes: Any) -> Path:
+    content: dict[str, Any] = {
+        **{"format": 1, "id": record, "stage": stage, "keys": {"benchmark": "b"}, "spec": {}, "job_id": "j"},
+        **{"code": {"digest": "d", "files": {}}, "inputs": {}, "outputs": {}, "seed": None, "command": ["sc2"]},
+        "git": {"commit": "c0ffee" + "0" * 34, "dirty": False, "dirty_sha256": None},
+        "versions": {"python": "3.11.9", "torch": "2.9.0", "timm": None},
+        "hardware": {"cpu": "Some CPU", "cores": 2, "memory_gib": 7.8, "gpus": []},
+        **{"platform": {"system": "Linux"}, "parents": [], "seal": "s", "seconds": 60.0},
+        **{"started": f"2026-01-02T03:{start}+00:00", "finished": f"2026-01-02T03:{end}+00:00"},
+    }
+    path.write_text(Record.model_validate({**content, **changes}).model_dump_json(), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> RunningJob:
+    """A benchmark with three tables, one figure in two formats, and two records."""
+    tables = {"rate_quality": RATE_QUALITY, "latency": LATENCY, "teacher": TEACHER}
+    for name, content in tables.items():
+        (tmp_path / f"{name}.csv").write_text(content)
+    figures = [tmp_path / "rate_accuracy.png", tmp_path / "rate_accuracy.svg"]
+    style.save(Figure(), figures[1], figures[0], FIGURE_RECORD, "A title")
+    records = [
+        write_record(tmp_path / "figure.prov.json", FIGURE_RECORD, "plot_figure", "10:00", "10:30", seconds=30.04),
+        write_record(tmp_path / "train.prov.json", "a" * 16, "train", "00:00", "09:00", seconds=3600.0),
+    ]
+    inputs = {"tables": [tmp_path / f"{name}.csv" for name in tables], "figures": figures, "records": records}
+    readme = tmp_path / "docs" / "reference" / "b" / "README.md"
+    readme.parent.mkdir(parents=True)
+    spec = {"title": "Digits on photographs", "config": "config.yaml"}
+    return RunningJob("snapshot", {"benchmark": "b"}, spec, inputs, {"readme": readme}, "0" * 16)
+
+
+def text_of(job: RunningJob) -> str:
+    snapshot.run(job)
+    return job.outputs["readme"].read_text(encoding="utf-8")
+
+
+def test_it_shows_title_command_teacher_and_figures_inline(job: RunningJob) -> None:
+    text = text_of(job)
+    assert text.startswith("<!-- Written by `snakemake snapshot`: do not edit. -->\n\n# Digits on photographs\n")
+    assert "`snakemake --cores all --configfile config/config.yaml`" in text
+    assert (
+        "Teacher `resnet_small`: top-1 accuracy 88.40 % on 1,000 test images, 1,234,567 parameters, 89,000,000 MACs."
+    ) in text
+    assert text.count("![") == 1
+    assert "![Rate accuracy](rate_accuracy.svg)" in text
+
+
+def test_it_shows_one_row_per_method_and_point_with_the_spread_over_seeds(job: RunningJob) -> None:
+    text = text_of(job)
+    assert "| JPEG | q=10 | 50.00 | 1,234.5 | 620.0 | 0.0 | 0 | 0 |\n" in text
+    student = "| Entropic Student (FP) | β=0.5 | 71.00 ± 1.41 | 102.0 ± 2.8 | – | 24.7 | 6,000 | 5,120,000 |\n"
+    assert student in text
+    assert "several of the 2 seeds" in text
+
+
+def test_it_shows_latency_and_says_when_there_is_none(job: RunningJob, tmp_path: Path) -> None:
+    text = text_of(job)
+    assert "Median per image on Some CPU, 1 thread(s)." in text
+    assert "| Entropic Student (FP) | β=0.5 | 0 | 1.500 | 0.250 | 0.125 | 3.000 |\n" in text
+    (tmp_path / "latency.csv").write_text(LATENCY.splitlines()[0] + "\n")
+    assert "## Latency\n\nNot measured.\n" in text_of(job)
+
+
+def test_it_shows_hardware_versions_time_commit_and_records(job: RunningJob) -> None:
+    text = text_of(job)
+    assert "- Hardware: Some CPU, 2 cores, 7.8 GiB memory, no GPU\n" in text
+    assert "- Commit: `c0ffee000000`\n" in text
+    assert (
+        "- Time: 1 h 00 min 30 s of computation in 2 jobs; 10 min 30 s from the first start to the last end\n" in text
+    )
+    assert "| torch | 2.9.0 |\n" in text
+    assert "timm" not in text
+    train, figure = f"| train | b | 3600.0 | `{'a' * 16}` |\n", f"| plot_figure | b | 30.0 | `{FIGURE_RECORD}` |\n"
+    assert text.index(train) < text.index(figure)
+
+
+def test_jobs_on_different_machines_are_told_apart(job: RunningJob, tmp_path: Path) -> None:
+    write_record(
+        tmp_path / "train.prov.json", "a" * 16, "train", "00:00", "09:00",
+        hardware={"cpu": "Other CPU", "cores": 16, "memory_gib": 128.0, "gpus": ["A GPU"]},
+        versions={"torch": "2.8.0"}, git={"commit": None, "dirty": None, "dirty_sha256": None},
+    )  # fmt: skip
+    text = text_of(job)
+    assert "- Hardware of 1 of 2 jobs: Other CPU, 16 cores, 128.0 GiB memory, A GPU\n" in text
+    assert "- Commit of 1 of 2 jobs: not in a git checkout\n" in text
+    assert "| torch | 2.8.0, 2.9.0 |\n" in text
+
+
+def test_it_copies_tables_and_figures_and_removes_what_an_older_snapshot_left(job: RunningJob) -> None:
+    folder = job.outputs["readme"].parent
+    (folder / "old_figure.svg").write_text("<svg/>")
+    (folder / "snapshot.prov.json").write_text("{}")
+    text_of(job)
+    copied = {path.name: path for path in [*job.input_list("tables"), *job.input_list("figures")]}
+    assert {path.name for path in folder.iterdir()} == {*copied, "README.md", "snapshot.prov.json"}
+    assert all((folder / name).read_bytes() == path.read_bytes() for name, path in copied.items())
+
+
+def test_the_same_inputs_give_the_same_bytes_without_a_path_of_the_machine(job: RunningJob, tmp_path: Path) -> None:
+    first = text_of(job)
+    shutil.rmtree(job.outputs["readme"].parent)
+    job.outputs["readme"].parent.mkdir()
+    assert text_of(job) == first
+    assert str(tmp_path) not in first
+
+
+def test_a_record_given_twice_counts_once(job: RunningJob) -> None:
+    once = text_of(job)
+    job.input_list("records").append(job.input_list("records")[0])
+    assert text_of(job) == once
+
+
+def test_what_does_not_belong_together_is_refused(job: RunningJob, tmp_path: Path) -> None:
+    records, tables = job.input_list("records"), job.input_list("tables")
+    figure = records.pop(0)
+    with pytest.raises(ProvenanceError, match=rf"rate_accuracy\.png: its record {FIGURE_RECORD} is not among"):
+        snapshot.run(job)
+    train = records.pop()
+    with pytest.raises(ProvenanceError, match="needs the records"):
+        snapshot.run(job)
+    records += [figure, train]
+    tables.append(shutil.copyfile(tables[0], tmp_path / "docs" / "rate_quality.csv"))
+    with pytest.raises(DataError, match="same name"):
+        snapshot.run(job)
+    del tables[1:]
+    with pytest.raises(DataError, match=r"lack latency\.csv"):
+        snapshot.run(job)
+
+
+def test_markdown_numbers_and_tables() -> None:
+    assert [duration(seconds) for seconds in (0.4, 61, 3723)] == ["0 s", "1 min 01 s", "1 h 02 min 03 s"]
+    assert [number(1234.56, 1), number(float("nan")), number(0)] == ["1,234.6", "–", "0"]
+    assert table(("a", "b"), [("x|y", "1")], numbers_from=1) == "| a | b |\n| --- | ---: |\n| x\\|y | 1 |\n"

@@ -1,0 +1,209 @@
+"""The tables hold exactly what was measured, in one order, and refuse what does not fit together."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sc2.errors import DataError
+from sc2.job import RunningJob
+from sc2.report import tables
+from sc2.report.columns import Column, latency_columns, rate_quality_columns
+
+TEACHER = {
+    **{"benchmark": "b", "task": "classification", "teacher": "small, wide", "record_id": "0000000000000007"},
+    **{"images": 4, "top1_pct": 75, "top5_pct": 100.0, "params": 1234, "macs": 5_000_000_000},
+}
+RATE_QUALITY = """\
+benchmark,task,method,method_title,trained,rate_axis,point,seed,images,top1_pct,top5_pct,\
+payload_bytes_mean,payload_bytes_std,payload_bytes_p50,payload_bytes_p95,payload_bytes_p99,\
+container_bytes_mean,codec_header_bytes_mean,estimated_bits_mean,sc2bench_kb_mean,sc2bench_kb_std,\
+encoder_params,encoder_param_bytes,encoder_table_bytes,sc2bench_encoder_kb,encoder_macs,server_params,server_macs,\
+record_id
+b,classification,webp,WebP,false,quality,9,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
+140.500,20.000,,0.098145,0.000000,0,0,0,0.000,0,10,20,1234567890123456
+b,classification,webp,WebP,false,quality,10,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
+140.500,20.000,,0.098145,0.000000,0,0,0,0.000,0,10,20,1234567890123456
+b,classification,es,Entropic Student (FP),true,beta,0.5,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
+140.500,,801.250,0.098145,0.000000,6,24,8,0.031,7,10,20,00000000000000ff
+b,classification,es,Entropic Student (FP),true,beta,0.5,10,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
+140.500,,801.250,0.098145,0.000000,6,24,8,0.031,7,10,20,00000000000000ff
+"""
+LATENCY = """\
+benchmark,method,point,seed,encoder_ms_p50,encoder_ms_p95,coder_encode_ms_p50,coder_encode_ms_p95,coder_decode_ms_p50,server_ms_p50,repeats,threads,cpu,record_id
+b,webp,10,0,0.0000,0.0000,1.2346,2.0000,0.5000,3.0000,30,1,"CPU, of some kind",ab
+"""
+TEACHER_CSV = """\
+benchmark,task,teacher,images,top1_pct,top5_pct,params,macs,record_id
+b,classification,"small, wide",4,75.0000,100.0000,1234,5000000000,0000000000000007
+"""
+
+
+def summary(method: str, point: str, seed: str = "0", /, **changes: Any) -> dict[str, Any]:
+    learned = method == "es"
+    sizes = {"payload_bytes_mean": 100.5, "payload_bytes_std": -1e-9, "payload_bytes_p50": 100}
+    sizes |= {"payload_bytes_p95": 101, "payload_bytes_p99": 101.0, "container_bytes_mean": 140.5}
+    sizes |= {"sc2bench_kb_mean": 100.5 / 1024}
+    codec = {"method_title": "WebP", "rate_axis": "quality", "record_id": "1234567890123456", "encoder_params": 0}
+    codec |= {"encoder_param_bytes": 0, "encoder_table_bytes": 0, "sc2bench_encoder_kb": 0, "encoder_macs": 0}
+    codec |= {"codec_header_bytes_mean": 20, "estimated_bits_mean": None}
+    student = {"method_title": "Entropic Student (FP)", "rate_axis": "beta", "record_id": "00000000000000ff"}
+    student |= {"encoder_params": 6, "encoder_param_bytes": 24, "encoder_table_bytes": 8, "encoder_macs": 7.0}
+    student |= {"sc2bench_encoder_kb": 32 / 1024, "codec_header_bytes_mean": None, "estimated_bits_mean": 801.25}
+    keys = {"benchmark": "b", "task": "classification", "method": method, "point": point, "seed": seed, "images": 4}
+    rest = {"trained": learned, "top1_pct": 50, "top5_pct": 200 / 3, "sc2bench_kb_std": 0.0, "server_params": 10}
+    return {**keys, **rest, **sizes, **(student if learned else codec), "server_macs": 20, **changes}
+
+
+def latency(method: str = "webp", point: str = "10", **changes: Any) -> dict[str, Any]:
+    keys = {"benchmark": "b", "method": method, "point": point, "seed": "0", "record_id": "ab"}
+    times = {"encoder_ms_p50": 0, "encoder_ms_p95": 0, "coder_encode_ms_p50": 1.23456, "coder_encode_ms_p95": 2}
+    times |= {"coder_decode_ms_p50": 0.5, "server_ms_p50": 3, "repeats": 30, "threads": 1, "cpu": "CPU, of some kind"}
+    return {**keys, **times, **changes}
+
+
+SUMMARIES = [summary("es", "0.5", "10"), summary("webp", "10"), summary("es", "0.5"), summary("webp", "9")]
+
+
+def make(
+    folder: Path,
+    summaries: list[dict[str, Any]],
+    latencies: list[dict[str, Any]] | None = None,
+    teacher: dict[str, Any] = TEACHER,
+) -> dict[str, Path]:
+    folder.mkdir(exist_ok=True)
+
+    def write(name: str, content: dict[str, Any]) -> Path:
+        path = folder / name
+        path.write_text(json.dumps(content), encoding="utf-8")
+        return path
+
+    inputs = {
+        "summaries": [write(f"summary{number}.json", content) for number, content in enumerate(summaries)],
+        "latencies": [write(f"latency{number}.json", content) for number, content in enumerate(latencies or [])],
+        "teacher": write("evaluation.json", teacher),
+    }
+    outputs = {name: folder / f"{name}.csv" for name in ("rate_quality", "latency", "teacher")}
+    tables.run(RunningJob("make_tables", {"benchmark": "b"}, {"methods": ["webp", "es"]}, inputs, outputs, "00"))
+    return outputs
+
+
+def test_tables_hold_exactly_what_was_measured(tmp_path: Path) -> None:
+    made = make(tmp_path, SUMMARIES, [latency()])
+    assert made["rate_quality"].read_bytes().decode() == RATE_QUALITY
+    assert made["latency"].read_bytes().decode() == LATENCY
+    assert made["teacher"].read_bytes().decode() == TEACHER_CSV
+
+
+def test_same_measurements_in_another_order_give_the_same_bytes(tmp_path: Path) -> None:
+    first = make(tmp_path / "a", SUMMARIES, [latency(), latency(point="9")])
+    second = make(tmp_path / "b", SUMMARIES[::-1], [latency(point="9"), latency()])
+    assert all(first[name].read_bytes() == second[name].read_bytes() for name in first)
+
+
+def test_rate_quality_has_no_timings() -> None:
+    assert not [column.name for column in rate_quality_columns("classification") if "_ms" in column.name]
+
+
+def test_read_table_keeps_text_and_numbers_apart(tmp_path: Path) -> None:
+    made = make(tmp_path, SUMMARIES, [latency()])
+    table = tables.read_table(made["rate_quality"])
+    assert table["point"].tolist() == ["9", "10", "0.5", "0.5"]
+    assert table["seed"].tolist() == ["0", "0", "0", "10"]
+    assert table["record_id"].tolist()[0] == "1234567890123456"
+    assert table["trained"].tolist() == [False, False, True, True]
+    assert table["encoder_macs"].tolist() == [0, 0, 7, 7]
+    assert table["estimated_bits_mean"].isna().tolist() == [True, True, False, False]
+    assert tables.read_table(made["teacher"])["record_id"].tolist() == ["0000000000000007"]
+
+
+def test_no_latency_gives_a_table_with_a_header_only(tmp_path: Path) -> None:
+    made = make(tmp_path, SUMMARIES)
+    assert made["latency"].read_text() == LATENCY.splitlines(keepends=True)[0]
+    assert tables.read_table(made["latency"]).empty
+
+
+def test_points_are_ordered_by_value() -> None:
+    points = ["100", "1e-5", "9", "10", "0.5", "q10-s2", "q9-s2", "q9-s1"]
+    ordered = ["1e-5", "0.5", "9", "10", "100", "q9-s1", "q9-s2", "q10-s2"]
+    assert sorted(points, key=tables.point_key) == ordered
+
+
+def test_a_repeated_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"summary1\.json: the run b/webp/9/0 is also in .*summary0\.json"):
+        make(tmp_path, [summary("webp", "9"), summary("webp", "9")])
+    with pytest.raises(DataError, match=r"latency1\.json: the run b/webp/10/0 is also in .*latency0\.json"):
+        make(tmp_path, SUMMARIES, [latency(), latency()])
+
+
+@pytest.mark.parametrize("key", [column.name for column in rate_quality_columns("classification")])
+def test_a_missing_key_of_a_summary_is_named_with_its_file(tmp_path: Path, key: str) -> None:
+    broken = summary("webp", "10")
+    del broken[key]
+    with pytest.raises(DataError, match=rf"summary1\.json: key '{key}' is missing"):
+        make(tmp_path, [summary("webp", "9"), broken])
+
+
+@pytest.mark.parametrize("key", [column.name for column in latency_columns()])
+def test_a_missing_key_of_a_latency_is_named_with_its_file(tmp_path: Path, key: str) -> None:
+    broken = latency()
+    del broken[key]
+    with pytest.raises(DataError, match=rf"latency0\.json: key '{key}' is missing"):
+        make(tmp_path, SUMMARIES, [broken])
+
+
+def test_a_missing_key_of_the_teacher_is_named_with_its_file(tmp_path: Path) -> None:
+    broken = {key: value for key, value in TEACHER.items() if key != "macs"}
+    with pytest.raises(DataError, match=r"evaluation\.json: key 'macs' is missing"):
+        make(tmp_path, SUMMARIES, teacher=broken)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"benchmark": "other"}, r"summary0\.json: benchmark is 'other', but .* has 'b'"),
+        ({"task": "detection"}, r"summary0\.json: task is 'detection'"),
+        ({"method": "unknown"}, r"summary0\.json: key 'method' is 'unknown', which is not among webp, es"),
+        ({"top1_pct": None}, r"summary0\.json: key 'top1_pct' is None, but must be a finite number"),
+        ({"top1_pct": float("nan")}, r"summary0\.json: key 'top1_pct' is nan, but must be a finite number"),
+        ({"images": 3.5}, r"summary0\.json: key 'images' is 3.5, but must be a whole number"),
+        ({"images": True}, r"summary0\.json: key 'images' is True, but must be a whole number"),
+        ({"trained": 1}, r"summary0\.json: key 'trained' is 1, but must be true or false"),
+        ({"record_id": ""}, r"summary0\.json: key 'record_id' is '', but must be a non-empty string"),
+    ],
+)
+def test_wrong_values_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        make(tmp_path, [summary("webp", "9", **changes)])
+    assert not (tmp_path / "rate_quality.csv").exists()
+
+
+def test_other_inputs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no summary"):
+        make(tmp_path, [])
+    with pytest.raises(DataError, match="the run b/es/7/0 has a latency but no summary"):
+        make(tmp_path, SUMMARIES, [latency("es", "7")])
+    with pytest.raises(DataError, match="task 'x' has no quality columns; known tasks: classification"):
+        make(tmp_path, SUMMARIES, teacher={**TEACHER, "task": "x"})
+
+
+@pytest.mark.parametrize(("content", "message"), [("{", "not a readable JSON"), ("[]", "must hold an object")])
+def test_damaged_files_are_named(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "evaluation.json"
+    path.write_text(content)
+    inputs = {"summaries": [], "latencies": [], "teacher": path}
+    with pytest.raises(DataError, match=rf"evaluation\.json: .*{message}"):
+        tables.run(RunningJob("make_tables", {}, {"methods": []}, inputs, {}, "00"))
+
+
+def test_unreadable_tables_are_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "words.csv").write_text("images\nmany\n")
+    for name in ("empty.csv", "words.csv", "absent.csv"):
+        with pytest.raises(DataError, match=f"{name}: not a readable table"):
+            tables.read_table(tmp_path / name)
+
+
+def test_rounding_never_gives_a_negative_zero() -> None:
+    assert Column("x", "float", 2).format(-0.001) == "0.00"
