@@ -131,7 +131,7 @@ def _seeds_text(tables: Tables) -> str:
 
 def _results(tables: Tables) -> str:
     """Return one row per method and point."""
-    header = ("method", "point", tables.quality.label, "payload (B)", "of it headers (B)")
+    header = ("method", "point", tables.quality.label, "payload (B)", "of which headers (B)")
     costs = ("encoder (KB)", "encoder parameters", "encoder MACs")
     rows = [_result(series, index) for series in _all_series(tables) for index in range(len(series.points))]
     return table((*header, *costs), rows, numbers_from=2)

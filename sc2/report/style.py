@@ -73,7 +73,7 @@ _RC: Any = {
 def applied() -> Iterator[None]:
     """Apply the look to everything drawn or saved inside the `with` block, whatever the user's matplotlibrc says."""
     # The backend is global and not restored by rc_context; the canvas is chosen in new_figure instead.
-    defaults = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
+    defaults: Any = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
     with matplotlib.rc_context({**defaults, **_RC}):
         yield
 
