@@ -91,4 +91,4 @@ def batches(
 
 def _mixed(seed: int, epoch: int) -> int:
     """Mix two numbers into one seed, so that (0, 1) and (1, 0) differ and neighbours are unrelated."""
-    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])

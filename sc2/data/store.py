@@ -130,7 +130,11 @@ class SampleStore:
             DataError: The bytes are not the ones that were stored, or are not an image.
         """
         sample = self.samples[i]
-        return decode_image(self._blob(sample), f"{self.tar}, member {sample.member} ({sample.id})")
+        data = self._blob(sample)
+        try:
+            return decode_image(data, f"{self.tar}, member {sample.member} ({sample.id})")
+        except DataError as error:
+            raise DataError(f"{error}. Mend it in the source of the data set. {_REBUILD}") from error
 
     def mask(self, i: int) -> Image.Image:
         """Return the mask of sample `i`: mode `L`, background 0, pixels of class k hold k + 1.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sc2.errors import ConfigError, DataError
 
@@ -43,6 +43,8 @@ def decode_image(data: bytes, name: str) -> Image.Image:
         with Image.open(io.BytesIO(data)) as image:
             image.load()
             return _to_rgb(ImageOps.exif_transpose(image))
+    except UnidentifiedImageError as error:  # its own message is the address of a buffer
+        raise DataError(f"{name}: not a readable image ({len(data)} bytes): unknown format") from error
     except _UNREADABLE as error:
         raise DataError(f"{name}: not a readable image ({len(data)} bytes): {error}") from error
 

@@ -1,0 +1,202 @@
+import hashlib
+import io
+import os
+import sys
+import tarfile
+import types
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from sc2.data import prepare
+from sc2.data.image_folder import Params, open_dataset
+from sc2.data.source import SPLITS
+from sc2.data.store import SampleStore
+from sc2.errors import DataError
+from sc2.job import RunningJob
+
+ARCHIVE = "imagenette224.tar"
+
+
+def jpeg(value):
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), (value % 256, 3 * value % 256, 7)).save(file, "JPEG")
+    return file.getvalue()
+
+
+def tree(train=6, test=3, classes=("cat", "dog")):
+    files = {}
+    for number, name in enumerate(classes):
+        files |= {f"set/train/{name}/{i}.JPEG": jpeg(100 * number + i) for i in range(train)}
+        files |= {f"set/val/{name}/{i}.JPEG": jpeg(100 * number + 50 + i) for i in range(test)}
+    return files | {"set/README.txt": b"hello", "set/train/cat/._0.JPEG": b"rubbish of a file manager"}
+
+
+def pack(path, files):
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    monkeypatch.setenv("SC2_DATA", str(folder))
+    return folder
+
+
+def config(data, files, name="set.tar", **settings):
+    source = {"kind": "archive", "file": name, "sha256": pack(data / name, files)}
+    return {"kind": "image_folder", "source": source, "val_per_class": 2, **settings}
+
+
+def read(config):
+    source = open_dataset(config)
+    samples = list(source.samples)
+    assert {split: sum(sample.split == split for sample in samples) for split in SPLITS} == source.counts
+    return source.classes, {split: {s.id: s for s in samples if s.split == split} for split in SPLITS}
+
+
+@pytest.mark.parametrize("name", ["set.tar", "set.tar.gz"])
+def test_splits(data, name):
+    files = tree()
+    classes, splits = read(config(data, files, name))
+    assert classes == ("cat", "dog")
+    assert {split: len(samples) for split, samples in splits.items()} == {"train": 8, "val": 4, "test": 6}
+    assert not set(splits["train"]) & set(splits["val"])
+    for split, folder in (("train", "train"), ("val", "train"), ("test", "val")):
+        for id_, sample in splits[split].items():
+            assert sample.image == files[f"set/{folder}/{id_}"]
+            assert sample.label == classes.index(id_.split("/")[0])
+
+
+def test_the_held_out_images_depend_on_the_seed_alone(data):
+    held = [set(read(config(data, files, seed=seed))[1]["val"]) for files, seed in orders()]
+    assert held[0] == held[1]
+    assert held[0] != held[2]
+
+
+def orders():
+    files = tree()
+    return [(files, 0), (dict(reversed(files.items())), 0), (files, 1)]
+
+
+def test_max_per_class(data):
+    _, splits = read(config(data, tree(), max_per_class=1))
+    assert {split: len(samples) for split, samples in splits.items()} == {"train": 2, "val": 4, "test": 2}
+
+
+def without(part):
+    return {name: data for name, data in tree().items() if part not in name}
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (tree(train=2), "class cat has 2 images in train/.*Lower it"),
+        (without("/val/"), "no images named …/val/<class>/<image>"),
+        (without("/train/dog"), "val/ has classes that train/ lacks: dog"),
+        (tree() | {"other/train/cat/1.JPEG": jpeg(1)}, "several folders are called train: other/train, set/train"),
+    ],
+)
+def test_folders_that_do_not_fit_are_reported(data, files, message):
+    with pytest.raises(DataError, match=message):
+        open_dataset(config(data, files))
+
+
+def outputs(folder):
+    folder.mkdir(exist_ok=True)
+    names = {"index": "index.jsonl", "meta": "meta.json", **{split: f"{split}.tar" for split in SPLITS}}
+    return {key: folder / name for key, name in names.items()}
+
+
+def prepared(folder, dataset):
+    out = outputs(folder)
+    prepare.run(RunningJob("prepare_data", {}, {"name": "d", "dataset": dataset}, {}, out, "0" * 16))
+    return out
+
+
+@pytest.mark.parametrize("damaged", [b"not an image", jpeg(1)[:-200]])
+def test_an_unreadable_image_is_named_and_leaves_nothing_behind(data, tmp_path, damaged):
+    dataset = config(data, tree() | {"set/train/dog/3.JPEG": damaged})
+    with pytest.raises(DataError, match=r"set\.tar, set/train/dog/3\.JPEG \(class dog\): not a readable image"):
+        prepared(tmp_path / "out", dataset)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_truncated_or_hostile_archive_leaves_nothing_behind(data, tmp_path):
+    dataset = config(data, tree())
+    (data / "set.tar").write_bytes((data / "set.tar").read_bytes()[:7000])
+    with pytest.raises(DataError, match=r"set\.tar: truncated, 7000 bytes"):
+        prepared(tmp_path / "out", dataset)
+    dataset = config(data, tree() | {"../evil/train/cat/1.JPEG": jpeg(1)})
+    with pytest.raises(DataError, match="outside the archive"):
+        prepared(tmp_path / "out", dataset)
+    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path.parent / "evil").exists()
+
+
+def fake_torchvision(monkeypatch, files, error=None):
+    """Stand in for torchvision's download: unpacks `files` into the folder that the real class makes."""
+    calls = []
+
+    def imagenette(root, split, size, download):
+        calls.append((split, size, download))
+        for name, content in files.items():
+            path = Path(root) / "imagenette2-160" / name.removeprefix("set/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        if error:
+            raise error
+
+    module = types.ModuleType("torchvision.datasets")
+    module.Imagenette = imagenette
+    monkeypatch.setitem(sys.modules, "torchvision.datasets", module)
+    monkeypatch.setitem(sys.modules, "torchvision", types.ModuleType("torchvision"))
+    return calls
+
+
+def test_torchvision_gives_the_same_samples_as_an_archive(data, tmp_path, monkeypatch):
+    calls = fake_torchvision(monkeypatch, tree())
+    archive = config(data, tree())
+    torchvision = {**archive, "source": {"kind": "torchvision", "dataset": "imagenette", "size": "160px"}}
+    assert read(torchvision) == read(archive)
+    assert read(torchvision) == read(archive)
+    assert calls == [("train", "160px", True)]  # the second time the folder was there
+    assert sorted(path.name for path in data.iterdir()) == ["imagenette2-160", "set.tar"]
+
+
+def test_a_failed_download_leaves_nothing_behind(data, monkeypatch):
+    fake_torchvision(monkeypatch, tree(), RuntimeError("File not found or corrupted."))
+    source = {"kind": "torchvision", "dataset": "imagenette", "size": "160px"}
+    with pytest.raises(DataError, match=r"imagenette2-160: torchvision could not download.*corrupted"):
+        open_dataset({"kind": "image_folder", "source": source, "val_per_class": 2})
+    assert list(data.iterdir()) == []
+
+
+def test_the_parameters_forbid_paths_and_unknown_sources(data):
+    source = {"kind": "archive", "file": "../set.tar", "sha256": "0" * 64}
+    for wrong in (source, {"kind": "url"}, {"kind": "archive", "file": "set.tar", "sha256": "abc"}):
+        with pytest.raises(ValueError, match="source"):
+            Params.model_validate({"kind": "image_folder", "source": wrong, "val_per_class": 2})
+
+
+@pytest.mark.shared_data
+def test_the_real_imagenette_archive(tmp_path):
+    import yaml
+
+    folder = os.environ.get("SC2_DATA")
+    if not folder or not (Path(folder) / ARCHIVE).is_file():
+        pytest.skip(f"SC2_DATA names no folder that holds {ARCHIVE}")
+    text = (Path(__file__).parents[2] / "config" / "datasets" / "imagenette.yaml").read_text(encoding="utf-8")
+    dataset = {**yaml.safe_load(text), "val_per_class": 3, "max_per_class": 2}
+    out = prepared(tmp_path / "out", dataset)
+    stores = {split: SampleStore(out["index"], out[split], split) for split in SPLITS}
+    assert {split: len(store) for split, store in stores.items()} == {"train": 20, "val": 30, "test": 20}
+    assert stores["test"].image(0).size == (224, 224)
+    assert len({sample.sha256 for store in stores.values() for sample in store.samples}) == 70
