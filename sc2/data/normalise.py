@@ -17,4 +17,5 @@ def normalise(pixels: Tensor, spec: Mapping[str, Any]) -> Tensor:
 
 def to_batch(pixels: np.ndarray) -> Tensor:
     """Turn one image, uint8 [H, W, 3], into a batch of one, uint8 [1, 3, H, W]."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).unsqueeze(0)
+    # A copy: Pillow hands out memory that torch may not write to.
+    return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).unsqueeze(0)

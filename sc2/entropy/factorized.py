@@ -21,7 +21,7 @@ BYPASS_MAX = 2**BYPASS_BITS - 1
 
 
 def settle(bottleneck: EntropyBottleneck) -> None:
-    """Put the quantiles where the learned density says and rebuild the coding tables.
+    """Put the quantiles where the learned density says.
 
     The quantiles have an optimiser of their own during training, but a short schedule leaves them on the way; their
     final values are the solution of an equation in the density, so it is solved. The medians move with them: call
@@ -29,6 +29,11 @@ def settle(bottleneck: EntropyBottleneck) -> None:
     """
     with torch.no_grad():
         bottleneck.update(force=True, update_quantiles=True)
+        # The tables that came with it are dropped: a checkpoint must not hold what would be stale after more training
+        # and whose shape depends on it (tables are rebuilt by `tables_of`).
+        for name, buffer in list(bottleneck.named_buffers(recurse=False)):
+            if name in ("_offset", "_quantized_cdf", "_cdf_length"):
+                bottleneck.register_buffer(name, buffer.new_empty(0))
 
 
 def tables_of(bottleneck: EntropyBottleneck) -> dict[str, Tensor]:

@@ -1,0 +1,26 @@
+"""Shared fixtures: a tiny data set and reference model, and the methods' own parameters scaled to them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def input_spec() -> dict[str, Any]:
+    """Input of the tiny benchmark: 32×32 images."""
+    return {
+        "resize": 32,
+        "crop": 32,
+        "interpolation": "bilinear",
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.25, 0.25, 0.25],
+    }

@@ -1,0 +1,133 @@
+"""One tiny benchmark that every method of the catalogue is held against.
+
+A method joins the contract by being in `sc2/methods/`; what it needs in addition is its parameters at this size, below.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from sc2.backbones.base import build_backbone
+from sc2.config.load import merge
+from sc2.methods import get_method, method_names
+from sc2.methods.base import BuildContext, Method
+
+CLASSES = ["circle", "square", "star"]
+
+# Parameters that fit a 32×32 image, where a method's defaults do not.
+TINY_PARAMS: dict[str, dict[str, Any]] = {
+    "entropic_student": {
+        "encoder_channels": [6, 5, 4],
+        "decoder_channels": [8, 8],
+        "phases": {"distill": {"epochs": 2, "batch_size": 4}, "finetune": {"epochs": 2, "batch_size": 4}},
+    }
+}
+
+
+@dataclass
+class Case:
+    """A method on the tiny benchmark, trained for a few steps where it trains."""
+
+    name: str
+    method: Method
+    params: dict[str, Any]
+    context: BuildContext
+    state: dict[str, Tensor] | None
+
+
+@pytest.fixture(scope="session")
+def images() -> np.ndarray:
+    """Eight images uint8 [8, 32, 32, 3] with structure at several scales."""
+    generator = np.random.default_rng(0)
+    coarse = generator.integers(0, 256, (8, 8, 8, 3), dtype=np.uint8)
+    fine = generator.integers(0, 32, (8, 32, 32, 3), dtype=np.uint8)
+    return (coarse.repeat(4, axis=1).repeat(4, axis=2) // 2 + fine).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def labels() -> Tensor:
+    return torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
+
+
+@pytest.fixture(scope="session")
+def teacher() -> dict[str, Any]:
+    """Checkpoint of a reference model whose batch statistics are not the initial ones."""
+    torch.manual_seed(1)
+    backbone = {"name": "small_resnet", "args": {"width": 4}}
+    model = build_backbone(backbone, len(CLASSES)).train()
+    for _ in range(3):
+        model(torch.randn(8, 3, 32, 32))
+    return {"backbone": backbone, "classes": CLASSES, "state": model.state_dict()}
+
+
+def make_case(name: str, point: str, input_spec: dict[str, Any], teacher: dict[str, Any]) -> Case:
+    """Return an untrained case."""
+    method = get_method(name)
+    params = method.Params.model_validate(merge({}, TINY_PARAMS.get(name, {}))).model_dump(mode="json")
+    arch = {key: value for key, value in params.items() if key != "phases"}
+    return Case(name, method, params, BuildContext(arch, point, input_spec, teacher), None)
+
+
+def points(method: Method) -> tuple[str, str]:
+    """Two operating points of a method that lie apart."""
+    low, high = method.rate_axis.low, min(method.rate_axis.high, 1000.0)
+    if method.rate_axis.integer:
+        return str(int(low + 0.2 * (high - low))), str(int(low + 0.8 * (high - low)))
+    return "0.01", "10"
+
+
+@pytest.fixture(scope="session", params=method_names())
+def method_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def case(
+    method_name: str, input_spec: dict[str, Any], teacher: dict[str, Any], images: np.ndarray, labels: Tensor
+) -> Iterator[Case]:
+    """Every method after all of its phases."""
+    made = make_case(method_name, points(get_method(method_name))[0], input_spec, teacher)
+    for phase in made.method.phases():
+        made.state = train_phase(made, phase, images, labels, seed=0)
+    yield made
+
+
+def train_phase(case: Case, phase: str, images: np.ndarray, labels: Tensor, *, seed: int) -> dict[str, Tensor]:
+    """Run one phase on the images from where the case stands; returns the weights."""
+    recipe = phase_recipe(case, phase, seed=seed)
+    run_recipe(recipe, case, images, labels, seed=seed)
+    return recipe.model.state_dict()
+
+
+def phase_recipe(case: Case, phase: str, *, seed: int) -> Any:
+    """Return the recipe of a phase, starting from the case's weights."""
+    torch.manual_seed(seed)
+    recipe = case.method.training(phase, case.params["phases"][phase], case.context)
+    if case.state is not None:
+        recipe.model.load_state_dict(case.state)
+    return recipe
+
+
+def run_recipe(recipe: Any, case: Case, images: np.ndarray, labels: Tensor, *, seed: int, state_path: Any = None) -> Any:
+    """Train a recipe on the images in a fixed order."""
+    import tempfile
+    from pathlib import Path
+
+    from sc2.data.normalise import normalise
+    from sc2.training.loop import fit
+
+    batch = normalise(torch.from_numpy(images).permute(0, 3, 1, 2), case.context.input)
+
+    def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        size = recipe.batch_size
+        return ((batch[i : i + size], labels[i : i + size]) for i in range(0, len(batch), size))
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = state_path or Path(folder) / "state.pt"
+        steps = len(batch) // recipe.batch_size
+        return fit(recipe, batches, batches, seed=seed, state_path=path, label=case.name, steps_per_epoch=steps)

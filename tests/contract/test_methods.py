@@ -1,0 +1,196 @@
+"""What every method must do, whatever it is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from tests.contract.conftest import Case, make_case, phase_recipe, points, run_recipe, train_phase
+from torch import Tensor
+
+from sc2.data.normalise import normalise
+from sc2.errors import WireError
+from sc2.export import count_costs
+from sc2.halves import device_fingerprint, load_device, load_server
+from sc2.methods import get_method, method_names
+from sc2.training.loop import save_atomically
+from sc2.wire import Payload, pack, unpack
+
+
+def equal_states(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_every_method_has_one_file_and_one_yaml(root: Path) -> None:
+    yamls = {path.stem: yaml.safe_load(path.read_text()) for path in (root / "config" / "methods").glob("*.yaml")}
+    assert set(yamls) == set(method_names()) != set()
+    for name, content in yamls.items():
+        get_method(name).Params.model_validate(content.get("params", {}))
+
+
+def test_the_point_is_checked_against_the_rate_axis(method_name: str) -> None:
+    axis = get_method(method_name).rate_axis
+    assert all(axis.problem(point) is None for point in points(get_method(method_name)))
+    assert axis.problem(str(int(axis.high) + 1)) is not None
+    if axis.integer:
+        assert axis.problem("1.5") is not None
+
+
+def test_bytes_decode_to_the_same_answer_as_in_process(case: Case, images: np.ndarray) -> None:
+    exported = case.method.export(case.context, case.state)
+    device, server = case.method.load_device(exported.device), case.method.load_server(exported.server)
+    answers = [server.answer(server.decode(unpack(pack(device.encode(p), b"12345678"), b"12345678"))) for p in images]
+    if case.state is None:
+        expected = [server.answer(server.decode(device.code(device.analyse(p)))) for p in images]
+    else:
+        model = phase_recipe(case, case.method.phases()[-1], seed=0).model.eval()
+        batch = normalise(torch.from_numpy(images).permute(0, 3, 1, 2), case.context.input)
+        with torch.no_grad():
+            expected = [model(x.unsqueeze(0)) for x in batch]
+    for answer, wanted in zip(answers, expected, strict=True):
+        assert answer.shape == (1, len(case.context.teacher["classes"]))
+        torch.testing.assert_close(answer, wanted, rtol=1e-4, atol=1e-5)
+        assert answer.argmax() == wanted.argmax()
+
+
+def test_batched_answers_equal_single_ones(case: Case, images: np.ndarray) -> None:
+    exported = case.method.export(case.context, case.state)
+    device, server = case.method.load_device(exported.device), case.method.load_server(exported.server)
+    received = [server.decode(device.encode(pixels)) for pixels in images]
+    single = torch.cat([server.answer(tensor) for tensor in received])
+    torch.testing.assert_close(server.answer(torch.cat(received)), single, rtol=1e-4, atol=1e-5)
+
+
+def test_payload_size_is_the_length_of_its_bytes(case: Case, images: np.ndarray) -> None:
+    device = case.method.load_device(case.method.export(case.context, case.state).device)
+    for pixels in images:
+        payload = device.encode(pixels)
+        assert payload.num_bytes == sum(map(len, payload.streams)) > 0
+        header = case.method.codec_header_bytes(payload)
+        assert header is None or 0 < header < payload.num_bytes
+
+
+def test_estimated_and_real_rate_agree(case: Case, images: np.ndarray) -> None:
+    device = case.method.load_device(case.method.export(case.context, case.state).device)
+    estimates = [case.method.estimate_bits(device, device.analyse(pixels)) for pixels in images]
+    if not case.method.phases():
+        assert estimates == [None] * len(images)
+        return
+    for pixels, bits in zip(images, estimates, strict=True):
+        assert bits is not None
+        real = device.encode(pixels).num_bytes
+        assert abs(real - bits / 8) <= max(0.02 * real, 16)
+
+
+def test_export_is_deterministic_and_halves_survive_the_disk(case: Case, images: np.ndarray, tmp_path: Path) -> None:
+    one, two = case.method.export(case.context, case.state), case.method.export(case.context, case.state)
+    spec = case.context.input
+    assert device_fingerprint(case.name, one.device, spec) == device_fingerprint(case.name, two.device, spec)
+    common = {"method": case.name, "input": dict(spec), "fingerprint": "00" * 8, "classes": ["a", "b", "c"]}
+    for kind, half in (("device", one.device), ("server", one.server)):
+        save_atomically({"kind": kind, **common, "half": half}, tmp_path / f"{kind}.pt")
+        save_atomically({"kind": kind, **common, "half": half}, tmp_path / "again.pt")
+        assert (tmp_path / f"{kind}.pt").read_bytes() == (tmp_path / "again.pt").read_bytes()
+    device, _ = load_device(tmp_path)
+    server, _ = load_server(tmp_path)
+    fresh_device, fresh_server = case.method.load_device(one.device), case.method.load_server(one.server)
+    for pixels in images[:2]:
+        payload = device.encode(pixels)
+        assert payload == fresh_device.encode(pixels)
+        assert torch.equal(server.answer(server.decode(payload)), fresh_server.answer(fresh_server.decode(payload)))
+
+
+def test_another_point_is_another_device(case: Case, input_spec: dict, teacher: dict, images: np.ndarray, labels: Tensor) -> None:
+    other = make_case(case.name, points(case.method)[1], input_spec, teacher)
+    for phase in other.method.phases():
+        other.state = train_phase(other, phase, images, labels, seed=0)
+    prints = [device_fingerprint(c.name, c.method.export(c.context, c.state).device, input_spec) for c in (case, other)]
+    assert prints[0] != prints[1]
+
+
+@pytest.mark.parametrize("payload", [Payload((), ()), Payload((b"",), (1, 1)), Payload((b"\x00" * 5, b"x"), (3,))])
+def test_a_foreign_payload_is_refused(case: Case, payload: Payload) -> None:
+    server = case.method.load_server(case.method.export(case.context, case.state).server)
+    with pytest.raises(WireError):
+        server.decode(payload)
+
+
+def test_costs_are_counted_once(case: Case) -> None:
+    exported = case.method.export(case.context, case.state)
+    costs = count_costs(case.method, exported, 32)
+    device = case.method.load_device(exported.device)
+    assert (costs["encoder_params"] == 0) == (device.network is None) == (costs["encoder_macs"] == 0)
+    assert costs["server_params"] > 0
+    assert costs["server_macs"] > 0
+
+
+def test_training_moves_only_what_it_trains(case: Case, images: np.ndarray, labels: Tensor) -> None:
+    fresh = make_case(case.name, case.context.point, case.context.input, case.context.teacher)
+    teacher_before = {name: value.clone() for name, value in fresh.context.teacher["state"].items()}
+    for phase in fresh.method.phases():
+        recipe = phase_recipe(fresh, phase, seed=0)
+        recipe.set_modes()
+        frozen_before = [{k: v.clone() for k, v in module.state_dict().items()} for module in recipe.frozen]
+        trained_before = [{k: v.clone() for k, v in module.state_dict().items()} for module in recipe.trained]
+        run_recipe(recipe, fresh, images, labels, seed=0)
+        for module, before in zip(recipe.frozen, frozen_before, strict=True):
+            assert equal_states(module.state_dict(), before), f"{phase} moved a frozen module"
+            assert not module.training
+            assert all(p.grad is None and not p.requires_grad for p in module.parameters())
+        moved = [not equal_states(m.state_dict(), b) for m, b in zip(recipe.trained, trained_before, strict=True)]
+        assert all(moved), f"{phase} left a trained module as it was"
+        fresh.state = recipe.model.state_dict()
+    assert equal_states(fresh.context.teacher["state"], teacher_before)
+
+
+def test_gradients_reach_exactly_the_trained_parameters(case: Case, images: np.ndarray, labels: Tensor) -> None:
+    batch = normalise(torch.from_numpy(images).permute(0, 3, 1, 2), case.context.input)
+    for phase in case.method.phases():
+        recipe = phase_recipe(case, phase, seed=0)
+        recipe.set_modes()
+        recipe.step(batch, labels)["loss"].backward()
+        trained = {id(p) for p in recipe.trained_parameters()}
+        for name, parameter in recipe.model.named_parameters():
+            has_gradient = parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)
+            assert has_gradient == (id(parameter) in trained), f"{phase}: {name}"
+
+
+def test_the_same_seed_gives_the_same_bits(case: Case, images: np.ndarray, labels: Tensor) -> None:
+    for phase in case.method.phases():
+        start = make_case(case.name, case.context.point, case.context.input, case.context.teacher)
+        start.state = case.state
+        one = train_phase(start, phase, images, labels, seed=7)
+        two = train_phase(start, phase, images, labels, seed=7)
+        three = train_phase(start, phase, images, labels, seed=8)
+        assert equal_states(one, two)
+        if phase == case.method.phases()[0]:
+            assert not equal_states(one, three)
+
+
+def test_a_killed_training_ends_with_the_same_weights(
+    case: Case, images: np.ndarray, labels: Tensor, tmp_path: Path
+) -> None:
+    for phase in case.method.phases():
+        start = make_case(case.name, case.context.point, case.context.input, case.context.teacher)
+        start.state = case.state
+        whole = train_phase(start, phase, images, labels, seed=3)
+        killed = phase_recipe(start, phase, seed=3)
+        calls = 0
+        step = killed.step
+
+        def dies_in_the_second_epoch(x: Tensor, y: Tensor, step=step) -> dict[str, Tensor]:
+            nonlocal calls
+            calls += 1
+            if calls > 3:
+                raise KeyboardInterrupt
+            return step(x, y)
+
+        killed.step = dies_in_the_second_epoch
+        state = tmp_path / f"{phase}.pt"
+        with pytest.raises(KeyboardInterrupt):
+            run_recipe(killed, start, images, labels, seed=3, state_path=state)
+        assert state.is_file()
+        resumed = phase_recipe(start, phase, seed=3)
+        run_recipe(resumed, start, images, labels, seed=3, state_path=state)
+        assert equal_states(resumed.model.state_dict(), whole)
