@@ -17,7 +17,7 @@ except ConfigError as error:
 METHODS = sorted({method for benchmark in CONFIG.benchmarks.values() for method in benchmark.methods})
 TRAINED = [name for name, b in CONFIG.benchmarks.items() if b.config.teacher.source == "train"]
 FETCHED = [name for name in CONFIG.benchmarks if name not in TRAINED]
-# What a rule that has no benchmark at all is constrained to: nothing matches it.
+# The constraint of rules for which the configuration has no benchmark; nothing matches it.
 NONE = "(?!)"
 
 RUN = "{benchmark}/{method}/{point}/seed{seed}"

@@ -9,9 +9,6 @@ rule prepare_data:
         val="results/data/{dataset}/val.tar",
         test="results/data/{dataset}/test.tar",
         record="results/data/{dataset}/data.prov.json",
-    params:
-        job=job_id("prepare_data"),
-        config=CONFIG_PATH,
     log:
         "logs/data/{dataset}.log",
     benchmark:
@@ -22,6 +19,9 @@ rule prepare_data:
     resources:
         mem_mb=2000,
         runtime="4h",
+    params:
+        job=job_id("prepare_data"),
+        config=CONFIG_PATH,
     shell:
         r"""
         python -m sc2 prepare_data \

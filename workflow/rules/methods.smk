@@ -13,9 +13,6 @@ rule train:
         checkpoint="results/train/{benchmark}/{method}/{point}/seed{seed}/{phase}.pt",
         history="results/train/{benchmark}/{method}/{point}/seed{seed}/{phase}.csv",
         record="results/train/{benchmark}/{method}/{point}/seed{seed}/{phase}.prov.json",
-    params:
-        job=job_id("train"),
-        config=CONFIG_PATH,
     log:
         "logs/train/{benchmark}/{method}/{point}/seed{seed}/{phase}.log",
     benchmark:
@@ -27,6 +24,9 @@ rule train:
         mem_mb=6000,
         runtime="24h",
         gpu=1,
+    params:
+        job=job_id("train"),
+        config=CONFIG_PATH,
     shell:
         r"""
         python -m sc2 train \
@@ -59,9 +59,6 @@ rule export:
         server="results/export/{benchmark}/{method}/{point}/seed{seed}/server.pt",
         costs="results/export/{benchmark}/{method}/{point}/seed{seed}/costs.json",
         record="results/export/{benchmark}/{method}/{point}/seed{seed}/export.prov.json",
-    params:
-        job=job_id("export"),
-        config=CONFIG_PATH,
     log:
         "logs/export/{benchmark}/{method}/{point}/seed{seed}.log",
     benchmark:
@@ -72,6 +69,9 @@ rule export:
     resources:
         mem_mb=4000,
         runtime="1h",
+    params:
+        job=job_id("export"),
+        config=CONFIG_PATH,
     shell:
         r"""
         python -m sc2 export \
@@ -103,9 +103,6 @@ rule evaluate:
         samples="results/evaluate/{benchmark}/{method}/{point}/seed{seed}/samples.parquet",
         summary="results/evaluate/{benchmark}/{method}/{point}/seed{seed}/summary.json",
         record="results/evaluate/{benchmark}/{method}/{point}/seed{seed}/evaluate.prov.json",
-    params:
-        job=job_id("evaluate"),
-        config=CONFIG_PATH,
     log:
         "logs/evaluate/{benchmark}/{method}/{point}/seed{seed}.log",
     benchmark:
@@ -116,6 +113,9 @@ rule evaluate:
     resources:
         mem_mb=4000,
         runtime="12h",
+    params:
+        job=job_id("evaluate"),
+        config=CONFIG_PATH,
     shell:
         r"""
         python -m sc2 evaluate \
@@ -147,9 +147,6 @@ rule measure_latency:
     output:
         latency="results/latency/{benchmark}/{method}/{point}/seed{seed}/latency.json",
         record="results/latency/{benchmark}/{method}/{point}/seed{seed}/latency.prov.json",
-    params:
-        job=job_id("measure_latency"),
-        config=CONFIG_PATH,
     log:
         "logs/latency/{benchmark}/{method}/{point}/seed{seed}.log",
     benchmark:
@@ -160,6 +157,9 @@ rule measure_latency:
     resources:
         mem_mb=4000,
         runtime="1h",
+    params:
+        job=job_id("measure_latency"),
+        config=CONFIG_PATH,
     shell:
         r"""
         python -m sc2 measure_latency \

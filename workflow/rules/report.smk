@@ -11,9 +11,6 @@ rule make_tables:
         latency="results/tables/{benchmark}/latency.csv",
         teacher="results/tables/{benchmark}/teacher.csv",
         record="results/tables/{benchmark}/tables.prov.json",
-    params:
-        job=job_id("make_tables"),
-        config=CONFIG_PATH,
     log:
         "logs/tables/{benchmark}.log",
     benchmark:
@@ -24,6 +21,9 @@ rule make_tables:
     resources:
         mem_mb=1000,
         runtime="10m",
+    params:
+        job=job_id("make_tables"),
+        config=CONFIG_PATH,
     shell:
         r"""
         python -m sc2 make_tables \
@@ -50,9 +50,6 @@ rule plot_figure:
         svg="results/figures/{benchmark}/{figure}.svg",
         png="results/figures/{benchmark}/{figure}.png",
         record="results/figures/{benchmark}/{figure}.prov.json",
-    params:
-        job=job_id("plot_figure"),
-        config=CONFIG_PATH,
     log:
         "logs/figures/{benchmark}/{figure}.log",
     benchmark:
@@ -63,6 +60,9 @@ rule plot_figure:
     resources:
         mem_mb=1000,
         runtime="10m",
+    params:
+        job=job_id("plot_figure"),
+        config=CONFIG_PATH,
     shell:
         r"""
         python -m sc2 plot_figure \
@@ -89,9 +89,6 @@ rule snapshot:
     output:
         readme="docs/reference/{benchmark}/README.md",
         record="docs/reference/{benchmark}/snapshot.prov.json",
-    params:
-        job=job_id("snapshot"),
-        config=CONFIG_PATH,
     log:
         "logs/snapshot/{benchmark}.log",
     benchmark:
@@ -102,6 +99,9 @@ rule snapshot:
     resources:
         mem_mb=1000,
         runtime="10m",
+    params:
+        job=job_id("snapshot"),
+        config=CONFIG_PATH,
     shell:
         r"""
         python -m sc2 snapshot \

@@ -2,8 +2,6 @@
 
 
 rule train_teacher:
-    wildcard_constraints:
-        benchmark="|".join(TRAINED) or NONE,
     input:
         index=data_of("index.jsonl"),
         meta=data_of("meta.json"),
@@ -13,13 +11,12 @@ rule train_teacher:
         checkpoint="results/teachers/{benchmark}/teacher.pt",
         history="results/teachers/{benchmark}/teacher.csv",
         record="results/teachers/{benchmark}/teacher.prov.json",
-    params:
-        job=job_id("train_teacher"),
-        config=CONFIG_PATH,
     log:
         "logs/teachers/{benchmark}/train.log",
     benchmark:
         "benchmarks/teachers/{benchmark}/train.tsv"
+    wildcard_constraints:
+        benchmark="|".join(TRAINED) or NONE,
     conda:
         "../../environment.yml"
     threads: 2
@@ -27,6 +24,9 @@ rule train_teacher:
         mem_mb=4000,
         runtime="24h",
         gpu=1,
+    params:
+        job=job_id("train_teacher"),
+        config=CONFIG_PATH,
     shell:
         r"""
         python -m sc2 train_teacher \
@@ -45,26 +45,26 @@ rule train_teacher:
 
 
 rule fetch_teacher:
-    wildcard_constraints:
-        benchmark="|".join(FETCHED) or NONE,
     input:
         meta=data_of("meta.json"),
     output:
         checkpoint="results/teachers/{benchmark}/teacher.pt",
         record="results/teachers/{benchmark}/teacher.prov.json",
-    params:
-        job=job_id("fetch_teacher"),
-        config=CONFIG_PATH,
     log:
         "logs/teachers/{benchmark}/fetch.log",
     benchmark:
         "benchmarks/teachers/{benchmark}/fetch.tsv"
+    wildcard_constraints:
+        benchmark="|".join(FETCHED) or NONE,
     conda:
         "../../environment.yml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime="1h",
+    params:
+        job=job_id("fetch_teacher"),
+        config=CONFIG_PATH,
     shell:
         r"""
         python -m sc2 fetch_teacher \
@@ -86,9 +86,6 @@ rule evaluate_teacher:
     output:
         evaluation="results/teachers/{benchmark}/evaluation.json",
         record="results/teachers/{benchmark}/evaluation.prov.json",
-    params:
-        job=job_id("evaluate_teacher"),
-        config=CONFIG_PATH,
     log:
         "logs/teachers/{benchmark}/evaluate.log",
     benchmark:
@@ -99,6 +96,9 @@ rule evaluate_teacher:
     resources:
         mem_mb=4000,
         runtime="2h",
+    params:
+        job=job_id("evaluate_teacher"),
+        config=CONFIG_PATH,
     shell:
         r"""
         python -m sc2 evaluate_teacher \
