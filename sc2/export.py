@@ -1,7 +1,7 @@
 """Stage `export`: the device half and the server half of a run as separate files, and what they cost.
 
-The coding tables are rebuilt from the trained density here, at the very end, and never loaded from a checkpoint, so that
-they cannot be stale.
+The coding tables are rebuilt from the trained density here, at the very end, and never loaded from a checkpoint, so
+that they cannot be stale.
 """
 
 import json
@@ -64,5 +64,3 @@ def count_costs(method: Method, exported: Export, size: int) -> dict[str, Any]:
 
 def _table_bytes(tables: Mapping[str, Tensor]) -> int:
     return sum(table.numel() * table.element_size() for table in tables.values())
-
-

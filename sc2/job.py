@@ -1,7 +1,7 @@
 """What a stage gets to see when it runs: its resolved configuration and its files, nothing else.
 
-A stage is a function `run(job: RunningJob) -> None`. It reads `job.inputs`, writes every path in `job.outputs` and takes
-all its settings from `job.spec`, so that the spec and the inputs identify the result.
+A stage is a function `run(job: RunningJob) -> None`. It reads `job.inputs`, writes every path in `job.outputs` and
+takes all its settings from `job.spec`, so that the spec and the inputs identify the result.
 """
 
 from collections.abc import Mapping

@@ -24,7 +24,7 @@ def build(num_classes: int, tf_same_padding: bool = False) -> StagedClassifier:
     return staged(network(num_classes, tf_same_padding))
 
 
-def staged(model: nn.Module) -> StagedClassifier:
+def staged(model: models.MobileNetV2) -> StagedClassifier:
     """Return torchvision's MobileNetV2 as stages that share its weights.
 
     Strides of the outputs: stem 2, layer1 4 (24 channels), layer2 8 (32), layer3 16 (96), layer4 32 (1280).

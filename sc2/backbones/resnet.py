@@ -17,7 +17,7 @@ def build(num_classes: int, depth: int = 50) -> StagedClassifier:
     return staged(network(num_classes, depth))
 
 
-def staged(model: nn.Module) -> StagedClassifier:
+def staged(model: models.ResNet) -> StagedClassifier:
     """Return torchvision's ResNet as stages that share its weights."""
     return StagedClassifier(
         {

@@ -1,6 +1,7 @@
 """A ResNet of four blocks for small images: the reference model of the embedded default.
 
-Stem of stride 4, then one basic block per stage, strides 1, 2, 2, 2, widths w, 2w, 4w, 8w.
+One basic block per stage behind a convolution of stride 2, all four halving the resolution once more: strides 4, 8, 16, 32
+at widths w, 2w, 4w, 8w. No pooling in front of the blocks: it would throw away strokes that are few pixels wide.
 """
 
 from torch import nn
@@ -17,9 +18,8 @@ def build(num_classes: int, width: int = 32) -> StagedClassifier:
                 nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False),
                 nn.BatchNorm2d(width),
                 nn.ReLU(inplace=True),
-                nn.MaxPool2d(3, stride=2, padding=1),
             ),
-            "layer1": BasicBlock(width, width),
+            "layer1": _halving_block(width, width),
             "layer2": _halving_block(width, 2 * width),
             "layer3": _halving_block(2 * width, 4 * width),
             "layer4": _halving_block(4 * width, 8 * width),

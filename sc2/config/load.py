@@ -134,7 +134,13 @@ class _Loader:
         return None if params is None else MethodOnBenchmark(name, defaults.title, grid.points, params)
 
     def _method_params(
-        self, kind: type[Strict], name: str, defaults: MethodFile, overrides: dict[str, Any], file: Path, benchmark: Path
+        self,
+        kind: type[Strict],
+        name: str,
+        defaults: MethodFile,
+        overrides: dict[str, Any],
+        file: Path,
+        benchmark: Path,
     ) -> Strict | None:
         # The defaults are checked alone first, so that a fault is reported in the file that holds it.
         if self.model(kind, defaults.params, file, "params") is None:

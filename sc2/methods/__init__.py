@@ -7,7 +7,6 @@ from sc2.errors import ConfigError
 from sc2.methods.base import Method
 
 
-
 def method_names() -> list[str]:
     """Return the names of all methods: the files in this folder, without `base` and what starts with `_`, sorted."""
     names = (path.stem for path in Path(__file__).parent.glob("*.py"))

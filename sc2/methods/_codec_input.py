@@ -1,4 +1,4 @@
-"""What input compression with an image codec has in common: the device compresses, the server does the rest (spec 1.2)."""
+"""What input compression with an image codec has in common: device compresses, server does the rest (spec 1.2)."""
 
 from __future__ import annotations
 

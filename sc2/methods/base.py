@@ -124,7 +124,7 @@ class Method(ABC):
     Params: ClassVar[type[Strict]]
     rate_axis: ClassVar[RateAxis]
     upstream_size_rule: ClassVar[Literal["codec", "learned"]] = "learned"
-    """How upstream counts the data size: a codec's file, or the pickle of what a learned encoder returned (spec 2.3)."""
+    """How upstream counts the data size: a codec's file, or the pickle of what a learned encoder gave (spec 2.3)."""
 
     def phases(self) -> Sequence[str]:
         """Names of the training phases in order: the fields of `Params.phases`, none for a codec."""

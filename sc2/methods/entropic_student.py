@@ -1,12 +1,12 @@
 """Entropic Student with a factorised prior (Matsubara et al., WACV 2022; arXiv 2203.08875; spec 1.6, 1.10).
 
-    device                                   wire                 server
-    x ─ g_a ─► y ─ round, range coder ─► payload bytes ─► y_hat ─ g_s ─► features of `cut` ─ rest of the backbone ─► logits
+    device                            wire                 server
+    x ─ g_a ─► y ─ round, coder ─► payload bytes ─► y_hat ─ g_s ─► features of `cut` ─ rest of the backbone ─► logits
 
 Phase `distill`: everything up to the cut is learned from the reference model's features at the hint layers, at a
-rate price: L = Σ_k ‖s_k - t_k‖² + β · bits, both summed over the batch; the rest of the backbone is the reference model's
-and stays frozen. Phase `finetune`: encoder and entropy model are frozen, latents are rounded, decoder and the rest learn
-from labels and the reference model: L = α CE + (1 - α) τ² KL.
+rate price: L = Σ_k ‖s_k - t_k‖² + β · bits, both summed over the batch; the rest of the backbone is the reference
+model's and stays frozen. Phase `finetune`: encoder and entropy model are frozen, latents are rounded, decoder and the
+rest learn from labels and the reference model: L = α CE + (1 - α) τ² KL.
 
 β is tied to the scale of the summed feature error, so every benchmark has a grid of its own.
 """

@@ -6,7 +6,6 @@ killed training that starts again ends with the same weights.
 
 import hashlib
 import io
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -65,7 +64,7 @@ def save_atomically(content: Any, path: Path) -> None:
     torch.save(content, buffer)
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_bytes(buffer.getvalue())
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def fit(

@@ -107,7 +107,8 @@ class _Hooks:
         self.student, self.teacher = student, teacher
         # The manager stores what a hook sees under the tensor's own device and hands it out from `device`.
         self.managers = tuple(ForwardHookManager(torch.device("cpu")) for _ in range(2))
-        for manager, model, paths in zip(self.managers, (student, teacher), (student_paths, teacher_paths), strict=True):
+        hooked = (student, student_paths), (teacher, teacher_paths)
+        for manager, (model, paths) in zip(self.managers, hooked, strict=True):
             for path in paths:
                 manager.add_hook(model, path, requires_input=False)
 

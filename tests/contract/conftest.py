@@ -89,12 +89,12 @@ def method_name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def case(
     method_name: str, input_spec: dict[str, Any], teacher: dict[str, Any], images: np.ndarray, labels: Tensor
-) -> Iterator[Case]:
+) -> Case:
     """Every method after all of its phases."""
     made = make_case(method_name, points(get_method(method_name))[0], input_spec, teacher)
     for phase in made.method.phases():
         made.state = train_phase(made, phase, images, labels, seed=0)
-    yield made
+    return made
 
 
 def train_phase(case: Case, phase: str, images: np.ndarray, labels: Tensor, *, seed: int) -> dict[str, Tensor]:
@@ -113,7 +113,9 @@ def phase_recipe(case: Case, phase: str, *, seed: int) -> Any:
     return recipe
 
 
-def run_recipe(recipe: Any, case: Case, images: np.ndarray, labels: Tensor, *, seed: int, state_path: Any = None) -> Any:
+def run_recipe(
+    recipe: Any, case: Case, images: np.ndarray, labels: Tensor, *, seed: int, state_path: Any = None
+) -> Any:
     """Train a recipe on the images in a fixed order."""
     import tempfile
     from pathlib import Path

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from tests.contract.conftest import Case, make_case, phase_recipe, points, run_recipe, train_phase
 from torch import Tensor
 
 from sc2.data.normalise import normalise
@@ -16,6 +15,7 @@ from sc2.halves import device_fingerprint, load_device, load_server
 from sc2.methods import get_method, method_names
 from sc2.training.loop import save_atomically
 from sc2.wire import Payload, pack, unpack
+from tests.contract.conftest import Case, make_case, phase_recipe, points, run_recipe, train_phase
 
 
 def equal_states(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
@@ -101,7 +101,9 @@ def test_export_is_deterministic_and_halves_survive_the_disk(case: Case, images:
         assert torch.equal(server.answer(server.decode(payload)), fresh_server.answer(fresh_server.decode(payload)))
 
 
-def test_another_point_is_another_device(case: Case, input_spec: dict, teacher: dict, images: np.ndarray, labels: Tensor) -> None:
+def test_another_point_is_another_device(
+    case: Case, input_spec: dict, teacher: dict, images: np.ndarray, labels: Tensor
+) -> None:
     other = make_case(case.name, points(case.method)[1], input_spec, teacher)
     for phase in other.method.phases():
         other.state = train_phase(other, phase, images, labels, seed=0)
