@@ -1,0 +1,72 @@
+# `make` lists the targets. Every target makes the environment first, in .venv, and again only when the lock changes.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# The first of these two that is Python 3.11; or say which: make figures PYTHON=/path/to/python3.11
+PYTHON ?= $(shell for p in python3.11 python3; do "$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	2>/dev/null && { echo "$$p"; break; }; done)
+CORES ?= all
+CONFIG ?= config/config.yaml
+
+BIN := .venv/bin
+# Named after the lock's content: a checkout that only touches the file installs nothing.
+STAMP := .venv/.installed-$(shell cksum < requirements.lock | cut -d ' ' -f 1)
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+# snakefmt and pre-commit call other tools of the environment by name.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help env figures quick imagenette snapshot pull test check lock hooks clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+
+env: $(STAMP) ## create .venv from requirements.lock, every file checked by its hash
+
+$(STAMP):
+	@if [ -z "$(PYTHON)" ]; then echo "make: Python 3.11 is needed, and neither python3.11 nor python3 is one;" \
+		"install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; fi
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "make: $(PYTHON) does not run or is not Python 3.11" >&2; exit 1; }
+	"$(PYTHON)" -m venv .venv
+	$(BIN)/python -m pip install --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
+	rm -f .venv/.installed-*
+	touch $@
+
+figures: env ## every figure of the embedded default, from nothing
+	$(SNAKEMAKE)
+
+quick: env ## the same workflow on fewer images, points and epochs
+	$(SNAKEMAKE) --configfile config/quick.yaml
+
+imagenette: env ## real photographs and a pretrained model; needs two files, see data/README.md
+	$(SNAKEMAKE) --configfile config/imagenette.yaml
+
+snapshot: env ## copy tables and figures to docs/reference/ (CONFIG=config/imagenette.yaml for that one)
+	$(SNAKEMAKE) --configfile $(CONFIG) snapshots
+
+pull: env ## fetch the results that dvc.lock names, and verify them
+	$(BIN)/python -m sc2 pull
+
+test: env ## run the tests; those on real images need SC2_DATA, see data/README.md
+	$(BIN)/python -m pytest $(ARGS)
+
+check: env ## lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+lock: ## pin requirements.in anew (needs uv)
+	@command -v uv >/dev/null || { echo "make: uv is needed to resolve requirements.in: pip install uv" >&2; exit 1; }
+	uv pip compile requirements.in --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		-o requirements.lock
+	@echo "Now carry the versions over to environment.yml; tests/unit/test_environment.py compares the two."
+
+hooks: env ## install the pre-commit hooks into this clone
+	$(BIN)/pre-commit install
+
+clean: ## remove caches of the tools; never results, data or the environment
+	rm -rf .pytest_cache .mypy_cache .ruff_cache
+	find sc2 tests -name __pycache__ -type d -prune -exec rm -rf {} +
