@@ -120,7 +120,7 @@ def _train_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Describe
     teacher = benchmark.config.teacher.model_dump(mode="json")
     if teacher["source"] != "train":
         return None
-    spec = {"input": _input(benchmark), "flip": benchmark.config.flip, "teacher": teacher}
+    spec = {"input": _input(benchmark), "augment": benchmark.config.augment.model_dump(mode="json"), "teacher": teacher}
     return spec, _backbone_modules(benchmark)
 
 
@@ -154,7 +154,7 @@ def _train(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Descr
         return None
     spec = _run_spec(benchmark, method, keys)
     # A phase sees its own parameters only, so that a later phase can change and rerun alone.
-    spec |= {"phase": params["phases"][keys["phase"]], "flip": benchmark.config.flip}
+    spec |= {"phase": params["phases"][keys["phase"]], "augment": benchmark.config.augment.model_dump(mode="json")}
     return spec, _run_modules(benchmark, method)
 
 

@@ -47,7 +47,9 @@ class RunConfig(Strict):
         min_length=1, description="Benchmark (file in config/benchmarks/) → its methods, in the order of the tables"
     )
     seeds: list[Annotated[str, Field(pattern=r"^[0-9]+$")]] = Field(
-        default=["0"], min_length=1, description="Seeds of the trainings, in quotes; deterministic methods use the first"
+        default=["0"],
+        min_length=1,
+        description="Seeds of the trainings, in quotes; deterministic methods use the first",
     )
     figures: list[Name] = Field(
         default=["rate_accuracy", "exrd", "three_way"],
@@ -70,9 +72,18 @@ class InputSpec(Strict):
 
     resize: int = Field(gt=0, description="Short side after resizing, pixels")
     crop: int = Field(gt=0, description="Side of the centre crop, pixels")
-    interpolation: Literal["nearest", "bilinear", "bicubic"] = Field(default="bilinear", description="Resampling filter")
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = Field(
+        default="bilinear", description="Resampling filter"
+    )
     mean: tuple[float, float, float] = Field(description="Mean subtracted from RGB in [0, 1]")
     std: tuple[float, float, float] = Field(description="Divisor after the mean was subtracted")
+
+
+class Augmentation(Strict):
+    """Random changes to training images; none by default."""
+
+    flip: bool = Field(default=False, description="Mirror left-right with probability ½")
+    shift_px: int = Field(default=0, ge=0, description="Shift by up to so many pixels each way, edges mirrored")
 
 
 class BackboneSpec(Strict):
@@ -87,8 +98,8 @@ class TeacherTraining(Strict):
 
     epochs: int = Field(gt=0, description="Passes over the training split")
     batch_size: int = Field(gt=0, description="Images per step")
-    lr: float = Field(gt=0, description="Peak learning rate of the one-cycle schedule (AdamW)")
-    weight_decay: float = Field(default=1e-4, ge=0, description="Decoupled weight decay")
+    lr: float = Field(gt=0, description="Peak learning rate of the one-cycle schedule (SGD, Nesterov momentum 0.9)")
+    weight_decay: float = Field(default=5e-4, ge=0, description="Weight decay")
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="Label smoothing of the cross entropy")
 
 
@@ -142,7 +153,7 @@ class BenchmarkConfig(Strict):
     task: Literal["classification"] = Field(description="What the networks answer")
     dataset: Name = Field(description="File in config/datasets/")
     input: InputSpec
-    flip: bool = Field(default=False, description="Mirror training images left-right at random")
+    augment: Augmentation = Augmentation()
     teacher: Teacher
     latency: LatencySpec = LatencySpec()
     methods: dict[Name, MethodGrid] = Field(min_length=1, description="Grids; the run file says which of them to run")
@@ -156,6 +167,7 @@ class MethodFile(Strict):
 
 
 __all__ = [
+    "Augmentation",
     "BackboneSpec",
     "BenchmarkConfig",
     "FetchedTeacher",

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.data import Dataset
 
 from sc2.data.store import SampleStore
@@ -14,6 +15,8 @@ from sc2.errors import DataError
 
 MEMORY_LIMIT = 2 * 1024**3
 """A split whose prepared images need fewer bytes than this is kept in memory."""
+UNCHANGED: Mapping[str, Any] = {}
+"""No augmentation."""
 
 
 class ImageTensors(Dataset[tuple[Tensor, int]]):
@@ -56,17 +59,18 @@ class ImageTensors(Dataset[tuple[Tensor, int]]):
 
 
 def batches(
-    dataset: ImageTensors, batch_size: int, *, seed: int | None, epoch: int, flip: bool
+    dataset: ImageTensors, batch_size: int, *, seed: int | None, epoch: int = 0, augment: Mapping[str, Any] = UNCHANGED
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the batches of one epoch: images uint8 [B, 3, H, W], classes int64 [B].
 
     Args:
         dataset: Where the images come from.
         batch_size: Images per batch.
-        seed: For training: order and flips depend only on `(seed, epoch)`, and a last partial batch is dropped. None
-            for evaluation: in order, unflipped, all images.
+        seed: For training: order and augmentation depend only on `(seed, epoch)`, and a last partial batch is dropped.
+            None for evaluation: in order, as they are, all images.
         epoch: Number of the epoch, from 0.
-        flip: Whether to mirror each training image left to right with probability ½.
+        augment: `flip` (mirror left to right with probability ½) and `shift_px` (shift by up to so many pixels in both
+            directions, the border filled by mirroring); ignored in evaluation.
 
     Raises:
         DataError: A training split is smaller than one batch, so that nothing would be trained.
@@ -80,13 +84,27 @@ def batches(
         raise DataError(f"{dataset.store.tar}: {count} images, fewer than one batch of {batch_size}. Lower batch_size.")
     generator = torch.Generator().manual_seed(_mixed(seed, epoch))
     order = torch.randperm(count, generator=generator)
-    mirrored = torch.rand(count, generator=generator) < 0.5
     for start in range(0, count - batch_size + 1, batch_size):
         images, labels = dataset.gather(order[start : start + batch_size].tolist())
-        if flip:
-            chosen = mirrored[start : start + batch_size]
-            images[chosen] = images[chosen].flip(3)
-        yield images, labels
+        yield _augmented(images, augment, generator), labels
+
+
+def _augmented(images: Tensor, augment: Mapping[str, Any], generator: torch.Generator) -> Tensor:
+    if augment.get("flip", False):
+        mirrored = torch.rand(len(images), generator=generator) < 0.5
+        images[mirrored] = images[mirrored].flip(3)
+    shift = int(augment.get("shift_px", 0))
+    return _shifted(images, shift, generator) if shift else images
+
+
+def _shifted(images: Tensor, shift: int, generator: torch.Generator) -> Tensor:
+    height, width = images.shape[2:]
+    # Mirroring is defined for floats only; every uint8 value is exact as a float.
+    padded = functional.pad(images.float(), [shift] * 4, mode="reflect").to(torch.uint8)
+    offsets = torch.randint(0, 2 * shift + 1, (len(images), 2), generator=generator).tolist()
+    return torch.stack(
+        [image[:, y : y + height, x : x + width] for image, (y, x) in zip(padded, offsets, strict=True)]
+    )
 
 
 def _mixed(seed: int, epoch: int) -> int:

