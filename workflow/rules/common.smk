@@ -35,6 +35,15 @@ def job_id(stage):
     return of
 
 
+def run_file(wildcards, output):
+    """The run file, for the command line of a job.
+
+    It must not cause reruns: the same job may be planned by several run files, and what it takes from them is in its
+    id. Snakemake records a param for comparison unless its function takes `output` (or another derived value).
+    """
+    return CONFIG_PATH
+
+
 def of_runs(pattern, benchmark):
     """Paths of all runs of a benchmark; `{run}` stands for benchmark/method/point/seed."""
     return [

@@ -21,7 +21,7 @@ rule prepare_data:
         runtime="4h",
     params:
         job=job_id("prepare_data"),
-        config=CONFIG_PATH,
+        config=run_file,
     shell:
         r"""
         python -m sc2 prepare_data \

@@ -26,7 +26,7 @@ rule train:
         gpu=1,
     params:
         job=job_id("train"),
-        config=CONFIG_PATH,
+        config=run_file,
     shell:
         r"""
         python -m sc2 train \
@@ -71,7 +71,7 @@ rule export:
         runtime="1h",
     params:
         job=job_id("export"),
-        config=CONFIG_PATH,
+        config=run_file,
     shell:
         r"""
         python -m sc2 export \
@@ -115,7 +115,7 @@ rule evaluate:
         runtime="12h",
     params:
         job=job_id("evaluate"),
-        config=CONFIG_PATH,
+        config=run_file,
     shell:
         r"""
         python -m sc2 evaluate \
@@ -159,7 +159,7 @@ rule measure_latency:
         runtime="1h",
     params:
         job=job_id("measure_latency"),
-        config=CONFIG_PATH,
+        config=run_file,
     shell:
         r"""
         python -m sc2 measure_latency \

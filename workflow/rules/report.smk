@@ -23,7 +23,7 @@ rule make_tables:
         runtime="10m",
     params:
         job=job_id("make_tables"),
-        config=CONFIG_PATH,
+        config=run_file,
     shell:
         r"""
         python -m sc2 make_tables \
@@ -62,7 +62,7 @@ rule plot_figure:
         runtime="10m",
     params:
         job=job_id("plot_figure"),
-        config=CONFIG_PATH,
+        config=run_file,
     shell:
         r"""
         python -m sc2 plot_figure \
@@ -101,7 +101,7 @@ rule snapshot:
         runtime="10m",
     params:
         job=job_id("snapshot"),
-        config=CONFIG_PATH,
+        config=run_file,
     shell:
         r"""
         python -m sc2 snapshot \

@@ -26,7 +26,7 @@ rule train_teacher:
         gpu=1,
     params:
         job=job_id("train_teacher"),
-        config=CONFIG_PATH,
+        config=run_file,
     shell:
         r"""
         python -m sc2 train_teacher \
@@ -64,7 +64,7 @@ rule fetch_teacher:
         runtime="1h",
     params:
         job=job_id("fetch_teacher"),
-        config=CONFIG_PATH,
+        config=run_file,
     shell:
         r"""
         python -m sc2 fetch_teacher \
@@ -98,7 +98,7 @@ rule evaluate_teacher:
         runtime="2h",
     params:
         job=job_id("evaluate_teacher"),
-        config=CONFIG_PATH,
+        config=run_file,
     shell:
         r"""
         python -m sc2 evaluate_teacher \
