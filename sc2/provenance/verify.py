@@ -170,7 +170,11 @@ class _Check:
                 if self.hashes[path] is None:
                     users.setdefault(path, []).append(f"input of {entry.name}")
         for path, roles in users.items():
-            yield Finding("missing", self._name(path), f"gone, but a record names it: {_some(sorted(roles))}")
+            message = f"gone, but a record names it: {_some(sorted(roles))}"
+            if path in self.by_output:
+                # The workflow leaves what is gone alone while all that was made from it is there: it has to be asked.
+                message += f"; `snakemake --cores all {self._name(path)}` makes it again"
+            yield Finding("missing", self._name(path), message)
 
     def stale(self) -> Iterator[Finding]:
         """Yield the jobs that would give something else now."""
@@ -228,7 +232,10 @@ class _Check:
             yield f"input {file.path} was made by record {file.record}, beside it is now {producer.record.id}"
         elif producer.problem is not None:
             yield f"the record of input {file.path} was edited"
-        elif producer.job is not None and self._stale_reasons(producer):
+        elif producer.job is None:
+            # A job of the configuration takes only what the configuration makes: now it would take something else.
+            yield f"input {file.path} is of a job that the configuration no longer contains"
+        elif self._stale_reasons(producer):
             yield f"input {file.path} is stale"
 
     def _record_elsewhere(self, path: Path) -> str | None:

@@ -281,7 +281,7 @@ def test_missing_output_is_named_once(project: Project) -> None:
     assert project.found() == {"missing": {DATA}}
     message = project.message(DATA)
     assert "input of results/evaluate/bench/jpeg/10/seed0/summary.json" in message
-    assert "and 1 more" in message
+    assert message.endswith(f"and 1 more; `snakemake --cores all {DATA}` makes it again")
 
 
 def test_missing_input_that_no_job_made(project: Project) -> None:
@@ -357,7 +357,13 @@ def test_stale_by_a_file_of_code_that_is_gone(project: Project) -> None:
 
     report = verify(Path("results"), figure_only, code_root=project.root)
     (finding,) = report.findings
-    assert finding.message == "code changed: sc2/plot_figure.py, sc2/shared.py (gone)"
+    assert finding.message.startswith("code changed: sc2/plot_figure.py, sc2/shared.py (gone);")
+
+
+def test_stale_by_an_input_that_the_configuration_no_longer_contains(project: Project) -> None:
+    del project.steps[evaluation("50")]
+    assert project.found() == {"stale": {TABLE, FIGURE}}
+    assert project.message(TABLE) == (f"input {evaluation('50')} is of a job that the configuration no longer contains")
 
 
 def test_stale_by_a_parent_rebuilt_to_the_same_bytes(project: Project) -> None:
