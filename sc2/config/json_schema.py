@@ -5,22 +5,25 @@ import json
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from sc2.config.load import dataset_kinds
 from sc2.config.schema import BenchmarkConfig, MethodFile, RunConfig
 from sc2.methods import get_method, method_names
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """Return the JSON schemas by file name: the run file, a benchmark, a data set, and one per method."""
-    datasets = [importlib.import_module(f"sc2.data.{kind}").Params for kind in dataset_kinds()]
+    """Return the JSON schemas by file name: run file, benchmark, extending benchmark, data set, and one per method."""
+    kinds = reduce(or_, [importlib.import_module(f"sc2.data.{kind}").Params for kind in dataset_kinds()])
     made = {
         "run": RunConfig.model_json_schema(),
         "benchmark": BenchmarkConfig.model_json_schema(),
-        "dataset": TypeAdapter(reduce(or_, datasets)).json_schema(),
+        "benchmark_extends": _partial(BenchmarkConfig.model_json_schema()) | {"required": ["extends"]},
+        "dataset": TypeAdapter(Annotated[kinds, Field(discriminator="kind")]).json_schema(),
     }
     for name in method_names():
         schema = MethodFile.model_json_schema()
@@ -28,15 +31,33 @@ def schemas() -> dict[str, dict[str, Any]]:
         # References inside the parameters are written from the root of the document.
         schema["$defs"] = schema["properties"]["params"].pop("$defs", {})
         made[f"method_{name}"] = schema
-    return {f"{name}.schema.json": schema for name, schema in made.items()}
+    return {f"{name}.schema.json": {"$schema": DIALECT, **schema} for name, schema in made.items()}
+
+
+def schema_text(schema: dict[str, Any]) -> str:
+    """Return a schema as it stands in its file."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def write_schemas(folder: Path) -> list[Path]:
-    """Write all schemas into `folder` and return their paths."""
+    """Write all schemas into `folder`, remove those of things that are gone, and return the paths written."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, schema in schemas().items():
-        path = folder / name
-        path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        paths.append(path)
-    return paths
+    made = {folder / name: schema for name, schema in schemas().items()}
+    for path in folder.glob("*.schema.json"):
+        if path not in made:
+            path.unlink()
+    for path, schema in made.items():
+        path.write_text(schema_text(schema), encoding="utf-8")
+    return list(made)
+
+
+def _partial(schema: Any) -> Any:
+    """Return a schema for a file that takes the missing keys from another one: nothing is required."""
+    if isinstance(schema, list):
+        return [_partial(entry) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    loose = {key: _partial(value) for key, value in schema.items() if key not in ("required", "discriminator")}
+    if "oneOf" in loose:  # without its tag, an entry may fit several branches
+        loose["anyOf"] = loose.pop("oneOf")
+    return loose

@@ -1,8 +1,8 @@
 """Reads and validates the configuration: every problem is collected, and named with file, key and fix. No torch."""
 
-import difflib
+import ast
 import importlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from sc2.config.base import Strict
+from sc2.config.explain import choices, explain, key_text
 from sc2.config.schema import BenchmarkConfig, MethodFile, RunConfig
 from sc2.errors import ConfigError
 from sc2.methods import get_method, method_names
@@ -53,6 +54,24 @@ class Config:
         return {benchmark.config.dataset: benchmark.dataset for benchmark in self.benchmarks.values()}
 
 
+@dataclass(frozen=True)
+class _Content:
+    """What one file says, and before it what the files say that it extends; the last one wins."""
+
+    files: tuple[tuple[Path, Mapping[str, Any]], ...]
+
+    @property
+    def merged(self) -> dict[str, Any]:
+        content: dict[str, Any] = {}
+        for _, own in self.files:
+            content = merge(content, own)
+        return content
+
+    def file_of(self, keys: Sequence[Any]) -> Path:
+        """Return the file that a user has to edit: the one that says most of the path, the extending one first."""
+        return max(reversed(self.files), key=lambda file: _known_keys(file[1], keys))[0]
+
+
 @dataclass
 class _Loader:
     """Collects problems while files are read, so that the user sees all of them at once."""
@@ -60,112 +79,160 @@ class _Loader:
     folder: Path
     problems: list[str] = field(default_factory=list)
 
-    def add(self, file: Path, key: str, message: str) -> None:
-        where = f"{file}: {key}" if key else str(file)
+    def add(self, file: Path, keys: Sequence[Any], message: str) -> None:
+        where = f"{file}: {key_text(keys)}" if keys else str(file)
         self.problems.append(f"{where}\n    {message}")
 
-    def yaml(self, file: Path, what: str) -> dict[str, Any] | None:
-        if not file.is_file():
-            near = sorted(path.stem for path in file.parent.glob("*.yaml"))
-            self.add(file, "", f"there is no such {what}; {_choices(file.stem, near)}")
-            return None
+    def file(self, kind: str, name: str, asked_by: tuple[Path, Sequence[Any]]) -> Path | None:
+        """Return the file of a benchmark, data set or method, if there is one."""
+        file = self.folder / kind / f"{name}.yaml"
+        if file.is_file():
+            return file
+        near = sorted(path.stem for path in file.parent.glob("*.yaml"))
+        self.add(*asked_by, f"there is no file {file}; {choices(name, near)}")
+        return None
+
+    def read(self, file: Path) -> dict[str, Any] | None:
         try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            self.add(file, "", f"not valid YAML: {' '.join(str(error).split())}")
+            content = yaml.load(file.read_text(encoding="utf-8"), _UniqueKeys)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+            self.add(file, (), f"not valid YAML, {where}{error.problem or error.context}")
+            return None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            self.add(file, (), f"not a text file in YAML: {' '.join(str(error).split())}")
             return None
         if not isinstance(content, dict):
-            self.add(file, "", "must be a mapping of keys to values")
+            self.add(file, (), "must be a mapping of keys to values, `key: value` on each line")
             return None
         return content
 
-    def model(self, kind: type[Model], content: Mapping[str, Any], file: Path, prefix: str = "") -> Model | None:
+    def model(self, kind: type[Model], source: _Content, content: Any, prefix: tuple[str, ...] = ()) -> Model | None:
         try:
             return kind.model_validate(content)
         except ValidationError as error:
-            for detail in error.errors(include_url=False):
-                key = ".".join([*([prefix] if prefix else []), *map(str, detail["loc"])])
-                self.add(file, key, _explain(kind, dict(detail)))
+            for keys, message in explain(kind, content, error):
+                self.add(source.file_of((*prefix, *keys)), (*prefix, *keys), message)
             return None
 
-    def benchmark_content(self, name: str, seen: tuple[str, ...] = ()) -> tuple[Path, dict[str, Any] | None]:
-        file = self.folder / "benchmarks" / f"{name}.yaml"
-        content = self.yaml(file, "benchmark")
-        parent = content.get("extends") if content else None
-        if not content or not isinstance(parent, str):
-            return file, content
-        if parent in (*seen, name):
-            self.add(file, "extends", f"goes round in a circle: {' → '.join([*seen, name, parent])}")
-            return file, None
-        _, base = self.benchmark_content(parent, (*seen, name))
-        return file, None if base is None else merge(base, content)
+    def benchmark_content(self, file: Path) -> _Content | None:
+        """Read a benchmark's file and those that it extends."""
+        files: list[tuple[Path, Mapping[str, Any]]] = []
+        names: list[str] = []
+        while True:
+            names.append(file.stem)
+            content = self.read(file)
+            if content is None:
+                return None
+            files.insert(0, (file, content))
+            parent = content.get("extends")
+            if not isinstance(parent, str):
+                return _Content(tuple(files))
+            if parent in names:
+                circle = " → ".join([*names, parent])
+                self.add(file, ("extends",), f"goes round in a circle: {circle}; take it out of one of them")
+                return None
+            found = self.file("benchmarks", parent, (file, ("extends",)))
+            if found is None:
+                return None
+            file = found
 
-    def dataset(self, name: str) -> Strict | None:
-        file = self.folder / "datasets" / f"{name}.yaml"
-        content = self.yaml(file, "data set")
-        if content is None:
+    def dataset(self, name: str, asked_by: Path) -> Strict | None:
+        file = self.file("datasets", name, (asked_by, ("dataset",)))
+        content = None if file is None else self.read(file)
+        if file is None or content is None:
             return None
         kinds = dataset_kinds()
-        kind = content.get("kind")
+        if "kind" not in content:
+            self.add(file, ("kind",), f"this key is required: add it; {choices('', kinds)}")
+            return None
+        kind = content["kind"]
         if kind not in kinds:
-            self.add(file, "kind", f"{kind!r} is no kind of data set; {_choices(str(kind), kinds)}")
+            self.add(file, ("kind",), f"unknown kind of data set; {choices(kind, kinds)}")
             return None
         params: type[Strict] = importlib.import_module(f"sc2.data.{kind}").Params
-        return self.model(params, content, file)
+        return self.model(params, _Content(((file, content),)), content)
 
-    def method(self, name: str, task: str, benchmark_file: Path, grid: Any) -> MethodOnBenchmark | None:
-        file = self.folder / "methods" / f"{name}.yaml"
-        if name not in method_names():
-            self.add(benchmark_file, f"methods.{name}", f"no such method; {_choices(name, method_names())}")
+    def method(self, name: str, config: BenchmarkConfig, source: _Content) -> MethodOnBenchmark | None:
+        keys = ("methods", name)
+        file = self.file("methods", name, (source.file_of(keys), keys))
+        content = None if file is None else self.read(file)
+        if file is None or content is None:
             return None
-        content = self.yaml(file, "method file")
-        defaults = None if content is None else self.model(MethodFile, content, file)
+        own = _Content(((file, content),))
+        defaults = self.model(MethodFile, own, content)
         if defaults is None:
             return None
-        method = get_method(name)
-        reason = method.unsupported(task)
+        method, grid = get_method(name), config.methods[name]
+        reason = method.unsupported(config.task)
         if reason is not None:
-            self.add(benchmark_file, f"methods.{name}", f"does not support {task}: {reason}; take it off the run file")
-        for point in grid.points:
+            message = f"does not support the task {config.task}: {reason}; take it off this benchmark"
+            self.add(source.file_of(keys), keys, message)
+        for position, point in enumerate(grid.points):
             problem = method.rate_axis.problem(point)
             if problem is not None:
-                self.add(benchmark_file, f"methods.{name}.points", f'"{point}": {problem}')
-        params = self._method_params(method.Params, name, defaults, grid.params, file, benchmark_file)
+                where = (*keys, "points", position)
+                self.add(source.file_of(where), where, f'{problem} (it says "{point}")')
+        # The defaults are checked alone first, so that a fault is reported in the file that holds it.
+        if self.model(method.Params, own, defaults.params, ("params",)) is None:
+            return None
+        params = self.model(method.Params, source, merge(defaults.params, grid.params), (*keys, "params"))
         return None if params is None else MethodOnBenchmark(name, defaults.title, grid.points, params)
 
-    def _method_params(
-        self,
-        kind: type[Strict],
-        name: str,
-        defaults: MethodFile,
-        overrides: dict[str, Any],
-        file: Path,
-        benchmark: Path,
-    ) -> Strict | None:
-        # The defaults are checked alone first, so that a fault is reported in the file that holds it.
-        if self.model(kind, defaults.params, file, "params") is None:
-            return None
-        return self.model(kind, merge(defaults.params, overrides), benchmark, f"methods.{name}.params")
+    def network(self, config: BenchmarkConfig, source: _Content) -> None:
+        """Check the reference model's network and its arguments, without importing it."""
+        backbone, keys = config.teacher.backbone, ("teacher", "backbone")
+        if backbone.name not in backbone_names():
+            message = f"unknown network; {choices(backbone.name, backbone_names())}"
+            self.add(source.file_of((*keys, "name")), (*keys, "name"), message)
+            return
+        allowed = backbone_arguments(backbone.name)
+        for name in backbone.args:
+            if name not in allowed:
+                where = (*keys, "args", name)
+                self.add(source.file_of(where), where, f"unknown argument of {backbone.name}; {choices(name, allowed)}")
 
     def benchmark(self, name: str, methods: list[str], run_file: Path) -> Benchmark | None:
-        file, content = self.benchmark_content(name)
-        config = None if content is None else self.model(BenchmarkConfig, content, file)
-        if config is None:
+        asked_by = (run_file, ("benchmarks", name))
+        file = self.file("benchmarks", name, asked_by)
+        source = None if file is None else self.benchmark_content(file)
+        config = None if source is None else self.model(BenchmarkConfig, source, source.merged)
+        if file is None or source is None or config is None:
             return None
-        dataset = self.dataset(config.dataset)
-        if config.teacher.backbone.name not in backbone_names():
-            choices = _choices(config.teacher.backbone.name, backbone_names())
-            self.add(file, "teacher.backbone.name", f"no such network; {choices}")
+        dataset = self.dataset(config.dataset, source.file_of(("dataset",)))
+        self.network(config, source)
+        for method in sorted(set(config.methods) - set(method_names())):
+            keys = ("methods", method)
+            self.add(source.file_of(keys), keys, f"unknown method; {choices(method, method_names())}")
         resolved = {}
-        for method in methods:
-            if method not in config.methods:
-                choices = _choices(method, sorted(config.methods))
-                self.add(run_file, f"benchmarks.{name}", f"{method!r} has no grid in {file} (key methods); {choices}")
-                continue
-            found = self.method(method, config.task, file, config.methods[method])
-            if found is not None:
-                resolved[method] = found
+        for position, method in enumerate(methods):
+            if method not in method_names():
+                self.add(run_file, (*asked_by[1], position), f"unknown method; {choices(method, method_names())}")
+            elif method not in config.methods:
+                message = f"{method!r} has no grid: add it under the key methods of {file}, or take it off here"
+                self.add(run_file, (*asked_by[1], position), message)
+            else:
+                found = self.method(method, config, source)
+                if found is not None:
+                    resolved[method] = found
         return None if dataset is None else Benchmark(name, config, dataset, resolved)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key stands once: of two equal ones the first would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Refuse a mapping with a key twice."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} stands here twice", problem_mark=key.start_mark
+                )
+            if isinstance(key.value, str):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def load_config(path: Path | str) -> Config:
@@ -179,22 +246,31 @@ def load_config(path: Path | str) -> Config:
     """
     path = Path(path)
     loader = _Loader(path.parent)
-    content = loader.yaml(path, "run file")
-    run = None if content is None else loader.model(RunConfig, content, path)
+    run = _run_file(loader, path)
     benchmarks: dict[str, Benchmark] = {}
     if run is not None:
-        figures = figure_names()
-        for figure in set(run.figures) - set(figures):
-            loader.add(path, "figures", f"no figure {figure!r}; {_choices(figure, figures)}")
+        for position, figure in enumerate(run.figures):
+            if figure not in figure_names():
+                loader.add(path, ("figures", position), f"unknown figure; {choices(figure, figure_names())}")
         for name, methods in run.benchmarks.items():
             benchmark = loader.benchmark(name, methods, path)
             if benchmark is not None:
                 benchmarks[name] = benchmark
     if loader.problems or run is None:
-        count = len(loader.problems)
-        heading = f"the configuration has {count} problem{'s' if count > 1 else ''}:"
-        raise ConfigError("\n".join([heading, *(f"  {problem}" for problem in loader.problems)]))
+        # Two benchmarks may share the file that holds a fault.
+        problems = list(dict.fromkeys(loader.problems))
+        heading = f"the configuration has {len(problems)} problem{'s' if len(problems) > 1 else ''}:"
+        raise ConfigError("\n".join([heading, *(f"  {problem}" for problem in problems)]))
     return Config(path, run, benchmarks)
+
+
+def _run_file(loader: _Loader, path: Path) -> RunConfig | None:
+    if not path.is_file():
+        near = sorted(file.stem for file in path.parent.glob("*.yaml"))
+        loader.add(path, (), f"there is no such run file; {choices(path.stem, near)}")
+        return None
+    content = loader.read(path)
+    return None if content is None else loader.model(RunConfig, _Content(((path, content),)), content)
 
 
 def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,6 +293,15 @@ def backbone_names() -> list[str]:
     return _files_with("backbones", "def build(")
 
 
+def backbone_arguments(name: str) -> list[str]:
+    """Return the arguments of a network's `build`, without the number of classes."""
+    source = (Path(__file__).parents[1] / "backbones" / f"{name}.py").read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "build":
+            return [argument.arg for argument in (*node.args.args[1:], *node.args.kwonlyargs)]
+    raise AssertionError(f"sc2/backbones/{name}.py has no function build")
+
+
 def figure_names() -> list[str]:
     """Return the figures: files in `sc2/report/figures/` that declare `draw`."""
     return _files_with("report/figures", "def draw(")
@@ -228,43 +313,12 @@ def _files_with(folder: str, declaration: str) -> list[str]:
     return sorted(path.stem for path in paths if f"\n{declaration}" in path.read_text(encoding="utf-8"))
 
 
-def _choices(given: str, allowed: list[str]) -> str:
-    near = difflib.get_close_matches(given, allowed, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}allowed: {', '.join(allowed) or 'none yet'}"
-
-
-def _explain(kind: type[BaseModel], detail: dict[str, Any]) -> str:
-    given = detail.get("input")
-    if detail["type"] == "extra_forbidden":
-        allowed = sorted(_fields_at(kind, detail["loc"][:-1]))
-        return f"unknown key; {_choices(str(detail['loc'][-1]), allowed)}"
-    if detail["type"] == "missing":
-        return "this key is required: add it"
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    if detail["type"] == "string_type" and isinstance(given, int | float):
-        return f'{given!r} must be a string: write "{given}" in quotes'
-    return f"{message} (it says {given!r})"
-
-
-def _fields_at(kind: type[BaseModel], loc: tuple[Any, ...]) -> set[str]:
-    """Names of the fields that the model reached through `loc` has, as far as they can be told."""
-    schema = kind.model_json_schema()
-    definitions = schema.get("$defs", {})
-
-    def options(node: dict[str, Any]) -> list[dict[str, Any]]:
-        if "$ref" in node:
-            return options(definitions[node["$ref"].rsplit("/", 1)[-1]])
-        branches = [*node.get("anyOf", []), *node.get("oneOf", [])]
-        return [node, *(found for branch in branches for found in options(branch))]
-
-    nodes = options(schema)
-    for part in loc:
-        step = []
-        for node in nodes:
-            child = node.get("properties", {}).get(part) or node.get("additionalProperties") or node.get("items")
-            if isinstance(child, dict):
-                step.extend(options(child))
-        # A discriminated union adds its tag to the path, which is no key of the file.
-        nodes = step or nodes
-    return {name for node in nodes for name in node.get("properties", {})}
+def _known_keys(content: Any, keys: Sequence[Any]) -> int:
+    """Return how many steps of a path a file's content has."""
+    for count, key in enumerate(keys):
+        inside = isinstance(content, Mapping) and key in content
+        inside = inside or (isinstance(content, list) and isinstance(key, int) and key < len(content))
+        if not inside:
+            return count
+        content = content[key]
+    return len(keys)

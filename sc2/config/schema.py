@@ -8,7 +8,7 @@ declared beside the code that uses them (`sc2/data/<kind>.py`, `sc2/methods/<nam
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from sc2.config.base import Strict
 
@@ -28,8 +28,13 @@ def _point(value: str) -> str:
     return value
 
 
-Name = Annotated[str, AfterValidator(_name)]
-Point = Annotated[str, AfterValidator(_point)]
+def _as_string(pattern: re.Pattern[str]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern.pattern}$"})
+
+
+Name = Annotated[str, AfterValidator(_name), _as_string(NAME)]
+Point = Annotated[str, AfterValidator(_point), _as_string(POINT)]
+_Positive = Annotated[float, Field(gt=0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -40,10 +45,19 @@ def _no_duplicates(values: list[str]) -> list[str]:
     return values
 
 
+def _no_equal_numbers(values: list[str]) -> list[str]:
+    seen: dict[float, str] = {}
+    for value in values:
+        other = seen.setdefault(float(value), value)
+        if other != value:
+            raise ValueError(f"{other} and {value} are the same number: keep one of them")
+    return values
+
+
 class RunConfig(Strict):
     """What to run (`config/config.yaml`)."""
 
-    benchmarks: dict[Name, list[Name]] = Field(
+    benchmarks: dict[Name, Annotated[list[Name], Field(min_length=1), AfterValidator(_no_duplicates)]] = Field(
         min_length=1, description="Benchmark (file in config/benchmarks/) → its methods, in the order of the tables"
     )
     seeds: list[Annotated[str, Field(pattern=r"^[0-9]+$")]] = Field(
@@ -58,13 +72,7 @@ class RunConfig(Strict):
     )
 
     _unique = field_validator("seeds", "figures")(_no_duplicates)
-
-    @field_validator("benchmarks")
-    @classmethod
-    def _methods_once(cls, benchmarks: dict[str, list[str]]) -> dict[str, list[str]]:
-        for methods in benchmarks.values():
-            _no_duplicates(methods)
-        return benchmarks
+    _different = field_validator("seeds")(_no_equal_numbers)
 
 
 class InputSpec(Strict):
@@ -76,7 +84,14 @@ class InputSpec(Strict):
         default="bilinear", description="Resampling filter"
     )
     mean: tuple[float, float, float] = Field(description="Mean subtracted from RGB in [0, 1]")
-    std: tuple[float, float, float] = Field(description="Divisor after the mean was subtracted")
+    std: tuple[_Positive, _Positive, _Positive] = Field(description="Divisor after the mean was subtracted")
+
+    @field_validator("crop")
+    @classmethod
+    def _inside(cls, crop: int, info: ValidationInfo) -> int:
+        if crop > info.data.get("resize", crop):
+            raise ValueError(f"crop must be at most resize, which is {info.data['resize']}")
+        return crop
 
 
 class Augmentation(Strict):
@@ -135,6 +150,7 @@ class MethodGrid(Strict):
     params: dict[str, Any] = Field(default={}, description="Overrides of config/methods/<name>.yaml, key by key")
 
     _unique = field_validator("points")(_no_duplicates)
+    _different = field_validator("points")(_no_equal_numbers)
 
 
 class LatencySpec(Strict):
