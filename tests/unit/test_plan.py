@@ -1,0 +1,250 @@
+"""A job's spec holds what the job reads and nothing else, and its id changes with exactly that."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sc2.config.load import Config, load_config
+from sc2.methods import get_method
+from sc2.plan import job, last_phase, phases, phases_before, runs
+
+CONFIG = Path(__file__).parents[2] / "config"
+NAME = "photodigits_small_resnet"
+BENCHMARK = f"benchmarks/{NAME}.yaml"
+POINTS = {"jpeg": ["10", "50"], "webp": ["10", "50"], "entropic_student": ["1", "4"]}
+
+Change = Callable[[dict[str, Any]], None]
+Load = Callable[..., Config]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Loads a small configuration with some keys changed: `load({file: change})`."""
+    counter = iter(range(1000))
+
+    def loaded(changes: dict[str, Change] | None = None) -> Config:
+        folder = tmp_path / str(next(counter))
+        shutil.copytree(CONFIG, folder)
+        base: dict[str, list[Change]] = {BENCHMARK: [_small_grids], "config.yaml": [_two_seeds]}
+        for file, change in (changes or {}).items():
+            base.setdefault(file, []).append(change)
+        for file, edits in base.items():
+            content = yaml.safe_load((folder / file).read_text(encoding="utf-8"))
+            for edit in edits:
+                edit(content)
+            (folder / file).write_text(yaml.safe_dump(content), encoding="utf-8")
+        return load_config(folder / "config.yaml")
+
+    return loaded
+
+
+def _small_grids(content: dict[str, Any]) -> None:
+    for method, points in POINTS.items():
+        content["methods"][method]["points"] = points
+
+
+def _two_seeds(content: dict[str, Any]) -> None:
+    content["seeds"] = ["0", "1"]
+
+
+def every_job(config: Config) -> dict[str, str]:
+    """Ids of all jobs of the small configuration by a short name."""
+    names: dict[str, tuple[str, dict[str, str]]] = {"data": ("prepare_data", {"dataset": "photodigits"})}
+    for stage in ("train_teacher", "evaluate_teacher", "make_tables", "snapshot"):
+        names[stage] = (stage, {"benchmark": NAME})
+    for figure in config.run.figures:
+        names[figure] = ("plot_figure", {"benchmark": NAME, "figure": figure})
+    for run in runs(config, NAME):
+        keys = {"benchmark": NAME, "method": run.method, "point": run.point, "seed": run.seed}
+        for stage in ("export", "evaluate", "measure_latency"):
+            names[f"{stage} {run.method} {run.point} {run.seed}"] = (stage, keys)
+        for phase in phases(run.method):
+            names[f"{phase} {run.point} {run.seed}"] = ("train", {**keys, "phase": phase})
+    ids = {}
+    for name, (stage, keys) in names.items():
+        planned = job(config, stage, keys)
+        assert planned is not None, name
+        ids[name] = planned.id
+    return ids
+
+
+def changed(before: Config, after: Config) -> set[str]:
+    """Names of the jobs in both configurations whose id differs, without the seeds and points."""
+    one, two = every_job(before), every_job(after)
+    return {name.split(" ")[0] + _method(name) for name in one.keys() & two.keys() if one[name] != two[name]}
+
+
+def _method(name: str) -> str:
+    return next((f" {method}" for method in POINTS if method in name.split(" ")), "")
+
+
+def put(*path_and_value: Any) -> Change:
+    *path, last, value = path_and_value
+
+    def change(content: dict[str, Any]) -> None:
+        for key in path:
+            content = content.setdefault(key, {})
+        content[last] = value
+
+    return change
+
+
+STUDENT_RUNS = {f"{stage} entropic_student" for stage in ("export", "evaluate", "measure_latency")}
+ALL_RUNS = {f"{stage} {method}" for stage in ("export", "evaluate", "measure_latency") for method in POINTS}
+EXPORTS = {f"export {method}" for method in POINTS}
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "expected"),
+    [
+        (BENCHMARK, lambda content: None, set()),
+        (BENCHMARK, put("methods", "entropic_student", "params", "phases", "finetune", "alpha", 0.9), {"finetune"}),
+        (BENCHMARK, put("methods", "entropic_student", "params", "phases", "distill", "lr", 0.5), {"distill"}),
+        ("methods/entropic_student.yaml", put("params", "phases", "distill", "gamma", 0.5), {"distill"}),
+        (
+            BENCHMARK,
+            put("methods", "entropic_student", "params", "encoder_channels", [4, 4, 4]),
+            {"distill", "finetune", "export entropic_student"},
+        ),
+        ("methods/jpeg.yaml", put("title", "JPEG (Pillow)"), {"evaluate jpeg"}),
+        (
+            BENCHMARK,
+            put("title", "another"),
+            {"snapshot", "rate_accuracy", "exrd", "three_way"},
+        ),
+        (BENCHMARK, put("latency", "repeats", 7), {f"measure_latency {method}" for method in POINTS}),
+        (BENCHMARK, put("augment", "shift_px", 1), {"train_teacher", "distill", "finetune"}),
+        (BENCHMARK, put("teacher", "training", "epochs", 1), {"train_teacher"}),
+        (
+            BENCHMARK,
+            put("input", "mean", [0, 0, 0]),
+            {"train_teacher", "evaluate_teacher", "distill", "finetune"} | ALL_RUNS,
+        ),
+        ("datasets/photodigits.yaml", put("images", "train", 100), {"data"}),
+        (BENCHMARK, put("methods", "jpeg", "points", ["10", "50", "70"]), {"make_tables"}),
+        (BENCHMARK, put("methods", "jpeg", "points", ["10"]), {"make_tables"}),
+        ("config.yaml", put("figures", ["rate_accuracy", "exrd", "three_way"]), set()),
+        ("config.yaml", put("seeds", ["0", "1", "2"]), {"make_tables"}),
+    ],
+)
+def test_an_id_changes_with_exactly_what_the_job_reads(
+    load: Load, file: str, change: Change, expected: set[str]
+) -> None:
+    assert changed(load(), load({file: change})) == expected
+
+
+def test_a_phase_sees_only_its_own_parameters(load: Load) -> None:
+    config = load()
+    keys = {"benchmark": NAME, "method": "entropic_student", "point": "1", "seed": "0"}
+    params = config.benchmarks[NAME].methods["entropic_student"].params.model_dump(mode="json")
+    for phase in phases("entropic_student"):
+        planned = job(config, "train", {**keys, "phase": phase})
+        assert planned is not None
+        assert planned.spec["phase"] == params["phases"][phase]
+        assert set(planned.spec["arch"]) == set(params) - {"phases"}
+        assert set(planned.spec) == {"arch", "input", "phase", "augment"}
+
+
+def test_a_spec_holds_no_path_point_or_seed(load: Load) -> None:
+    """Keys identify the run; a spec that repeated them, or held a path, would tie it to more than it depends on."""
+    config = load()
+    keys = {"benchmark": NAME, "method": "entropic_student", "point": "1", "seed": "0"}
+    for stage in ("export", "evaluate", "measure_latency"):
+        one, two = job(config, stage, keys), job(config, stage, {**keys, "point": "4", "seed": "1"})
+        assert one is not None
+        assert two is not None
+        assert one.spec == two.spec
+        assert one.id != two.id
+
+
+def test_the_code_of_a_method_is_in_its_own_jobs_only(load: Load) -> None:
+    config = load()
+    keys = {"benchmark": NAME, "point": "10", "seed": "0"}
+    jpeg, webp = (job(config, "evaluate", {**keys, "method": method}) for method in ("jpeg", "webp"))
+    assert jpeg is not None
+    assert webp is not None
+    assert "sc2/methods/jpeg.py" in jpeg.fingerprint.files
+    assert "sc2/methods/webp.py" not in jpeg.fingerprint.files
+    assert "sc2/backbones/small_resnet.py" in jpeg.fingerprint.files
+    assert "sc2/backbones/mobilenet_v2.py" not in jpeg.fingerprint.files
+    assert jpeg.code != webp.code
+    tables = job(config, "make_tables", {"benchmark": NAME})
+    assert tables is not None
+    assert not [file for file in tables.fingerprint.files if file.startswith(("sc2/methods/", "sc2/layers/"))]
+
+
+def test_runs_come_in_table_order_and_only_trained_methods_have_seeds(load: Load) -> None:
+    found = [(run.method, run.point, run.seed) for run in runs(load(), NAME)]
+    expected = [(method, point, "0") for method in ("jpeg", "webp") for point in POINTS[method]]
+    expected += [("entropic_student", point, seed) for point in POINTS["entropic_student"] for seed in ("0", "1")]
+    assert found == expected
+
+
+def test_phases_and_what_comes_before_them() -> None:
+    assert phases("entropic_student") == ["distill", "finetune"]
+    assert phases_before("entropic_student", "distill") == []
+    assert phases_before("entropic_student", "finetune") == ["distill"]
+    assert last_phase("entropic_student") == ["finetune"]
+    assert phases("jpeg") == last_phase("jpeg") == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "keys"),
+    [
+        ("no_stage", {"benchmark": NAME}),
+        ("make_tables", {}),
+        ("make_tables", {"benchmark": NAME, "method": "jpeg"}),
+        ("make_tables", {"benchmark": "imagenette_mobilenet_v2"}),
+        ("fetch_teacher", {"benchmark": NAME}),
+        ("prepare_data", {"dataset": "imagenette"}),
+        ("plot_figure", {"benchmark": NAME, "figure": "pie"}),
+        ("evaluate", {"benchmark": NAME, "method": "jpeg", "point": "11", "seed": "0"}),
+        ("evaluate", {"benchmark": NAME, "method": "jpg", "point": "10", "seed": "0"}),
+        ("evaluate", {"benchmark": NAME, "method": "entropic_student", "point": "1", "seed": "7"}),
+        ("train", {"benchmark": NAME, "method": "jpeg", "point": "10", "seed": "0", "phase": "distill"}),
+        ("train", {"benchmark": NAME, "method": "entropic_student", "point": "1", "seed": "0", "phase": "warm_up"}),
+    ],
+)
+def test_what_is_not_planned_is_none(load: Load, stage: str, keys: dict[str, str]) -> None:
+    assert job(load(), stage, keys) is None
+
+
+def test_a_teacher_is_either_trained_or_fetched() -> None:
+    config = load_config(CONFIG / "imagenette.yaml")
+    keys = {"benchmark": "imagenette_mobilenet_v2"}
+    assert job(config, "train_teacher", keys) is None
+    fetched = job(config, "fetch_teacher", keys)
+    assert fetched is not None
+    assert fetched.spec["teacher"]["sha256"]
+
+
+def test_every_run_is_in_the_spec_of_the_tables(load: Load) -> None:
+    config = load()
+    planned = job(config, "make_tables", {"benchmark": NAME})
+    assert planned is not None
+    assert planned.spec["runs"] == [f"{run.method}/{run.point}/{run.seed}" for run in runs(config, NAME)]
+
+
+def test_planning_five_hundred_runs_is_quick(load: Load) -> None:
+    many = put("methods", "entropic_student", "points", [str(number) for number in range(1, 501)])
+    config = load({BENCHMARK: many, "config.yaml": put("seeds", ["0"])})
+    start = time.process_time()
+    ids = set()
+    for run in runs(config, NAME):
+        keys = {"benchmark": NAME, "method": run.method, "point": run.point, "seed": run.seed}
+        for stage in ("export", "evaluate", "measure_latency"):
+            planned = job(config, stage, keys)
+            assert planned is not None
+            ids.add(planned.id)
+        for phase in get_method(run.method).phases():
+            planned = job(config, "train", {**keys, "phase": phase})
+            assert planned is not None
+            ids.add(planned.id)
+    seconds = time.process_time() - start
+    assert len(ids) == 5 * 500 + 3 * 4
+    assert seconds < 2, f"{len(ids)} jobs took {seconds:.1f} s to plan"
