@@ -69,6 +69,11 @@ def _add_tools(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     verify.add_argument("--prune", action="store_true", help="remove the outputs that are not good, so that they rerun")
     verify.set_defaults(run=_verify)
 
+    pull = commands.add_parser("pull", help="fetch the published results (dvc pull), verify them, drop what is stale")
+    pull.add_argument("--remote", metavar="NAME", help="the DVC remote (default: DVC's default remote)")
+    _add_config(pull)
+    pull.set_defaults(run=_pull)
+
     schema = commands.add_parser("schema", help="write the JSON schemas of the configuration files, for editors")
     schema.add_argument("folder", type=Path, nargs="?", default=Path("config/schema"), help="default: config/schema")
     schema.set_defaults(run=_schema)
@@ -167,6 +172,13 @@ def _verify(arguments: argparse.Namespace) -> int:
             print(f"removed {path}")
         return 0
     return 1 if report.findings else 0
+
+
+def _pull(arguments: argparse.Namespace) -> int:
+    from sc2.config.load import load_config
+    from sc2.restore import pull
+
+    return pull(load_config(arguments.config), arguments.remote)
 
 
 def _schema(arguments: argparse.Namespace) -> None:
