@@ -1,0 +1,192 @@
+"""The numbers of the specification (section 8, 224×224×3), and CompressAI's own coder as an independent reference."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from compressai.entropy_models import EntropyBottleneck
+from torch import Tensor
+
+from sc2.backbones import resnet
+from sc2.backbones.base import build_backbone
+from sc2.config.load import load_config
+from sc2.entropy.factorized import FactorizedCoder, settle, tables_of
+from sc2.errors import WireError
+from sc2.layers.fp_bottleneck import analysis, synthesis
+from sc2.layers.student import StudentNetwork
+from sc2.measure.macs import count_macs
+from sc2.measure.rate import sc2bench_kb
+from sc2.measure.size import parameter_count, state_bits
+from sc2.methods import get_method
+from sc2.methods.base import BuildContext
+from sc2.wire import Payload
+
+INPUT_224 = {"resize": 224, "crop": 224, "interpolation": "bilinear", "mean": [0.5] * 3, "std": [0.25] * 3}
+PAPER = get_method("entropic_student").Params().model_dump()
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
+# Parameters and shapes
+
+
+def test_fp24_as_in_the_papers() -> None:
+    encoder, prior = analysis(PAPER["encoder_channels"]), EntropyBottleneck(24)
+    decoder = synthesis(24, PAPER["decoder_channels"], 256)
+    assert [parameter_count(part) for part in (encoder, prior, decoder)] == [138_672, 1_464, 1_164_032]
+    with torch.no_grad():
+        latent = encoder(torch.zeros(1, 3, 224, 224))
+        features = decoder(latent)
+    assert tuple(latent.shape) == (1, 24, 55, 55)
+    assert tuple(features.shape) == (1, 256, 56, 56)
+
+
+def test_fp64_for_regnet_and_vit() -> None:
+    assert parameter_count(analysis([64, 64, 64])) == 131_904
+    assert parameter_count(EntropyBottleneck(64)) == 3_904
+    assert parameter_count(synthesis(64, [288, 144], 144)) == 426_672
+    assert parameter_count(synthesis(64, [512, 256], 256)) == 1_245_952
+    with torch.no_grad():
+        assert synthesis(64, [288, 144], 144)(torch.zeros(1, 64, 55, 55)).shape == (1, 144, 56, 56)
+
+
+def test_encoder_size_by_upstreams_rule() -> None:
+    encoder, prior = analysis(PAPER["encoder_channels"]), EntropyBottleneck(24)
+    assert state_bits(encoder.state_dict()) == 4_437_760
+    tables_of(prior)
+    assert state_bits({**encoder.state_dict(), **{f"prior.{k}": v for k, v in prior.state_dict().items()}}) == 4_503_936
+
+
+def test_encoder_macs() -> None:
+    macs = count_macs(analysis(PAPER["encoder_channels"]), torch.zeros(1, 3, 224, 224))
+    assert macs == pytest.approx(588e6, rel=0.01)
+
+
+def test_splittable_resnet50_through_the_methods_own_network() -> None:
+    teacher = {
+        "backbone": {"name": "resnet", "args": {"depth": 50}},
+        "classes": [str(number) for number in range(1000)],
+        "state": resnet.build(1000, 50).state_dict(),
+    }
+    arch = {key: value for key, value in PAPER.items() if key != "phases"}
+    network = StudentNetwork(BuildContext(arch, "0.08", INPUT_224, teacher))
+    assert parameter_count(network) == 26_635_856
+
+
+@pytest.mark.parametrize(("depth", "expected"), [(50, 26_635_856), (101, 45_627_984), (152, 61_271_632)])
+def test_splittable_resnets(depth: int, expected: int) -> None:
+    bottleneck = [analysis([96, 48, 24]), EntropyBottleneck(24), synthesis(24, [512, 256], 256)]
+    with torch.device("meta"):
+        tail = resnet.build(1000, depth).after("layer1")
+    assert sum(map(parameter_count, [*bottleneck, tail])) == expected
+
+
+def test_the_split_of_mobilenet_v2_leaves_most_of_the_work_to_the_server(root: Path) -> None:
+    """In MACs the device half is less than a third of the whole MobileNetV2, at the benchmark's own resolution."""
+    benchmark = load_config(root / "config/imagenette.yaml").benchmarks["imagenette_mobilenet_v2"]
+    params = benchmark.methods["entropic_student"].params.model_dump()
+    images = torch.zeros(1, 3, benchmark.config.input.crop, benchmark.config.input.crop)
+    whole = build_backbone(benchmark.config.teacher.backbone.model_dump(), 10)
+    device = count_macs(analysis(params["encoder_channels"]), images)
+    assert device < count_macs(whole, images) / 3
+    assert parameter_count(analysis(params["encoder_channels"])) < parameter_count(whole) / 20
+
+
+def test_sc2bench_size_is_the_payload_and_the_pickle_around_it() -> None:
+    for length in (10, 300, 5000, 70_000):
+        size = sc2bench_kb(Payload((bytes(length),), (55, 55)), "learned") * 1024
+        assert 103 <= size - length <= 124
+
+
+# CompressAI's coder
+
+
+def trained_prior(channels: int = 6) -> EntropyBottleneck:
+    """A factorised prior fitted for a few steps, so that no two channels have the same table and medians move."""
+    prior = EntropyBottleneck(channels)
+    optimizer = torch.optim.Adam(prior.parameters(), lr=0.05)
+    prior.train()
+    for _ in range(60):
+        optimizer.zero_grad()
+        _, likelihoods = prior(latents(channels))
+        (-torch.log2(likelihoods).mean() + prior.loss()).backward()
+        optimizer.step()
+    settle(prior)
+    return prior.eval()
+
+
+def latents(channels: int, height: int = 7, width: int = 9, scale: float = 1.0) -> Tensor:
+    """Latents whose spread and mean differ from channel to channel."""
+    spread = torch.linspace(0.3, 4, channels).view(1, -1, 1, 1) * scale
+    mean = torch.linspace(-3, 3, channels).view(1, -1, 1, 1)
+    return torch.randn(1, channels, height, width) * spread + mean
+
+
+@pytest.fixture(scope="module")
+def prior() -> EntropyBottleneck:
+    torch.manual_seed(0)
+    return trained_prior()
+
+
+@pytest.mark.parametrize("scale", [1.0, 10.0, 1000.0], ids=["inside the tables", "some outside", "most outside"])
+def test_wire_bytes_are_compressais(prior: EntropyBottleneck, scale: float) -> None:
+    coder = FactorizedCoder(tables_of(prior))
+    for height, width in ((7, 9), (1, 1), (4, 3)):
+        latent = latents(coder.channels, height, width, scale)
+        symbols = coder.symbols(latent)
+        data = coder.encode(symbols)
+        [reference] = prior.compress(latent)
+        assert data == reference
+        assert torch.equal(coder.decode(data, height, width), symbols)
+        received = prior.decompress([reference], (height, width))
+        torch.testing.assert_close(coder.latent(coder.decode(data, height, width)), received, rtol=0, atol=0)
+    outside = _outside(coder, coder.symbols(latents(coder.channels, scale=scale)))
+    assert (outside > 0) == (scale > 1)
+
+
+def _outside(coder: FactorizedCoder, symbols: Tensor) -> int:
+    value = symbols - coder.tables["offset"].view(1, -1, 1, 1)
+    largest = coder.tables["cdf_length"].view(1, -1, 1, 1) - 2
+    return int(((value < 0) | (value >= largest)).sum())
+
+
+def test_the_evaluation_forward_pass_is_what_the_wire_carries(prior: EntropyBottleneck) -> None:
+    coder, latent = FactorizedCoder(tables_of(prior)), latents(6)
+    y_hat, _ = prior(latent)
+    assert torch.equal(coder.latent(coder.decode(coder.encode(coder.symbols(latent)), 7, 9)), y_hat)
+
+
+def test_estimated_bits_agree_with_the_likelihoods(prior: EntropyBottleneck) -> None:
+    coder = FactorizedCoder(tables_of(prior))
+    for _ in range(5):
+        latent = latents(6, 20, 20)
+        _, likelihoods = prior(latent)
+        assert coder.bits(coder.symbols(latent)) == pytest.approx(-torch.log2(likelihoods).sum().item(), rel=0.01)
+
+
+@pytest.mark.parametrize("scale", [1.0, 10.0, 1000.0])
+def test_estimated_bits_agree_with_the_bytes(prior: EntropyBottleneck, scale: float) -> None:
+    coder = FactorizedCoder(tables_of(prior))
+    symbols = coder.symbols(latents(6, 20, 20, scale))
+    assert 8 * len(coder.encode(symbols)) == pytest.approx(coder.bits(symbols), rel=0.01, abs=64)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x01\x02", bytes(5)])
+def test_a_stream_of_an_impossible_length_is_refused(prior: EntropyBottleneck, data: bytes) -> None:
+    with pytest.raises(WireError, match="4-byte words"):
+        FactorizedCoder(tables_of(prior)).decode(data, 2, 2)
+
+
+def test_settled_quantiles_are_those_of_the_density(prior: EntropyBottleneck) -> None:
+    """Half of the density lies below the median, and the tables are dropped with what they were made from."""
+    with torch.no_grad():
+        logits = prior._logits_cumulative(prior.quantiles, stop_gradient=False)
+    tail = torch.logit(torch.tensor(prior.tail_mass / 2, dtype=torch.float64)).item()
+    torch.testing.assert_close(logits[:, 0, 1], torch.zeros(prior.channels), rtol=0, atol=1e-2)
+    assert (logits[:, 0, 0] <= tail + 0.1).all()
+    assert (logits[:, 0, 2] >= -tail - 0.1).all()
+    fresh = trained_prior(2)
+    assert all(fresh.state_dict()[name].numel() == 0 for name in ("_offset", "_quantized_cdf", "_cdf_length"))
