@@ -43,10 +43,8 @@ def pull(config: Config, remote: str | None = None) -> int:
     report = verify(RESULTS, lambda stage, keys: job(config, stage, keys))
     print(format_report(report))
     removed = prune(report)
-    for path in removed:
-        print(f"removed {path.relative_to(Path.cwd())}")
     adopt(config.path)
-    print(_summary(report, removed))
+    print(_summary(report, len(removed)))
     return 1 if any(finding.kind != "stale" for finding in report.findings) else 0
 
 
@@ -64,13 +62,15 @@ def adopt(config_path: Path) -> None:
 
 def _check_remote(remote: str | None) -> None:
     """Say what to do where DVC has no such remote, before anything is changed."""
-    done = _run("dvc", "config", "core.remote" if remote is None else f"remote.{remote}.url")
-    if done.returncode == 0:
+    option = "core.remote" if remote is None else f"remote.{remote}.url"
+    done = _run("dvc", "config", option)
+    if done.returncode != 0:
+        raise SC2Error(f"`dvc config {option}` failed: {done.stderr.strip()}")
+    if done.stdout.strip():
         return
-    said = done.stderr.strip().removeprefix("ERROR: ")
     if remote is None:
-        raise SC2Error(f"DVC knows no default remote ({said}); name where the results are: `{ADD_REMOTE}`")
-    raise SC2Error(f"DVC knows no remote {remote!r} ({said}); see `dvc remote list`, or add it: `{ADD_REMOTE}`")
+        raise SC2Error(f"DVC has no default remote; say where the results are: `{ADD_REMOTE}`")
+    raise SC2Error(f"DVC has no remote {remote!r}; `dvc remote list` shows those it has, `{ADD_REMOTE}` adds one")
 
 
 def _fetch(remote: str | None) -> None:
@@ -83,12 +83,15 @@ def _fetch(remote: str | None) -> None:
         )
 
 
-def _summary(report: Report, removed: list[Path]) -> str:
-    damaged = sum(finding.kind == "edited" for finding in report.findings)
-    notes = [f"{damaged} files are not what was published: the remote or the cache is damaged"] if damaged else []
+def _summary(report: Report, removed: int) -> str:
+    lines = []
+    if any(finding.kind == "edited" for finding in report.findings):
+        lines.append("what is edited was damaged in the remote or in .dvc/cache, and does not count")
     if removed:
-        notes.append("what was removed is not what this checkout makes; `snakemake --cores all` makes it again")
-    return "\n".join(notes) or "`snakemake --cores all` goes on from here"
+        lines.append(
+            f"{removed} files removed that are not what this checkout makes: `snakemake --cores all` makes them"
+        )
+    return "\n".join(lines) or "all of it is what this checkout makes: `snakemake --cores all` goes on from here"
 
 
 def _run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
