@@ -19,11 +19,12 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON schemas by file name: run file, benchmark, extending benchmark, data set, and one per method."""
     kinds = reduce(or_, [importlib.import_module(f"sc2.data.{kind}").Params for kind in dataset_kinds()])
+    any_dataset: Any = Annotated[kinds, Field(discriminator="kind")]
     made = {
         "run": RunConfig.model_json_schema(),
         "benchmark": BenchmarkConfig.model_json_schema(),
         "benchmark_extends": _partial(BenchmarkConfig.model_json_schema()) | {"required": ["extends"]},
-        "dataset": TypeAdapter(Annotated[kinds, Field(discriminator="kind")]).json_schema(),
+        "dataset": TypeAdapter(any_dataset).json_schema(),
     }
     for name in method_names():
         schema = MethodFile.model_json_schema()

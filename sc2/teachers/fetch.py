@@ -8,9 +8,11 @@ import importlib
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sc2.backbones.base import StagedClassifier
@@ -40,11 +42,15 @@ def reference_model(teacher: Mapping[str, Any], state: Mapping[str, Tensor], cla
     family = importlib.import_module(f"sc2.backbones.{teacher['backbone']['name']}")
     if not hasattr(family, "network"):
         raise CheckpointError(f"the network {teacher['backbone']['name']} has no published weights: train it instead")
-    network: nn.Module = family.network(_outputs_of(state), **teacher["backbone"]["args"])
+    args = teacher["backbone"]["args"]
+    network: nn.Module = family.network(_outputs_of(family, args, state), **args)
     try:
         network.load_state_dict(dict(state), strict=True)
     except RuntimeError as error:
-        raise CheckpointError(f"{teacher['weights']} does not fit {teacher['backbone']['name']}: {error}") from error
+        backbone = teacher["backbone"]
+        raise CheckpointError(
+            f"{teacher['weights']} does not fit {backbone['name']} {backbone['args'] or ''}:\n{_mismatch(error)}"
+        ) from error
     model: StagedClassifier = family.staged(network)
     if teacher["class_indices"] is not None:
         model.keep_classes(teacher["class_indices"])
@@ -58,24 +64,40 @@ def reference_model(teacher: Mapping[str, Any], state: Mapping[str, Tensor], cla
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from a PyTorch or safetensors file.
+    """Read a state dict from a PyTorch or safetensors file, without running any code that it may hold.
 
     Raises:
         CheckpointError: The file cannot be read as one.
     """
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return dict(load_file(path))
     try:
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{path} holds no state dict: {error}") from error
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} holds more than tensors and plain values, or is damaged; it is not read, because that could run "
+            "code in it. Save its state dict alone."
+        ) from error
+    except Exception as error:  # whatever a damaged file makes the readers stumble over
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise CheckpointError(f"{path} cannot be read, it is damaged or truncated: {reason}") from error
+    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(
+            f"{path} holds no state dict, that is names with a tensor each: save the state dict alone"
+        )
+    return dict(state)
 
 
-def _outputs_of(state: Mapping[str, Tensor]) -> int:
-    # The classifier's bias is the last entry of every library's state dict of these families.
-    return int(list(state.values())[-1].shape[0])
+def _outputs_of(family: Any, args: Mapping[str, Any], state: Mapping[str, Tensor]) -> int:
+    # The classifier's bias is the last entry of every library's own state dict of these families, but not of the
+    # file: safetensors sorts the names.
+    with torch.device("meta"):
+        last = list(family.network(1, **args).state_dict())[-1]
+    return state[last].numel() if last in state else 1
+
+
+def _mismatch(error: RuntimeError) -> str:
+    """Return what `load_state_dict` complains of, a line for each kind, without its hundreds of names."""
+    lines = [shorten(line, 160, placeholder=" …") for line in str(error).splitlines()[1:4]]
+    return "\n".join(f"  {line}" for line in lines)
 
 
 def _local(teacher: Mapping[str, Any]) -> Path:

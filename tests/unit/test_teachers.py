@@ -1,0 +1,311 @@
+"""Reference models from a file: checked by hash, loaded strictly, cut down to some classes; TensorFlow's padding."""
+
+import hashlib
+import os
+import pickle
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sc2.backbones import mobilenet_v2, resnet
+from sc2.backbones.base import StagedClassifier, build_backbone
+from sc2.config.load import load_config
+from sc2.data.archive import data_dir
+from sc2.data.normalise import normalise, to_batch
+from sc2.data.transform import decode_image, prepare_image
+from sc2.errors import CheckpointError, DataError
+from sc2.halves import load_checkpoint
+from sc2.job import RunningJob
+from sc2.teachers.fetch import read_state, reference_model
+from sc2.teachers.fetch import run as fetch
+
+RESNET: dict[str, Any] = {"name": "resnet", "args": {"depth": 18}}
+MOBILENET: dict[str, Any] = {"name": "mobilenet_v2", "args": {"tf_same_padding": True}}
+FAMILIES = {"resnet": resnet, "mobilenet_v2": mobilenet_v2}
+CLASSES = ["cat", "dog", "newt"]
+DATA = data_dir().resolve()  # before a test points SC2_DATA somewhere else
+
+
+@pytest.fixture(autouse=True)
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of the test's own."""
+    monkeypatch.setenv("SC2_DATA", str(tmp_path))
+    torch.manual_seed(0)
+    return tmp_path
+
+
+def published(backbone: Mapping[str, Any], outputs: int) -> dict[str, Tensor]:
+    """Weights in torchvision's own layout, with batch statistics that are not the initial ones."""
+    model: nn.Module = FAMILIES[backbone["name"]].network(outputs, **backbone["args"])
+    for name, buffer in model.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.normal_(std=0.1)
+        if name.endswith("running_var"):
+            buffer.uniform_(0.5, 1.5)
+    return model.state_dict()
+
+
+def spec(path: Path, backbone: Mapping[str, Any], class_indices: list[int] | None = None) -> dict[str, Any]:
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    fetched = {"source": "file", "weights": path.name, "sha256": sha256, "class_indices": class_indices}
+    return {"backbone": dict(backbone), **fetched}
+
+
+def fetch_job(folder: Path, teacher: Mapping[str, Any], classes: list[str]) -> RunningJob:
+    meta = folder / "meta.json"
+    meta.write_text('{"name": "d", "classes": ["' + '", "'.join(classes) + '"], "splits": {}}')
+    return RunningJob(
+        stage="fetch_teacher",
+        keys={"benchmark": "b"},
+        spec={"teacher": dict(teacher)},
+        inputs={"meta": meta},
+        outputs={"checkpoint": folder / "teacher.pt"},
+        record_id="0" * 16,
+    )
+
+
+# Fetching
+
+
+@pytest.mark.parametrize("backbone", [RESNET, MOBILENET], ids=["resnet18", "mobilenet_v2"])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_local_file_becomes_a_teacher_with_the_same_answers(
+    tmp_path: Path, backbone: dict[str, Any], suffix: str
+) -> None:
+    state = published(backbone, 3)
+    weights = tmp_path / f"weights{suffix}"
+    if suffix == ".pth":
+        torch.save(state, weights)
+    else:
+        # This format keeps names in alphabetical order: the classifier need not come last.
+        save_file(state, weights)
+    fetch(fetch_job(tmp_path, spec(weights, backbone), CLASSES))
+    content = load_checkpoint(tmp_path / "teacher.pt", "teacher")
+    assert content["classes"] == CLASSES
+    assert content["backbone"] == backbone
+    staged = build_backbone(content["backbone"], 3)
+    staged.load_state_dict(content["state"])
+    library = FAMILIES[backbone["name"]].network(3, **backbone["args"])
+    library.load_state_dict(state)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(staged.eval()(images), library.eval()(images), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("backbone", [RESNET, MOBILENET], ids=["resnet18", "mobilenet_v2"])
+def test_kept_classes_give_the_same_logits_as_slicing(backbone: dict[str, Any]) -> None:
+    state, indices = published(backbone, 20), [7, 0, 19]
+    teacher = {"backbone": backbone, "weights": "w", "class_indices": indices}
+    whole = reference_model({**teacher, "class_indices": None}, state, [str(n) for n in range(20)])
+    kept = reference_model(teacher, state, CLASSES)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(kept(images), whole(images)[:, indices])
+    assert not kept.training
+    # The checkpoint can be loaded into a network that was built for three classes.
+    build_backbone(backbone, 3).load_state_dict(kept.state_dict())
+
+
+def test_fetching_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    torch.save(published(RESNET, 3), tmp_path / "w.pth")
+    job = fetch_job(tmp_path, spec(tmp_path / "w.pth", RESNET), CLASSES)
+    contents = []
+    for _ in range(2):
+        fetch(job)
+        contents.append((tmp_path / "teacher.pt").read_bytes())
+    assert contents[0] == contents[1]
+
+
+# Refusing
+
+
+def test_a_missing_file_says_where_it_belongs(tmp_path: Path) -> None:
+    teacher = {"backbone": RESNET, "source": "file", "weights": "w.pth", "sha256": "0" * 64, "class_indices": None}
+    with pytest.raises(DataError, match=r"w\.pth: missing.*SC2_DATA"):
+        fetch(fetch_job(tmp_path, teacher, CLASSES))
+    assert not (tmp_path / "teacher.pt").exists()
+
+
+def test_a_file_with_another_hash_is_refused(tmp_path: Path) -> None:
+    torch.save(published(RESNET, 3), tmp_path / "w.pth")
+    teacher = {**spec(tmp_path / "w.pth", RESNET), "sha256": "0" * 64}
+    with pytest.raises(DataError, match="another file than the configuration asks for"):
+        fetch(fetch_job(tmp_path, teacher, CLASSES))
+    assert not (tmp_path / "teacher.pt").exists()
+
+
+def test_a_truncated_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    weights = tmp_path / "w.pth"
+    torch.save(published(RESNET, 3), weights)
+    teacher = spec(weights, RESNET)
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    with pytest.raises(DataError, match="truncated"):
+        fetch(fetch_job(tmp_path, teacher, CLASSES))
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    torch.save(published(RESNET, 3), tmp_path / "w.pth")
+    with pytest.raises(CheckpointError) as caught:
+        fetch(fetch_job(tmp_path, spec(tmp_path / "w.pth", MOBILENET), CLASSES))
+    message = str(caught.value)
+    assert message.startswith("w.pth does not fit mobilenet_v2")
+    assert "Missing key(s)" in message
+    assert "Unexpected key(s)" in message
+    assert len(message) < 600
+
+
+def test_a_missing_and_a_strange_name_are_named(tmp_path: Path) -> None:
+    state = published(RESNET, 3)
+    state["surplus"] = state.pop("layer1.0.conv1.weight")
+    state["fc.bias"] = state.pop("fc.bias")  # last again
+    with pytest.raises(CheckpointError, match=r"(?s)layer1\.0\.conv1\.weight.*surplus"):
+        reference_model({"backbone": RESNET, "weights": "w", "class_indices": None}, state, CLASSES)
+
+
+def test_a_wrong_number_of_classes_is_refused_with_the_key_to_set(tmp_path: Path) -> None:
+    torch.save(published(RESNET, 5), tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match=r"5 outputs, the data set 3 classes.*teacher\.class_indices"):
+        fetch(fetch_job(tmp_path, spec(tmp_path / "w.pth", RESNET), CLASSES))
+    with pytest.raises(CheckpointError, match="between 0 and 4"):
+        fetch(fetch_job(tmp_path, spec(tmp_path / "w.pth", RESNET, [0, 1, 5]), CLASSES))
+
+
+def test_a_network_without_published_weights_is_refused() -> None:
+    teacher = {"backbone": {"name": "small_resnet", "args": {}}, "weights": "w", "class_indices": None}
+    with pytest.raises(CheckpointError, match="small_resnet has no published weights: train it instead"):
+        reference_model(teacher, {"a": torch.ones(1)}, CLASSES)
+
+
+class Hostile:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.marker),)
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value, protocol=2))])
+def test_code_in_a_file_is_not_run(tmp_path: Path, save: Any) -> None:
+    weights, marker = tmp_path / "w.pth", tmp_path / "was_here"
+    save({"fc.bias": Hostile(marker)}, weights)
+    with pytest.raises(CheckpointError, match="is not read"):
+        fetch(fetch_job(tmp_path, spec(weights, RESNET), CLASSES))
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{}, [1, 2], torch.ones(3), {"state_dict": {"a": torch.ones(1)}}, {"a": 1.0}],
+    ids=["empty", "list", "tensor", "nested", "number"],
+)
+def test_a_file_without_a_state_dict_is_refused(tmp_path: Path, content: Any) -> None:
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match="holds no state dict"):
+        read_state(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"hello world" * 10, b"PK\x03\x04" + bytes(50), bytes(100)])
+def test_a_file_of_junk_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=name):
+        read_state(tmp_path / name)
+
+
+# TensorFlow's padding
+
+
+@pytest.mark.parametrize(("kernel", "pad"), [(3, (0, 1, 0, 1)), (5, (1, 2, 1, 2)), (1, (0, 0, 0, 0))])
+def test_tf_same_padding_of_even_sizes_is_on_the_right_and_below(kernel: int, pad: tuple[int, ...]) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, kernel, stride=2, padding=kernel // 2))
+    weight, bias = model[0].weight.detach().clone(), model[0].bias.detach().clone()
+    mobilenet_v2._pad_as_tensorflow(model)
+    model[0].load_state_dict({"weight": weight, "bias": bias})
+    images = torch.randn(2, 3, 16, 12)
+    expected = functional.conv2d(functional.pad(images, pad), weight, bias, stride=2)
+    torch.testing.assert_close(model(images), expected)
+
+
+def test_only_strides_above_one_are_padded_otherwise() -> None:
+    plain, padded = mobilenet_v2.network(3), mobilenet_v2.network(3, tf_same_padding=True)
+    kinds = [type(module) for module in padded.modules() if isinstance(module, nn.Conv2d) and module.stride[0] > 1]
+    strided = [module for module in plain.modules() if isinstance(module, nn.Conv2d) and module.stride[0] > 1]
+    assert len(kinds) == len(strided) == 5
+    assert nn.Conv2d not in kinds
+    assert list(plain.state_dict()) == list(padded.state_dict())
+
+
+def test_the_whole_network_with_tf_padding_equals_explicit_padding() -> None:
+    """Every strided convolution of the plain network, its padding moved out by hand."""
+    plain, padded = mobilenet_v2.network(3), mobilenet_v2.network(3, tf_same_padding=True)
+    plain.load_state_dict(padded.state_dict())
+    for parent in list(plain.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Conv2d) and child.stride[0] > 1:
+                child.padding = (0, 0)
+                setattr(parent, name, nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), child))
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(padded.eval()(images), plain.eval()(images))
+
+
+@pytest.mark.parametrize("backbone", [RESNET, MOBILENET, {"name": "small_resnet", "args": {"width": 4}}])
+def test_stages_before_and_after_a_cut_are_the_whole(backbone: dict[str, Any]) -> None:
+    model, images = build_backbone(backbone, 3).eval(), torch.randn(1, 3, 64, 64)
+    assert list(model.stages) == ["stem", "layer1", "layer2", "layer3", "layer4", "head"]
+    with torch.no_grad():
+        whole = model(images)
+        for name in list(model.stages)[:-1]:
+            before, after = model.up_to(name), model.after(name)
+            assert isinstance(before, StagedClassifier)
+            torch.testing.assert_close(after(before(images)), whole)
+
+
+# The real weights on real photographs
+
+
+@pytest.mark.shared_data
+def test_mobilenet_v2_on_real_photographs(root: Path) -> None:
+    """Every fourth validation photograph: top-1 of 1000 classes 0.724, of the benchmark's ten classes 0.988."""
+    config = load_config(root / "config/imagenette.yaml").benchmarks["imagenette_mobilenet_v2"].config
+    teacher = config.teacher.model_dump()
+    weights, archive = (DATA / name for name in (teacher["weights"], "imagenette224.tar"))
+    if not (weights.is_file() and archive.is_file()):
+        pytest.skip(f"{weights} or {archive} is not there; set SC2_DATA to the folder that holds both")
+    state = read_state(weights)
+    input_spec = {**config.input.model_dump(), "resize": 224, "crop": 224}
+    images, labels = _every_fourth(archive, input_spec)
+    indices = torch.tensor(teacher["class_indices"])
+    whole = reference_model({**teacher, "class_indices": None}, state, [str(n) for n in range(1000)])
+    with torch.no_grad():
+        logits = torch.cat([whole(chunk) for chunk in images.split(25)])
+    assert len(labels) == 250
+    assert (logits.argmax(1) == indices[labels]).double().mean().item() == pytest.approx(0.724, abs=0.008)
+    assert (logits[:, indices].argmax(1) == labels).double().mean().item() == pytest.approx(0.988, abs=0.008)
+    ten = reference_model(teacher, state, [str(n) for n in range(10)])
+    with torch.no_grad():
+        torch.testing.assert_close(ten(images[:5]), logits[:5, indices], rtol=1e-4, atol=1e-4)
+
+
+def _every_fourth(archive: Path, input_spec: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+    images, classes = [], []
+    with tarfile.open(archive) as tar:
+        names = sorted(name for name in tar.getnames() if "/val/" in name and name.endswith(".JPEG"))
+        folders = sorted({name.split("/")[-2] for name in names})
+        for name in names[::4]:
+            file = tar.extractfile(name)
+            assert file is not None
+            pixels = np.asarray(prepare_image(decode_image(file.read(), name), input_spec))
+            images.append(to_batch(pixels))
+            classes.append(folders.index(name.split("/")[-2]))
+    return normalise(torch.cat(images), input_spec), torch.tensor(classes)
