@@ -23,13 +23,19 @@ NONE = "(?!)"
 RUN = "{benchmark}/{method}/{point}/seed{seed}"
 
 
+def unplanned(stage, wildcards):
+    """The error about a file that the rules could make but the configuration does not ask for."""
+    name = "/".join(wildcards)
+    return WorkflowError(f"{CONFIG_PATH} plans no {stage} of {name}: add it there or to the benchmark's file first")
+
+
 def job_id(stage):
     """Changes exactly when a job's configuration or code changes: the rerun trigger of every rule (as a param)."""
 
     def of(wildcards):
         job = plan.job(CONFIG, stage, dict(wildcards))
         if job is None:
-            raise WorkflowError(f"{CONFIG_PATH} plans no {stage} for {dict(wildcards)}")
+            raise unplanned(stage, wildcards)
         return job.id
 
     return of
@@ -54,6 +60,8 @@ def of_runs(pattern, benchmark):
 
 def phase_before(wildcards):
     """Checkpoint that a training phase starts from: one, or none for the first."""
+    if wildcards.phase not in plan.phases(wildcards.method):
+        raise unplanned("train", wildcards)
     phases = plan.phases_before(wildcards.method, wildcards.phase)
     return [f"results/train/{RUN}/{phase}.pt".format(**wildcards) for phase in phases]
 
