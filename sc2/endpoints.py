@@ -16,13 +16,16 @@ def encode_file(checkpoint: Path, image: Path, output: Path) -> str:
 
     Raises:
         CheckpointError: There is no usable device half.
-        DataError: The image cannot be read.
+        DataError: The image cannot be read, or the container not be written.
     """
     device, content = load_device(checkpoint)
     pixels = np.asarray(prepare_image(decode_image(_read(image), str(image)), content["input"]))
     payload = device.encode(pixels)
     container = pack(payload, bytes.fromhex(content["fingerprint"]))
-    output.write_bytes(container)
+    try:
+        output.write_bytes(container)
+    except OSError as error:
+        raise DataError(f"cannot write {output}: {error.strerror}") from error
     return f"{output}: {len(container)} bytes ({payload.num_bytes} payload), model {content['fingerprint']}"
 
 
