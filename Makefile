@@ -60,8 +60,7 @@ check: env ## lint, format, types
 
 lock: ## pin requirements.in anew (needs uv)
 	@command -v uv >/dev/null || { echo "make: uv is needed to resolve requirements.in: pip install uv" >&2; exit 1; }
-	uv pip compile requirements.in --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		-o requirements.lock
+	uv pip compile requirements.in --python-version 3.11 --generate-hashes --no-annotate --no-header -o requirements.lock
 	@echo "Now carry the versions over to environment.yml; tests/unit/test_environment.py compares the two."
 
 hooks: env ## install the pre-commit hooks into this clone
