@@ -7,6 +7,7 @@ runs the stage and writes the provenance record. Heavy imports happen inside the
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,8 @@ DEFAULT_CONFIG = "config/config.yaml"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 1 a check found something, 2 an error."""
+    # A dependency of compressai compiles a class at import; nothing that a user could do about it.
+    warnings.filterwarnings("ignore", message=".torch.jit.script. is deprecated", category=FutureWarning)
     arguments = build_parser().parse_args(argv)
     try:
         return int(arguments.run(arguments) or 0)

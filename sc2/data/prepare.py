@@ -29,8 +29,8 @@ def run(job: RunningJob) -> None:
     name, dataset = job.spec["name"], job.spec["dataset"]
     source = _kind(dataset["kind"]).open_dataset(dataset)
     with StoreWriter(name, source.classes, job.outputs) as writer:
-        progress = tqdm(source.samples, total=sum(source.counts.values()), desc=name, unit="image", mininterval=0.5)
-        for sample in progress:
+        total, quiet = sum(source.counts.values()), not sys.stderr.isatty()
+        for sample in tqdm(source.samples, total=total, desc=name, unit="image", leave=False, disable=quiet):
             writer.add(sample)
     for split in SPLITS:
         print(f"{name}: {split}: {source.counts[split]} images", file=sys.stderr)
