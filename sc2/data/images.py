@@ -102,9 +102,7 @@ def _shifted(images: Tensor, shift: int, generator: torch.Generator) -> Tensor:
     # Mirroring is defined for floats only; every uint8 value is exact as a float.
     padded = functional.pad(images.float(), [shift] * 4, mode="reflect").to(torch.uint8)
     offsets = torch.randint(0, 2 * shift + 1, (len(images), 2), generator=generator).tolist()
-    return torch.stack(
-        [image[:, y : y + height, x : x + width] for image, (y, x) in zip(padded, offsets, strict=True)]
-    )
+    return torch.stack([image[:, y : y + height, x : x + width] for image, (y, x) in zip(padded, offsets, strict=True)])
 
 
 def _mixed(seed: int, epoch: int) -> int:
