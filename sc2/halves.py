@@ -6,8 +6,6 @@ of a device half stands in every container it writes and in the server half that
 
 import hashlib
 import json
-import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -32,8 +30,9 @@ def load_checkpoint(path: Path, kind: Kind) -> dict[str, Any]:
         raise CheckpointError(f"{path} does not exist; build it with: snakemake --cores all {path}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, ValueError) as error:
-        raise CheckpointError(f"{path} is no readable checkpoint (damaged or truncated?): {error}") from error
+    except Exception as error:  # a damaged file makes torch stumble in many ways: OSError, KeyError, UnpicklingError, …
+        reason = str(error).partition("\n")[0][:160] or type(error).__name__
+        raise CheckpointError(f"{path} is no readable checkpoint (damaged or truncated?): {reason}") from error
     found = content.get("kind") if isinstance(content, dict) else None
     if found != kind:
         raise CheckpointError(f"{path} holds a {found or 'foreign'} checkpoint, a {kind} checkpoint is needed")
