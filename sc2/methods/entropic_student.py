@@ -75,6 +75,12 @@ class Params(Strict):
     decoder_channels: list[int] = Field(
         default=[512, 256], min_length=2, max_length=2, description="Channels of g_s's hidden convolutions"
     )
+    latent_gain: float = Field(
+        default=1.0,
+        gt=0,
+        description="Factor on the initial weights of g_a's last convolution. 1 is the papers'; with more, a short schedule "
+        "starts with latents above the quantisation noise instead of spending its first epochs on getting there (ours)",
+    )
     phases: Phases = Phases()
 
 
