@@ -43,7 +43,7 @@ imagenette: env ## real photographs and a pretrained model; needs two files, see
 	$(SNAKEMAKE) --configfile config/imagenette.yaml
 
 snapshot: env ## copy tables and figures to docs/reference/ (CONFIG=config/imagenette.yaml for that one)
-	$(SNAKEMAKE) --configfile $(CONFIG) snapshots
+	$(SNAKEMAKE) snapshots --configfile $(CONFIG)
 
 pull: env ## fetch the results that dvc.lock names, and verify them
 	$(BIN)/python -m sc2 pull
