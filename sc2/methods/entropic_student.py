@@ -78,8 +78,9 @@ class Params(Strict):
     latent_gain: float = Field(
         default=1.0,
         gt=0,
-        description="Factor on the initial weights of g_a's last convolution. 1 is the papers'; with more, a short schedule "
-        "starts with latents above the quantisation noise instead of spending its first epochs on getting there (ours)",
+        description="Factor on the initial weights of g_a's last convolution. 1 is the papers'; with more, a short "
+        "schedule starts with latents above the quantisation noise instead of spending its first epochs on getting "
+        "there (ours)",
     )
     phases: Phases = Phases()
 
