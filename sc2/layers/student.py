@@ -39,7 +39,7 @@ class StudentNetwork(nn.Module):
         latent = arch["encoder_channels"][-1]
         self.encoder = analysis(arch["encoder_channels"])
         with torch.no_grad():
-            self.encoder[-1].weight.mul_(arch["latent_gain"])
+            self.encoder[-1].weight.mul_(arch["latent_gain"])  # type: ignore[operator]  # modules are looked up by name
         self.entropy_bottleneck = EntropyBottleneck(latent)
         self.decoder = synthesis(latent, arch["decoder_channels"], stage_channels(teacher, arch["cut"], size))
         self.tail = teacher.after(arch["cut"]).requires_grad_(True)
