@@ -97,9 +97,9 @@ def test_pull_into_an_edited_clone_drops_what_is_stale(clone: Project) -> None:
     assert "code changed: sc2/methods/jpeg.py" in shown
     assert "of a job that the configuration no longer contains" in shown
     assert clone.planned() == JPEG | REPORT
-    # Back at what was run: what was dropped has to be made, or pulled, again.
+    # Back at what was run: nothing that was dropped, or not verified, counts until it is made or pulled again.
     clone.git("checkout", ".")
-    assert clone.planned() == JPEG | REPORT
+    assert clone.planned() >= JPEG | REPORT
     clone.sc2("pull")
     assert clone.planned() == set()
 
