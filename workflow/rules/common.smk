@@ -50,6 +50,11 @@ def run_file(wildcards, output):
     return CONFIG_PATH
 
 
+def all_cores(wildcards):
+    """All cores that Snakemake may use; asked late, because `snakemake --unlock` and its like are given none."""
+    return workflow.cores or 1
+
+
 def of_runs(pattern, benchmark):
     """Paths of all runs of a benchmark; `{run}` stands for benchmark/method/point/seed."""
     return [

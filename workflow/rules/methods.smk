@@ -153,7 +153,7 @@ rule measure_latency:
         "benchmarks/latency/{benchmark}/{method}/{point}/seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    threads: workflow.cores or 1
+    threads: all_cores
     resources:
         mem_mb=4000,
         runtime="1h",
