@@ -18,7 +18,6 @@ from sc2.measure.size import parameter_bytes, parameter_count, state_bits
 from sc2.methods import get_method
 from sc2.methods.base import BuildContext, Export, Method
 from sc2.training.loop import save_atomically
-from sc2.wire import FINGERPRINT_BYTES
 
 BITS_PER_KB = 8 * 1024
 
@@ -31,7 +30,7 @@ def run(job: RunningJob) -> None:
     context = BuildContext(job.spec["arch"], job.keys["point"], job.spec["input"], teacher)
     exported = method.export(context, checkpoints[0] if checkpoints else None)
     name, spec = job.keys["method"], dict(job.spec["input"])
-    fingerprint = device_fingerprint(name, exported.device, spec)[:FINGERPRINT_BYTES].hex()
+    fingerprint = device_fingerprint(name, exported.device, spec)
     common = {"method": name, "point": job.keys["point"], "input": spec, "fingerprint": fingerprint}
     save_atomically({"kind": "device", **common, "half": exported.device}, job.outputs["device"])
     server = {"kind": "server", **common, "classes": teacher["classes"], "half": exported.server}

@@ -16,6 +16,7 @@ from torch import Tensor
 from sc2.errors import CheckpointError
 from sc2.methods import get_method
 from sc2.methods.base import DeviceHalf, ServerHalf
+from sc2.wire import FINGERPRINT_BYTES
 
 Kind = Literal["teacher", "phase", "device", "server"]
 
@@ -46,8 +47,15 @@ def half_path(checkpoint: Path, kind: Literal["device", "server"]) -> Path:
 
 
 def load_device(checkpoint: Path) -> tuple[DeviceHalf, dict[str, Any]]:
-    """Load a device half, and nothing of the server's; also returns its content (`input`, `fingerprint`, …)."""
-    content = load_checkpoint(half_path(checkpoint, "device"), "device")
+    """Load a device half, and nothing of the server's; also returns its content (`input`, `fingerprint`, …).
+
+    Raises:
+        CheckpointError: There is no usable device half, or its content is not what its fingerprint says.
+    """
+    path = half_path(checkpoint, "device")
+    content = load_checkpoint(path, "device")
+    if device_fingerprint(content["method"], content["half"], content["input"]) != content["fingerprint"]:
+        raise CheckpointError(f"{path} is damaged: its content does not have its fingerprint; export it again")
     return get_method(content["method"]).load_device(content["half"]), content
 
 
@@ -57,11 +65,15 @@ def load_server(checkpoint: Path) -> tuple[ServerHalf, dict[str, Any]]:
     return get_method(content["method"]).load_server(content["half"]), content
 
 
-def device_fingerprint(method: str, half: Mapping[str, Any], input_spec: Mapping[str, Any]) -> bytes:
-    """Return the SHA-256 over all that decides which bytes a device half writes: values, tensors, input, method."""
+def device_fingerprint(method: str, half: Mapping[str, Any], input_spec: Mapping[str, Any]) -> str:
+    """Return the hash of all that decides which bytes a device half writes: method, input, values, tensors.
+
+    Returns:
+        The first bytes of a SHA-256, as many as a container holds, in hex.
+    """
     digest = hashlib.sha256(json.dumps([method, dict(input_spec)], sort_keys=True).encode())
     _feed(digest, half)
-    return digest.digest()
+    return digest.digest()[:FINGERPRINT_BYTES].hex()
 
 
 def _feed(digest: "hashlib._Hash", value: Any) -> None:

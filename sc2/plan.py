@@ -58,12 +58,14 @@ class Job:
 def runs(config: Config, benchmark: str) -> Iterator[Run]:
     """Yield the runs of a benchmark in the order of the tables: by method, point, seed."""
     for method in config.benchmarks[benchmark].methods.values():
-        trained = bool(get_method(method.name).phases())
-        # Nothing random happens in a method without training: one seed says it all.
-        seeds = config.run.seeds if trained else config.run.seeds[:1]
         for point in method.points:
-            for seed in seeds:
+            for seed in _seeds(config, method.name):
                 yield Run(benchmark, method.name, point, seed)
+
+
+def _seeds(config: Config, method: str) -> list[str]:
+    # Nothing random happens in a method without training: one seed says it all.
+    return config.run.seeds if phases(method) else config.run.seeds[:1]
 
 
 def phases(method: str) -> list[str]:
@@ -112,7 +114,7 @@ def _of_benchmark(config: Config, stage: str, keys: Keys) -> Described | None:
     if "method" not in keys:
         return _BENCHMARK_STAGES[stage](config, benchmark, keys)
     method = benchmark.methods.get(keys["method"])
-    known = method is not None and keys["point"] in method.points and keys["seed"] in config.run.seeds
+    known = method is not None and keys["point"] in method.points and keys["seed"] in _seeds(config, keys["method"])
     return _RUN_STAGES[stage](benchmark, method, keys) if known and method is not None else None
 
 

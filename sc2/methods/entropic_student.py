@@ -14,9 +14,9 @@ rest learn from labels and the reference model: L = α CE + (1 - α) τ² KL.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sc2.config.base import Strict
 from sc2.methods.base import BuildContext, Export, Method, RateAxis
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from sc2.methods.base import DeviceHalf, ServerHalf
     from sc2.training.recipe import Recipe
+
+
+STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 
 
 class Distill(Strict):
@@ -83,6 +86,14 @@ class Params(Strict):
         "there (ours)",
     )
     phases: Phases = Phases()
+
+    @model_validator(mode="after")
+    def _hints_follow_the_cut(self) -> Self:
+        allowed = STAGES[STAGES.index(self.cut) :]
+        wrong = [hint for hint in self.hints if hint not in allowed]
+        if wrong:
+            raise ValueError(f"no hints before the cut: {', '.join(wrong)}; allowed: {', '.join(allowed)}")
+        return self
 
 
 class EntropicStudent(Method):

@@ -6,6 +6,7 @@ killed training that starts again ends with the same weights.
 
 import hashlib
 import io
+import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -166,6 +167,8 @@ def _keep_if_better(state: _State, row: dict[str, float]) -> None:
         return
     term, direction = state.recipe.select
     value = row[f"val_{term}"]
+    if not math.isfinite(value):
+        raise SC2Error(f"{term} is {value} on the validation split after epoch {state.epoch}; lower the learning rate")
     if state.best is None or (value < state.best["value"] if direction == "min" else value > state.best["value"]):
         weights = {name: tensor.detach().clone() for name, tensor in state.recipe.model.state_dict().items()}
         state.best = {"value": value, "epoch": state.epoch, "model": weights}

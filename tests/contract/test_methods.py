@@ -87,7 +87,8 @@ def test_export_is_deterministic_and_halves_survive_the_disk(case: Case, images:
     one, two = case.method.export(case.context, case.state), case.method.export(case.context, case.state)
     spec = case.context.input
     assert device_fingerprint(case.name, one.device, spec) == device_fingerprint(case.name, two.device, spec)
-    common = {"method": case.name, "input": dict(spec), "fingerprint": "00" * 8, "classes": ["a", "b", "c"]}
+    fingerprint = device_fingerprint(case.name, one.device, spec)
+    common = {"method": case.name, "input": dict(spec), "fingerprint": fingerprint, "classes": ["a", "b", "c"]}
     for kind, half in (("device", one.device), ("server", one.server)):
         save_atomically({"kind": kind, **common, "half": half}, tmp_path / f"{kind}.pt")
         save_atomically({"kind": kind, **common, "half": half}, tmp_path / "again.pt")

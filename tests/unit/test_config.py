@@ -617,6 +617,15 @@ def test_a_missing_method_file(project: Project) -> None:
     assert message == "there is no file methods/jpeg.yaml; allowed: entropic_student, webp"
 
 
+@pytest.mark.parametrize(("cut", "hints"), [("layer1", ["layer9"]), ("layer2", ["layer1", "layer2"])])
+def test_hints_lie_at_the_cut_or_after_it(project: Project, cut: str, hints: list[str]) -> None:
+    for key, value in (("cut", cut), ("hints", hints)):
+        project.edit(DEFAULT, put("methods", "entropic_student", "params", key, value))
+    [(where, message)] = project.problems()
+    assert where == f"{DEFAULT}: methods.entropic_student.params"
+    assert f"no hints before the cut: {hints[0]}; allowed: {cut}" in message
+
+
 # JSON schemas
 
 

@@ -182,6 +182,13 @@ def test_a_loss_that_is_not_finite_stops_the_training(tmp_path: Path, value: flo
         train(counting_recipe(model, step=step), tmp_path)
 
 
+def test_a_selection_term_that_is_not_finite_stops_the_training(tmp_path: Path) -> None:
+    model = Weight()
+    recipe = counting_recipe(model, validate=scripted(model, [1.0, math.nan, 2.0]), select=("value", "min"))
+    with pytest.raises(SC2Error, match="value is nan on the validation split after epoch 2"):
+        train(recipe, tmp_path)
+
+
 def test_a_killed_training_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = Weight()
     expected = train(_noisy_recipe(whole), _folder(tmp_path, "whole"))
