@@ -24,7 +24,8 @@ from tests.workflow.project import (
     trained,
 )
 
-pytestmark = pytest.mark.workflow
+# The first test waits for the one run, which takes minutes on a busy machine.
+pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1800)]
 
 BENCHMARK_FILE = f"config/benchmarks/{BENCHMARK}.yaml"
 # Reading and planning take a second or two; what is asked for is that nobody ever waits.

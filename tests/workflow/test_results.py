@@ -26,7 +26,8 @@ from tests.workflow.project import (
     trained,
 )
 
-pytestmark = pytest.mark.workflow
+# The first test waits for the one run, which takes minutes on a busy machine.
+pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1800)]
 
 FIGURE = f"results/figures/{BENCHMARK}/rate_accuracy.svg"
 

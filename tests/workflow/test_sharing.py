@@ -7,7 +7,8 @@ import pytest
 
 from tests.workflow.project import BENCHMARK, EVERYTHING, JPEG, REPORT, STUDENT, Project, measured, trained
 
-pytestmark = pytest.mark.workflow
+# The first test waits for the one run, which takes minutes on a busy machine.
+pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1800)]
 
 CHECKPOINT = f"results/train/{BENCHMARK}/{STUDENT}/4/seed0/finetune.pt"
 
