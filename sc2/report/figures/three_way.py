@@ -80,7 +80,10 @@ def _costs(series: Series) -> str:
 def _range(values: Values, text: Callable[[float], str]) -> str:
     """Return one text where all values read the same, else the smallest and largest."""
     low, high = text(float(values.min())), text(float(values.max()))
-    return low if low == high else f"{low} – {high}"
+    if low == high:
+        return low
+    (number, unit), high_unit = low.split(" ", 1), high.split(" ", 1)[1]
+    return f"{number}–{high}" if unit == high_unit else f"{low} – {high}"
 
 
 def size_text(kb: float) -> str:
@@ -99,13 +102,14 @@ def _size_key(figure: Figure, largest: float) -> None:
     discs = [
         Line2D(
             [], [], color=style.INK, alpha=0.3, marker="o", linestyle="none", markeredgewidth=0,
-            markersize=_diameter(size, largest), label=f"encoder of {size_text(size)}",
+            markersize=_diameter(size, largest), label=size_text(size),
         )
         for size in _round_sizes(largest)
     ]  # fmt: skip
     figure.legend(
-        handles=discs, loc="outside lower right", frameon=False, labelspacing=1.0, borderpad=0.8, handletextpad=1.2
-    )
+        handles=discs, title="encoder", loc="outside lower right", frameon=False, labelspacing=1.0, borderpad=0.8,
+        handletextpad=1.2,
+    )  # fmt: skip
 
 
 def _round_sizes(largest: float) -> list[float]:
