@@ -1,27 +1,32 @@
 """MobileNetV2 of torchvision, cut where the resolution halves.
 
 Weights that were trained in TensorFlow pad a stride-2 convolution on the right and bottom only; `tf_same_padding`
-does the same, without which such weights lose up to nine points of accuracy.
+does the same, without which such weights lose up to nine points of accuracy. Weights that went through a quantised
+model have their batch norms folded into the convolutions: what stands in the file's batch norms are no statistics of
+any data, and a training that took statistics of its own batches instead would be left with noise.
+`frozen_batch_norm` keeps them as they are, in training mode too.
 """
 
 from timm.layers import Conv2dSame
 from torch import nn
 from torchvision import models
+from torchvision.ops import FrozenBatchNorm2d
 
 from sc2.backbones.base import StagedClassifier
 
 
-def network(num_classes: int, tf_same_padding: bool = False) -> nn.Module:
+def network(num_classes: int, tf_same_padding: bool = False, frozen_batch_norm: bool = False) -> nn.Module:
     """Return torchvision's MobileNetV2 with random weights; parameter names are torchvision's in either padding."""
-    model: nn.Module = models.mobilenet_v2(weights=None, num_classes=num_classes)
+    norm_layer = FrozenBatchNorm2d if frozen_batch_norm else None
+    model: nn.Module = models.mobilenet_v2(weights=None, num_classes=num_classes, norm_layer=norm_layer)
     if tf_same_padding:
         _pad_as_tensorflow(model)
     return model
 
 
-def build(num_classes: int, tf_same_padding: bool = False) -> StagedClassifier:
+def build(num_classes: int, tf_same_padding: bool = False, frozen_batch_norm: bool = False) -> StagedClassifier:
     """Return the network as stages, with random weights."""
-    return staged(network(num_classes, tf_same_padding))
+    return staged(network(num_classes, tf_same_padding, frozen_batch_norm))
 
 
 def staged(model: models.MobileNetV2) -> StagedClassifier:
