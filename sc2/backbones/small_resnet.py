@@ -4,8 +4,7 @@ One basic block per stage behind a convolution of stride 2, all four halving the
 32 at widths w, 2w, 4w, 8w. No pooling in front of the blocks: it would throw away strokes that are few pixels wide.
 """
 
-from torch import nn
-from torchvision.models.resnet import BasicBlock
+from torch import Tensor, nn
 
 from sc2.backbones.base import StagedClassifier
 
@@ -19,15 +18,32 @@ def build(num_classes: int, width: int = 32) -> StagedClassifier:
                 nn.BatchNorm2d(width),
                 nn.ReLU(inplace=True),
             ),
-            "layer1": _halving_block(width, width),
-            "layer2": _halving_block(width, 2 * width),
-            "layer3": _halving_block(2 * width, 4 * width),
-            "layer4": _halving_block(4 * width, 8 * width),
+            "layer1": HalvingBlock(width, width),
+            "layer2": HalvingBlock(width, 2 * width),
+            "layer3": HalvingBlock(2 * width, 4 * width),
+            "layer4": HalvingBlock(4 * width, 8 * width),
             "head": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8 * width, num_classes)),
         }
     )
 
 
-def _halving_block(channels: int, out: int) -> BasicBlock:
-    shortcut = nn.Sequential(nn.Conv2d(channels, out, 1, stride=2, bias=False), nn.BatchNorm2d(out))
-    return BasicBlock(channels, out, stride=2, downsample=shortcut)
+class HalvingBlock(nn.Module):
+    """ResNet's basic block with stride 2: input [B, channels, H, W], output [B, out, ⌈H/2⌉, ⌈W/2⌉].
+
+    Not torchvision's: importing that takes longer than most jobs with this network run.
+    """
+
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, out, 3, stride=2, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(out, out, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out)
+        self.downsample = nn.Sequential(nn.Conv2d(channels, out, 1, stride=2, bias=False), nn.BatchNorm2d(out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add what the two convolutions make of the input to its projection."""
+        hidden = self.relu(self.bn1(self.conv1(x)))
+        out: Tensor = self.relu(self.bn2(self.conv2(hidden)) + self.downsample(x))
+        return out
