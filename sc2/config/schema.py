@@ -13,7 +13,8 @@ from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, fiel
 from sc2.config.base import Strict
 
 NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
-POINT = re.compile(r"[0-9]+([.][0-9]+)?(e-?[0-9]+)?")
+POINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(_[A-Za-z0-9][A-Za-z0-9.-]*)*")
+NUMBER = re.compile(r"[0-9]+([.][0-9]+)?(e-?[0-9]+)?")
 
 
 def _name(value: str) -> str:
@@ -24,7 +25,7 @@ def _name(value: str) -> str:
 
 def _point(value: str) -> str:
     if not POINT.fullmatch(value):
-        raise ValueError('an operating point is a plain number in quotes, e.g. "0.16" (it becomes a folder name)')
+        raise ValueError('an operating point is text in quotes, e.g. "0.16" or "layer3_q1" (it becomes a folder name)')
     return value
 
 
@@ -47,7 +48,7 @@ def _no_duplicates(values: list[str]) -> list[str]:
 
 def _no_equal_numbers(values: list[str]) -> list[str]:
     seen: dict[float, str] = {}
-    for value in values:
+    for value in filter(NUMBER.fullmatch, values):
         other = seen.setdefault(float(value), value)
         if other != value:
             raise ValueError(f"{other} and {value} are the same number: keep one of them")

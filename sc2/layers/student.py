@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from compressai.entropy_models import EntropyBottleneck
 from torch import Tensor, nn
 
 from sc2.backbones.base import StagedClassifier, build_backbone, stage_channels
@@ -33,6 +32,9 @@ class StudentNetwork(nn.Module):
     """
 
     def __init__(self, context: BuildContext) -> None:
+        # Here, because the two halves need no CompressAI, whose import takes longer than most of their jobs run.
+        from compressai.entropy_models import EntropyBottleneck
+
         super().__init__()
         arch, size = context.arch, int(context.input["crop"])
         teacher = reference_model(context)

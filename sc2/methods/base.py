@@ -7,6 +7,7 @@ validated, and a workflow planned, without torch.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RateAxis:
-    """The one number that moves a method along its rate-quality curve.
+    """One number that moves a method along its rate-quality curve.
 
     Attributes:
         name: Its name in the field, e.g. `beta`, `quality`.
@@ -42,11 +43,90 @@ class RateAxis:
 
     def problem(self, point: str) -> str | None:
         """Say what is wrong with an operating point, or return None when it is allowed."""
+        if not _NUMBER.fullmatch(point):
+            return f"{self.name} must be a plain number, e.g. 0.16"
         if self.integer and not point.isdigit():
             return f"{self.name} must be a whole number"
         if not self.low <= float(point) <= self.high:
             return f"{self.name} must lie between {self.low:g} and {self.high:g}"
         return None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One word of a list, e.g. what a corner of the trade-off sends.
+
+    Attributes:
+        name: What is chosen, e.g. `label`.
+        values: The allowed words.
+    """
+
+    name: str
+    values: tuple[str, ...]
+
+    def problem(self, point: str) -> str | None:
+        """Say what is wrong with an operating point, or return None when it is allowed."""
+        return None if point in self.values else f"{self.name} must be one of: {', '.join(self.values)}"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A place in the reference model: a stage, one of its blocks, or `avgpool`; which exist is the network's matter."""
+
+    name: str = "cut"
+
+    def problem(self, point: str) -> str | None:
+        """Say what is wrong with an operating point, or return None when it is allowed."""
+        if _CUT.fullmatch(point):
+            return None
+        return f"{self.name} must be stem, layer1 … layer4, a block such as layer4.0, or avgpool"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Several values that make one operating point together, e.g. `layer3_q1_s2_k64`.
+
+    Attributes:
+        name: Name of the whole axis in tables.
+        parts: What stands between the underscores; a number stands behind its symbol.
+    """
+
+    name: str
+    parts: tuple[RateAxis | Choice | Cut, ...]
+
+    def problem(self, point: str) -> str | None:
+        """Say what is wrong with an operating point, or return None when it is allowed."""
+        words = point.split("_")
+        if len(words) != len(self.parts):
+            return f"an operating point has {len(self.parts)} parts joined by underscores: {self._pattern}"
+        for part, word in zip(self.parts, words, strict=True):
+            value = self._value(part, word)
+            problem = f"{part.name} must begin with {_symbol(part)}" if value is None else part.problem(value)
+            if problem:
+                return f"{problem} (in {self._pattern})"
+        return None
+
+    def parse(self, point: str) -> dict[str, str]:
+        """Return the parts of an allowed point by name, without their symbols."""
+        words = zip(self.parts, point.split("_"), strict=True)
+        return {part.name: self._value(part, word) or "" for part, word in words}
+
+    @property
+    def _pattern(self) -> str:
+        return "_".join(f"{_symbol(part)}<{part.name}>" for part in self.parts)
+
+    @staticmethod
+    def _value(part: RateAxis | Choice | Cut, word: str) -> str | None:
+        return word.removeprefix(_symbol(part)) if word.startswith(_symbol(part)) else None
+
+
+Axis = RateAxis | Choice | Cut | Grid
+_NUMBER = re.compile(r"[0-9]+([.][0-9]+)?(e-?[0-9]+)?")
+_CUT = re.compile(r"stem|layer[1-4]([.][0-9]+)?|avgpool")
+
+
+def _symbol(part: RateAxis | Choice | Cut) -> str:
+    return part.symbol if isinstance(part, RateAxis) else ""
 
 
 @dataclass(frozen=True)
@@ -122,7 +202,7 @@ class Method(ABC):
     """One way to split and compress. Subclasses hold no state: every call gets what it needs."""
 
     Params: ClassVar[type[Strict]]
-    rate_axis: ClassVar[RateAxis]
+    rate_axis: ClassVar[Axis]
     upstream_size_rule: ClassVar[Literal["codec", "learned"]] = "learned"
     """How upstream counts the data size: a codec's file, or the pickle of what a learned encoder gave (spec 2.3)."""
 
@@ -145,6 +225,14 @@ class Method(ABC):
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
         """Bits that the entropy model predicts for what `analyse` returned; None where there is no such model."""
         return None
+
+    def curve(self, point: str) -> str:
+        """Name the sub-curve that a point lies on, e.g. its cut; "" where all points make one curve."""
+        return ""
+
+    def side_measures(self, device: DeviceHalf, latent: Any, payload: Payload) -> Mapping[str, float]:
+        """Return further numbers about an image, by name with its unit, e.g. `huffman_bytes`; always the same names."""
+        return {}
 
     def training(self, phase: str, params: Mapping[str, Any], context: BuildContext) -> Recipe:
         """Return the recipe of one training phase.

