@@ -491,7 +491,8 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         "config.yaml",
         f"{DEFAULT}: dataset",
         [
-            "there is no file datasets/photodigit.yaml; did you mean 'photodigits'? allowed: ilsvrc2012, imagenette, photodigits"
+            "there is no file datasets/photodigit.yaml; did you mean 'photodigits'? ",
+            "allowed: ilsvrc2012, imagenette, photodigits",
         ],
     ),
     "unknown network": (
