@@ -167,7 +167,8 @@ def _costs_table(costs: dict[str, Any], whole: dict[str, int]) -> str:
 def _evaluations_table(described: dict[str, Any], task: str) -> str:
     run = "/".join(described[key] for key in ("benchmark", "method", "point"))
     if not described["evaluations"]:
-        return f"not evaluated yet; once its run file has it: snakemake --cores all results/evaluate/{run}/seed0/summary.json"
+        target = f"results/evaluate/{run}/seed0/summary.json"
+        return f"not evaluated yet; once the run file has it: snakemake --cores all {target}"
     quality = [column.name for column in quality_of(task).columns]
     header = ["seed", "record", "images", "payload bytes, mean", *quality, "coding tables, bytes"]
     rows = [
