@@ -1,8 +1,8 @@
 """Chroma planes of 4:2:0 and 4:2:2 pictures brought to the size of luma.
 
-Two filters with taps in 64ths, windowed sincs of eight samples, as libbpg uses them: one where every second output sample
-lies on an input sample (MPEG-2 siting), one where the output samples lie a quarter to each side (JPEG siting). Rows are
-always sited in the middle. Edges are replicated; 4:2:0 goes vertically first, without clipping in between.
+Two filters with taps in 64ths, windowed sincs of eight samples, as libbpg uses them: one where every second output
+sample lies on an input sample (MPEG-2 siting), one where the output samples lie a quarter to each side (JPEG siting).
+Rows are always sited in the middle. Edges are replicated; 4:2:0 goes vertically first, without clipping in between.
 """
 
 import numpy as np

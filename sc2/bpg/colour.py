@@ -1,8 +1,9 @@
 """RGB to the planes of a BPG picture and back, in integers.
 
-Rounding is libbpg's: factors are rounded to 23 fractional bits (to YCbCr) or 22 (back), products are summed exactly, half
-is added and the sum shifted down (halves go up), then the result is clipped. The same input gives the same output on every
-machine, and what is decoded here equals libbpg's 8-bit output to the pixel.
+Rounding is libbpg's: factors are rounded to 23 fractional bits (to YCbCr) or 22 (back), products are summed exactly,
+half is added and the sum shifted down (halves go up), then the result is clipped. The same input gives the same output
+on every machine, and what is decoded here equals libbpg's 8-bit output to the pixel. One exception: in pictures of
+limited range libbpg's sums can exceed its 32-bit integers, and colours outside RGB then come out as 0 instead of 255.
 """
 
 import numpy as np

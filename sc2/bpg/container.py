@@ -69,7 +69,7 @@ class BpgFile:
         header: The file's header.
         coding: Its `hevc_header`.
         units: The NAL units of the picture without start codes: parameter set of the picture, slices.
-        length_known: Whether the header said where the picture data end; without that, truncation shows only in decoding.
+        length_known: Whether the header said where the picture data end; else truncation shows only in decoding.
     """
 
     header: Header
@@ -87,8 +87,8 @@ class BpgFile:
 def pack(file: BpgFile) -> bytes:
     """Return the bytes of a BPG file.
 
-    The length of the picture data is written out, where `bpgenc` writes 0 for "to the end of the file": one or two bytes
-    more, for which a truncated file is noticed.
+    The length of the picture data is written out, where `bpgenc` writes 0 for "to the end of the file": one byte more
+    below 16 KiB, for which a truncated file is noticed.
 
     Raises:
         WireError: A value does not fit the format.
@@ -150,8 +150,8 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Header, int,
         raise WireError(f"the BPG file is truncated: {len(data)} bytes, the picture starts at byte {position}")
     if length and length != len(data) - position:
         raise WireError(
-            f"the BPG file is truncated or followed by other bytes: its picture data have {len(data) - position} bytes, "
-            f"{length} are announced"
+            f"the BPG file is truncated or followed by other bytes: {length} bytes of picture data are announced, "
+            f"{len(data) - position} are there"
         )
     return header, position, length > 0
 

@@ -1,8 +1,8 @@
 """Writes BPG files: 8 bits, 4:4:4, full-range BT.601 YCbCr, one picture of libx265 (spec 1.2).
 
-x265 gets what `bpgenc -e x265` of libbpg 0.9.8 gives it: constant QP with x265's own offset for intra pictures (the slices
-have QP `qp − 3`, not below 0), tuned for SSIM, no adaptive quantisation, AMP on, the preset of `-m 8` (veryslow). The
-x265 itself is the newer one of PyAV, and runs in one thread, so without wavefronts.
+x265 gets what `bpgenc -e x265` of libbpg 0.9.8 gives it: constant QP with x265's own offset for intra pictures (the
+slices have QP `qp − 3`, not below 0), tuned for SSIM, no adaptive quantisation, AMP on, the preset of `-m 8`
+(veryslow). The x265 itself is the newer one of PyAV, and runs in one thread, so without wavefronts.
 """
 
 from fractions import Fraction
@@ -93,8 +93,10 @@ def _x265(planes: np.ndarray, qp: int) -> bytes:
         for plane, samples in zip(frame.planes, planes, strict=True):
             lines = np.zeros((plane.height, plane.line_size), dtype=np.uint8)
             lines[:, : plane.width] = samples
-            plane.update(lines)
+            plane.update(lines.tobytes())
         frame.pts = 0
         return b"".join(bytes(packet) for packet in [*codec.encode(frame), *codec.encode(None)])
     except (av.error.FFmpegError, ValueError, MemoryError) as error:
-        raise SC2Error(f"libx265 of PyAV cannot encode {planes.shape[2]} × {planes.shape[1]} pixels: {error}") from error
+        raise SC2Error(
+            f"libx265 of PyAV cannot encode {planes.shape[2]} × {planes.shape[1]} pixels: {error}"
+        ) from error

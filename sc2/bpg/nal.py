@@ -1,4 +1,4 @@
-"""NAL units of an HEVC byte stream: splitting, headers, emulation prevention (ITU-T H.265, clause 7.3.1 and annex B)."""
+"""NAL units of an HEVC byte stream: splitting, headers, emulation prevention (ITU-T H.265, 7.3.1 and annex B)."""
 
 from sc2.errors import WireError
 

@@ -63,15 +63,17 @@ def find(program: str) -> str:
     path = shutil.which(program)
     if path is None:
         raise SC2Error(
-            f"{program} is not on PATH. Install libbpg 0.9.8, or set params.codec of the method bpg to 'own' to use this "
-            "package's own writer and reader"
+            f"{program} is not on PATH. Install libbpg 0.9.8, or set params.codec of the method bpg to 'own', which "
+            "uses this package's own writer and reader"
         )
     return path
 
 
 def _run(command: list[str]) -> tuple[int, str]:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S)
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S
+        )
     except subprocess.TimeoutExpired as error:
         raise SC2Error(f"{command[0]} took more than {_TIMEOUT_S} s") from error
     return done.returncode, (done.stdout + done.stderr).strip()

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from sc2.config.base import Strict
-from sc2.methods._codec_input import CodecInput
+from sc2.methods import _codec_input
 from sc2.methods.base import BuildContext, Export, RateAxis
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from sc2.wire import Payload
 
 
-class Params(Strict):
+class Params(_codec_input.Params):
     """Which programs write and read the files; all else is fixed as upstream has it."""
 
     codec: Literal["own", "libbpg"] = Field(
@@ -27,7 +26,7 @@ class Params(Strict):
     )
 
 
-class Bpg(CodecInput):
+class Bpg(_codec_input.CodecInput):
     """BPG of the resized image."""
 
     format = "BPG"
