@@ -92,6 +92,7 @@ def _identity(job: RunningJob, method: Method) -> dict[str, Any]:
         "trained": bool(method.phases()),
         "rate_axis": method.rate_axis.name,
         "point": job.keys["point"],
+        "curve": method.curve(job.keys["point"]),
         "seed": job.keys["seed"],
         "record_id": job.record_id,
     }
