@@ -147,7 +147,8 @@ def _evaluate_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Descr
 def _make_tables(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
     # The runs are named, so that `sc2 verify` sees a table that lacks a new run without asking the workflow.
     listed = [f"{run.method}/{run.point}/{run.seed}" for run in runs(config, benchmark.name)]
-    return {"methods": list(benchmark.methods), "runs": listed}, ()
+    methods = list(benchmark.methods)
+    return {"methods": methods, "anchor": methods[0], "runs": listed}, ()
 
 
 def _plot_figure(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:

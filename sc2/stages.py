@@ -103,10 +103,10 @@ STAGES: dict[str, Stage] = {
         entry="sc2.latency:run",
     ),
     "make_tables": Stage(
-        "gather a benchmark's measurements into tidy tables",
+        "gather a benchmark's measurements into tidy tables and compare the curves",
         keys=("benchmark",),
         inputs={"summaries": "many", "latencies": "many", "teacher": "one"},
-        outputs=("rate_quality", "latency", "teacher"),
+        outputs=("rate_quality", "rate_quality_seeds", "comparison", "fewest_bytes", "latency", "teacher"),
         entry="sc2.report.tables:run",
     ),
     "plot_figure": Stage(

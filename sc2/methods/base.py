@@ -218,6 +218,17 @@ class Method(ABC):
         """Say why the method cannot run on a task; None when it can. The plan then has no runs of it there."""
         return None
 
+    def curve(self, point: str) -> str:
+        """Name the curve that an operating point lies on, for a method whose points form several.
+
+        Args:
+            point: An operating point that `rate_axis` allows.
+
+        Returns:
+            A short label for legends, e.g. the layer that is split after; empty where the method has one curve.
+        """
+        return ""
+
     def codec_header_bytes(self, payload: Payload) -> int | None:
         """Bytes of the payload that are headers and tables of a codec's own format; None for learned methods."""
         return None

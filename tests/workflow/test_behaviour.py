@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sc2.stages import STAGES
 from tests.workflow.project import (
     BENCHMARK,
     EVERYTHING,
@@ -212,9 +213,8 @@ def test_job_of_a_changed_plan_refuses_to_start(project: Project) -> None:
     out = f"results/tables/{BENCHMARK}"
     before = (project.path / out / "rate_quality.csv").read_bytes()
     arguments = ["--summaries", "--latencies", "--teacher", f"results/teachers/{BENCHMARK}/evaluation.json"]
-    outputs = [
-        word for name in ("rate-quality", "latency", "teacher") for word in (f"--out-{name}", f"{out}/{name}.new")
-    ]
+    names = [name.replace("_", "-") for name in STAGES["make_tables"].outputs]
+    outputs = [word for name in names for word in (f"--out-{name}", f"{out}/{name}.new")]
     record = ["--record", f"{out}/new.prov.json", "--job", "0123456789ab-0123456789ab"]
     done = project.sc2("make_tables", "--benchmark", BENCHMARK, *arguments, *outputs, *record, status=2)
     assert "changed after the workflow was planned; start it again" in done.stderr

@@ -150,6 +150,8 @@ def test_same_inputs_give_the_same_bytes(project: Project) -> None:
         f"results/evaluate/{run}/samples.parquet",
         f"results/evaluate/{run}/summary.json",
         f"results/tables/{BENCHMARK}/rate_quality.csv",
+        f"results/tables/{BENCHMARK}/comparison.csv",
+        f"results/tables/{BENCHMARK}/fewest_bytes.csv",
         f"results/tables/{BENCHMARK}/teacher.csv",
         FIGURE,
     ]

@@ -102,8 +102,8 @@ def latencies(wildcards):
 
 def tables(benchmarks):
     """Tables of some benchmarks."""
-    names = ["rate_quality.csv", "latency.csv", "teacher.csv"]
-    return expand("results/tables/{benchmark}/{name}", benchmark=benchmarks, name=names)
+    names = ["rate_quality", "rate_quality_seeds", "comparison", "fewest_bytes", "latency", "teacher"]
+    return expand("results/tables/{benchmark}/{name}.csv", benchmark=benchmarks, name=names)
 
 
 def figures(benchmarks):

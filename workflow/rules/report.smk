@@ -8,6 +8,9 @@ rule make_tables:
         teacher="results/teachers/{benchmark}/evaluation.json",
     output:
         rate_quality="results/tables/{benchmark}/rate_quality.csv",
+        rate_quality_seeds="results/tables/{benchmark}/rate_quality_seeds.csv",
+        comparison="results/tables/{benchmark}/comparison.csv",
+        fewest_bytes="results/tables/{benchmark}/fewest_bytes.csv",
         latency="results/tables/{benchmark}/latency.csv",
         teacher="results/tables/{benchmark}/teacher.csv",
         record="results/tables/{benchmark}/tables.prov.json",
@@ -33,6 +36,9 @@ rule make_tables:
             --latencies {input.latencies:q} \
             --teacher {input.teacher:q} \
             --out-rate-quality {output.rate_quality:q} \
+            --out-rate-quality-seeds {output.rate_quality_seeds:q} \
+            --out-comparison {output.comparison:q} \
+            --out-fewest-bytes {output.fewest_bytes:q} \
             --out-latency {output.latency:q} \
             --out-teacher {output.teacher:q} \
             --record {output.record:q} \
