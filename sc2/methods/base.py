@@ -203,8 +203,9 @@ class Method(ABC):
 
     Params: ClassVar[type[Strict]]
     rate_axis: ClassVar[Axis]
-    upstream_size_rule: ClassVar[Literal["codec", "learned"]] = "learned"
-    """How upstream counts the data size: a codec's file, or the pickle of what a learned encoder gave (spec 2.3)."""
+    upstream_size_rule: ClassVar[Literal["codec", "learned", "quantized"]] = "learned"
+    """How upstream counts the data size: a codec's file, or the pickle of what a learned encoder gave, which is coded
+    strings or a tensor of 8-bit symbols (spec 2.3)."""
 
     def phases(self) -> Sequence[str]:
         """Names of the training phases in order: the fields of `Params.phases`, none for a codec."""

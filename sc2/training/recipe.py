@@ -1,5 +1,6 @@
 """What one phase of training has to say to the one loop."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -81,6 +82,15 @@ def one_cycle(warmup: float = 0.2) -> Callable[[int, int], float]:
             return position / warmup
         rest = (position - warmup) / (1 - warmup)
         return float(0.5 * (1 + torch.cos(torch.tensor(rest * torch.pi)).item()))
+
+    return factor
+
+
+def cosine() -> Callable[[int, int], float]:
+    """Fall along a cosine from the full learning rate at the first step towards zero after the last."""
+
+    def factor(step: int, total: int) -> float:
+        return 0.5 * (1 + math.cos(math.pi * step / total))
 
     return factor
 

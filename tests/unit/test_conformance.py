@@ -11,6 +11,8 @@ from sc2.backbones import resnet
 from sc2.backbones.base import build_backbone, stage_channels, stage_shape
 from sc2.config.load import load_benchmark, load_config
 from sc2.entropy.factorized import FactorizedCoder, settle, tables_of
+from sc2.layers.affine import SIDE_BYTES, quantize, to_bytes
+from sc2.layers.channel_reduction import expansion, reduction
 from sc2.layers.fp_bottleneck import analysis, synthesis
 from sc2.layers.student import StudentNetwork
 from sc2.measure.macs import count_macs
@@ -81,6 +83,27 @@ def test_splittable_resnets(depth: int, expected: int) -> None:
     with torch.device("meta"):
         tail = resnet.build(1000, depth).after("layer1")
     assert sum(map(parameter_count, [*bottleneck, tail])) == expected
+
+
+@pytest.mark.parametrize(("channels", "kb"), [(1, 620.8), (2, None), (3, None), (6, None), (9, None), (12, 631.8)])
+def test_channel_reduction_as_in_the_papers(channels: int, kb: float | None) -> None:
+    params = get_method("channel_reduction_quantization").Params().model_dump()
+    encoder = reduction(channels, params["encoder_channels"]).eval()
+    decoder = expansion(channels, params["decoder_channels"], 256).eval()
+    assert parameter_count(encoder) == 157_760 + 256 * channels
+    with torch.no_grad():
+        z = encoder(torch.randn(1, 3, 224, 224))
+        assert tuple(z.shape) == (1, channels, 60, 60)
+        assert tuple(decoder(z).shape) == (1, 256, 56, 56)
+    data = to_bytes(quantize(z))
+    assert len(data) == 3_600 * channels + SIDE_BYTES
+    assert 1024 * sc2bench_kb(Payload((data,), (channels, 60, 60)), "quantized") == 3_600 * channels + 794
+    if kb is not None:
+        assert state_bits(encoder.state_dict()) / 8 / 1024 == pytest.approx(kb, abs=0.05)
+
+
+def test_channel_reduction_macs() -> None:
+    assert count_macs(reduction(12, [64, 64, 256, 64]), torch.zeros(1, 3, 224, 224)) == pytest.approx(631e6, rel=0.01)
 
 
 def test_the_split_of_mobilenet_v2_leaves_most_of_the_work_to_the_server(root: Path) -> None:
