@@ -7,6 +7,7 @@ import math
 import pickle
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal, TypedDict
 
 from sc2.errors import ConfigError
@@ -53,25 +54,31 @@ def distribution(values: Sequence[float]) -> Distribution:
     )
 
 
-def sc2bench_kb(payload: Payload, kind: Literal["codec", "learned"]) -> float:
+def sc2bench_kb(payload: Payload, kind: Literal["codec", "codec_feature", "learned"]) -> float:
     """Return the data size as sc2bench reports it (KB of 1024 bytes); for comparison only.
 
     Upstream's rule (arXiv 2203.08875, its file size analysis): for a codec the bytes of the file; for everything
     learned the memory that the pickled output of `encode()` takes in Python. That adds 103 … 124 bytes to one string,
-    33 of which are the header of a Python object.
+    33 of which are the header of a Python object. Features in a codec's files count these, and two pickled lists with
+    a tensor for each file's minimum and maximum: 280 bytes for a number of four.
 
     Args:
-        payload: One image's payload; for `learned`, its shape is the (H, W) of the latent.
-        kind: `codec` for input compression by a codec, `learned` for a network with an entropy model.
+        payload: One image's payload; for `learned`, its shape is the (H, W) of the latent; for `codec_feature`, its
+            first stream holds the minima and maxima.
+        kind: `codec` for input compression by a codec, `codec_feature` for feature compression by a codec, `learned`
+            for a network with an entropy model.
 
     Raises:
-        ConfigError: `kind` is neither of the two.
+        ConfigError: `kind` is none of the three.
     """
     if kind == "codec":
         return payload.num_bytes / 1024
+    if kind == "codec_feature":
+        files = payload.streams[1:]
+        return (sum(map(len, files)) + 2 * _pickled_scalars_bytes(len(files))) / 1024
     if kind == "learned":
         return _pickled_bytes(payload) / 1024
-    raise ConfigError(f"unknown kind of data size {kind!r}; known: codec, learned")
+    raise ConfigError(f"unknown kind of data size {kind!r}; known: codec, codec_feature, learned")
 
 
 def _pickled_bytes(payload: Payload) -> int:
@@ -80,3 +87,12 @@ def _pickled_bytes(payload: Payload) -> int:
     # The structure that a CompressAI-style `encode()` returns for a batch of one image.
     output = {"strings": [[stream] for stream in payload.streams], "shape": torch.Size(payload.shape)}
     return sys.getsizeof(pickle.dumps(output, protocol=_PICKLE_PROTOCOL))
+
+
+@cache
+def _pickled_scalars_bytes(count: int) -> int:
+    import torch
+
+    # Only how many there are matters: a number's pickle is as long whatever the number.
+    scalars = [torch.tensor(0.0) for _ in range(count)]
+    return sys.getsizeof(pickle.dumps(scalars, protocol=_PICKLE_PROTOCOL))

@@ -203,8 +203,9 @@ class Method(ABC):
 
     Params: ClassVar[type[Strict]]
     rate_axis: ClassVar[Axis]
-    upstream_size_rule: ClassVar[Literal["codec", "learned"]] = "learned"
-    """How upstream counts the data size: a codec's file, or the pickle of what a learned encoder gave (spec 2.3)."""
+    upstream_size_rule: ClassVar[Literal["codec", "codec_feature", "learned"]] = "learned"
+    """How upstream counts the data size (spec 2.3): a codec's file, the files of features and the pickles of their
+    minima and maxima, or the pickle of what a learned encoder gave."""
 
     def phases(self) -> Sequence[str]:
         """Names of the training phases in order: the fields of `Params.phases`, none for a codec."""
@@ -217,6 +218,19 @@ class Method(ABC):
     def unsupported(self, task: str) -> str | None:
         """Say why the method cannot run on a task; None when it can."""
         return None
+
+    def networks(self, params: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """Return the networks that the method builds by name beside the reference model.
+
+        Their files are part of the method's code, and their arguments are checked with the configuration.
+
+        Args:
+            params: All parameters of the method.
+
+        Returns:
+            By the parameter that names it: `name`, a file in `sc2/backbones/`, and `args` of its `build`.
+        """
+        return {}
 
     def codec_header_bytes(self, payload: Payload) -> int | None:
         """Bytes of the payload that are headers and tables of a codec's own format; None for learned methods."""

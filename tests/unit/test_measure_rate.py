@@ -64,7 +64,7 @@ def test_learned_kb_of_a_hyperprior() -> None:
 
 
 def test_unknown_kind() -> None:
-    with pytest.raises(ConfigError, match="codec, learned"):
+    with pytest.raises(ConfigError, match="codec, codec_feature, learned"):
         sc2bench_kb(Payload((), ()), "video")  # type: ignore[arg-type]
 
 
