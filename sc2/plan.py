@@ -63,6 +63,15 @@ def runs(config: Config, benchmark: str) -> Iterator[Run]:
                 yield Run(benchmark, method.name, point, seed)
 
 
+def skipped(config: Config) -> list[str]:
+    """Say which methods that the run file asks for have no runs, and why, a line each."""
+    return [
+        f"{benchmark.name}: {method} is skipped, it does not support the task {benchmark.config.task}: {reason}"
+        for benchmark in config.benchmarks.values()
+        for method, reason in benchmark.skipped.items()
+    ]
+
+
 def _seeds(config: Config, method: str) -> list[str]:
     # Nothing random happens in a method without training: one seed says it all.
     return config.run.seeds if phases(method) else config.run.seeds[:1]

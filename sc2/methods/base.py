@@ -216,7 +216,7 @@ class Method(ABC):
         return tuple(field.annotation.model_fields)
 
     def unsupported(self, task: str) -> str | None:
-        """Say why the method cannot run on a task; None when it can."""
+        """Say why the method cannot run on a task; None when it can. The plan then has no runs of it there."""
         return None
 
     def networks(self, params: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:

@@ -490,14 +490,17 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         put("dataset", "photodigit"),
         "config.yaml",
         f"{DEFAULT}: dataset",
-        ["there is no file datasets/photodigit.yaml; did you mean 'photodigits'? allowed: imagenette, photodigits"],
+        [
+            "there is no file datasets/photodigit.yaml; did you mean 'photodigits'? ",
+            "allowed: ilsvrc2012, imagenette, photodigits",
+        ],
     ),
     "unknown network": (
         DEFAULT,
         put("teacher", "backbone", "name", "smal_resnet"),
         "config.yaml",
         f"{DEFAULT}: teacher.backbone.name",
-        ["unknown network; did you mean 'small_resnet'? allowed: mobilenet_v2, resnet, small_resnet"],
+        ["unknown network; did you mean 'small_resnet'? allowed: hybrid_vit, mobilenet_v2, ", ", resnet, small_resnet"],
     ),
     "unknown task": (
         DEFAULT,
@@ -606,7 +609,7 @@ def test_a_missing_run_file(project: Project) -> None:
     [(where, message)] = project.problems("imagnette.yaml")
     assert where == "imagnette.yaml"
     assert message.startswith(
-        "there is no such run file; did you mean 'imagenette'? allowed: config, imagenette, quick"
+        "there is no such run file; did you mean 'imagenette'? allowed: config, ilsvrc2012, imagenette, quick"
     )
 
 

@@ -8,8 +8,8 @@ from compressai.entropy_models import EntropyBottleneck
 from torch import Tensor
 
 from sc2.backbones import resnet
-from sc2.backbones.base import build_backbone
-from sc2.config.load import load_config
+from sc2.backbones.base import build_backbone, stage_channels, stage_shape
+from sc2.config.load import load_benchmark, load_config
 from sc2.entropy.factorized import FactorizedCoder, settle, tables_of
 from sc2.layers.fp_bottleneck import analysis, synthesis
 from sc2.layers.student import StudentNetwork
@@ -92,6 +92,44 @@ def test_the_split_of_mobilenet_v2_leaves_most_of_the_work_to_the_server(root: P
     device = count_macs(analysis(params["encoder_channels"]), images)
     assert device < count_macs(whole, images) / 3
     assert parameter_count(analysis(params["encoder_channels"])) < parameter_count(whole) / 20
+
+
+# Parameters of the whole split: the specification's for RegNetY-6.4GF; for the hybrid ViT the sum of its parts, whose
+# sizes are the specification's, and of what timm's own model holds after stage 0 of its ResNetV2.
+IMAGENET = {
+    "ilsvrc2012_resnet50": ((24, 55, 55), 138_672, 1_464, 1_164_032, 26_635_856),
+    "ilsvrc2012_regnety064": ((64, 55, 55), 131_904, 3_904, 426_672, 30_871_736),
+    "ilsvrc2012_hybrid_vit": ((64, 55, 55), 131_904, 3_904, 1_245_952, 37_658_728),
+}
+
+
+@pytest.mark.parametrize("name", IMAGENET)
+def test_the_splits_of_the_imagenet_benchmarks(root: Path, name: str) -> None:
+    latent, *expected, whole = IMAGENET[name]
+    benchmark = load_benchmark(root / "config/config.yaml", name)
+    params = benchmark.methods["entropic_student"].params.model_dump()
+    with torch.device("meta"):
+        teacher = build_backbone(benchmark.config.teacher.backbone.model_dump(), 1000)
+    target = stage_channels(teacher, params["cut"], 224)
+    encoder, prior = analysis(params["encoder_channels"]).to("meta"), EntropyBottleneck(latent[0])
+    decoder = synthesis(latent[0], params["decoder_channels"], target).to("meta")
+    with torch.no_grad():
+        y = encoder(torch.zeros(1, 3, 224, 224, device="meta"))
+        assert tuple(y.shape[1:]) == latent
+        assert tuple(decoder(y).shape[1:]) == stage_shape(teacher, params["cut"], 224) == (target, 56, 56)
+    parts = [encoder, prior, decoder]
+    assert [parameter_count(part) for part in parts] == expected
+    assert sum(map(parameter_count, [*parts, teacher.after(params["cut"])])) == whole
+
+
+def test_the_imagenet_benchmarks_have_the_papers_grids(root: Path) -> None:
+    points = {
+        name: load_benchmark(root / "config/config.yaml", name).methods["entropic_student"].points for name in IMAGENET
+    }
+    grid = ["0.08", "0.16", "0.32", "0.64", "1.28", "2.56", "5.12"]
+    assert points["ilsvrc2012_resnet50"] == grid
+    assert points["ilsvrc2012_regnety064"] == [*grid, "7.68"]
+    assert points["ilsvrc2012_hybrid_vit"] == grid[1:]
 
 
 def test_sc2bench_size_is_the_payload_and_the_pickle_around_it() -> None:

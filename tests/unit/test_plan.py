@@ -10,7 +10,10 @@ import pytest
 import yaml
 
 from sc2.config.load import Config, load_config
-from sc2.plan import job, last_phase, phases, phases_before, runs
+from sc2.errors import ConfigError
+from sc2.methods import get_method
+from sc2.methods.base import Method
+from sc2.plan import job, last_phase, phases, phases_before, runs, skipped
 
 CONFIG = Path(__file__).parents[2] / "config"
 NAME = "photodigits_small_resnet"
@@ -227,6 +230,42 @@ def test_every_run_is_in_the_spec_of_the_tables(load: Load) -> None:
     planned = job(config, "make_tables", {"benchmark": NAME})
     assert planned is not None
     assert planned.spec["runs"] == [f"{run.method}/{run.point}/{run.seed}" for run in runs(config, NAME)]
+
+
+def test_a_method_that_does_not_support_the_task_is_skipped_with_its_reason(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = load()
+    monkeypatch.setattr(type(get_method("jpeg")), "unsupported", lambda self, task: f"no {task} of scenes")
+    config = load()
+    assert {run.method for run in runs(config, NAME)} == {"webp", "entropic_student"}
+    assert skipped(whole) == []
+    assert skipped(config) == [
+        f"{NAME}: jpeg is skipped, it does not support the task classification: no classification of scenes"
+    ]
+    assert config.benchmarks[NAME].skipped == {"jpeg": "no classification of scenes"}
+    assert job(config, "export", {"benchmark": NAME, "method": "jpeg", "point": "10", "seed": "0"}) is None
+    tables = job(config, "make_tables", {"benchmark": NAME})
+    assert tables is not None
+    assert tables.spec["methods"] == ["webp", "entropic_student"]
+    # Nothing else is touched.
+    assert every_job(config).items() - every_job(whole).items() == {
+        (name, id_) for name, id_ in every_job(config).items() if name in ("make_tables", *config.run.figures)
+    }
+
+
+def test_a_mistake_in_a_skipped_method_is_still_one(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(get_method("jpeg")), "unsupported", lambda self, task: "never")
+    with pytest.raises(ConfigError, match="quality must lie between 1 and 100"):
+        load({BENCHMARK: put("methods", "jpeg", "points", ["0"])})
+
+
+def test_a_benchmark_without_any_method_is_an_error(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Method, "unsupported", lambda self, task: "never")
+    with pytest.raises(ConfigError) as caught:
+        load()
+    assert f"config.yaml: benchmarks.{NAME}" in str(caught.value)
+    assert "none of its methods can run on the task classification; jpeg: never; " in str(caught.value)
 
 
 def test_planning_five_hundred_runs_is_quick(load: Load) -> None:

@@ -150,6 +150,17 @@ def test_method_taken_off_the_run_file_reruns_the_report(project: Project) -> No
     assert project.planned() == REPORT
 
 
+def test_method_that_does_not_support_the_task_is_skipped_and_said_once(project: Project) -> None:
+    source = "sc2/methods/jpeg.py"
+    reason = "scenes are not compressed"
+    project.write(source, f"{project.read(source)}\nJpeg.unsupported = lambda self, task: {reason!r}\n")
+    done = project.run("snakemake", "-n")
+    said = f"{BENCHMARK}: jpeg is skipped, it does not support the task classification: {reason}"
+    assert done.stderr.count(said) == 1, done.stderr
+    assert project.planned() == REPORT
+    assert f"no: {reason}" in project.sc2("methods").stdout
+
+
 def test_new_seed_reruns_trained_methods_only(project: Project) -> None:
     project.edit("config/config.yaml", 'seeds: ["0"]', 'seeds: ["0", "1"]')
     new = {job.replace("/0/distill", "/1/distill").replace("/0/finetune", "/1/finetune") for job in STUDENTS}

@@ -14,6 +14,11 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
+# Said once: the processes that Snakemake starts for some jobs read this file too.
+if workflow.is_main_process:
+    for line in plan.skipped(CONFIG):
+        print(line, file=sys.stderr)
+
 METHODS = sorted({method for benchmark in CONFIG.benchmarks.values() for method in benchmark.methods})
 TRAINED = [name for name, b in CONFIG.benchmarks.items() if b.config.teacher.source == "train"]
 FETCHED = [name for name in CONFIG.benchmarks if name not in TRAINED]
