@@ -211,7 +211,9 @@ def _backbone_modules(benchmark: Benchmark) -> tuple[str, ...]:
 
 
 def _run_modules(benchmark: Benchmark, method: MethodOnBenchmark) -> tuple[str, ...]:
-    return (f"sc2.methods.{method.name}", *_backbone_modules(benchmark))
+    built = get_method(method.name).networks(method.params.model_dump(mode="json")).values()
+    own = (f"sc2.backbones.{network['name']}" for network in built)
+    return (f"sc2.methods.{method.name}", *_backbone_modules(benchmark), *own)
 
 
 def _run_spec(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> dict[str, Any]:

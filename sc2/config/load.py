@@ -2,7 +2,7 @@
 
 import ast
 import importlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -183,20 +183,23 @@ class _Loader:
         if self.model(method.Params, own, defaults.params, ("params",)) is None:
             return None
         params = self.model(method.Params, source, merge(defaults.params, grid.params), (*keys, "params"))
-        return None if params is None else MethodOnBenchmark(name, defaults.title, grid.points, params)
+        if params is None:
+            return None
+        for key, network in method.networks(params.model_dump(mode="json")).items():
+            self.network(network["name"], network["args"], source, (*keys, "params", key))
+        return MethodOnBenchmark(name, defaults.title, grid.points, params)
 
-    def network(self, config: BenchmarkConfig, source: _Content) -> None:
-        """Check the reference model's network and its arguments, without importing it."""
-        backbone, keys = config.teacher.backbone, ("teacher", "backbone")
-        if backbone.name not in backbone_names():
-            message = f"unknown network; {choices(backbone.name, backbone_names())}"
-            self.add(source.file_of((*keys, "name")), (*keys, "name"), message)
+    def network(self, name: str, args: Iterable[str], source: _Content, keys: tuple[Any, ...]) -> None:
+        """Check a network's name and the names of its arguments, without importing it."""
+        if name not in backbone_names():
+            where = (*keys, "name")
+            self.add(source.file_of(where), where, f"unknown network; {choices(name, backbone_names())}")
             return
-        allowed = backbone_arguments(backbone.name)
-        for name in backbone.args:
-            if name not in allowed:
-                where = (*keys, "args", name)
-                self.add(source.file_of(where), where, f"unknown argument of {backbone.name}; {choices(name, allowed)}")
+        allowed = backbone_arguments(name)
+        for argument in args:
+            if argument not in allowed:
+                where = (*keys, "args", argument)
+                self.add(source.file_of(where), where, f"unknown argument of {name}; {choices(argument, allowed)}")
 
     def benchmark(self, name: str, methods: list[str] | None, run_file: Path) -> Benchmark | None:
         """Resolve a benchmark with some of its methods, or with all that have a grid (None)."""
@@ -207,7 +210,8 @@ class _Loader:
         if file is None or source is None or config is None:
             return None
         dataset = self.dataset(config.dataset, source.file_of(("dataset",)))
-        self.network(config, source)
+        backbone = config.teacher.backbone
+        self.network(backbone.name, backbone.args, source, ("teacher", "backbone"))
         for method in sorted(set(config.methods) - set(method_names())):
             keys = ("methods", method)
             self.add(source.file_of(keys), keys, f"unknown method; {choices(method, method_names())}")

@@ -7,6 +7,7 @@ import math
 import pickle
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Literal, TypedDict
 
 from sc2.errors import ConfigError
@@ -53,28 +54,35 @@ def distribution(values: Sequence[float]) -> Distribution:
     )
 
 
-def sc2bench_kb(payload: Payload, kind: Literal["codec", "learned", "quantized"]) -> float:
+def sc2bench_kb(payload: Payload, kind: Literal["codec", "codec_feature", "learned", "quantized"]) -> float:
     """Return the data size as sc2bench reports it (KB of 1024 bytes); for comparison only.
 
     Upstream's rule (arXiv 2203.08875, its file size analysis): for a codec the bytes of the file; for everything
     learned the memory that the pickled output of `encode()` takes in Python. That adds 103 … 124 bytes to one string,
-    33 of which are the header of a Python object, and 794 bytes to the symbols of a quantised tensor.
+    33 of which are the header of a Python object, and 794 bytes to the symbols of a quantised tensor. Features in a
+    codec's files count these, and two pickled lists with a tensor for each file's minimum and maximum: 280 bytes for a
+    number of four.
 
     Args:
-        payload: One image's payload; its shape is the (H, W) of the latent for `learned`, (C, H, W) for `quantized`.
-        kind: `codec` for input compression by a codec, `learned` for a network with an entropy model, `quantized` for
-            one that sends a tensor of 8-bit symbols as it is (CR+BQ).
+        payload: One image's payload; its shape is the (H, W) of the latent for `learned`, (C, H, W) for `quantized`;
+            for `codec_feature`, its first stream holds the minima and maxima.
+        kind: `codec` for input compression by a codec, `codec_feature` for feature compression by a codec, `learned`
+            for a network with an entropy model, `quantized` for one that sends a tensor of 8-bit symbols as it is
+            (CR+BQ).
 
     Raises:
         ConfigError: `kind` is none of them.
     """
     if kind == "codec":
         return payload.num_bytes / 1024
+    if kind == "codec_feature":
+        files = payload.streams[1:]
+        return (sum(map(len, files)) + 2 * _pickled_scalars_bytes(len(files))) / 1024
     if kind == "learned":
         return _pickled_bytes(_strings(payload)) / 1024
     if kind == "quantized":
         return _pickled_bytes(_quantized_tensor(payload)) / 1024
-    raise ConfigError(f"unknown kind of data size {kind!r}; known: codec, learned, quantized")
+    raise ConfigError(f"unknown kind of data size {kind!r}; known: codec, codec_feature, learned, quantized")
 
 
 def _strings(payload: Payload) -> dict[str, Any]:
@@ -95,3 +103,12 @@ def _quantized_tensor(payload: Payload) -> dict[str, Any]:
 
 def _pickled_bytes(output: dict[str, Any]) -> int:
     return sys.getsizeof(pickle.dumps(output, protocol=_PICKLE_PROTOCOL))
+
+
+@cache
+def _pickled_scalars_bytes(count: int) -> int:
+    import torch
+
+    # Only how many there are matters: a number's pickle is as long whatever the number.
+    scalars = [torch.tensor(0.0) for _ in range(count)]
+    return sys.getsizeof(pickle.dumps(scalars, protocol=_PICKLE_PROTOCOL))

@@ -203,9 +203,9 @@ class Method(ABC):
 
     Params: ClassVar[type[Strict]]
     rate_axis: ClassVar[Axis]
-    upstream_size_rule: ClassVar[Literal["codec", "learned", "quantized"]] = "learned"
-    """How upstream counts the data size: a codec's file, or the pickle of what a learned encoder gave, which is coded
-    strings or a tensor of 8-bit symbols (spec 2.3)."""
+    upstream_size_rule: ClassVar[Literal["codec", "codec_feature", "learned", "quantized"]] = "learned"
+    """How upstream counts the data size (spec 2.3): a codec's file, the files of features and the pickles of their
+    minima and maxima, or the pickle of what a learned encoder gave: coded strings, or a tensor of 8-bit symbols."""
 
     def phases(self) -> Sequence[str]:
         """Names of the training phases in order: the fields of `Params.phases`, none for a codec."""
@@ -229,6 +229,18 @@ class Method(ABC):
             A short label for legends, e.g. the layer that is split after; empty where the method has one curve.
         """
         return ""
+    def networks(self, params: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """Return the networks that the method builds by name beside the reference model.
+
+        Their files are part of the method's code, and their arguments are checked with the configuration.
+
+        Args:
+            params: All parameters of the method.
+
+        Returns:
+            By the parameter that names it: `name`, a file in `sc2/backbones/`, and `args` of its `build`.
+        """
+        return {}
 
     def codec_header_bytes(self, payload: Payload) -> int | None:
         """Bytes of the payload that are headers and tables of a codec's own format; None for learned methods."""
@@ -237,10 +249,6 @@ class Method(ABC):
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
         """Bits that the entropy model predicts for what `analyse` returned; None where there is no such model."""
         return None
-
-    def curve(self, point: str) -> str:
-        """Name the sub-curve that a point lies on, e.g. its cut; "" where all points make one curve."""
-        return ""
 
     def side_measures(self, device: DeviceHalf, latent: Any, payload: Payload) -> Mapping[str, float]:
         """Return further numbers about an image, by name with its unit, e.g. `huffman_bytes`; always the same names."""

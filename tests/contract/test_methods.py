@@ -53,8 +53,10 @@ def test_bytes_decode_to_the_same_answer_as_in_process(case: Case, images: np.nd
             expected = [model(x.unsqueeze(0)) for x in batch]
     for answer, wanted in zip(answers, expected, strict=True):
         assert answer.shape == (1, len(case.context.teacher["classes"]))
-        torch.testing.assert_close(answer, wanted, rtol=1e-4, atol=1e-5)
         assert answer.argmax() == wanted.argmax()
+        # Where only labels are sent, the classes that were not stand at -∞: there are no logits to compare.
+        if not answer.isneginf().any():
+            torch.testing.assert_close(answer, wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_batched_answers_equal_single_ones(case: Case, images: np.ndarray) -> None:
@@ -77,7 +79,8 @@ def test_payload_size_is_the_length_of_its_bytes(case: Case, images: np.ndarray)
 def test_estimated_and_real_rate_agree(case: Case, images: np.ndarray) -> None:
     device = case.method.load_device(case.method.export(case.context, case.state).device)
     estimates = [case.method.estimate_bits(device, device.analyse(pixels)) for pixels in images]
-    if not case.method.phases():
+    # An entropy model leaves coding tables on the device; without one there is nothing to estimate.
+    if not device.tables:
         assert estimates == [None] * len(images)
         return
     for pixels, bits in zip(images, estimates, strict=True):
@@ -127,8 +130,8 @@ def test_costs_are_counted_once(case: Case) -> None:
     costs = count_costs(case.method, exported, 32)
     device = case.method.load_device(exported.device)
     assert (costs["encoder_params"] == 0) == (device.network is None) == (costs["encoder_macs"] == 0)
-    assert costs["server_params"] > 0
-    assert costs["server_macs"] > 0
+    assert (costs["server_params"] == 0) == (costs["server_macs"] == 0)
+    assert costs["encoder_macs"] + costs["server_macs"] > 0
 
 
 def test_training_moves_only_what_it_trains(case: Case, images: np.ndarray, labels: Tensor) -> None:

@@ -166,5 +166,5 @@ def test_truncated_and_flipped_files_raise_nothing_else() -> None:
 
 
 def test_unknown_format_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"'bpg'; known: jpeg, webp"):
+    with pytest.raises(ConfigError, match=r"'bpg'; known: jpeg, png, webp"):
         codec_header_bytes(b"", "bpg")

@@ -78,7 +78,7 @@ def test_kb_of_a_quantised_tensor_is_that_of_upstreams_pickle(shape: tuple[int, 
 
 
 def test_unknown_kind() -> None:
-    with pytest.raises(ConfigError, match="codec, learned, quantized"):
+    with pytest.raises(ConfigError, match="codec, codec_feature, learned, quantized"):
         sc2bench_kb(Payload((), ()), "video")  # type: ignore[arg-type]
 
 
