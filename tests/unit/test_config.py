@@ -442,7 +442,7 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         put("figures", ["exrd", "three_wya"]),
         "config.yaml",
         "config.yaml: figures[1]",
-        ["unknown figure; did you mean 'three_way'? allowed: exrd, rate_accuracy, three_way"],
+        ["unknown figure; did you mean 'three_way'? allowed: exrd, rate_accuracy, rate_accuracy_families, three_way"],
     ),
     "unknown benchmark": (
         "config.yaml",

@@ -37,9 +37,19 @@ def draw(tables: Tables, context: Context) -> Figure:
     layout.legend(figure)
     if left_out:
         note = f"Not shown: {', '.join(left_out)} (no encoder to ship: the product is 0)"
-        axes.set_xlabel(f"{_LABEL}\n{textwrap.fill(note, layout.title_characters + 6)}")
+        axes.set_xlabel(f"{_LABEL}\n{_balanced(note, layout.title_characters + 6)}")
     placer = Placer(figure, axes)
     label_teacher(placer, teacher_text(tables), teacher)
     label_corners(placer, drawn)
     label_ends(placer, drawn)
     return figure
+
+
+def _balanced(text: str, width: int) -> str:
+    """Return `text` in as few lines of at most `width` characters as it needs, of about the same length."""
+    needed = len(textwrap.wrap(text, width))
+    return next(
+        "\n".join(lines)
+        for narrow in range(len(text) // needed, width + 1)
+        if len(lines := textwrap.wrap(text, narrow)) == needed
+    )
