@@ -146,6 +146,14 @@ def latency_columns() -> tuple[Column, ...]:
     return (*keys, *_TIMES, *_ints("repeats", "threads"), *_text("cpu", "record_id"))
 
 
+def switch_columns() -> tuple[Column, ...]:
+    """Return the columns of `switch.csv`: one row per ordered pair of a method's operating points."""
+    keys = _text("benchmark", "method", "from_point", "to_point", "seed")
+    sizes = _ints("device_switch_bytes", "server_switch_bytes", "device_half_bytes", "server_half_bytes")
+    times = _floats(4, "device_switch_ms_p50", "server_switch_ms_p50")
+    return (*keys, *sizes, *times, *_ints("threads"), *_text("cpu", "record_id"))
+
+
 def teacher_columns(task: str) -> tuple[Column, ...]:
     """Return the columns of `teacher.csv` for `task`."""
     keys = (*_text("benchmark", "task", "teacher"), *_ints("images"))
@@ -154,7 +162,7 @@ def teacher_columns(task: str) -> tuple[Column, ...]:
 
 def kinds() -> dict[str, Kind]:
     """Return the kind of every column of every table, by name."""
-    columns = list(latency_columns())
+    columns = [*latency_columns(), *switch_columns()]
     for task in QUALITY:
         columns += [*rate_quality_columns(task), *teacher_columns(task)]
     return {column.name: column.kind for column in columns}

@@ -15,7 +15,7 @@ import pandas as pd
 
 from sc2.errors import DataError
 from sc2.job import RunningJob
-from sc2.report.columns import Column, kinds, latency_columns, rate_quality_columns, teacher_columns
+from sc2.report.columns import Column, kinds, latency_columns, rate_quality_columns, switch_columns, teacher_columns
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
@@ -56,6 +56,7 @@ def run(job: RunningJob) -> None:
     _check_measured(latencies, summaries)
     _write(job.outputs["rate_quality"], columns, _in_order(summaries, order))
     _write(job.outputs["latency"], latency_columns(), _in_order(latencies, order))
+    _write(job.outputs["switch"], switch_columns(), _switches(job, teacher, order))
     _write(job.outputs["teacher"], teacher_columns(str(teacher.values["task"])), [teacher])
 
 
@@ -108,6 +109,15 @@ def _read(path: Path, needed: Iterable[str]) -> Row:
     return row
 
 
+def _switches(job: RunningJob, teacher: Row, methods: Sequence[str]) -> list[Row]:
+    """Return one row per pair of operating points: by method as configured, then as they were measured."""
+    files = [_read(path, ("benchmark", "method", "switches")) for path in job.input_list("switches")]
+    _check_same([teacher, *files], "benchmark")
+    _check_methods(files, methods)
+    files.sort(key=lambda file: methods.index(file.values["method"]))
+    return [Row(file.path, {**file.values, **pair}) for file in files for pair in file.values["switches"]]
+
+
 def _value(row: Row, key: str) -> Any:
     if key not in row.values:
         raise DataError(f"{row.path}: key '{key}' is missing; run the stage that wrote this file again")
@@ -142,14 +152,19 @@ def _check_measured(latencies: Sequence[Row], summaries: Sequence[Row]) -> None:
             raise DataError(f"{row.path}: the run {'/'.join(row.run)} has a latency but no summary")
 
 
-def _in_order(rows: Sequence[Row], methods: Sequence[str]) -> list[Row]:
-    """Return the rows by method as configured, then rate point, then seed."""
-    rank = {method: position for position, method in enumerate(methods)}
+def _check_methods(rows: Sequence[Row], methods: Sequence[str]) -> None:
+    """Refuse a file of a method that the table has no place for."""
     for row in rows:
-        if row.values["method"] not in rank:
+        if row.values["method"] not in methods:
             raise DataError(
                 f"{row.path}: key 'method' is '{row.values['method']}', which is not among {', '.join(methods)}"
             )
+
+
+def _in_order(rows: Sequence[Row], methods: Sequence[str]) -> list[Row]:
+    """Return the rows by method as configured, then rate point, then seed."""
+    rank = {method: position for position, method in enumerate(methods)}
+    _check_methods(rows, methods)
 
     def key(row: Row) -> tuple[Any, ...]:
         _, method, point, seed = row.run

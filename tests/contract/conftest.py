@@ -15,7 +15,7 @@ from torch import Tensor
 from sc2.backbones.base import build_backbone
 from sc2.config.load import merge
 from sc2.methods import get_method, method_names
-from sc2.methods.base import BuildContext, Method
+from sc2.methods.base import BuildContext, Method, RateAxis
 
 CLASSES = ["circle", "square", "star"]
 
@@ -25,7 +25,15 @@ TINY_PARAMS: dict[str, dict[str, Any]] = {
         "encoder_channels": [6, 5, 4],
         "decoder_channels": [8, 8],
         "phases": {"distill": {"epochs": 2, "batch_size": 4}, "finetune": {"epochs": 2, "batch_size": 4}},
-    }
+    },
+    "bottleneck_unit": {"phases": {"unit": {"epochs": 2, "batch_size": 4}}},
+    "bottleneck_unit_distilled": {"phases": {"unit": {"epochs": 2, "batch_size": 4}}},
+}
+
+# Two operating points that lie apart, where the axis is not one number from very small to large.
+TINY_POINTS: dict[str, tuple[str, str]] = {
+    "bottleneck_unit": ("layer2_q0.25_s2_k6", "layer1_q0.5_s1_k4"),
+    "bottleneck_unit_distilled": ("stem_q0.25_s4_k5", "layer2_q0.25_s2_k6"),
 }
 
 
@@ -75,6 +83,10 @@ def make_case(name: str, point: str, input_spec: dict[str, Any], teacher: dict[s
 
 def points(method: Method) -> tuple[str, str]:
     """Two operating points of a method that lie apart."""
+    name = type(method).__module__.rpartition(".")[2]
+    if name in TINY_POINTS:
+        return TINY_POINTS[name]
+    assert isinstance(method.rate_axis, RateAxis), f"{name} needs two points in TINY_POINTS"
     low, high = method.rate_axis.low, min(method.rate_axis.high, 1000.0)
     if method.rate_axis.integer:
         return str(int(low + 0.2 * (high - low))), str(int(low + 0.8 * (high - low)))

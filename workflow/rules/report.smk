@@ -5,10 +5,12 @@ rule make_tables:
     input:
         summaries=summaries,
         latencies=latencies,
+        switches=switches,
         teacher="results/teachers/{benchmark}/evaluation.json",
     output:
         rate_quality="results/tables/{benchmark}/rate_quality.csv",
         latency="results/tables/{benchmark}/latency.csv",
+        switch="results/tables/{benchmark}/switch.csv",
         teacher="results/tables/{benchmark}/teacher.csv",
         record="results/tables/{benchmark}/tables.prov.json",
     log:
@@ -31,9 +33,11 @@ rule make_tables:
             --benchmark {wildcards.benchmark:q} \
             --summaries {input.summaries:q} \
             --latencies {input.latencies:q} \
+            --switches {input.switches:q} \
             --teacher {input.teacher:q} \
             --out-rate-quality {output.rate_quality:q} \
             --out-latency {output.latency:q} \
+            --out-switch {output.switch:q} \
             --out-teacher {output.teacher:q} \
             --record {output.record:q} \
             --job {params.job:q} \
