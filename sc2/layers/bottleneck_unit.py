@@ -3,7 +3,8 @@
     features [C, H, H] ─ depthwise 3×3, stride s ─ 1×1 to k ─ x ─ round(x / q) ─► symbols [k, ⌈H/s⌉, ⌈H/s⌉]
     symbols ─ times q ─ 1×1 to C ─ depthwise transposed, stride s ─► features [C, H, H]
 
-Every convolution is followed by batch norm and ReLU, so symbols are whole numbers from 0 on.
+Every convolution is followed by batch norm and ReLU, so symbols are whole numbers from 0 on. The last ReLU is left out
+where the network's own features take negative values.
 """
 
 from collections.abc import Mapping
@@ -12,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sc2.backbones.base import StagedClassifier, build_backbone
+from sc2.backbones.base import StagedClassifier, build_backbone, stage_shape
 from sc2.entropy.counts import count_symbols
 from sc2.entropy.logistic_mixture import LogisticMixturePrior
+from sc2.errors import ConfigError
 from sc2.methods._bottleneck_unit import UnitPoint
 from sc2.methods.base import BuildContext
 
@@ -34,10 +36,10 @@ def unit_encoder(channels: int, latent_channels: int, stride: int) -> nn.Sequent
     )
 
 
-def unit_decoder(channels: int, latent_channels: int, stride: int, size: int) -> nn.Sequential:
-    """Latent [B, k, ⌈H/s⌉, ⌈H/s⌉] to features [B, C, H, H] for H = `size`."""
+def unit_decoder(channels: int, latent_channels: int, stride: int, size: int, *, signed: bool = False) -> nn.Sequential:
+    """Latent [B, k, ⌈H/s⌉, ⌈H/s⌉] to features [B, C, H, H] for H = `size`; from 0 on, or any numbers when `signed`."""
     kernel, padding, extra = transposed_geometry(size, stride)
-    return nn.Sequential(
+    layers: list[nn.Module] = [
         nn.ConvTranspose2d(latent_channels, channels, 1, bias=False),
         nn.BatchNorm2d(channels),
         nn.ReLU(inplace=True),
@@ -52,8 +54,8 @@ def unit_decoder(channels: int, latent_channels: int, stride: int, size: int) ->
             bias=False,
         ),
         nn.BatchNorm2d(channels),
-        nn.ReLU(inplace=True),
-    )
+    ]
+    return nn.Sequential(*layers, *([] if signed else [nn.ReLU(inplace=True)]))
 
 
 def transposed_geometry(size: int, stride: int) -> tuple[int, int, int]:
@@ -81,7 +83,7 @@ class UnitNetwork(nn.Module):
     stands in `front` and `tail`.
 
     Raises:
-        ConfigError: The network has no such cut.
+        ConfigError: The network has no such cut, or no square feature map there.
     """
 
     counts: Tensor
@@ -89,11 +91,13 @@ class UnitNetwork(nn.Module):
     def __init__(self, context: BuildContext, point: UnitPoint) -> None:
         super().__init__()
         self.step = point.step
+        model = reference_model(context)
         # In a tuple, so that they are no part of this module's state.
-        self._frozen = frozen_parts(context, point.cut)
-        self.channels, self.size = feature_shape(self.front, int(context.input["crop"]))
+        self._frozen = (model.up_to(point.cut), model.after(point.cut))
+        self.channels, self.size = map_shape(model, point.cut, int(context.input["crop"]))
         self.encoder = unit_encoder(self.channels, point.latent_channels, point.stride)
-        self.decoder = unit_decoder(self.channels, point.latent_channels, point.stride, self.size)
+        signed = context.arch["signed_features"]
+        self.decoder = unit_decoder(self.channels, point.latent_channels, point.stride, self.size, signed=signed)
         self.prior = LogisticMixturePrior(point.latent_channels)
         self.register_buffer("counts", torch.zeros(point.latent_channels, COUNTED, dtype=torch.int64))
 
@@ -135,19 +139,23 @@ class UnitNetwork(nn.Module):
         return self.answer(self.latent(self.features(x)))
 
 
-def frozen_parts(context: BuildContext, cut: str) -> tuple[StagedClassifier, StagedClassifier]:
-    """Return the reference model with its weights before and after a cut, in eval mode and without gradients."""
+def reference_model(context: BuildContext) -> StagedClassifier:
+    """Return the reference model with its weights, in eval mode and without gradients."""
     model = build_backbone(context.teacher["backbone"], len(context.teacher["classes"]))
     model.load_state_dict(context.teacher["state"])
-    model.eval().requires_grad_(False)
-    return model.up_to(cut), model.after(cut)
+    return model.eval().requires_grad_(False)
 
 
-def feature_shape(front: nn.Module, crop: int) -> tuple[int, int]:
-    """Return channels and side of the square features that a network gives for images of side `crop`."""
-    with torch.no_grad():
-        shape = front(torch.zeros(1, 3, crop, crop)).shape
-    return int(shape[1]), int(shape[2])
+def map_shape(model: StagedClassifier, cut: str, crop: int) -> tuple[int, int]:
+    """Return channels and side of the square feature map at a cut for images of side `crop`.
+
+    Raises:
+        ConfigError: The network has no such cut, or what passes there is no map.
+    """
+    shape = stage_shape(model, cut, crop)
+    if len(shape) != 3 or shape[1] != shape[2]:
+        raise ConfigError(f"a bottleneck unit needs a square feature map, but at the cut {cut} there is {shape}")
+    return shape[0], shape[1]
 
 
 def unit_values(network: UnitNetwork, context: BuildContext, point: UnitPoint) -> Mapping[str, Any]:
@@ -161,4 +169,5 @@ def unit_values(network: UnitNetwork, context: BuildContext, point: UnitPoint) -
         "latent_channels": point.latent_channels,
         "stride": point.stride,
         "step": point.step,
+        "signed": context.arch["signed_features"],
     }

@@ -74,7 +74,8 @@ class UnitServer(ServerHalf):
     """The coder, the unit's decoder and the stages after the cut."""
 
     def __init__(self, blob: Mapping[str, Any]) -> None:
-        decoder = unit_decoder(blob["channels"], blob["latent_channels"], blob["stride"], blob["size"])
+        sizes = (blob["channels"], blob["latent_channels"], blob["stride"], blob["size"])
+        decoder = unit_decoder(*sizes, signed=blob["signed"])
         tail = build_backbone(blob["backbone"], blob["num_classes"]).after(blob["cut"])
         self.network = _frozen({"decoder": decoder, "tail": tail}, blob["state"])
         self.coder = TableCoder.of(blob["tables"])

@@ -71,6 +71,16 @@ class UnitTraining(Strict):
     bit_price: float = Field(default=1e-4, ge=0, description="λ: nats of the task's loss that one bit per image costs")
 
 
+class UnitParams(Strict):
+    """What the operating point does not say of a unit's architecture."""
+
+    signed_features: bool = Field(
+        default=False,
+        description="Whether the features at the cuts take negative values, as between a MobileNetV2's blocks: then no "
+        "ReLU follows the unit's last batch norm (ours; in a ResNet they do not)",
+    )
+
+
 class BottleneckUnit(Method):
     """A unit as the workflow sees it; networks in `sc2.layers.bottleneck_unit`, losses in `sc2.training.unit`."""
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sc2.config.base import Strict
-from sc2.methods._bottleneck_unit import BottleneckUnit, UnitTraining
+from sc2.methods._bottleneck_unit import BottleneckUnit, UnitParams, UnitTraining
 
 if TYPE_CHECKING:
     from sc2.training.unit import Objective
@@ -21,8 +21,8 @@ class Phases(Strict):
     unit: UnitTraining = UnitTraining()
 
 
-class Params(Strict):
-    """The schedule; the architecture stands in the operating point."""
+class Params(UnitParams):
+    """The schedule; most of the architecture stands in the operating point."""
 
     phases: Phases = Phases()
 

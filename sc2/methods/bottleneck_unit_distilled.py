@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from sc2.config.base import Strict
-from sc2.methods._bottleneck_unit import BottleneckUnit, UnitTraining
+from sc2.methods._bottleneck_unit import BottleneckUnit, UnitParams, UnitTraining
 
 if TYPE_CHECKING:
     from sc2.training.unit import Objective
@@ -30,8 +30,8 @@ class Phases(Strict):
     unit: DistilledTraining = DistilledTraining()
 
 
-class Params(Strict):
-    """The schedule; the architecture stands in the operating point."""
+class Params(UnitParams):
+    """The schedule; most of the architecture stands in the operating point."""
 
     phases: Phases = Phases()
 

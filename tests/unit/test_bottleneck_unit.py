@@ -10,11 +10,12 @@ from torch.nn import functional
 
 from sc2.backbones.base import build_backbone
 from sc2.entropy.counts import count_symbols
-from sc2.errors import WireError
+from sc2.errors import ConfigError, WireError
 from sc2.layers.bottleneck_unit import (
     COUNTED,
     UnitNetwork,
     latent_size,
+    map_shape,
     transposed_geometry,
     unit_decoder,
     unit_encoder,
@@ -49,6 +50,16 @@ def test_published_shapes(size: int, stride: int, latent: int, kernel: int, k: i
     assert tuple(features.shape) == (2, 8, size, size)
     assert decoder[3].kernel_size == (kernel, kernel)
     assert symbols.min() >= 0
+
+
+def test_the_last_relu_follows_the_networks_own_features() -> None:
+    latent = torch.rand(4, 3, 4, 4)
+    torch.manual_seed(0)
+    rectified = unit_decoder(8, 3, 2, 7)(latent)
+    torch.manual_seed(0)
+    signed = unit_decoder(8, 3, 2, 7, signed=True)(latent)
+    assert signed.min() < 0
+    assert torch.equal(signed.relu(), rectified)
 
 
 @pytest.mark.parametrize(("size", "stride", "per_channel"), [(7, 2, 16), (7, 4, 4), (14, 2, 49), (14, 4, 16)])
@@ -102,7 +113,7 @@ def context(input_spec: dict[str, Any]) -> BuildContext:
     model = build_backbone(backbone, 3).train()
     model(torch.randn(8, 3, 32, 32))
     teacher = {"backbone": backbone, "classes": ["a", "b", "c"], "state": model.state_dict()}
-    return BuildContext({}, POINT, input_spec, teacher)
+    return BuildContext({"signed_features": False}, POINT, input_spec, teacher)
 
 
 def recipe_of(context: BuildContext, name: str = "bottleneck_unit", **changes: Any) -> Recipe:
@@ -194,6 +205,29 @@ def test_tables_are_the_counts_of_the_images_they_were_calibrated_on(
         expected = count_symbols(torch.round(network.encoder(network.features(batch[0])) / 0.5), COUNTED)
     assert torch.equal(network.counts, expected)
     assert network.counts.sum().item() == 6 * 6 * 2 * 2
+
+
+def test_a_cut_that_the_network_has_not_is_refused(context: BuildContext) -> None:
+    with pytest.raises(ConfigError, match=r"no cut 'layer4\.0'; there are: stem, layer1"):
+        UnitNetwork(context, UnitPoint.of("layer4.0_q1_s2_k4"))
+
+
+def test_a_unit_after_the_pooling(context: BuildContext, batch: tuple[Tensor, Tensor]) -> None:
+    network = UnitNetwork(context, UnitPoint.of("avgpool_q1_s1_k4")).eval()
+    assert (network.channels, network.size) == (32, 1)
+    assert network(batch[0]).shape == (6, 3)
+
+
+@pytest.mark.parametrize(
+    ("cut", "channels", "size", "s2", "s4"),
+    [("layer4", 2048, 7, 4, 2), ("layer4.0", 2048, 7, 4, 2), ("layer3.4", 1024, 14, 7, 4)],
+)
+def test_published_cuts_of_a_resnet50(cut: str, channels: int, size: int, s2: int, s4: int) -> None:
+    """S1, S2 and S3 at 224 px."""
+    with torch.device("meta"):
+        model = build_backbone({"name": "resnet", "args": {"depth": 50}}, 1000)
+    assert map_shape(model, cut, 224) == (channels, size)
+    assert (latent_size(size, 2), latent_size(size, 4)) == (s2, s4)
 
 
 # The two halves
