@@ -120,7 +120,7 @@ def _of_benchmark(config: Config, stage: str, keys: Keys) -> Described | None:
     benchmark = config.benchmarks.get(keys["benchmark"])
     if benchmark is None:
         return None
-    if "method" not in keys:
+    if stage in _BENCHMARK_STAGES:
         return _BENCHMARK_STAGES[stage](config, benchmark, keys)
     method = benchmark.methods.get(keys["method"])
     known = method is not None and keys["point"] in method.points and keys["seed"] in _seeds(config, keys["method"])
@@ -186,10 +186,25 @@ def _measure_latency(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys
     return spec, _run_modules(benchmark, method)
 
 
+def switching(config: Config, benchmark: str) -> list[str]:
+    """Return the methods of a benchmark with several operating points to switch between."""
+    return [name for name, method in config.benchmarks[benchmark].methods.items() if len(method.points) > 1]
+
+
+def _measure_switch(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
+    if keys["method"] not in switching(config, benchmark.name):
+        return None
+    method = benchmark.methods[keys["method"]]
+    # One seed: the points of a curve that is trained once.
+    spec = {"points": list(method.points), "seed": config.run.seeds[0]}
+    return spec | {"latency": benchmark.config.latency.model_dump(mode="json")}, _run_modules(benchmark, method)
+
+
 _BENCHMARK_STAGES: dict[str, Callable[[Config, Benchmark, Keys], Described | None]] = {
     "train_teacher": _train_teacher,
     "fetch_teacher": _fetch_teacher,
     "evaluate_teacher": _evaluate_teacher,
+    "measure_switch": _measure_switch,
     "make_tables": _make_tables,
     "plot_figure": _plot_figure,
     "snapshot": _snapshot,

@@ -192,6 +192,14 @@ def fewest_bytes_columns(task: str) -> tuple[Column, ...]:
     return (*keys, *limits, *_text("method", "method_title"), *found, *_text("reason", nullable=True))
 
 
+def switch_columns() -> tuple[Column, ...]:
+    """Return the columns of `switch.csv`: one row per ordered pair of a method's operating points."""
+    keys = _text("benchmark", "method", "from_point", "to_point", "seed")
+    sizes = _ints("device_switch_bytes", "server_switch_bytes", "device_half_bytes", "server_half_bytes")
+    times = _floats(4, "device_switch_ms_p50", "server_switch_ms_p50")
+    return (*keys, *sizes, *times, *_ints("threads"), *_text("cpu", "record_id"))
+
+
 def teacher_columns(task: str) -> tuple[Column, ...]:
     """Return the columns of `teacher.csv` for `task`."""
     keys = (*_text("benchmark", "task", "teacher"), *_ints("images"))
@@ -205,7 +213,7 @@ def kinds() -> dict[str, Kind]:
 
 def all_columns() -> list[Column]:
     """Return the columns of all tables; a name that several tables share stands for the same kind in each."""
-    columns = [*latency_columns(), *comparison_columns()]
+    columns = [*latency_columns(), *switch_columns(), *comparison_columns()]
     for task in QUALITY:
         columns += [*seeds_columns(task), *fewest_bytes_columns(task), *rate_quality_columns(task)]
         columns += teacher_columns(task)

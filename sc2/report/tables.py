@@ -21,6 +21,7 @@ from sc2.report.columns import (
     latency_columns,
     rate_quality_columns,
     seeds_columns,
+    switch_columns,
     teacher_columns,
 )
 from sc2.report.series import Tables
@@ -55,6 +56,7 @@ def run(job: RunningJob) -> None:
     _check_measured(latencies, summaries)
     write_table(job.outputs["rate_quality"], columns, _in_order(summaries, order))
     write_table(job.outputs["latency"], latency_columns(), _in_order(latencies, order))
+    write_table(job.outputs["switch"], switch_columns(), _switches(job, teacher, order))
     write_table(job.outputs["teacher"], teacher_columns(task), [teacher])
     _write_computed(job, task)
 
@@ -102,6 +104,15 @@ def _read(path: Path, needed: Iterable[str]) -> Row:
     return row
 
 
+def _switches(job: RunningJob, teacher: Row, methods: Sequence[str]) -> list[Row]:
+    """Return one row per pair of operating points: by method as configured, then as they were measured."""
+    files = [_read(path, ("benchmark", "method", "switches")) for path in job.input_list("switches")]
+    _check_same([teacher, *files], "benchmark")
+    _check_methods(files, methods)
+    files.sort(key=lambda file: methods.index(file.values["method"]))
+    return [Row(file.path, {**file.values, **pair}) for file in files for pair in file.values["switches"]]
+
+
 def _check_same(rows: Sequence[Row], key: str) -> None:
     """Refuse files whose `key` differs from the first one's."""
     first = rows[0]
@@ -130,14 +141,19 @@ def _check_measured(latencies: Sequence[Row], summaries: Sequence[Row]) -> None:
             raise DataError(f"{row.path}: the run {'/'.join(run_of(row))} has a latency but no summary")
 
 
-def _in_order(rows: Sequence[Row], methods: Sequence[str]) -> list[Row]:
-    """Return the rows by method as configured, then rate point, then seed."""
-    rank = {method: position for position, method in enumerate(methods)}
+def _check_methods(rows: Sequence[Row], methods: Sequence[str]) -> None:
+    """Refuse a file of a method that the table has no place for."""
     for row in rows:
-        if row.values["method"] not in rank:
+        if row.values["method"] not in methods:
             raise DataError(
                 f"{row.path}: key 'method' is '{row.values['method']}', which is not among {', '.join(methods)}"
             )
+
+
+def _in_order(rows: Sequence[Row], methods: Sequence[str]) -> list[Row]:
+    """Return the rows by method as configured, then rate point, then seed."""
+    rank = {method: position for position, method in enumerate(methods)}
+    _check_methods(rows, methods)
 
     def key(row: Row) -> tuple[Any, ...]:
         _, method, point, seed = run_of(row)

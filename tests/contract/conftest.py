@@ -38,6 +38,8 @@ TINY_PARAMS: dict[str, dict[str, Any]] = {
     },
     "fine_tuned_split": {"phases": {"finetune": {"epochs": 2, "batch_size": 4}}},
     "local_model": {"phases": {"train": {"epochs": 2, "batch_size": 4}}},
+    "bottleneck_unit": {"phases": {"unit": {"epochs": 2, "batch_size": 4}}},
+    "bottleneck_unit_distilled": {"phases": {"unit": {"epochs": 2, "batch_size": 4}}},
 }
 
 # Two operating points that lie apart, where the axis is not one number from very small to large.
@@ -46,6 +48,8 @@ TINY_POINTS: dict[str, tuple[str, str]] = {
     "lossless_image": ("png", "webp"),
     "teacher_on_device": ("top1", "top5"),
     "fine_tuned_split": ("layer2_0.001", "layer3_1"),
+    "bottleneck_unit": ("layer2_q0.25_s2_k6", "layer1_q0.5_s1_k4"),
+    "bottleneck_unit_distilled": ("stem_q0.25_s4_k5", "layer2_q0.25_s2_k6"),
 }
 
 

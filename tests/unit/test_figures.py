@@ -80,7 +80,7 @@ def make(tmp_path: Path) -> Callable[..., dict[str, Path]]:
         paths = [write_json(tmp_path / f"s{number}.json", row) for number, row in enumerate(rows)]
         its = {"teacher": "resnet_small", "images": 500, "top1_pct": teacher, "top5_pct": 99.1, "params": 7, "macs": 7}
         its |= {"benchmark": "b", "task": "classification", "record_id": "b" * 16}
-        inputs = {"summaries": paths, "latencies": [], "teacher": write_json(tmp_path / "t.json", its)}
+        inputs = {"summaries": paths, "latencies": [], "switches": [], "teacher": write_json(tmp_path / "t.json", its)}
         outputs = {name: tmp_path / f"{name}.csv" for name in STAGES["make_tables"].outputs}
         spec = {"methods": list(curves), "anchor": next(iter(curves))}
         tables.run(RunningJob("make_tables", {"benchmark": "b"}, spec, inputs, outputs, RECORD))

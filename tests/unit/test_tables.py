@@ -84,6 +84,7 @@ def make(
     summaries: list[dict[str, Any]],
     latencies: list[dict[str, Any]] | None = None,
     teacher: dict[str, Any] = TEACHER,
+    switches: list[dict[str, Any]] | None = None,
 ) -> dict[str, Path]:
     folder.mkdir(exist_ok=True)
 
@@ -95,6 +96,7 @@ def make(
     inputs = {
         "summaries": [write(f"summary{number}.json", content) for number, content in enumerate(summaries)],
         "latencies": [write(f"latency{number}.json", content) for number, content in enumerate(latencies or [])],
+        "switches": [write(f"switch{number}.json", content) for number, content in enumerate(switches or [])],
         "teacher": write("evaluation.json", teacher),
     }
     outputs = {name: folder / f"{name}.csv" for name in STAGES["make_tables"].outputs}
@@ -108,6 +110,35 @@ def test_tables_hold_exactly_what_was_measured(tmp_path: Path) -> None:
     assert made["rate_quality"].read_bytes().decode() == RATE_QUALITY
     assert made["latency"].read_bytes().decode() == LATENCY
     assert made["teacher"].read_bytes().decode() == TEACHER_CSV
+
+
+SWITCH = """\
+benchmark,method,from_point,to_point,seed,device_switch_bytes,server_switch_bytes,device_half_bytes,server_half_bytes,\
+device_switch_ms_p50,server_switch_ms_p50,threads,cpu,record_id
+b,webp,9,10,0,0,0,0,40,0.0000,0.0000,1,CPU,cd
+b,webp,10,9,0,0,0,0,40,0.0000,0.0000,1,CPU,cd
+b,es,0.5,4,0,8,12,16,40,0.1235,2.0000,1,CPU,cd
+b,es,4,0.5,0,8,12,16,40,0.1235,2.0000,1,CPU,cd
+"""
+
+
+def switch(method: str, points: tuple[str, str], /, **changes: Any) -> dict[str, Any]:
+    sizes = {"device_switch_bytes": 0, "server_switch_bytes": 0, "device_half_bytes": 0, "server_half_bytes": 40}
+    times = {"device_switch_ms_p50": 0.0, "server_switch_ms_p50": 0}
+    pairs = [{"from_point": a, "to_point": b, **sizes, **times, **changes} for a, b in (points, points[::-1])]
+    keys = {"benchmark": "b", "method": method, "seed": "0", "threads": 1, "cpu": "CPU", "record_id": "cd"}
+    return {**keys, "switches": pairs}
+
+
+def test_switches_are_ordered_by_method_then_as_measured(tmp_path: Path) -> None:
+    learned = {"device_switch_bytes": 8, "server_switch_bytes": 12, "device_half_bytes": 16}
+    learned |= {"device_switch_ms_p50": 0.12345, "server_switch_ms_p50": 2}
+    files = [switch("es", ("0.5", "4"), **learned), switch("webp", ("9", "10"))]
+    assert make(tmp_path, SUMMARIES, switches=files)["switch"].read_bytes().decode() == SWITCH
+    with pytest.raises(DataError, match=r"switch0\.json: benchmark is 'c', but .*evaluation\.json has 'b'"):
+        make(tmp_path, SUMMARIES, switches=[{**switch("webp", ("9", "10")), "benchmark": "c"}])
+    with pytest.raises(DataError, match=r"switch0\.json: key 'method' is 'jpg', which is not among webp, es"):
+        make(tmp_path, SUMMARIES, switches=[switch("jpg", ("9", "10"))])
 
 
 def test_same_measurements_in_another_order_give_the_same_bytes(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tests.workflow.project import (
     Project,
     measured,
     run_jobs,
+    switched,
     trained,
 )
 
@@ -97,8 +98,11 @@ def test_another_run_file_with_the_same_benchmark_shares_its_results(project: Pr
             "sc2/measure/latency.py",
             run_jobs("measure_latency", "jpeg", *JPEG_POINTS)
             | run_jobs("measure_latency", STUDENT, *STUDENT_POINTS)
+            | switched("jpeg")
+            | switched(STUDENT)
             | REPORT,
         ),
+        ("sc2/switch.py", switched("jpeg") | switched(STUDENT) | REPORT),
         ("sc2/report/tables.py", REPORT),
         ("sc2/report/style.py", PLOTS),
         ("sc2/report/figures/exrd.py", {f"plot_figure {BENCHMARK}/exrd"}),
@@ -116,7 +120,10 @@ def test_change_in_code_reruns_what_imports_it(project: Project, source: str, jo
         pytest.param(
             "finetune: {epochs: 1,",
             "finetune: {epochs: 2,",
-            trained(*STUDENT_POINTS, phases=("finetune",)) | measured(STUDENT, *STUDENT_POINTS) | REPORT,
+            trained(*STUDENT_POINTS, phases=("finetune",))
+            | measured(STUDENT, *STUDENT_POINTS)
+            | switched(STUDENT)
+            | REPORT,
             id="second phase",
         ),
         pytest.param("encoder_channels: [8,", "encoder_channels: [9,", STUDENTS | REPORT, id="architecture"),
@@ -127,13 +134,13 @@ def test_change_in_code_reruns_what_imports_it(project: Project, source: str, jo
         pytest.param(
             'jpeg: {points: ["10", "90"]}',
             'jpeg: {points: ["10", "50", "90"]}',
-            measured("jpeg", "50") | REPORT,
+            measured("jpeg", "50") | switched("jpeg") | REPORT,
             id="new point of a codec",
         ),
         pytest.param(
             'points: ["0.5", "4"]',
             'points: ["0.5", "4", "16"]',
-            trained("16") | measured(STUDENT, "16") | REPORT,
+            trained("16") | measured(STUDENT, "16") | switched(STUDENT) | REPORT,
             id="new point of a training",
         ),
         pytest.param('points: ["0.5", "4"]', 'points: ["0.5"]', REPORT, id="point removed"),
@@ -164,7 +171,8 @@ def test_method_that_does_not_support_the_task_is_skipped_and_said_once(project:
 
 def test_new_seed_reruns_trained_methods_only(project: Project) -> None:
     project.edit("config/config.yaml", 'seeds: ["0"]', 'seeds: ["0", "1"]')
-    new = {job.replace("/0/distill", "/1/distill").replace("/0/finetune", "/1/finetune") for job in STUDENTS}
+    runs = STUDENTS - switched(STUDENT)  # between the points of one seed, the first
+    new = {job.replace("/0/distill", "/1/distill").replace("/0/finetune", "/1/finetune") for job in runs}
     assert project.planned() == {job.removesuffix("/0") + "/1" * job.endswith("/0") for job in new} | REPORT
 
 
@@ -212,7 +220,7 @@ def test_job_of_a_changed_plan_refuses_to_start(project: Project) -> None:
     """What runs is what was planned: a job whose code was edited after planning does nothing."""
     out = f"results/tables/{BENCHMARK}"
     before = (project.path / out / "rate_quality.csv").read_bytes()
-    arguments = ["--summaries", "--latencies", "--teacher", f"results/teachers/{BENCHMARK}/evaluation.json"]
+    arguments = ["--summaries", "--latencies", "--switches", "--teacher", f"results/teachers/{BENCHMARK}/evaluation.json"]
     names = [name.replace("_", "-") for name in STAGES["make_tables"].outputs]
     outputs = [word for name in names for word in (f"--out-{name}", f"{out}/{name}.new")]
     record = ["--record", f"{out}/new.prov.json", "--job", "0123456789ab-0123456789ab"]
