@@ -25,8 +25,11 @@ TINY_PARAMS: dict[str, dict[str, Any]] = {
         "encoder_channels": [6, 5, 4],
         "decoder_channels": [8, 8],
         "phases": {"distill": {"epochs": 2, "batch_size": 4}, "finetune": {"epochs": 2, "batch_size": 4}},
-    }
+    },
 }
+NEURAL_INPUT = {"channels": [[6, 8]], "phases": {"train": {"epochs": 2, "batch_size": 4, "lr": 1e-3}}}
+for _name in ("factorized_prior", "scale_hyperprior", "mean_scale_hyperprior", "joint_autoregressive"):
+    TINY_PARAMS[_name] = NEURAL_INPUT
 
 
 @dataclass
