@@ -40,13 +40,21 @@ def fetched(url: str, sha256: str) -> Path:
     part = target.with_name(f".{os.getpid()}.{target.name}")
     try:
         _download(url, part)
-        verified(part, sha256)
+        _check(part, sha256, url)
         part.replace(target)
     except (URLError, OSError, ValueError) as error:
         raise DataError(f"cannot fetch {url}: {error}\nPut the file at {target} yourself.") from error
     finally:
         part.unlink(missing_ok=True)
     return target
+
+
+def _check(path: Path, sha256: str, url: str) -> None:
+    try:
+        verified(path, sha256)
+    except DataError as error:
+        # The file is removed: what the reader can look at is the URL.
+        raise DataError(str(error).replace(str(path), url)) from error
 
 
 def _name(url: str) -> str:

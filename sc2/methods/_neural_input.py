@@ -62,6 +62,7 @@ class Train(Strict):
     epochs: int = Field(default=10, ge=0, description="Passes over the training split; 0 takes published weights as they are")
     batch_size: int = Field(default=16, gt=0, description="Images per step")
     lr: float = Field(default=1e-4, gt=0, description="Peak learning rate of the one-cycle schedule (Adam)")
+    clip_norm: float = Field(default=1.0, gt=0, description="Largest norm of a step's gradients, all together")
     quantiles_lr: float = Field(default=1e-3, gt=0, description="Learning rate of the quantiles' own Adam")
     pretrained: bool = Field(default=False, description="Start from the published weights of the quality")
     weights: dict[Quality, Published] = Field(default={}, description="Published weights by quality, in quotes")

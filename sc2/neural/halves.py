@@ -12,7 +12,7 @@ from sc2.backbones.base import build_backbone
 from sc2.data.normalise import normalise, to_batch
 from sc2.errors import WireError
 from sc2.methods.base import DeviceHalf, ServerHalf
-from sc2.neural.images import latent_side, pad, unpad
+from sc2.neural.images import IMAGES_AT_ONCE, latent_side, pad, unpad
 from sc2.neural.priors import PRIORS
 from sc2.neural.transforms import analysis, synthesis
 from sc2.wire import Payload
@@ -87,7 +87,8 @@ class NeuralServer(ServerHalf):
     def reconstruct(self, latent: Tensor, height: int, width: int) -> Tensor:
         """Return images [B, 3, height, width] in [0, 1] of latents [B, M, h, w]."""
         with torch.no_grad():
-            return unpad(self.network["g_s"](latent).clamp(0, 1), height, width)
+            parts = [unpad(self.network["g_s"](part), height, width) for part in latent.split(IMAGES_AT_ONCE)]
+            return torch.cat(parts).clamp(0, 1)
 
     def answer(self, batch: Tensor) -> Tensor:
         """Return logits [B, classes] for latents [B, M, h, w] of images of the benchmark's size."""

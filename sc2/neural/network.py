@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sc2.data.normalise import normalise
 from sc2.layers.student import reference_model
 from sc2.methods.base import BuildContext
-from sc2.neural.images import denormalise, pad, unpad
+from sc2.neural.images import IMAGES_AT_ONCE, denormalise, pad, unpad
 from sc2.neural.received import received
 
 if TYPE_CHECKING:
@@ -70,13 +70,16 @@ class InputCompression(nn.Module):
         of the densities.
         """
         images = denormalise(x, self.input)
-        padded, size = pad(images), images.shape[2:]
-        if self.codec.training:
-            found = self.codec(padded)
-            return images, unpad(found["x_hat"], *size), _bits(found["likelihoods"].values())
-        latent, likelihoods = received(self.codec, self.codec.get_submodule("g_a")(padded))
-        reconstructed = self.codec.get_submodule("g_s")(latent)
-        return images, unpad(reconstructed, *size).clamp(0, 1), _bits(likelihoods)
+        if not self.codec.training:
+            arrived = [self._received(part) for part in images.split(IMAGES_AT_ONCE)]
+            return images, torch.cat([image for image, _ in arrived]), torch.stack([bits for _, bits in arrived]).sum()
+        found = self.codec(pad(images))
+        return images, unpad(found["x_hat"], *images.shape[2:]), _bits(found["likelihoods"].values())
+
+    def _received(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        latent, likelihoods = received(self.codec, self.codec.get_submodule("g_a")(pad(images)))
+        reconstructed = unpad(self.codec.get_submodule("g_s")(latent), *images.shape[2:])
+        return reconstructed.clamp(0, 1), _bits(likelihoods)
 
     def classify(self, images: Tensor) -> Tensor:
         """Return the reference model's logits for images [B, 3, H, W] with values in [0, 1]."""

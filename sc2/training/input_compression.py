@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from sc2.entropy.factorized import settle
@@ -17,6 +17,22 @@ from sc2.neural.weights import load_published
 from sc2.training.recipe import Recipe, Terms, classification_terms, one_cycle
 
 PEAK = 255.0
+
+
+class ClippedAdam(torch.optim.Adam):
+    """Adam on gradients whose common norm is at most `largest_norm`.
+
+    The inverse GDN multiplies: one unlucky step blows up the reconstruction, and with it the next gradient.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter], *, lr: float, largest_norm: float) -> None:
+        super().__init__(parameters, lr=lr)
+        self.largest_norm = largest_norm
+
+    def step(self, closure: Any = None) -> Any:
+        """Clip the gradients and take one step."""
+        nn.utils.clip_grad_norm_([p for group in self.param_groups for p in group["params"]], self.largest_norm)
+        return super().step(closure)
 
 
 def rate_distortion_recipe(params: Mapping[str, Any], context: BuildContext, codec: str) -> Recipe:
@@ -55,7 +71,7 @@ def rate_distortion_recipe(params: Mapping[str, Any], context: BuildContext, cod
         trained=[network.codec],
         frozen=[network.reference],
         step=step,
-        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=params["lr"]),
+        optimizer=lambda parameters: ClippedAdam(parameters, lr=params["lr"], largest_norm=params["clip_norm"]),
         learning_rate=one_cycle(),
         epochs=params["epochs"],
         batch_size=params["batch_size"],
