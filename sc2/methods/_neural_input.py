@@ -11,7 +11,7 @@ latter it may have no epochs at all. The reference model stays as it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -35,12 +35,15 @@ Pairs = list[tuple[_Width, _Width]]
 class Published(Strict):
     """A file of weights in CompressAI's own layout."""
 
-    url: str = Field(pattern=r"^(https?|file)://", description="Where it is published; a file of this name in the data "
-                     "folder (SC2_DATA, default data/) or its subfolder weights/ is taken first")
+    url: str = Field(
+        pattern=r"^(https?|file)://",
+        description="Where it is published; a file of this name in the data "
+        "folder (SC2_DATA, default data/) or its subfolder weights/ is taken first",
+    )
     sha256: str | None = Field(
         default=None,
         pattern=r"^[0-9a-f]{8,64}$",
-        description="SHA-256 of the file or its first digits; not needed where the file's name holds them (…-446d5c7f.)",
+        description="SHA-256 of the file or its first digits; not needed where its name holds them (…-446d5c7f.)",
     )
 
     @model_validator(mode="after")
@@ -57,20 +60,27 @@ class Train(Strict):
         default=[0.0018, 0.0035, 0.0067, 0.013, 0.025, 0.0483, 0.0932, 0.18],
         min_length=QUALITIES,
         max_length=QUALITIES,
-        description="Weight λ of the distortion for each quality 1 … 8: bits per pixel per squared error of 8-bit values",
+        description="Weight λ of the distortion by quality 1 … 8: bits per pixel per squared error of 8-bit values",
     )
-    epochs: int = Field(default=10, ge=0, description="Passes over the training split; 0 takes published weights as they are")
+    epochs: int = Field(
+        default=10, ge=0, description="Passes over the training split; 0: published weights as they are"
+    )
     batch_size: int = Field(default=16, gt=0, description="Images per step")
-    lr: float = Field(default=1e-4, gt=0, description="Peak learning rate of the one-cycle schedule (Adam)")
+    lr: float = Field(default=1e-4, gt=0, description="Peak learning rate of g_a and g_s: one cycle, Adam")
+    entropy_lr: float = Field(default=1e-4, gt=0, description="Peak learning rate of the entropy model, the same cycle")
     clip_norm: float = Field(default=1.0, gt=0, description="Largest norm of a step's gradients, all together")
     quantiles_lr: float = Field(default=1e-3, gt=0, description="Learning rate of the quantiles' own Adam")
-    pretrained: bool = Field(default=False, description="Start from the published weights of the quality")
+    start: Literal["random", "wavelet", "published"] = Field(
+        default="random",
+        description="random: the library's initial weights; wavelet: g_a and g_s as a Haar transform, for short "
+        "schedules (ours); published: those under `weights`",
+    )
     weights: dict[Quality, Published] = Field(default={}, description="Published weights by quality, in quotes")
 
     @model_validator(mode="after")
     def _something_to_start_from(self) -> Self:
-        if self.epochs == 0 and not self.pretrained:
-            raise ValueError("epochs: 0 trains nothing: set pretrained: true, or more epochs")
+        if self.epochs == 0 and self.start != "published":
+            raise ValueError("epochs: 0 trains nothing: set start: published, or more epochs")
         return self
 
 

@@ -48,7 +48,7 @@ def context_layers(codec: nn.Module) -> dict[str, Any]:
 
 
 def steps(height: int, width: int) -> Iterator[Step]:
-    """Yield the positions of a latent in an order in which each one's neighbourhood is known: width + 3 · (height - 1) steps."""
+    """Yield all positions of a latent, each after those it depends on, in at most width + 3 · (height - 1) steps."""
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     order = columns + _ROWS_PER_STEP * rows
     for step in range(width + _ROWS_PER_STEP * (height - 1)):

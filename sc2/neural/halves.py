@@ -61,9 +61,11 @@ class NeuralServer(ServerHalf):
     def __init__(self, blob: Mapping[str, Any]) -> None:
         self.coder = PRIORS[blob["codec"]].decoder(blob["prior"])
         reference = build_backbone(blob["backbone"], blob["num_classes"])
-        self.network = nn.ModuleDict({"g_s": synthesis(blob["n"], blob["m"]), "reference": reference})
+        networks = {"g_s": synthesis(blob["n"], blob["m"]), "reference": reference}
+        self.network = nn.ModuleDict(networks)
         self.network.load_state_dict(blob["state"])
         self.network.eval().requires_grad_(False)
+        self.synthesis, self.reference = networks["g_s"], networks["reference"]
         self.input = blob["input"]
 
     def decode(self, payload: Payload) -> Tensor:
@@ -80,14 +82,16 @@ class NeuralServer(ServerHalf):
             WireError: The payload cannot be decoded.
         """
         if len(payload.shape) != 2 or not all(payload.shape):
-            raise WireError("a payload of neural input compression has two shape integers, the image's height and width")
+            raise WireError(
+                "a payload of neural input compression has two shape integers, the image's height and width"
+            )
         height, width = payload.shape
         return self.coder.decode(payload.streams, latent_side(height), latent_side(width))
 
     def reconstruct(self, latent: Tensor, height: int, width: int) -> Tensor:
         """Return images [B, 3, height, width] in [0, 1] of latents [B, M, h, w]."""
         with torch.no_grad():
-            parts = [unpad(self.network["g_s"](part), height, width) for part in latent.split(IMAGES_AT_ONCE)]
+            parts = [unpad(self.synthesis(part), height, width) for part in latent.split(IMAGES_AT_ONCE)]
             return torch.cat(parts).clamp(0, 1)
 
     def answer(self, batch: Tensor) -> Tensor:
@@ -95,5 +99,5 @@ class NeuralServer(ServerHalf):
         side = self.input["crop"]
         images = self.reconstruct(batch, side, side)
         with torch.no_grad():
-            logits: Tensor = self.network["reference"](normalise(images * 255, self.input))
+            logits: Tensor = self.reference(normalise(images * 255, self.input))
         return logits

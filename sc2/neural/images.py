@@ -10,7 +10,7 @@ from torch.nn import functional
 MULTIPLE = 64
 """The coarsest latent of the hyperprior codecs is 64 times smaller than the image."""
 IMAGES_AT_ONCE = 16
-"""The widest layers are as large as half the image in each direction: a whole evaluation batch would fill the memory."""
+"""The widest layers work at half the image's sides: those of a whole evaluation batch would fill the memory."""
 _STRIDE = 16
 
 

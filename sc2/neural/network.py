@@ -7,7 +7,7 @@ plain layers of the same names instead (`sc2.neural.halves`), so that they run w
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -86,10 +86,15 @@ class InputCompression(nn.Module):
         logits: Tensor = self.reference(normalise(images * 255, self.input))
         return logits
 
+    def transform_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters of g_a and g_s; all others belong to the entropy model."""
+        for name in ("g_a", "g_s"):
+            yield from self.codec.get_submodule(name).parameters()
+
     @property
     def prior(self) -> EntropyBottleneck:
         """The factorised prior: of y, or of z where there is a hyperprior."""
-        found: EntropyBottleneck = self.codec.entropy_bottleneck  # type: ignore[assignment]  # looked up by name
+        found: EntropyBottleneck = self.codec.entropy_bottleneck
         return found
 
 

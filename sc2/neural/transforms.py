@@ -17,7 +17,13 @@ from sc2.layers.gdn import GDN1
 def analysis(n: int, m: int) -> nn.Sequential:
     """Return g_a: images in [0, 1] to the latent y."""
     return nn.Sequential(
-        conv(3, n), GDN1(n, squared=True), conv(n, n), GDN1(n, squared=True), conv(n, n), GDN1(n, squared=True), conv(n, m)
+        conv(3, n),
+        GDN1(n, squared=True),
+        conv(n, n),
+        GDN1(n, squared=True),
+        conv(n, n),
+        GDN1(n, squared=True),
+        conv(n, m),
     )
 
 

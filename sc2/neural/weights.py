@@ -29,7 +29,7 @@ def load_published(model: nn.Module, weights: Mapping[str, Mapping[str, Any]], q
         known = ", ".join(sorted(weights)) or "none"
         raise CheckpointError(
             f"no published weights for quality {quality} (known: {known}): add {_WHERE}.weights.{quality}, "
-            f"or set {_WHERE}.pretrained: false"
+            f"or choose another {_WHERE}.start"
         )
     url, sha256 = weights[quality]["url"], weights[quality]["sha256"] or hash_in_name(weights[quality]["url"])
     assert sha256 is not None, "the configuration asks for one of the two"

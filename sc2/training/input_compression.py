@@ -13,6 +13,7 @@ from torch.nn import functional
 from sc2.entropy.factorized import settle
 from sc2.methods.base import BuildContext
 from sc2.neural.network import InputCompression
+from sc2.neural.start import wavelet_start
 from sc2.neural.weights import load_published
 from sc2.training.recipe import Recipe, Terms, classification_terms, one_cycle
 
@@ -25,8 +26,8 @@ class ClippedAdam(torch.optim.Adam):
     The inverse GDN multiplies: one unlucky step blows up the reconstruction, and with it the next gradient.
     """
 
-    def __init__(self, parameters: list[nn.Parameter], *, lr: float, largest_norm: float) -> None:
-        super().__init__(parameters, lr=lr)
+    def __init__(self, groups: list[dict[str, Any]], *, largest_norm: float) -> None:
+        super().__init__(groups)
         self.largest_norm = largest_norm
 
     def step(self, closure: Any = None) -> Any:
@@ -48,9 +49,12 @@ def rate_distortion_recipe(params: Mapping[str, Any], context: BuildContext, cod
         DataError: Their file is missing or another one.
     """
     network = InputCompression(context, codec)
-    if params["pretrained"]:
+    price = params["lambdas"][int(context.point) - 1]
+    if params["start"] == "published":
         load_published(network.codec, params["weights"], context.point)
-    weight = params["lambdas"][int(context.point) - 1] * PEAK**2
+    if params["start"] == "wavelet":
+        wavelet_start(network.codec, price)
+    weight = price * PEAK**2
 
     def terms(images: Tensor) -> tuple[Terms, Tensor]:
         original, reconstructed, bits = network.reconstruct(images)
@@ -66,12 +70,19 @@ def rate_distortion_recipe(params: Mapping[str, Any], context: BuildContext, cod
         summed = {name: value * len(labels) for name, value in found.items()}
         return summed | dict(classification_terms(network.classify(reconstructed), labels))
 
+    def optimizer(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        transforms = [*network.transform_parameters()]
+        known = {id(parameter) for parameter in transforms}
+        rest = [parameter for parameter in parameters if id(parameter) not in known]
+        groups = [{"params": transforms, "lr": params["lr"]}, {"params": rest, "lr": params["entropy_lr"]}]
+        return ClippedAdam(groups, largest_norm=params["clip_norm"])
+
     return Recipe(
         model=network,
         trained=[network.codec],
         frozen=[network.reference],
         step=step,
-        optimizer=lambda parameters: ClippedAdam(parameters, lr=params["lr"], largest_norm=params["clip_norm"]),
+        optimizer=optimizer,
         learning_rate=one_cycle(),
         epochs=params["epochs"],
         batch_size=params["batch_size"],

@@ -69,7 +69,7 @@ SIZES_KB = {
 
 @pytest.mark.parametrize(("name", "quality"), [(name, q) for name in ZOO for q in ("1", "8")])
 def test_encoder_size_by_upstreams_rule(name: str, quality: str) -> None:
-    """Spec 2.4, from fresh weights; the joint model's entropy_parameters are left out there, though the device needs them."""
+    """Spec 2.4, from fresh weights; the joint model's entropy_parameters are left out there."""
     method: Any = get_method(name)
     n, m = channels_of(method.Params().model_dump(), quality)
     model = build_codec(method.codec, n, m)
@@ -131,7 +131,8 @@ def published(model: nn.Module, *, old: bool) -> dict[str, Tensor]:
     if not old:
         return state
     for new in ("matrices", "biases", "factors"):
-        state = {name.replace(f"entropy_bottleneck.{new}.", f"entropy_bottleneck._{new}."): v for name, v in state.items()}
+        here, before = f"entropy_bottleneck.{new}.", f"entropy_bottleneck._{new}."
+        state = {name.replace(here, before): value for name, value in state.items()}
     return {f"module.{name}": value for name, value in state.items()}
 
 
@@ -172,9 +173,9 @@ def test_a_wrong_hash_is_refused(tmp_path: Path) -> None:
 
 
 def test_published_weights_go_through_the_phase_without_a_training(tmp_path: Path) -> None:
-    """`pretrained: true, epochs: 0`: the phase ends with the published weights and what they reach on the validation split."""
+    """`start: published, epochs: 0`: the phase ends with the published weights and what they reach."""
     source = build_codec("MeanScaleHyperprior", 4, 6)
-    train = {"epochs": 0, "pretrained": True, "weights": save(published(source, old=True), tmp_path / "host")}
+    train = {"epochs": 0, "start": "published", "weights": save(published(source, old=True), tmp_path / "host")}
     params = params_of(**train).model_dump(mode="json")["phases"]["train"]
     backbone = {"name": "small_resnet", "args": {"width": 4}}
     teacher = {"backbone": backbone, "classes": ["a", "b"], "state": build_backbone(backbone, 2).state_dict()}
@@ -190,7 +191,7 @@ def test_published_weights_go_through_the_phase_without_a_training(tmp_path: Pat
     )
     assert [row["epoch"] for row in history] == [0]
     assert history[0].keys() == {"epoch", "val_loss", "val_mse", "val_bpp", "val_top1_pct"}
-    for entry, value in source.g_a.state_dict().items():  # type: ignore[union-attr,operator]
+    for entry, value in source.g_a.state_dict().items():  # type: ignore[union-attr]
         assert torch.equal(recipe.model.state_dict()[f"codec.g_a.{entry}"], value)
     method = get_method("mean_scale_hyperprior")
     assert method.load_device(method.export(context, recipe.model.state_dict()).device).network is not None
