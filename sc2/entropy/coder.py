@@ -46,18 +46,9 @@ class TableCoder:
 
     def encode(self, symbols: Integers, indexes: Integers) -> bytes:
         """Return the bytes of symbols [n] under tables indexes [n]; never empty."""
-        coder = constriction.stream.queue.RangeEncoder()
-        order, groups = _grouped(indexes)
-        symbols = symbols[order]
-        escaped = []
-        for table, part in groups:
-            entries, numbers = self._entries(symbols[part], table)
-            coder.encode(entries, self._model(table))
-            escaped += numbers
-        for number in escaped:
-            _encode_number(coder, number)
-        # The first byte of a word is its highest: what the coder did not need is zeros at the end.
-        return coder.get_compressed().astype(">u4").tobytes().rstrip(b"\0") or b"\0"
+        encoder = StepEncoder(self)
+        encoder.put(symbols, indexes)
+        return encoder.finish()
 
     def decode(self, data: bytes, indexes: Integers) -> Integers:
         """Return the symbols int32 [n] whose tables are indexes [n].
@@ -67,28 +58,10 @@ class TableCoder:
         Raises:
             WireError: No encoder can have written the bytes for so many symbols.
         """
-        coder = constriction.stream.queue.RangeDecoder(_words(data))
-        order, groups = _grouped(indexes)
-        symbols = np.empty(len(indexes), dtype=np.int32)
-        escaped: list[tuple[int, int]] = []
-        try:
-            for table, part in groups:
-                entries = coder.decode(self._model(table), part.stop - part.start)
-                np.add(entries, self.offset[table], out=symbols[part], casting="same_kind")
-                if entries.max() == self.escape[table]:
-                    found = np.flatnonzero(entries == self.escape[table]).tolist()
-                    escaped += [(part.start + position, table) for position in found]
-            for position, table in escaped:
-                symbols[position] = self.offset[table] + self._unfolded(_decode_number(coder), table)
-        except AssertionError as error:
-            raise WireError(f"the stream of {len(data)} bytes is not from this entropy coder: {error}") from error
-        if not coder.maybe_exhausted():
-            raise WireError(f"the stream of {len(data)} bytes is longer than its {len(indexes)} symbols need")
-        if isinstance(order, slice):
-            return symbols
-        restored = np.empty_like(symbols)
-        restored[order] = symbols
-        return restored
+        decoder = StepDecoder(self, data)
+        symbols = decoder.take(indexes)
+        decoder.finish()
+        return symbols
 
     def bits(self, symbols: Integers, indexes: Integers) -> float:
         """Return the ideal code length of symbols [n] under tables indexes [n], escapes included (bits)."""
@@ -96,13 +69,13 @@ class TableCoder:
         symbols = symbols[order]
         total = 0.0
         for table, part in groups:
-            entries, numbers = self._entries(symbols[part], table)
+            entries, numbers = self.entries(symbols[part], table)
             counts = self.cdf[table, entries + 1] - self.cdf[table, entries]
             total += float((PRECISION_BITS - np.log2(counts)).sum())
             total += sum(_LENGTH_BITS + number.bit_length() for number in numbers)
         return total
 
-    def _entries(self, symbols: Integers, table: int) -> tuple[Integers, list[int]]:
+    def entries(self, symbols: Integers, table: int) -> tuple[Integers, list[int]]:
         """Return the table entries of symbols, and the numbers that stand for the escaped ones in order."""
         offset, escape = int(self.offset[table]), int(self.escape[table])
         if symbols.min() >= offset and symbols.max() < offset + escape:
@@ -116,15 +89,91 @@ class TableCoder:
             raise WireError(f"a latent value of {worst} cannot be coded; is the model sound?")
         return np.where(outside, escape, values).astype(np.int32), numbers
 
-    def _unfolded(self, number: int, table: int) -> int:
+    def unfolded(self, number: int, table: int) -> int:
+        """Return the value, less the table's offset, of a number that stands for an escaped symbol."""
         return -(number + 1) // 2 if number % 2 else number // 2 + int(self.escape[table])
 
-    def _model(self, table: int) -> Any:
+    def model(self, table: int) -> Any:
+        """Return the range coder's model of a table."""
         if table not in self._models:
             counts = np.diff(self.cdf[table, : self.escape[table] + 2])
             # Counts over a power of two are exact as floats, and the same fixed-point numbers come of them everywhere.
             self._models[table] = constriction.stream.model.Categorical(counts / 2**PRECISION_BITS, perfect=False)
         return self._models[table]
+
+
+class StepEncoder:
+    """Codes symbols in steps into one stream, for tables that depend on the symbols before them."""
+
+    def __init__(self, tables: TableCoder) -> None:
+        self.tables = tables
+        self._coder = constriction.stream.queue.RangeEncoder()
+
+    def put(self, symbols: Integers, indexes: Integers) -> None:
+        """Append symbols int32 [n] under tables indexes [n]."""
+        order, groups = _grouped(indexes)
+        symbols = symbols[order]
+        escaped = []
+        for table, part in groups:
+            entries, numbers = self.tables.entries(symbols[part], table)
+            self._coder.encode(entries, self.tables.model(table))
+            escaped += numbers
+        for number in escaped:
+            _encode_number(self._coder, number)
+
+    def finish(self) -> bytes:
+        """Return the bytes of all steps; never empty."""
+        # The first byte of a word is its highest: what the coder did not need is zeros at the end.
+        return self._coder.get_compressed().astype(">u4").tobytes().rstrip(b"\0") or b"\0"
+
+
+class StepDecoder:
+    """Decodes what a `StepEncoder` wrote, in the same steps."""
+
+    def __init__(self, tables: TableCoder, data: bytes) -> None:
+        self.tables = tables
+        self._coder = constriction.stream.queue.RangeDecoder(_words(data))
+        self._bytes, self._symbols = len(data), 0
+
+    def take(self, indexes: Integers) -> Integers:
+        """Return the next symbols int32 [n], whose tables are indexes [n].
+
+        Raises:
+            WireError: No encoder can have written the bytes for so many symbols.
+        """
+        self._symbols += len(indexes)
+        try:
+            return self._take(indexes)
+        except AssertionError as error:
+            raise WireError(f"the stream of {self._bytes} bytes is not from this entropy coder: {error}") from error
+
+    def finish(self) -> None:
+        """Check that nothing is left.
+
+        Raises:
+            WireError: The stream is longer than its symbols need.
+        """
+        if not self._coder.maybe_exhausted():
+            raise WireError(f"the stream of {self._bytes} bytes is longer than its {self._symbols} symbols need")
+
+    def _take(self, indexes: Integers) -> Integers:
+        order, groups = _grouped(indexes)
+        symbols = np.empty(len(indexes), dtype=np.int32)
+        escaped: list[tuple[int, int]] = []
+        tables = self.tables
+        for table, part in groups:
+            entries = self._coder.decode(tables.model(table), part.stop - part.start)
+            np.add(entries, tables.offset[table], out=symbols[part], casting="same_kind")
+            if entries.max() == tables.escape[table]:
+                found = np.flatnonzero(entries == tables.escape[table]).tolist()
+                escaped += [(part.start + position, table) for position in found]
+        for position, table in escaped:
+            symbols[position] = tables.offset[table] + tables.unfolded(_decode_number(self._coder), table)
+        if isinstance(order, slice):
+            return symbols
+        restored = np.empty_like(symbols)
+        restored[order] = symbols
+        return restored
 
 
 _LENGTH_BITS = 5

@@ -51,6 +51,9 @@ TINY_POINTS: dict[str, tuple[str, str]] = {
     "bottleneck_unit": ("layer2_q0.25_s2_k6", "layer1_q0.5_s1_k4"),
     "bottleneck_unit_distilled": ("stem_q0.25_s4_k5", "layer2_q0.25_s2_k6"),
 }
+NEURAL_INPUT = {"channels": [[6, 8]], "phases": {"train": {"epochs": 2, "batch_size": 4, "lr": 1e-3}}}
+for _name in ("factorized_prior", "scale_hyperprior", "mean_scale_hyperprior", "joint_autoregressive"):
+    TINY_PARAMS[_name] = NEURAL_INPUT
 
 
 @dataclass

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sc2.entropy.coder import Integers, TableCoder
+from sc2.entropy.coder import Integers, StepDecoder, StepEncoder, TableCoder
 from sc2.entropy.factorized import FactorizedCoder, tables_of
 from sc2.errors import WireError
 from sc2.measure.latency import single_thread
@@ -110,3 +110,30 @@ def _seconds(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_message_in_steps_survives(seed: int) -> None:
+    """As the decoder of an autoregressive model needs it: the tables of a step may depend on the steps before."""
+    generator = np.random.default_rng(seed)
+    cdf, lengths, offset = tables(generator, 5)
+    coder = TableCoder(cdf, lengths, offset)
+    steps = []
+    for size in generator.integers(1, 40, 12):
+        indexes = generator.integers(0, len(cdf), size).astype(np.int32)
+        symbols = (offset[indexes] + generator.integers(0, np.maximum(1, lengths[indexes] - 2))).astype(np.int32)
+        symbols[0] += generator.choice([0, 1000])
+        steps.append((symbols, indexes))
+    encoder = StepEncoder(coder)
+    for step in steps:
+        encoder.put(*step)
+    data = encoder.finish()
+    decoder = StepDecoder(coder, data)
+    for symbols, indexes in steps:
+        assert np.array_equal(decoder.take(indexes), symbols)
+    decoder.finish()
+    assert len(data) <= sum(coder.bits(*step) for step in steps) / 8 + 5
+    early = StepDecoder(coder, data + b"\1" * 12)
+    early.take(steps[0][1])
+    with pytest.raises(WireError, match="longer than its"):
+        early.finish()
