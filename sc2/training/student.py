@@ -12,18 +12,18 @@ from torch import Tensor, nn
 from torchdistill.core.forward_hook import ForwardHookManager
 from torchdistill.losses.mid_level import KDLoss, SimpleLossWrapper
 
-from sc2.entropy.factorized import settle
+from sc2.layers.priors import FACTORIZED, PriorKind
 from sc2.layers.student import StudentNetwork, reference_model
 from sc2.methods.base import BuildContext
 from sc2.training.recipe import Recipe, Terms, classification_terms, multi_step
 
-DECODER, PRIOR, LOGITS = "decoder", "entropy_bottleneck", "logits"
+DECODER, PRIOR, LOGITS = "decoder", "prior", "logits"
 Outputs = dict[str, dict[str, Any]]
 
 
-def distill_recipe(params: Mapping[str, Any], context: BuildContext) -> Recipe:
-    """Phase 1: imitate the reference model's features at a rate price."""
-    student, teacher = StudentNetwork(context), reference_model(context)
+def distill_recipe(params: Mapping[str, Any], context: BuildContext, prior: PriorKind = FACTORIZED) -> Recipe:
+    """Phase 1: imitate the reference model's features at a rate price, the same for every stream of the prior."""
+    student, teacher = StudentNetwork(context, prior), reference_model(context)
     student.tail.requires_grad_(False)
     hints = context.arch["hints"]
     cut = context.arch["cut"]
@@ -35,7 +35,7 @@ def distill_recipe(params: Mapping[str, Any], context: BuildContext) -> Recipe:
     def terms(images: Tensor, labels: Tensor) -> Terms:
         logits, student_outputs, teacher_outputs = hooks.run(images)
         distortion = torch.stack([loss(student_outputs, teacher_outputs, labels) for loss in losses]).sum()
-        bits = -torch.log2(student_outputs[PRIOR]["output"][1]).sum()
+        bits = torch.stack([-torch.log2(p).sum() for p in student_outputs[PRIOR]["output"][1]]).sum()
         return {"loss": distortion + beta * bits, "sse": distortion.detach(), "bits": bits.detach(), "logits": logits}
 
     def step(images: Tensor, labels: Tensor) -> Terms:
@@ -50,7 +50,7 @@ def distill_recipe(params: Mapping[str, Any], context: BuildContext) -> Recipe:
 
     return Recipe(
         model=student,
-        trained=[student.encoder, student.entropy_bottleneck, student.decoder],
+        trained=[student.encoder, student.prior, student.decoder],
         frozen=[student.tail, teacher],
         step=step,
         optimizer=lambda parameters: torch.optim.Adam(parameters, lr=params["lr"]),
@@ -59,16 +59,16 @@ def distill_recipe(params: Mapping[str, Any], context: BuildContext) -> Recipe:
         batch_size=params["batch_size"],
         validate=validate,
         select=("loss", "min"),
-        auxiliary=student.entropy_bottleneck.loss,
-        auxiliary_parameters=[student.entropy_bottleneck.quantiles],
+        auxiliary=student.prior.quantiles_loss,
+        auxiliary_parameters=student.prior.quantiles(),
         auxiliary_lr=params["quantiles_lr"],
-        finish=lambda: settle(student.entropy_bottleneck),
+        finish=student.prior.settle,
     )
 
 
-def finetune_recipe(params: Mapping[str, Any], context: BuildContext) -> Recipe:
+def finetune_recipe(params: Mapping[str, Any], context: BuildContext, prior: PriorKind = FACTORIZED) -> Recipe:
     """Phase 2: decoder and tail learn from labels and the reference model; encoder and prior are frozen."""
-    student, teacher = StudentNetwork(context), reference_model(context)
+    student, teacher = StudentNetwork(context, prior), reference_model(context)
     hooks = _Hooks(student, teacher, [], [])
     distillation = KDLoss(LOGITS, "output", LOGITS, "output", params["temperature"], params["alpha"])
 
@@ -89,7 +89,7 @@ def finetune_recipe(params: Mapping[str, Any], context: BuildContext) -> Recipe:
     return Recipe(
         model=student,
         trained=[student.decoder, student.tail],
-        frozen=[student.encoder, student.entropy_bottleneck, teacher],
+        frozen=[student.encoder, student.prior, teacher],
         step=step,
         optimizer=optimizer,
         learning_rate=multi_step(params["milestones"], params["gamma"]),
