@@ -6,15 +6,14 @@ There is no new encoder: the device runs the backbone's own first stages.
 """
 
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sc2.backbones.base import build_backbone
-from sc2.entropy.factorized import FactorizedCoder, tables_of
-from sc2.layers.student import FactorizedDevice, FactorizedServer, reference_model
+from sc2.layers.priors import FACTORIZED
+from sc2.layers.student import StudentDevice, StudentServer, reference_model
 from sc2.methods.base import BuildContext, Export
 
 
@@ -27,7 +26,7 @@ class PastedBottleneck(nn.Module):
 
     def __init__(self, context: BuildContext, cut: str) -> None:
         # Here, because the two halves need no CompressAI, whose import takes longer than most of their jobs run.
-        from compressai.entropy_models import EntropyBottleneck
+        from sc2.layers.trained_priors import FactorizedPrior
 
         super().__init__()
         teacher, size = reference_model(context), int(context.input["crop"])
@@ -35,51 +34,53 @@ class PastedBottleneck(nn.Module):
         with torch.no_grad():
             channels = int(self.encoder(torch.zeros(1, 3, size, size)).shape[1])
         self.encoder.requires_grad_(True)
-        self.entropy_bottleneck = EntropyBottleneck(channels)
+        self.prior = FactorizedPrior(channels)
         self.tail = teacher.after(cut).requires_grad_(True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the whole split in one process."""
-        y_hat, _ = self.entropy_bottleneck(self.encoder(x))
+        y_hat, _ = self.prior(self.encoder(x))
         logits: Tensor = self.tail(y_hat)
         return logits
 
 
-class FineTunedDevice(FactorizedDevice):
+class FineTunedDevice(StudentDevice):
     """The stages up to the cut, and the coder."""
 
     def __init__(self, blob: Mapping[str, Any]) -> None:
-        self.network = build_backbone(blob["backbone"], blob["num_classes"]).up_to(blob["cut"])
-        self.network.load_state_dict(blob["state"])
-        self.network.eval().requires_grad_(False)
-        self.tables = blob["tables"]
-        self.coder = FactorizedCoder(blob["tables"])
+        self.encoder = build_backbone(blob["backbone"], blob["num_classes"]).up_to(blob["cut"])
+        self.encoder.load_state_dict(blob["state"])
+        self.network = self.encoder.eval().requires_grad_(False)
+        self.coder = FACTORIZED.encoder(blob["prior"])
+        self.tables = self.coder.tables
         self.input = blob["input"]
 
 
-class FineTunedServer(FactorizedServer):
+class FineTunedServer(StudentServer):
     """The coder, and the stages behind the cut."""
 
     def __init__(self, blob: Mapping[str, Any]) -> None:
         self.network = build_backbone(blob["backbone"], blob["num_classes"]).after(blob["cut"])
         self.network.load_state_dict(blob["state"])
         self.network.eval().requires_grad_(False)
-        self.coder = FactorizedCoder(blob["tables"])
+        self.coder = FACTORIZED.decoder(blob["prior"])
         self.largest = blob["crop"]
 
 
 def split_fine_tuned(network: PastedBottleneck, context: BuildContext, cut: str) -> Export:
     """Cut a trained network behind the entropy coder, with coding tables built anew."""
-    bottleneck = deepcopy(network.entropy_bottleneck)
-    tables = tables_of(bottleneck)
+    prior = network.prior.export()
     encoder = network.encoder.state_dict()
     common = {
         "cut": cut,
         "backbone": dict(context.teacher["backbone"]),
         "num_classes": len(context.teacher["classes"]),
-        "tables": tables,
     }
-    device = {**common, "input": dict(context.input), "state": encoder}
-    server = {**common, "crop": int(context.input["crop"]), "state": network.tail.state_dict()}
-    prior = {f"entropy_bottleneck.{name}": value for name, value in bottleneck.state_dict().items()}
-    return Export(device, server, encoder | prior)
+    device = {**common, "input": dict(context.input), "state": encoder, "prior": prior.device}
+    server = {
+        **common,
+        "crop": int(context.input["crop"]),
+        "state": network.tail.state_dict(),
+        "prior": prior.server,
+    }
+    return Export(device, server, encoder | prior.upstream_state)

@@ -67,10 +67,10 @@ class EndToEnd(Method):
 
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
         """Ideal code length of the symbols under the device's tables, bits."""
-        from sc2.layers.student import FactorizedDevice
+        from sc2.layers.student import StudentDevice
 
-        assert isinstance(device, FactorizedDevice)
-        return device.coder.bits(latent)
+        assert isinstance(device, StudentDevice)
+        return device.bits(latent)
 
     def training(self, phase: str, params: Mapping[str, Any], context: BuildContext) -> Recipe:
         """Return the recipe of `train`."""
@@ -93,15 +93,17 @@ class EndToEnd(Method):
 
     def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
         """Build g_a and the coder."""
-        from sc2.layers.student import FactorizedDevice
+        from sc2.layers.priors import FACTORIZED
+        from sc2.layers.student import StudentDevice
 
-        return FactorizedDevice(blob)
+        return StudentDevice(blob, FACTORIZED)
 
     def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
         """Build the coder, g_s and the rest of the backbone."""
-        from sc2.layers.student import FactorizedServer
+        from sc2.layers.priors import FACTORIZED
+        from sc2.layers.student import StudentServer
 
-        return FactorizedServer(blob)
+        return StudentServer(blob, FACTORIZED)
 
 
 METHOD = EndToEnd()

@@ -66,10 +66,10 @@ class FineTunedSplit(Method):
 
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
         """Ideal code length of the symbols under the device's tables, bits."""
-        from sc2.layers.student import FactorizedDevice
+        from sc2.layers.student import StudentDevice
 
-        assert isinstance(device, FactorizedDevice)
-        return device.coder.bits(latent)
+        assert isinstance(device, StudentDevice)
+        return device.bits(latent)
 
     def training(self, phase: str, params: Mapping[str, Any], context: BuildContext) -> Recipe:
         """Return the recipe of `finetune`."""

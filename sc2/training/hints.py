@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchdistill.core.forward_hook import ForwardHookManager
 from torchdistill.losses.mid_level import SimpleLossWrapper
 
-DECODER, PRIOR, LOGITS = "decoder", "entropy_bottleneck", "logits"
+DECODER, PRIOR, LOGITS = "decoder", "prior", "logits"
 Outputs = dict[str, dict[str, Any]]
 
 
@@ -72,8 +72,8 @@ class HintLoss:
 
 
 def bits(outputs: Outputs) -> Tensor:
-    """Return the bits of a batch that the hooked entropy model (`PRIOR`) predicts, a scalar."""
-    return -torch.log2(outputs[PRIOR]["output"][1]).sum()
+    """Return the bits of a batch that the hooked entropy model (`PRIOR`) predicts for all of its streams, a scalar."""
+    return torch.stack([-torch.log2(likelihoods).sum() for likelihoods in outputs[PRIOR]["output"][1]]).sum()
 
 
 def _squared_error(student_path: str, teacher_path: str) -> SimpleLossWrapper:

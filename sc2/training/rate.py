@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sc2.entropy.factorized import settle
+from sc2.layers.trained_priors import TrainedPrior
 from sc2.training.hints import PRIOR, Hooked, bits
 from sc2.training.recipe import Recipe, Terms, classification_terms
 
@@ -15,7 +15,7 @@ from sc2.training.recipe import Recipe, Terms, classification_terms
 def rate_recipe(
     network: nn.Module, params: Mapping[str, Any], beta: float, learning_rate: Callable[[int, int], float]
 ) -> Recipe:
-    """Train all of a network whose `entropy_bottleneck` is a factorised prior; the epoch of the lowest loss is kept.
+    """Train all of a network with a `prior`; the epoch of the lowest loss is kept.
 
     Args:
         network: Its children are trained; input [B, 3, H, W] normalised, output logits [B, classes].
@@ -24,6 +24,7 @@ def rate_recipe(
         learning_rate: Schedule, see `Recipe.learning_rate`.
     """
     hooked, prior = Hooked(network, [PRIOR]), network.get_submodule(PRIOR)
+    assert isinstance(prior, TrainedPrior)
 
     def terms(images: Tensor, labels: Tensor) -> Terms:
         """Sums over the batch."""
@@ -57,8 +58,8 @@ def rate_recipe(
         batch_size=params["batch_size"],
         validate=terms,
         select=("loss", "min"),
-        auxiliary=prior.loss,  # type: ignore[arg-type]  # the prior is looked up by name
-        auxiliary_parameters=[prior.quantiles],  # type: ignore[list-item]
+        auxiliary=prior.quantiles_loss,
+        auxiliary_parameters=prior.quantiles(),
         auxiliary_lr=params["quantiles_lr"],
-        finish=lambda: settle(prior),
+        finish=prior.settle,
     )

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor, nn
 from torchdistill.losses.mid_level import KDLoss
 
-from sc2.entropy.factorized import settle
+from sc2.layers.priors import FACTORIZED, PriorKind
 from sc2.layers.student import StudentNetwork, reference_model
 from sc2.methods.base import BuildContext
 from sc2.training.hints import LOGITS, PRIOR, HintLoss, Hooks, bits
 from sc2.training.recipe import Recipe, Terms, classification_terms, multi_step
 
 
-def distill_recipe(params: Mapping[str, Any], context: BuildContext) -> Recipe:
-    """Phase 1: imitate the reference model's features at a rate price."""
-    student, teacher = StudentNetwork(context), reference_model(context)
+def distill_recipe(params: Mapping[str, Any], context: BuildContext, prior: PriorKind = FACTORIZED) -> Recipe:
+    """Phase 1: imitate the reference model's features at a rate price, the same for every stream of the prior."""
+    student, teacher = StudentNetwork(context, prior), reference_model(context)
     student.tail.requires_grad_(False)
     hint_loss = HintLoss(context.arch["cut"], context.arch["hints"])
     hooks = Hooks(student, teacher, [*hint_loss.student_paths, PRIOR], hint_loss.teacher_paths)
@@ -44,7 +44,7 @@ def distill_recipe(params: Mapping[str, Any], context: BuildContext) -> Recipe:
 
     return Recipe(
         model=student,
-        trained=[student.encoder, student.entropy_bottleneck, student.decoder],
+        trained=[student.encoder, student.prior, student.decoder],
         frozen=[student.tail, teacher],
         step=step,
         optimizer=lambda parameters: torch.optim.Adam(parameters, lr=params["lr"]),
@@ -53,16 +53,16 @@ def distill_recipe(params: Mapping[str, Any], context: BuildContext) -> Recipe:
         batch_size=params["batch_size"],
         validate=validate,
         select=("loss", "min"),
-        auxiliary=student.entropy_bottleneck.loss,
-        auxiliary_parameters=[student.entropy_bottleneck.quantiles],
+        auxiliary=student.prior.quantiles_loss,
+        auxiliary_parameters=student.prior.quantiles(),
         auxiliary_lr=params["quantiles_lr"],
-        finish=lambda: settle(student.entropy_bottleneck),
+        finish=student.prior.settle,
     )
 
 
-def finetune_recipe(params: Mapping[str, Any], context: BuildContext) -> Recipe:
+def finetune_recipe(params: Mapping[str, Any], context: BuildContext, prior: PriorKind = FACTORIZED) -> Recipe:
     """Phase 2: decoder and tail learn from labels and the reference model; encoder and prior are frozen."""
-    student, teacher = StudentNetwork(context), reference_model(context)
+    student, teacher = StudentNetwork(context, prior), reference_model(context)
     hooks = Hooks(student, teacher, [], [])
     distillation = KDLoss(LOGITS, "output", LOGITS, "output", params["temperature"], params["alpha"])
 
@@ -83,7 +83,7 @@ def finetune_recipe(params: Mapping[str, Any], context: BuildContext) -> Recipe:
     return Recipe(
         model=student,
         trained=[student.decoder, student.tail],
-        frozen=[student.encoder, student.entropy_bottleneck, teacher],
+        frozen=[student.encoder, student.prior, teacher],
         step=step,
         optimizer=optimizer,
         learning_rate=multi_step(params["milestones"], params["gamma"]),

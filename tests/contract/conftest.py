@@ -41,6 +41,9 @@ TINY_PARAMS: dict[str, dict[str, Any]] = {
     "bottleneck_unit": {"phases": {"unit": {"epochs": 2, "batch_size": 4}}},
     "bottleneck_unit_distilled": {"phases": {"unit": {"epochs": 2, "batch_size": 4}}},
 }
+# The gain: in two epochs the latent of these would not rise above half a symbol.
+for _name in ("entropic_student_mshp", "entropic_student_shp"):
+    TINY_PARAMS[_name] = TINY_PARAMS["entropic_student"] | {"hyper_channels": 4, "latent_gain": 20}
 
 # Two operating points that lie apart, where the axis is not one number from very small to large.
 TINY_POINTS: dict[str, tuple[str, str]] = {
