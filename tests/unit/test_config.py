@@ -15,6 +15,7 @@ import yaml
 from sc2.config.json_schema import schema_text, schemas
 from sc2.config.load import load_config, merge
 from sc2.errors import ConfigError
+from sc2.methods import method_names
 
 CONFIG = Path(__file__).parents[2] / "config"
 RUN_FILES = sorted(CONFIG.glob("*.yaml"))
