@@ -240,6 +240,7 @@ class Method(ABC):
             A short label for legends, e.g. the layer that is split after; empty where the method has one curve.
         """
         return ""
+
     def networks(self, params: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
         """Return the networks that the method builds by name beside the reference model.
 
