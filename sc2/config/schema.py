@@ -135,7 +135,10 @@ class FetchedTeacher(Strict):
     )
     backbone: BackboneSpec
     weights: str = Field(description="File name, torchvision weights (e.g. IMAGENET1K_V1) or timm tag")
-    sha256: Sha256 = Field(description="SHA-256 of the file, or of the state dict file that the library downloads")
+    sha256: Sha256 | None = Field(
+        description="SHA-256 of the file, or of the state dict file that the library downloads. null where it is not "
+        "known yet: no reference model is made then, and the message says the hash of the file that is there"
+    )
     class_indices: list[int] | None = Field(
         default=None, description="Keep only these outputs of the classifier, in this order (a subset of its classes)"
     )

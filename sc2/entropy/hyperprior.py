@@ -32,8 +32,9 @@ SMALLEST_SCALE, LARGEST_SCALE = 0.11, 256.0
 
 def scale_table() -> list[float]:
     """Return the standard deviations of the Gaussian tables: 64 from 0.11 to 256, equally spaced in the logarithm."""
-    low, high = math.log(SMALLEST_SCALE), math.log(LARGEST_SCALE)
-    return [math.exp(low + (high - low) * step / (SCALES - 1)) for step in range(SCALES)]
+    # As CompressAI computes them, to the last bit.
+    scales: list[float] = torch.exp(torch.linspace(math.log(SMALLEST_SCALE), math.log(LARGEST_SCALE), SCALES)).tolist()
+    return scales
 
 
 def gaussian_tables() -> dict[str, Tensor]:
@@ -69,7 +70,7 @@ class GaussianCoder:
 
     def indexes(self, scales: Tensor) -> Tensor:
         """Return the tables int32 of scales in units of 2^-12 (whole numbers, any shape)."""
-        return torch.bucketize(scales.double(), self.thresholds).int()
+        return torch.bucketize(scales.double().contiguous(), self.thresholds).int()
 
     def encode(self, symbols: Tensor, indexes: Tensor) -> bytes:
         """Code symbols int32 under tables of the same shape into bytes."""

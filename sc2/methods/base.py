@@ -68,6 +68,11 @@ class Choice:
         """Say what is wrong with an operating point, or return None when it is allowed."""
         return None if point in self.values else f"{self.name} must be one of: {', '.join(self.values)}"
 
+    @property
+    def pattern(self) -> str:
+        """What a point looks like."""
+        return " | ".join(self.values)
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -80,6 +85,11 @@ class Cut:
         if _CUT.fullmatch(point):
             return None
         return f"{self.name} must be stem, layer1 … layer4, a block such as layer4.0, or avgpool"
+
+    @property
+    def pattern(self) -> str:
+        """What a point looks like."""
+        return f"<{self.name}>"
 
 
 @dataclass(frozen=True)
@@ -98,12 +108,12 @@ class Grid:
         """Say what is wrong with an operating point, or return None when it is allowed."""
         words = point.split("_")
         if len(words) != len(self.parts):
-            return f"an operating point has {len(self.parts)} parts joined by underscores: {self._pattern}"
+            return f"an operating point has {len(self.parts)} parts joined by underscores: {self.pattern}"
         for part, word in zip(self.parts, words, strict=True):
             value = self._value(part, word)
             problem = f"{part.name} must begin with {_symbol(part)}" if value is None else part.problem(value)
             if problem:
-                return f"{problem} (in {self._pattern})"
+                return f"{problem} (in {self.pattern})"
         return None
 
     def parse(self, point: str) -> dict[str, str]:
@@ -112,7 +122,8 @@ class Grid:
         return {part.name: self._value(part, word) or "" for part, word in words}
 
     @property
-    def _pattern(self) -> str:
+    def pattern(self) -> str:
+        """What a point looks like, e.g. `<cut>_<beta>`."""
         return "_".join(f"{_symbol(part)}<{part.name}>" for part in self.parts)
 
     @staticmethod
@@ -203,8 +214,9 @@ class Method(ABC):
 
     Params: ClassVar[type[Strict]]
     rate_axis: ClassVar[Axis]
-    upstream_size_rule: ClassVar[Literal["codec", "learned"]] = "learned"
-    """How upstream counts the data size: a codec's file, or the pickle of what a learned encoder gave (spec 2.3)."""
+    upstream_size_rule: ClassVar[Literal["codec", "codec_feature", "learned", "quantized"]] = "learned"
+    """How upstream counts the data size (spec 2.3): a codec's file, the files of features and the pickles of their
+    minima and maxima, or the pickle of what a learned encoder gave: coded strings, or a tensor of 8-bit symbols."""
 
     def phases(self) -> Sequence[str]:
         """Names of the training phases in order: the fields of `Params.phases`, none for a codec."""
@@ -215,8 +227,31 @@ class Method(ABC):
         return tuple(field.annotation.model_fields)
 
     def unsupported(self, task: str) -> str | None:
-        """Say why the method cannot run on a task; None when it can."""
+        """Say why the method cannot run on a task; None when it can. The plan then has no runs of it there."""
         return None
+
+    def curve(self, point: str) -> str:
+        """Name the curve that an operating point lies on, for a method whose points form several.
+
+        Args:
+            point: An operating point that `rate_axis` allows.
+
+        Returns:
+            A short label for legends, e.g. the layer that is split after; empty where the method has one curve.
+        """
+        return ""
+    def networks(self, params: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """Return the networks that the method builds by name beside the reference model.
+
+        Their files are part of the method's code, and their arguments are checked with the configuration.
+
+        Args:
+            params: All parameters of the method.
+
+        Returns:
+            By the parameter that names it: `name`, a file in `sc2/backbones/`, and `args` of its `build`.
+        """
+        return {}
 
     def codec_header_bytes(self, payload: Payload) -> int | None:
         """Bytes of the payload that are headers and tables of a codec's own format; None for learned methods."""
@@ -225,10 +260,6 @@ class Method(ABC):
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
         """Bits that the entropy model predicts for what `analyse` returned; None where there is no such model."""
         return None
-
-    def curve(self, point: str) -> str:
-        """Name the sub-curve that a point lies on, e.g. its cut; "" where all points make one curve."""
-        return ""
 
     def side_measures(self, device: DeviceHalf, latent: Any, payload: Payload) -> Mapping[str, float]:
         """Return further numbers about an image, by name with its unit, e.g. `huffman_bytes`; always the same names."""

@@ -109,6 +109,9 @@ def fit(
     if state.best is not None:
         recipe.model.load_state_dict(state.best["model"])
     recipe.model.eval()
+    if recipe.calibrate is not None:
+        with torch.no_grad():
+            recipe.calibrate(images for images, _ in train(state.epoch))
     recipe.finish()
     return state.history
 
