@@ -1,7 +1,7 @@
 """Initial weights for short schedules: the transforms start as a wavelet transform and its inverse (ours).
 
 The library's random start lets signals shrink from layer to layer, and thousands of steps go into learning what any
-orthonormal transform does from the first one: keep the picture. Here each layer of g_a splits its channels into the four
+orthonormal transform does from the first one: keep the picture. Here each layer of g_a splits its channels into four
 Haar bands (sum and difference, both ways), and the low frequencies that fit its width are kept; g_s is the transpose.
 The latent is scaled so that rounding it costs as much distortion as the bits it saves are worth at the given λ.
 """
@@ -53,7 +53,7 @@ def wavelet_start(codec: nn.Module, weight: float) -> None:
 def latent_gain(weight: float) -> float:
     """Return the scale of the latent, relative to orthonormal coefficients of an image in [0, 1], for a λ.
 
-    Rounding costs 1/12 per coefficient, in units of 1 / gain², and a bit less of it 2 ln 2 times as much; λ · 255² · MSE
+    Rounding costs 1/12 per coefficient, in units of 1 / gain², and a bit more saves 2 ln 2 times that; λ · 255² · MSE
     over three values per pixel puts the price of that bit at 1.
     """
     return math.sqrt(weight * 255**2 * 2 * math.log(2) / (3 * 12))
