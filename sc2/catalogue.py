@@ -8,6 +8,7 @@ from sc2.aligned import aligned
 from sc2.config.load import load_titles
 from sc2.config.schema import BenchmarkConfig
 from sc2.methods import get_method, method_names
+from sc2.methods.base import Axis, RateAxis
 
 
 def list_methods(config_path: Path, *, as_json: bool) -> str:
@@ -33,12 +34,11 @@ def describe_methods(config_path: Path) -> list[dict[str, Any]]:
     described = []
     for name in method_names():
         method = get_method(name)
-        axis = method.rate_axis
         described.append(
             {
                 "method": name,
                 "title": titles[name],
-                "rate_axis": {"name": axis.name, "low": axis.low, "high": axis.high, "integer": axis.integer},
+                "rate_axis": _axis(method.rate_axis),
                 "phases": list(method.phases()),
                 "unsupported": {task: method.unsupported(task) for task in tasks()},
             }
@@ -51,13 +51,20 @@ def tasks() -> list[str]:
     return list(get_args(BenchmarkConfig.model_fields["task"].annotation))
 
 
+def _axis(axis: Axis) -> dict[str, Any]:
+    """Return a numeric axis with its range, another one with what its points look like."""
+    if isinstance(axis, RateAxis):
+        return {"name": axis.name, "low": axis.low, "high": axis.high, "integer": axis.integer}
+    return {"name": axis.name, "pattern": axis.pattern}
+
+
 def _line(method: dict[str, Any]) -> list[str]:
     axis = method["rate_axis"]
     reasons = method["unsupported"].values()
     return [
         method["method"],
         method["title"],
-        f"{axis['name']} {axis['low']:g} … {axis['high']:g}",
+        f"{axis['name']} {axis['low']:g} … {axis['high']:g}" if "low" in axis else axis["pattern"],
         ", ".join(method["phases"]) or "none",
         *("supported" if reason is None else f"no: {reason}" for reason in reasons),
     ]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sc2.backbones.base import StagedClassifier, build_backbone
+from sc2.backbones.base import StagedClassifier, build_backbone, stage_shape
 from sc2.data.normalise import normalise, to_batch
 from sc2.errors import ConfigError, WireError
 from sc2.layers.affine import Quantized, dequantize, from_bytes, quantize, through_quantizer, to_bytes
@@ -105,8 +105,7 @@ class ReductionNetwork(nn.Module):
 
 def _target(model: StagedClassifier, cut: str, size: int) -> tuple[int, int]:
     """Return the channels at a cut, and how often images of side `size` have been halved there."""
-    with torch.no_grad():
-        _, channels, height, _ = model.up_to(cut)(torch.zeros(1, 3, size, size)).shape
+    channels, height, _ = stage_shape(model, cut, size)
     side, halvings = size, 0
     while side > height:
         side, halvings = (side + 1) // 2, halvings + 1
@@ -115,7 +114,7 @@ def _target(model: StagedClassifier, cut: str, size: int) -> tuple[int, int]:
             f"the features at the cut {cut!r} have a side of {height} for images of {size}; channel reduction imitates "
             "features whose side is the image's halved once or more: choose another cut, or another crop"
         )
-    return int(channels), halvings
+    return channels, halvings
 
 
 class QuantizedDevice(DeviceHalf):
@@ -145,9 +144,7 @@ class QuantizedServer(ServerHalf):
 
     def __init__(self, blob: Mapping[str, Any]) -> None:
         backbone = build_backbone(blob["backbone"], blob["num_classes"])
-        decoder = expansion(
-            blob["channels"], blob["decoder_channels"], blob["target"], output_relu=blob["output_relu"]
-        )
+        decoder = expansion(blob["channels"], blob["decoder_channels"], blob["target"], output_relu=blob["output_relu"])
         self.network = nn.Sequential()
         self.network.add_module("decoder", decoder)
         self.network.add_module("tail", backbone.after(blob["cut"]))

@@ -2,17 +2,17 @@
 
     x ─ stages up to the cut ─► y [B, C, h, w] ─ round, coder ─► payload bytes ─► y_hat ─ the other stages ─► logits
 
-There is no new encoder: the device runs the backbone's own first stages.
+There is no new encoder: the device runs the backbone's own first stages. A cut may also lie inside a stage, or behind
+the head's pooling (`sc2.backbones.base.cuts`).
 """
 
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from sc2.backbones.base import build_backbone
+from sc2.backbones.base import build_backbone, stage_channels
 from sc2.entropy.factorized import FactorizedCoder, tables_of
 from sc2.layers.student import FactorizedDevice, FactorizedServer, reference_model
 from sc2.methods.base import BuildContext, Export
@@ -31,11 +31,8 @@ class PastedBottleneck(nn.Module):
 
         super().__init__()
         teacher, size = reference_model(context), int(context.input["crop"])
-        self.encoder = teacher.up_to(cut)
-        with torch.no_grad():
-            channels = int(self.encoder(torch.zeros(1, 3, size, size)).shape[1])
-        self.encoder.requires_grad_(True)
-        self.entropy_bottleneck = EntropyBottleneck(channels)
+        self.encoder = teacher.up_to(cut).requires_grad_(True)
+        self.entropy_bottleneck = EntropyBottleneck(stage_channels(teacher, cut, size))
         self.tail = teacher.after(cut).requires_grad_(True)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -68,6 +68,11 @@ class Choice:
         """Say what is wrong with an operating point, or return None when it is allowed."""
         return None if point in self.values else f"{self.name} must be one of: {', '.join(self.values)}"
 
+    @property
+    def pattern(self) -> str:
+        """What a point looks like."""
+        return " | ".join(self.values)
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -80,6 +85,11 @@ class Cut:
         if _CUT.fullmatch(point):
             return None
         return f"{self.name} must be stem, layer1 … layer4, a block such as layer4.0, or avgpool"
+
+    @property
+    def pattern(self) -> str:
+        """What a point looks like."""
+        return f"<{self.name}>"
 
 
 @dataclass(frozen=True)
@@ -98,12 +108,12 @@ class Grid:
         """Say what is wrong with an operating point, or return None when it is allowed."""
         words = point.split("_")
         if len(words) != len(self.parts):
-            return f"an operating point has {len(self.parts)} parts joined by underscores: {self._pattern}"
+            return f"an operating point has {len(self.parts)} parts joined by underscores: {self.pattern}"
         for part, word in zip(self.parts, words, strict=True):
             value = self._value(part, word)
             problem = f"{part.name} must begin with {_symbol(part)}" if value is None else part.problem(value)
             if problem:
-                return f"{problem} (in {self._pattern})"
+                return f"{problem} (in {self.pattern})"
         return None
 
     def parse(self, point: str) -> dict[str, str]:
@@ -112,7 +122,8 @@ class Grid:
         return {part.name: self._value(part, word) or "" for part, word in words}
 
     @property
-    def _pattern(self) -> str:
+    def pattern(self) -> str:
+        """What a point looks like, e.g. `<cut>_<beta>`."""
         return "_".join(f"{_symbol(part)}<{part.name}>" for part in self.parts)
 
     @staticmethod

@@ -34,7 +34,9 @@ class Distill(Strict):
     epochs: int = Field(default=20, gt=0, description="Passes over the training split")
     batch_size: int = Field(default=64, gt=1, description="Images per step; the loss is a sum over them")
     lr: float = Field(default=1e-3, gt=0, description="Learning rate (Adam)")
-    milestones: list[float] = Field(default=[0.25, 0.5, 0.75], description="Fractions of the phase where the rate drops")
+    milestones: list[float] = Field(
+        default=[0.25, 0.5, 0.75], description="Fractions of the phase where the rate drops"
+    )
     gamma: float = Field(default=0.1, gt=0, le=1, description="Factor of each drop")
 
 
@@ -47,7 +49,9 @@ class Phases(Strict):
 class Params(Strict):
     """Architecture and schedule (spec 1.5)."""
 
-    cut: str = Field(default="layer1", pattern="^(stem|layer[1-4])$", description="Stage whose output the decoder gives")
+    cut: str = Field(
+        default="layer1", pattern="^(stem|layer[1-4])$", description="Stage whose output the decoder gives"
+    )
     hints: list[str] = Field(
         default=["layer1", "layer2", "layer3", "layer4"],
         min_length=1,

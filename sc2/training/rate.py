@@ -30,7 +30,7 @@ def rate_recipe(
         logits, outputs = hooked.run(images)
         error, rate = functional.cross_entropy(logits, labels, reduction="sum"), bits(outputs)
         sums = {"loss": error + beta * rate, "cross_entropy": error.detach(), "bits": rate.detach()}
-        return sums | classification_terms(logits, labels)
+        return sums | dict(classification_terms(logits, labels))
 
     def step(images: Tensor, labels: Tensor) -> Terms:
         found = terms(images, labels)

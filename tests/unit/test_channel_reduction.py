@@ -83,7 +83,7 @@ def test_a_cut_without_a_picture_is_refused() -> None:
     from sc2.backbones.base import StagedClassifier
     from sc2.layers.channel_reduction import _target
 
-    with pytest.raises(ConfigError, match="have a side of 3 for images of 64; .* choose another cut"):
+    with pytest.raises(ConfigError, match=r"have a side of 3 for images of 64; .* choose another cut"):
         _target(StagedClassifier({"stem": Global()}), "stem", 64)
 
 

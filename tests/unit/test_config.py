@@ -15,6 +15,7 @@ import yaml
 from sc2.config.json_schema import schema_text, schemas
 from sc2.config.load import load_config, merge
 from sc2.errors import ConfigError
+from sc2.methods import method_names
 
 CONFIG = Path(__file__).parents[2] / "config"
 RUN_FILES = sorted(CONFIG.glob("*.yaml"))
@@ -469,14 +470,14 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         put("benchmarks", {"photodigits_small_resnet": ["jpg"]}),
         "config.yaml",
         "config.yaml: benchmarks.photodigits_small_resnet[0]",
-        ["unknown method; did you mean 'jpeg'? allowed: entropic_student, jpeg, webp"],
+        [f"unknown method; did you mean 'jpeg'? allowed: {', '.join(method_names())}"],
     ),
     "unknown method in a benchmark": (
         DEFAULT,
         put("methods", "jpg", {"points": ["1"]}),
         "config.yaml",
         f"{DEFAULT}: methods.jpg",
-        ["unknown method; did you mean 'jpeg'? allowed: entropic_student, jpeg, webp"],
+        [f"unknown method; did you mean 'jpeg'? allowed: {', '.join(method_names())}"],
     ),
     "method without a grid": (
         DEFAULT,
@@ -617,7 +618,8 @@ def test_a_missing_method_file(project: Project) -> None:
     (project.folder / "methods/jpeg.yaml").unlink()
     [(where, message)] = project.problems()
     assert where == f"{DEFAULT}: methods.jpeg"
-    assert message == "there is no file methods/jpeg.yaml; allowed: entropic_student, webp"
+    others = ", ".join(name for name in method_names() if name != "jpeg")
+    assert message == f"there is no file methods/jpeg.yaml; allowed: {others}"
 
 
 @pytest.mark.parametrize(("cut", "hints"), [("layer1", ["layer9"]), ("layer2", ["layer1", "layer2"])])

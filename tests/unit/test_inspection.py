@@ -56,6 +56,7 @@ def test_methods_as_json_with_a_declared_reason(
     assert found["jpeg"]["unsupported"] == {"classification": None}
     assert found["webp"]["unsupported"] == {"classification": "not for classification"}
     assert found["jpeg"]["rate_axis"] == {"name": "quality", "low": 1, "high": 100, "integer": True}
+    assert found["fine_tuned_split"]["rate_axis"] == {"name": "cut_beta", "pattern": "<cut>_<beta>"}
     assert found["jpeg"]["phases"] == []
     assert main(["methods"]) == 0
     assert "no: not for classification" in capsys.readouterr().out
