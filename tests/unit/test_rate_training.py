@@ -48,7 +48,7 @@ def test_the_loss_is_cross_entropy_and_price_times_bits_per_image(
     images, labels = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 2, 0])
     with torch.no_grad():
         found, sums = recipe.step(images, labels), recipe.validate(images, labels)
-        y_hat, likelihoods = model.entropy_bottleneck(model.encoder(images))
+        y_hat, (likelihoods,) = model.prior(model.encoder(images))
         logits = model.tail(model.decoder(y_hat) if name == "end_to_end" else y_hat)
     torch.testing.assert_close(found["cross_entropy"], functional.cross_entropy(logits, labels))
     torch.testing.assert_close(found["bits"], -torch.log2(likelihoods).sum() / 4)
@@ -65,7 +65,7 @@ def test_everything_is_trained_and_the_density_has_its_own_rate(
     recipe = recipe_of(name, phase, point, input_spec, teacher, lr=0.5, prior_lr_factor=3.0)
     optimizer = recipe.optimizer(recipe.trained_parameters())
     assert [group["lr"] for group in optimizer.param_groups] == [0.5, 1.5]
-    prior = recipe.model.entropy_bottleneck
+    prior = recipe.model.prior.entropy_bottleneck
     density = {id(parameter) for parameter in prior.parameters()} - {id(prior.quantiles)}
     given = [{id(parameter) for parameter in group["params"]} for group in optimizer.param_groups]
     assert given[1] == density
