@@ -53,7 +53,7 @@ class StudentDevice(DeviceHalf):
     """g_a and the device's end of the prior: all that the device holds."""
 
     def __init__(self, blob: Mapping[str, Any], prior: PriorKind) -> None:
-        self.encoder = analysis(blob["encoder_channels"])
+        self.encoder: nn.Module = analysis(blob["encoder_channels"])
         self.encoder.load_state_dict(blob["state"])
         self.coder = prior.encoder(blob["prior"])
         self.tables = self.coder.tables
@@ -86,7 +86,7 @@ class StudentServer(ServerHalf):
         backbone = build_backbone(blob["backbone"], blob["num_classes"])
         target = stage_channels(backbone, blob["cut"], blob["crop"])
         decoder = synthesis(blob["latent_channels"], blob["decoder_channels"], target)
-        self.network = nn.Sequential()
+        self.network: nn.Module = nn.Sequential()
         self.network.add_module("decoder", decoder)
         self.network.add_module("tail", backbone.after(blob["cut"]))
         self.network.load_state_dict(blob["state"])

@@ -44,10 +44,15 @@ def wavelet_start(codec: nn.Module, weight: float) -> None:
             _set(forward, matrix * gain)
             _set(backward, matrix / gain)
             for layer in (forward, backward):
-                layer.bias.zero_()
+                nn.init.zeros_(_bias(layer))
         # The image around mid-grey.
-        down[0].bias.copy_(-0.5 * down[0].weight.sum((1, 2, 3)))
-        up[0].bias.fill_(0.5)
+        _bias(down[0]).copy_(-0.5 * down[0].weight.sum((1, 2, 3)))
+        _bias(up[0]).fill_(0.5)
+
+
+def _bias(layer: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:
+    assert layer.bias is not None, "CompressAI's transforms have biases"
+    return layer.bias
 
 
 def latent_gain(weight: float) -> float:
