@@ -79,9 +79,8 @@ def test_payload_size_is_the_length_of_its_bytes(case: Case, images: np.ndarray)
 def test_estimated_and_real_rate_agree(case: Case, images: np.ndarray) -> None:
     device = case.method.load_device(case.method.export(case.context, case.state).device)
     estimates = [case.method.estimate_bits(device, device.analyse(pixels)) for pixels in images]
-    # An entropy model leaves coding tables on the device; without one there is nothing to estimate.
-    if not device.tables:
-        assert estimates == [None] * len(images)
+    # An entropy model leaves coding tables on the device; without one there may be nothing to estimate.
+    if not device.tables and estimates == [None] * len(images):
         return
     for pixels, bits in zip(images, estimates, strict=True):
         assert bits is not None
