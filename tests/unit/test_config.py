@@ -652,7 +652,8 @@ def test_a_missing_run_file(project: Project) -> None:
     [(where, message)] = project.problems("imagnette.yaml")
     assert where == "imagnette.yaml"
     assert message.startswith(
-        "there is no such run file; did you mean 'imagenette'? allowed: catalogue, config, ilsvrc2012, imagenette, quick"
+        "there is no such run file; did you mean 'imagenette'? "
+        "allowed: catalogue, config, ilsvrc2012, imagenette, quick"
     )
 
 

@@ -314,7 +314,7 @@ def test_planning_five_hundred_runs_is_quick(load: Load) -> None:
     # The better of two: what else the machine does is not ours.
     seconds, count = min(_seconds_to_plan(config) for _ in range(2))
     assert count == 5 * 500 + 3 * 4
-    assert seconds < 4, f"{count} jobs took {seconds:.1f} s to plan"
+    assert seconds < 8, f"{count} jobs took {seconds:.1f} s to plan"
 
 
 def _seconds_to_plan(config: Config) -> tuple[float, int]:
