@@ -61,6 +61,26 @@ def _add_tools(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     decode.add_argument("--json", action="store_true", help="print all logits as JSON")
     decode.set_defaults(run=_decode)
 
+    methods = commands.add_parser("methods", help="list the methods, their rate axes, and the tasks they support")
+    methods.add_argument("--json", action="store_true", help="print JSON")
+    _add_config(methods)
+    methods.set_defaults(run=_methods)
+
+    inspect = commands.add_parser(
+        "inspect",
+        help="print what a split costs: parameters, bytes to ship, MACs, latent shape; needs no data and no weights",
+        description="Print what a split costs on the device and on the server, counted with random weights, and what "
+        "was measured of it where it has been evaluated.",
+        epilog="example: sc2 inspect entropic_student --benchmark ilsvrc2012_resnet50 --point 0.16",
+    )
+    inspect.add_argument("method", metavar="METHOD", help="a method, see `sc2 methods`")
+    inspect.add_argument("--benchmark", required=True, help="a file in benchmarks/ beside the run file")
+    inspect.add_argument("--point", required=True, help="operating point, e.g. 0.16; need not be in the grid")
+    inspect.add_argument("--json", action="store_true", help="print JSON")
+    inspect.add_argument("--results", type=Path, default=Path("results"), help="measurements (default: results)")
+    _add_config(inspect)
+    inspect.set_defaults(run=_inspect)
+
     trace = commands.add_parser("trace", help="print where a result comes from, down to data, teacher and commit")
     trace.add_argument("path", type=Path, help="any file under results/, e.g. results/figures/…/rate_accuracy.svg")
     trace.add_argument("--full", action="store_true", help="print every job, without grouping")
@@ -154,6 +174,27 @@ def _decode(arguments: argparse.Namespace) -> None:
     from sc2.endpoints import decode_file
 
     print(decode_file(arguments.checkpoint, arguments.container, top=arguments.top, as_json=arguments.json))
+
+
+def _methods(arguments: argparse.Namespace) -> None:
+    from sc2.catalogue import list_methods
+
+    print(list_methods(arguments.config, as_json=arguments.json))
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    from sc2.inspection import inspect
+
+    print(
+        inspect(
+            arguments.config,
+            arguments.method,
+            arguments.benchmark,
+            arguments.point,
+            arguments.results,
+            as_json=arguments.json,
+        )
+    )
 
 
 def _trace(arguments: argparse.Namespace) -> None:

@@ -15,12 +15,41 @@ from sc2.methods.base import BuildContext, DeviceHalf, Export, ServerHalf
 from sc2.wire import Payload
 
 
+def compress(image: Image.Image, image_format: str, options: Mapping[str, Any]) -> bytes:
+    """Return the file of an image in one of Pillow's formats; `options` go to Pillow's encoder."""
+    buffer = io.BytesIO()
+    image.save(buffer, format=image_format, **options)
+    return buffer.getvalue()
+
+
+def decompress(data: bytes, image_format: str, size: tuple[int, int], mode: str = "RGB") -> np.ndarray:
+    """Return the pixels of a file, uint8 [H, W, 3] (`mode` RGB) or [H, W] (`mode` L).
+
+    Args:
+        data: One whole file.
+        image_format: Pillow's name of the only format that is accepted.
+        size: (width, height) that the image must have, pixels.
+        mode: `RGB` or `L`; another one is converted.
+
+    Raises:
+        WireError: The file is damaged, of another format, or of another size.
+    """
+    try:
+        image = Image.open(io.BytesIO(data), formats=[image_format])
+        # Looked at before the pixels are decoded: a damaged header may claim any size.
+        if image.size != size:
+            raise WireError(f"the {image_format} image is {image.size}, the network takes {size}")
+        return np.asarray(image.convert(mode))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise WireError(f"the {image_format} stream cannot be decoded: {error}") from error
+
+
 class CodecDevice(DeviceHalf):
     """Compresses the resized image; there is no network on the device."""
 
     def __init__(self, blob: Mapping[str, Any]) -> None:
         self.format = blob["format"]
-        self.quality = blob["quality"]
+        self.options = blob["options"]
         self.tables = {}
 
     def analyse(self, pixels: np.ndarray) -> Image.Image:
@@ -28,10 +57,8 @@ class CodecDevice(DeviceHalf):
         return Image.fromarray(pixels)
 
     def code(self, latent: Image.Image) -> Payload:
-        """Compress the image with Pillow's defaults but for the quality; the codec's file says its own size."""
-        buffer = io.BytesIO()
-        latent.save(buffer, format=self.format, quality=self.quality)
-        return Payload((buffer.getvalue(),), ())
+        """Compress the image; the codec's file says its own size."""
+        return Payload((compress(latent, self.format, self.options),), ())
 
 
 class CodecServer(ServerHalf):
@@ -48,16 +75,8 @@ class CodecServer(ServerHalf):
         """Return the decompressed image as the network's input [1, 3, H, W]."""
         if len(payload.streams) != 1 or payload.shape:
             raise WireError(f"a {self.format} payload is one stream without a shape")
-        try:
-            image = Image.open(io.BytesIO(payload.streams[0]), formats=[self.format])
-            # Looked at before the pixels are decoded: a damaged header may claim any size.
-            expected = (self.input["crop"], self.input["crop"])
-            if image.size != expected:
-                raise WireError(f"the {self.format} image is {image.size}, the network takes {expected}")
-            pixels = np.asarray(image.convert("RGB"))
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-            raise WireError(f"the {self.format} stream cannot be decoded: {error}") from error
-        return normalise(to_batch(pixels), self.input)
+        side = int(self.input["crop"])
+        return normalise(to_batch(decompress(payload.streams[0], self.format, (side, side))), self.input)
 
     def answer(self, batch: Tensor) -> Tensor:
         """Return logits [B, classes] for images [B, 3, H, W]."""
@@ -66,9 +85,15 @@ class CodecServer(ServerHalf):
         return logits
 
 
-def export_codec(context: BuildContext, image_format: str) -> Export:
-    """Return the halves of input compression with one of Pillow's formats; the point is its quality."""
-    device = {"format": image_format, "quality": int(context.point)}
+def export_codec(context: BuildContext, image_format: str, **options: Any) -> Export:
+    """Return the halves of input compression with one of Pillow's formats.
+
+    Args:
+        context: Input and reference model.
+        image_format: Pillow's name of the format.
+        options: Of Pillow's encoder, e.g. `quality`; what is not named is Pillow's default.
+    """
+    device = {"format": image_format, "options": options}
     server = {
         "format": image_format,
         "input": dict(context.input),

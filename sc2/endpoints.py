@@ -1,6 +1,7 @@
 """The two ends of the link as commands: an image to a container file, and a container file to an answer."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +45,12 @@ def decode_file(checkpoint: Path, container: Path, *, top: int, as_json: bool) -
         raise WireError(f"{container}: {error}") from error
     classes = content["classes"]
     if as_json:
-        answer = {"class": classes[int(logits.argmax())], "index": int(logits.argmax()), "logits": logits.tolist()}
-        return json.dumps(answer)
+        # JSON has no infinity: null for the classes that the device did not send, where it sends labels.
+        shown = [value if math.isfinite(value) else None for value in logits.tolist()]
+        return json.dumps({"class": classes[int(logits.argmax())], "index": int(logits.argmax()), "logits": shown})
     probabilities = logits.softmax(0)
-    best = probabilities.argsort(descending=True)[:top].tolist()
+    offered = int((~logits.isneginf()).sum())
+    best = probabilities.argsort(descending=True)[: min(top, offered)].tolist()
     return "\n".join(f"{classes[index]:<24} {100 * float(probabilities[index]):6.2f} %" for index in best)
 
 

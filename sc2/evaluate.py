@@ -26,6 +26,11 @@ from sc2.methods.base import DeviceHalf, Method, ServerHalf
 from sc2.wire import pack, unpack
 
 BATCH = 100
+_COLUMNS = (
+    *("id", "label", "payload_bytes", "container_bytes", "codec_header_bytes", "estimated_bits", "sc2bench_kb"),
+    *("top1_correct", "top5_correct", "predicted"),
+)
+"""Columns that every method has; what a method measures besides comes after them."""
 
 
 def run(job: RunningJob) -> None:
@@ -79,6 +84,7 @@ def _send(
         "codec_header_bytes": method.codec_header_bytes(payload),
         "estimated_bits": method.estimate_bits(device, latent),
         "sc2bench_kb": sc2bench_kb(payload, method.upstream_size_rule),
+        **method.side_measures(device, latent, payload),
     }
     return row, received
 
@@ -92,6 +98,7 @@ def _identity(job: RunningJob, method: Method) -> dict[str, Any]:
         "trained": bool(method.phases()),
         "rate_axis": method.rate_axis.name,
         "point": job.keys["point"],
+        "curve": method.curve(job.keys["point"]),
         "seed": job.keys["seed"],
         "record_id": job.record_id,
     }
@@ -108,7 +115,9 @@ def summarise(samples: pd.DataFrame) -> dict[str, Any]:
     summary |= {f"payload_bytes_{name}": value for name, value in payload.items()}
     summary |= dict(_means(samples, ("container_bytes", "codec_header_bytes", "estimated_bits")))
     upstream = distribution(samples["sc2bench_kb"].tolist())
-    return summary | {"sc2bench_kb_mean": upstream["mean"], "sc2bench_kb_std": upstream["std"]}
+    summary |= {"sc2bench_kb_mean": upstream["mean"], "sc2bench_kb_std": upstream["std"]}
+    further = sorted(set(samples.columns) - set(_COLUMNS))
+    return summary | {"side_measures": {name: distribution(samples[name].tolist())["mean"] for name in further}}
 
 
 def _means(samples: pd.DataFrame, columns: tuple[str, ...]) -> Iterator[tuple[str, float | None]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from sc2.halves import device_fingerprint, load_checkpoint
+from sc2.halves import device_fingerprint, load_checkpoint, load_phase
 from sc2.job import RunningJob
 from sc2.measure.macs import count_macs
 from sc2.measure.size import parameter_bytes, parameter_count, state_bits
@@ -26,7 +26,7 @@ def run(job: RunningJob) -> None:
     """Write both halves and their costs."""
     method = get_method(job.keys["method"])
     teacher = load_checkpoint(job.input("teacher"), "teacher")
-    checkpoints = [load_checkpoint(path, "phase")["state"] for path in job.input_list("checkpoint")]
+    checkpoints = [load_phase(path, job.keys["method"]) for path in job.input_list("checkpoint")]
     context = BuildContext(job.spec["arch"], job.keys["point"], job.spec["input"], teacher)
     exported = method.export(context, checkpoints[0] if checkpoints else None)
     name, spec = job.keys["method"], dict(job.spec["input"])

@@ -6,9 +6,9 @@ of a device half stands in every container it writes and in the server half that
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from sc2.methods.base import DeviceHalf, ServerHalf
 from sc2.wire import FINGERPRINT_BYTES
 
 Kind = Literal["teacher", "phase", "device", "server"]
+Half = TypeVar("Half", DeviceHalf, ServerHalf)
 
 
 def load_checkpoint(path: Path, kind: Kind) -> dict[str, Any]:
@@ -56,13 +57,43 @@ def load_device(checkpoint: Path) -> tuple[DeviceHalf, dict[str, Any]]:
     content = load_checkpoint(path, "device")
     if device_fingerprint(content["method"], content["half"], content["input"]) != content["fingerprint"]:
         raise CheckpointError(f"{path} is damaged: its content does not have its fingerprint; export it again")
-    return get_method(content["method"]).load_device(content["half"]), content
+    return _built(get_method(content["method"]).load_device, content, path), content
 
 
 def load_server(checkpoint: Path) -> tuple[ServerHalf, dict[str, Any]]:
-    """Load a server half; also returns its content (`classes`, `fingerprint`, …)."""
-    content = load_checkpoint(half_path(checkpoint, "server"), "server")
-    return get_method(content["method"]).load_server(content["half"]), content
+    """Load a server half; also returns its content (`classes`, `fingerprint`, …).
+
+    Raises:
+        CheckpointError: There is no usable server half.
+    """
+    path = half_path(checkpoint, "server")
+    content = load_checkpoint(path, "server")
+    return _built(get_method(content["method"]).load_server, content, path), content
+
+
+def load_phase(path: Path, method: str) -> dict[str, Tensor]:
+    """Return the weights of a training phase of a method.
+
+    Raises:
+        CheckpointError: There is no usable checkpoint, or it is of another method.
+    """
+    content = load_checkpoint(path, "phase")
+    if content["method"] != method:
+        raise CheckpointError(f"{path} is a checkpoint of the method {content['method']}, not of {method}")
+    state: dict[str, Tensor] = content["state"]
+    return state
+
+
+def _built(build: Callable[[Mapping[str, Any]], Half], content: Mapping[str, Any], path: Path) -> Half:
+    try:
+        return build(content["half"])
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        # What a dictionary of another method, or of another version of it, makes its constructor stumble over.
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0][:160]
+        raise CheckpointError(
+            f"{path} is no {content['kind']} half of the method {content['method']} as it is now ({reason}); "
+            f"export it again: snakemake --cores all {path}"
+        ) from error
 
 
 def device_fingerprint(method: str, half: Mapping[str, Any], input_spec: Mapping[str, Any]) -> str:

@@ -63,6 +63,15 @@ def runs(config: Config, benchmark: str) -> Iterator[Run]:
                 yield Run(benchmark, method.name, point, seed)
 
 
+def skipped(config: Config) -> list[str]:
+    """Say which methods that the run file asks for have no runs, and why, a line each."""
+    return [
+        f"{benchmark.name}: {method} is skipped, it does not support the task {benchmark.config.task}: {reason}"
+        for benchmark in config.benchmarks.values()
+        for method, reason in benchmark.skipped.items()
+    ]
+
+
 def _seeds(config: Config, method: str) -> list[str]:
     # Nothing random happens in a method without training: one seed says it all.
     return config.run.seeds if phases(method) else config.run.seeds[:1]
@@ -111,7 +120,7 @@ def _of_benchmark(config: Config, stage: str, keys: Keys) -> Described | None:
     benchmark = config.benchmarks.get(keys["benchmark"])
     if benchmark is None:
         return None
-    if "method" not in keys:
+    if stage in _BENCHMARK_STAGES:
         return _BENCHMARK_STAGES[stage](config, benchmark, keys)
     method = benchmark.methods.get(keys["method"])
     known = method is not None and keys["point"] in method.points and keys["seed"] in _seeds(config, keys["method"])
@@ -138,7 +147,8 @@ def _evaluate_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Descr
 def _make_tables(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
     # The runs are named, so that `sc2 verify` sees a table that lacks a new run without asking the workflow.
     listed = [f"{run.method}/{run.point}/{run.seed}" for run in runs(config, benchmark.name)]
-    return {"methods": list(benchmark.methods), "runs": listed}, ()
+    methods = list(benchmark.methods)
+    return {"methods": methods, "anchor": methods[0], "runs": listed}, ()
 
 
 def _plot_figure(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
@@ -176,10 +186,25 @@ def _measure_latency(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys
     return spec, _run_modules(benchmark, method)
 
 
+def switching(config: Config, benchmark: str) -> list[str]:
+    """Return the methods of a benchmark with several operating points to switch between."""
+    return [name for name, method in config.benchmarks[benchmark].methods.items() if len(method.points) > 1]
+
+
+def _measure_switch(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
+    if keys["method"] not in switching(config, benchmark.name):
+        return None
+    method = benchmark.methods[keys["method"]]
+    # One seed: the points of a curve that is trained once.
+    spec = {"points": list(method.points), "seed": config.run.seeds[0]}
+    return spec | {"latency": benchmark.config.latency.model_dump(mode="json")}, _run_modules(benchmark, method)
+
+
 _BENCHMARK_STAGES: dict[str, Callable[[Config, Benchmark, Keys], Described | None]] = {
     "train_teacher": _train_teacher,
     "fetch_teacher": _fetch_teacher,
     "evaluate_teacher": _evaluate_teacher,
+    "measure_switch": _measure_switch,
     "make_tables": _make_tables,
     "plot_figure": _plot_figure,
     "snapshot": _snapshot,
@@ -201,7 +226,9 @@ def _backbone_modules(benchmark: Benchmark) -> tuple[str, ...]:
 
 
 def _run_modules(benchmark: Benchmark, method: MethodOnBenchmark) -> tuple[str, ...]:
-    return (f"sc2.methods.{method.name}", *_backbone_modules(benchmark))
+    built = get_method(method.name).networks(method.params.model_dump(mode="json")).values()
+    own = (f"sc2.backbones.{network['name']}" for network in built)
+    return (f"sc2.methods.{method.name}", *_backbone_modules(benchmark), *own)
 
 
 def _run_spec(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> dict[str, Any]:

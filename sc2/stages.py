@@ -102,11 +102,18 @@ STAGES: dict[str, Stage] = {
         outputs=("latency",),
         entry="sc2.latency:run",
     ),
+    "measure_switch": Stage(
+        "measure what device and server must receive and load to change a method's operating point",
+        keys=("benchmark", "method"),
+        inputs={"devices": "many", "servers": "many"},
+        outputs=("switch",),
+        entry="sc2.switch:run",
+    ),
     "make_tables": Stage(
-        "gather a benchmark's measurements into tidy tables",
+        "gather a benchmark's measurements into tidy tables and compare the curves",
         keys=("benchmark",),
-        inputs={"summaries": "many", "latencies": "many", "teacher": "one"},
-        outputs=("rate_quality", "latency", "teacher"),
+        inputs={"summaries": "many", "latencies": "many", "switches": "many", "teacher": "one"},
+        outputs=("rate_quality", "rate_quality_seeds", "comparison", "fewest_bytes", "latency", "switch", "teacher"),
         entry="sc2.report.tables:run",
     ),
     "plot_figure": Stage(

@@ -12,21 +12,34 @@ from torch import nn
 from torchvision import models
 from torchvision.ops import FrozenBatchNorm2d
 
-from sc2.backbones.base import StagedClassifier
+from sc2.backbones.base import StagedClassifier, staged_by_resolution
 
 
-def network(num_classes: int, tf_same_padding: bool = False, frozen_batch_norm: bool = False) -> nn.Module:
-    """Return torchvision's MobileNetV2 with random weights; parameter names are torchvision's in either padding."""
+def network(
+    num_classes: int, tf_same_padding: bool = False, frozen_batch_norm: bool = False, width_mult: float = 1.0
+) -> nn.Module:
+    """Return torchvision's MobileNetV2 with random weights; parameter names are torchvision's in either padding.
+
+    Args:
+        num_classes: Outputs of the classifier.
+        tf_same_padding: Pad as TensorFlow does.
+        frozen_batch_norm: Keep the batch norms as they are, in training mode too.
+        width_mult: Factor on all numbers of channels, rounded to multiples of 8; below 1 the last one stays 1280.
+    """
     norm_layer = FrozenBatchNorm2d if frozen_batch_norm else None
-    model: nn.Module = models.mobilenet_v2(weights=None, num_classes=num_classes, norm_layer=norm_layer)
+    model: nn.Module = models.mobilenet_v2(
+        weights=None, num_classes=num_classes, width_mult=width_mult, norm_layer=norm_layer
+    )
     if tf_same_padding:
         _pad_as_tensorflow(model)
     return model
 
 
-def build(num_classes: int, tf_same_padding: bool = False, frozen_batch_norm: bool = False) -> StagedClassifier:
+def build(
+    num_classes: int, tf_same_padding: bool = False, frozen_batch_norm: bool = False, width_mult: float = 1.0
+) -> StagedClassifier:
     """Return the network as stages, with random weights."""
-    return staged(network(num_classes, tf_same_padding, frozen_batch_norm))
+    return staged(network(num_classes, tf_same_padding, frozen_batch_norm, width_mult))
 
 
 def staged(model: models.MobileNetV2) -> StagedClassifier:
@@ -34,17 +47,8 @@ def staged(model: models.MobileNetV2) -> StagedClassifier:
 
     Strides of the outputs: stem 2, layer1 4 (24 channels), layer2 8 (32), layer3 16 (96), layer4 32 (1280).
     """
-    features = model.features
-    return StagedClassifier(
-        {
-            "stem": features[:2],
-            "layer1": features[2:4],
-            "layer2": features[4:7],
-            "layer3": features[7:14],
-            "layer4": features[14:],
-            "head": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), model.classifier),
-        }
-    )
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), model.classifier)
+    return staged_by_resolution(model.features, head)
 
 
 def _pad_as_tensorflow(model: nn.Module) -> None:

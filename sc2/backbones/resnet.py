@@ -8,7 +8,7 @@ from sc2.backbones.base import StagedClassifier
 
 def network(num_classes: int, depth: int = 50) -> nn.Module:
     """Return torchvision's ResNet of the given depth (18, 34, 50, 101 or 152) with random weights."""
-    model: nn.Module = models.get_model(f"resnet{depth}", weights=None, num_classes=num_classes)
+    model: nn.Module = models.get_model(library_name(depth), weights=None, num_classes=num_classes)
     return model
 
 
@@ -29,3 +29,8 @@ def staged(model: models.ResNet) -> StagedClassifier:
             "head": nn.Sequential(model.avgpool, nn.Flatten(), model.fc),
         }
     )
+
+
+def library_name(depth: int = 50) -> str:
+    """Return the name under which torchvision publishes weights."""
+    return f"resnet{depth}"

@@ -2,7 +2,7 @@
 
 import ast
 import importlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -32,12 +32,21 @@ class MethodOnBenchmark:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A benchmark with its data set and its methods resolved."""
+    """A benchmark with its data set and its methods resolved.
+
+    Attributes:
+        name: Name of its file.
+        config: What its file says.
+        dataset: Configuration of its data set.
+        methods: The methods that run on it, in the order of the tables.
+        skipped: The methods asked for that cannot run on its task, with the reason that they declare.
+    """
 
     name: str
     config: BenchmarkConfig
     dataset: Strict
     methods: dict[str, MethodOnBenchmark]
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -165,10 +174,6 @@ class _Loader:
         if defaults is None:
             return None
         method, grid = get_method(name), config.methods[name]
-        reason = method.unsupported(config.task)
-        if reason is not None:
-            message = f"does not support the task {config.task}: {reason}; take it off this benchmark"
-            self.add(source.file_of(keys), keys, message)
         for position, point in enumerate(grid.points):
             problem = method.rate_axis.problem(point)
             if problem is not None:
@@ -178,34 +183,41 @@ class _Loader:
         if self.model(method.Params, own, defaults.params, ("params",)) is None:
             return None
         params = self.model(method.Params, source, merge(defaults.params, grid.params), (*keys, "params"))
-        return None if params is None else MethodOnBenchmark(name, defaults.title, grid.points, params)
+        if params is None:
+            return None
+        for key, network in method.networks(params.model_dump(mode="json")).items():
+            self.network(network["name"], network["args"], source, (*keys, "params", key))
+        return MethodOnBenchmark(name, defaults.title, grid.points, params)
 
-    def network(self, config: BenchmarkConfig, source: _Content) -> None:
-        """Check the reference model's network and its arguments, without importing it."""
-        backbone, keys = config.teacher.backbone, ("teacher", "backbone")
-        if backbone.name not in backbone_names():
-            message = f"unknown network; {choices(backbone.name, backbone_names())}"
-            self.add(source.file_of((*keys, "name")), (*keys, "name"), message)
+    def network(self, name: str, args: Iterable[str], source: _Content, keys: tuple[Any, ...]) -> None:
+        """Check a network's name and the names of its arguments, without importing it."""
+        if name not in backbone_names():
+            where = (*keys, "name")
+            self.add(source.file_of(where), where, f"unknown network; {choices(name, backbone_names())}")
             return
-        allowed = backbone_arguments(backbone.name)
-        for name in backbone.args:
-            if name not in allowed:
-                where = (*keys, "args", name)
-                self.add(source.file_of(where), where, f"unknown argument of {backbone.name}; {choices(name, allowed)}")
+        allowed = backbone_arguments(name)
+        for argument in args:
+            if argument not in allowed:
+                where = (*keys, "args", argument)
+                self.add(source.file_of(where), where, f"unknown argument of {name}; {choices(argument, allowed)}")
 
-    def benchmark(self, name: str, methods: list[str], run_file: Path) -> Benchmark | None:
-        asked_by = (run_file, ("benchmarks", name))
+    def benchmark(self, name: str, methods: list[str] | None, run_file: Path) -> Benchmark | None:
+        """Resolve a benchmark with some of its methods, or with all that have a grid (None)."""
+        asked_by = (run_file, ("benchmarks", name) if methods is not None else ())
         file = self.file("benchmarks", name, asked_by)
         source = None if file is None else self.benchmark_content(file)
         config = None if source is None else self.model(BenchmarkConfig, source, source.merged)
         if file is None or source is None or config is None:
             return None
         dataset = self.dataset(config.dataset, source.file_of(("dataset",)))
-        self.network(config, source)
+        backbone = config.teacher.backbone
+        self.network(backbone.name, backbone.args, source, ("teacher", "backbone"))
         for method in sorted(set(config.methods) - set(method_names())):
             keys = ("methods", method)
             self.add(source.file_of(keys), keys, f"unknown method; {choices(method, method_names())}")
-        resolved = {}
+        if methods is None:
+            methods = [method for method in config.methods if method in method_names()]
+        resolved, skipped = {}, {}
         for position, method in enumerate(methods):
             if method not in method_names():
                 self.add(run_file, (*asked_by[1], position), f"unknown method; {choices(method, method_names())}")
@@ -214,9 +226,15 @@ class _Loader:
                 self.add(run_file, (*asked_by[1], position), message)
             else:
                 found = self.method(method, config, source)
-                if found is not None:
+                reason = get_method(method).unsupported(config.task)
+                if reason is not None:
+                    skipped[method] = reason
+                elif found is not None:
                     resolved[method] = found
-        return None if dataset is None else Benchmark(name, config, dataset, resolved)
+        if skipped and len(skipped) == len(methods):
+            listed = "; ".join(f"{method}: {reason}" for method, reason in skipped.items())
+            self.add(*asked_by, f"none of its methods can run on the task {config.task}; {listed}")
+        return None if dataset is None else Benchmark(name, config, dataset, resolved, skipped)
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -257,11 +275,50 @@ def load_config(path: Path | str) -> Config:
             if benchmark is not None:
                 benchmarks[name] = benchmark
     if loader.problems or run is None:
-        # Two benchmarks may share the file that holds a fault.
-        problems = list(dict.fromkeys(loader.problems))
-        heading = f"the configuration has {len(problems)} problem{'s' if len(problems) > 1 else ''}:"
-        raise ConfigError("\n".join([heading, *(f"  {problem}" for problem in problems)]))
+        raise _all_problems(loader)
     return Config(path, run, benchmarks)
+
+
+def load_benchmark(path: Path | str, name: str) -> Benchmark:
+    """Read one benchmark with every method that has a grid on it, whether or not the run file runs it.
+
+    Args:
+        path: The run file, beside which the benchmark's file is looked up.
+        name: The benchmark.
+
+    Raises:
+        ConfigError: There is no such benchmark, or something is wrong in its files.
+    """
+    path = Path(path)
+    loader = _Loader(path.parent)
+    benchmark = loader.benchmark(name, None, path)
+    if loader.problems or benchmark is None:
+        raise _all_problems(loader)
+    return benchmark
+
+
+def load_titles(path: Path | str) -> dict[str, str]:
+    """Return the title of every method by name, from its file beside a run file; the name where there is no file.
+
+    Raises:
+        ConfigError: A method's file is wrong.
+    """
+    loader, titles = _Loader(Path(path).parent), {}
+    for name in method_names():
+        file = loader.folder / "methods" / f"{name}.yaml"
+        content = loader.read(file) if file.is_file() else {"title": name}
+        found = None if content is None else loader.model(MethodFile, _Content(((file, content),)), content)
+        titles[name] = name if found is None else found.title
+    if loader.problems:
+        raise _all_problems(loader)
+    return titles
+
+
+def _all_problems(loader: _Loader) -> ConfigError:
+    # Two benchmarks may share the file that holds a fault.
+    problems = list(dict.fromkeys(loader.problems))
+    heading = f"the configuration has {len(problems)} problem{'s' if len(problems) > 1 else ''}:"
+    return ConfigError("\n".join([heading, *(f"  {problem}" for problem in problems)]))
 
 
 def _run_file(loader: _Loader, path: Path) -> RunConfig | None:

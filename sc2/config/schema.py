@@ -13,7 +13,8 @@ from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, fiel
 from sc2.config.base import Strict
 
 NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
-POINT = re.compile(r"[0-9]+([.][0-9]+)?(e-?[0-9]+)?")
+POINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(_[A-Za-z0-9][A-Za-z0-9.-]*)*")
+NUMBER = re.compile(r"[0-9]+([.][0-9]+)?(e-?[0-9]+)?")
 
 
 def _name(value: str) -> str:
@@ -24,7 +25,7 @@ def _name(value: str) -> str:
 
 def _point(value: str) -> str:
     if not POINT.fullmatch(value):
-        raise ValueError('an operating point is a plain number in quotes, e.g. "0.16" (it becomes a folder name)')
+        raise ValueError('an operating point is text in quotes, e.g. "0.16" or "layer3_q1" (it becomes a folder name)')
     return value
 
 
@@ -47,7 +48,7 @@ def _no_duplicates(values: list[str]) -> list[str]:
 
 def _no_equal_numbers(values: list[str]) -> list[str]:
     seen: dict[float, str] = {}
-    for value in values:
+    for value in filter(NUMBER.fullmatch, values):
         other = seen.setdefault(float(value), value)
         if other != value:
             raise ValueError(f"{other} and {value} are the same number: keep one of them")
@@ -134,7 +135,10 @@ class FetchedTeacher(Strict):
     )
     backbone: BackboneSpec
     weights: str = Field(description="File name, torchvision weights (e.g. IMAGENET1K_V1) or timm tag")
-    sha256: Sha256 = Field(description="SHA-256 of the file, or of the state dict file that the library downloads")
+    sha256: Sha256 | None = Field(
+        description="SHA-256 of the file, or of the state dict file that the library downloads. null where it is not "
+        "known yet: no reference model is made then, and the message says the hash of the file that is there"
+    )
     class_indices: list[int] | None = Field(
         default=None, description="Keep only these outputs of the classifier, in this order (a subset of its classes)"
     )

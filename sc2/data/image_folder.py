@@ -1,4 +1,4 @@
-"""Photographs in one folder per class, read from an archive or from torchvision's download (Imagenette).
+"""Photographs in one folder per class, read from an archive, a folder, or torchvision's download (Imagenette).
 
 The official validation folder becomes the *test* split. The validation split, on which models are selected, is held
 out of the training folder, so that no choice is ever made on test images. Images are stored as they are, not recoded.
@@ -34,6 +34,20 @@ class ArchiveSource(Strict):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the archive, 64 lower-case hex digits.")
 
 
+class FolderSource(Strict):
+    """A folder inside the data folder that the user has filled.
+
+    It has no hash of its own: whoever gets other files under the same names gets other prepared data, whose hashes
+    stand in the records.
+    """
+
+    kind: Literal["folder"] = Field(description="Always `folder`.")
+    folder: str = Field(
+        pattern=r"^[^/\\.][^/\\]*$",
+        description="Name of the folder in the data folder (SC2_DATA or data/); a symbolic link serves as well.",
+    )
+
+
 class TorchvisionSource(Strict):
     """A data set that torchvision downloads into the data folder."""
 
@@ -46,7 +60,7 @@ class Params(Strict):
     """Configuration of an `image_folder` data set."""
 
     kind: Literal["image_folder"] = Field(description="Always `image_folder`.")
-    source: Annotated[ArchiveSource | TorchvisionSource, Field(discriminator="kind")] = Field(
+    source: Annotated[ArchiveSource | FolderSource | TorchvisionSource, Field(discriminator="kind")] = Field(
         description="Where the images come from."
     )
     train_folder: str = Field(
@@ -60,6 +74,11 @@ class Params(Strict):
     )
     max_per_class: int | None = Field(
         default=None, ge=1, description="At most so many training and so many test images per class, for small runs."
+    )
+    num_classes: int | None = Field(
+        default=None,
+        ge=1,
+        description="Classes that there must be; `sc2 inspect` counts with them before the data set is prepared.",
     )
     seed: int = Field(default=0, ge=0, description="Chooses the images that are held out or left out.")
 
@@ -120,7 +139,8 @@ class FolderFiles:
                 data = (self.path / name).read_bytes()
             except OSError as error:
                 raise DataError(
-                    f"{self.path / name}: cannot be read ({error}). Delete {self.path} and run again."
+                    f"{self.path / name}: cannot be read ({error}). Mend it; if torchvision made the folder, delete "
+                    f"{self.path} and run again."
                 ) from error
             yield name, data
 
@@ -140,15 +160,28 @@ def open_dataset(config: Mapping[str, Any]) -> Source:
         raise DataError(
             f"{files.title}: {params.test_folder}/ has classes that {params.train_folder}/ lacks: {', '.join(unknown)}"
         )
+    if params.num_classes not in (None, len(train)):
+        raise DataError(
+            f"{files.title}: {params.train_folder}/ has {len(train)} classes, the data set's num_classes is "
+            f"{params.num_classes}. Complete the folder, or correct the number."
+        )
     chosen = _choose(files, params, train, test)
     counts = {split: len(entries) for split, entries in chosen.items()}
     classes = tuple(sorted(train))
     return Source(classes=classes, counts=counts, samples=_samples(files, chosen, classes))
 
 
-def _open(source: ArchiveSource | TorchvisionSource) -> Files:
+def _open(source: ArchiveSource | FolderSource | TorchvisionSource) -> Files:
     if isinstance(source, ArchiveSource):
         return ArchiveFiles(verified(data_dir() / source.file, source.sha256))
+    if isinstance(source, FolderSource):
+        folder = data_dir() / source.folder
+        if not folder.is_dir():
+            raise DataError(
+                f"{folder}: no such folder. Put it or a link to it there, or set the environment variable SC2_DATA to "
+                f"the folder that holds {source.folder}/."
+            )
+        return FolderFiles(folder)
     return FolderFiles(download_imagenette(source.size))
 
 

@@ -11,7 +11,7 @@ fixed-point weights for 8-bit images), and the photographs and digits themselves
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,9 @@ class Counts(Strict):
 
 class Params(Strict):
     """Configuration of a `photodigits` data set."""
+
+    num_classes: ClassVar[int] = 10
+    """The ten digits."""
 
     kind: Literal["photodigits"] = Field(description="Always `photodigits`.")
     seed: int = Field(ge=0, lt=2**32, description="Seed of places, sizes, colours and backgrounds, 0 to 2^32 - 1.")

@@ -8,8 +8,9 @@ All convolutions are free of biases; nothing follows the last one.
 
 from collections.abc import Sequence
 
-from compressai.layers import GDN1
 from torch import nn
+
+from sc2.layers.gdn import GDN1
 
 
 def analysis(channels: Sequence[int]) -> nn.Sequential:

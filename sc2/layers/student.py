@@ -1,19 +1,17 @@
 """A backbone whose first stages are replaced by an entropy-coded bottleneck: the network and its two halves."""
 
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
-from compressai.entropy_models import EntropyBottleneck
 from torch import Tensor, nn
 
 from sc2.backbones.base import StagedClassifier, build_backbone, stage_channels
 from sc2.data.normalise import normalise, to_batch
-from sc2.entropy.factorized import FactorizedCoder, tables_of
 from sc2.errors import WireError
 from sc2.layers.fp_bottleneck import analysis, synthesis
+from sc2.layers.priors import FACTORIZED, PriorKind
 from sc2.methods.base import BuildContext, DeviceHalf, Export, ServerHalf
 from sc2.wire import Payload
 
@@ -26,77 +24,85 @@ def reference_model(context: BuildContext) -> StagedClassifier:
 
 
 class StudentNetwork(nn.Module):
-    """g_a, factorised prior, g_s and the rest of the reference model after the cut.
+    """g_a, prior, g_s and the rest of the reference model after the cut.
 
     Input [B, 3, H, W] normalised, H and W multiples of 4; output logits [B, classes]. In training mode the latent gets
-    uniform noise, in eval mode it is rounded around the medians, as on the wire.
+    uniform noise, in eval mode it is rounded as on the wire.
     """
 
-    def __init__(self, context: BuildContext) -> None:
+    def __init__(self, context: BuildContext, prior: PriorKind = FACTORIZED) -> None:
         super().__init__()
         arch, size = context.arch, int(context.input["crop"])
         teacher = reference_model(context)
-        latent = arch["encoder_channels"][-1]
         self.encoder = analysis(arch["encoder_channels"])
         with torch.no_grad():
             self.encoder[-1].weight.mul_(arch["latent_gain"])  # type: ignore[operator]  # modules are looked up by name
-        self.entropy_bottleneck = EntropyBottleneck(latent)
-        self.decoder = synthesis(latent, arch["decoder_channels"], stage_channels(teacher, arch["cut"], size))
+        self.prior = prior.trained(arch)
+        channels = stage_channels(teacher, arch["cut"], size)
+        self.decoder = synthesis(arch["encoder_channels"][-1], arch["decoder_channels"], channels)
         self.tail = teacher.after(arch["cut"]).requires_grad_(True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the whole split in one process."""
-        y_hat, _ = self.entropy_bottleneck(self.encoder(x))
+        y_hat, _ = self.prior(self.encoder(x))
         logits: Tensor = self.tail(self.decoder(y_hat))
         return logits
 
 
-class FactorizedDevice(DeviceHalf):
-    """g_a and the coder: all that the device holds."""
+class StudentDevice(DeviceHalf):
+    """g_a and the device's end of the prior: all that the device holds."""
 
-    def __init__(self, blob: Mapping[str, Any]) -> None:
-        self.network = analysis(blob["encoder_channels"])
-        self.network.load_state_dict(blob["state"])
+    def __init__(self, blob: Mapping[str, Any], prior: PriorKind) -> None:
+        self.encoder: nn.Module = analysis(blob["encoder_channels"])
+        self.encoder.load_state_dict(blob["state"])
+        self.coder = prior.encoder(blob["prior"])
+        self.tables = self.coder.tables
+        self.network = nn.ModuleDict({"encoder": self.encoder})
+        if self.coder.network is not None:
+            self.network["prior"] = self.coder.network
         self.network.eval().requires_grad_(False)
-        self.tables = blob["tables"]
-        self.coder = FactorizedCoder(blob["tables"])
         self.input = blob["input"]
 
-    def analyse(self, pixels: np.ndarray) -> Tensor:
-        """Return the symbols int32 [1, C, h, w] of one image."""
-        assert self.network is not None
+    def analyse(self, pixels: np.ndarray) -> tuple[Any, tuple[int, int]]:
+        """Return the symbols of one image, and height and width of its latent."""
         with torch.no_grad():
-            return self.coder.symbols(self.network(normalise(to_batch(pixels), self.input)))
+            y = self.encoder(normalise(to_batch(pixels), self.input))
+            return self.coder.symbols(y), (int(y.shape[2]), int(y.shape[3]))
 
-    def code(self, latent: Tensor) -> Payload:
+    def code(self, latent: tuple[Any, tuple[int, int]]) -> Payload:
         """Range-code the symbols; the shape on the wire is the latent's height and width."""
-        return Payload((self.coder.encode(latent),), (int(latent.shape[2]), int(latent.shape[3])))
+        symbols, shape = latent
+        return Payload(self.coder.encode(symbols), shape)
+
+    def bits(self, latent: tuple[Any, tuple[int, int]]) -> float:
+        """Return the ideal code length of what `analyse` returned under the device's tables, in bits."""
+        return self.coder.bits(latent[0])
 
 
-class FactorizedServer(ServerHalf):
-    """The coder, g_s and the rest of the backbone."""
+class StudentServer(ServerHalf):
+    """The server's end of the prior, g_s and the rest of the backbone."""
 
-    def __init__(self, blob: Mapping[str, Any]) -> None:
+    def __init__(self, blob: Mapping[str, Any], prior: PriorKind) -> None:
         backbone = build_backbone(blob["backbone"], blob["num_classes"])
         target = stage_channels(backbone, blob["cut"], blob["crop"])
         decoder = synthesis(blob["latent_channels"], blob["decoder_channels"], target)
-        self.network = nn.Sequential()
+        self.network: nn.Module = nn.Sequential()
         self.network.add_module("decoder", decoder)
         self.network.add_module("tail", backbone.after(blob["cut"]))
         self.network.load_state_dict(blob["state"])
         self.network.eval().requires_grad_(False)
-        self.coder = FactorizedCoder(blob["tables"])
+        self.coder = prior.decoder(blob["prior"])
         self.largest = blob["crop"]
 
     def decode(self, payload: Payload) -> Tensor:
         """Return y_hat [1, C, h, w]."""
-        if len(payload.streams) != 1 or len(payload.shape) != 2:
-            raise WireError("a factorised-prior payload has one stream and the latent's height and width")
+        if len(payload.shape) != 2:
+            raise WireError("a payload of the Entropic Student has two shape integers, the latent's height and width")
         height, width = payload.shape
         # A latent is never larger than the image; a larger claim is damage and would only cost memory.
         if not (0 < height <= self.largest and 0 < width <= self.largest):
             raise WireError(f"a latent of {height}×{width} cannot come from an image of side {self.largest}")
-        return self.coder.latent(self.coder.decode(payload.streams[0], height, width))
+        return self.coder.decode(payload.streams, height, width)
 
     def answer(self, batch: Tensor) -> Tensor:
         """Return logits [B, classes] for latents [B, C, h, w]."""
@@ -108,8 +114,7 @@ class FactorizedServer(ServerHalf):
 def split_student(network: StudentNetwork, context: BuildContext) -> Export:
     """Cut a trained network after the entropy coder, with coding tables built anew."""
     arch = context.arch
-    bottleneck = deepcopy(network.entropy_bottleneck)
-    tables = tables_of(bottleneck)
+    prior = network.prior.export()
     encoder = network.encoder.state_dict()
     rest = {f"decoder.{name}": value for name, value in network.decoder.state_dict().items()}
     rest |= {f"tail.{name}": value for name, value in network.tail.state_dict().items()}
@@ -117,7 +122,7 @@ def split_student(network: StudentNetwork, context: BuildContext) -> Export:
         "encoder_channels": list(arch["encoder_channels"]),
         "input": dict(context.input),
         "state": encoder,
-        "tables": tables,
+        "prior": prior.device,
     }
     server = {
         "latent_channels": arch["encoder_channels"][-1],
@@ -127,7 +132,6 @@ def split_student(network: StudentNetwork, context: BuildContext) -> Export:
         "backbone": dict(context.teacher["backbone"]),
         "num_classes": len(context.teacher["classes"]),
         "state": rest,
-        "tables": tables,
+        "prior": prior.server,
     }
-    prior = {f"entropy_bottleneck.{name}": value for name, value in bottleneck.state_dict().items()}
-    return Export(device, server, encoder | prior)
+    return Export(device, server, encoder | prior.upstream_state)

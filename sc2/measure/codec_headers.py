@@ -1,7 +1,8 @@
 """How many bytes of a codec's file are headers and tables rather than coded pixels.
 
 At 64 × 64 pixels a JPEG is mostly tables; the tables of the report show them in a column of their own. Formats:
-ITU-T T.81 (JPEG), RFC 9649 and RFC 6386 (WebP). Each parser is strict: what it cannot account for is an error.
+ITU-T T.81 (JPEG), RFC 9649 and RFC 6386 (WebP), RFC 2083 (PNG). Each parser is strict: what it cannot account for is
+an error.
 """
 
 from collections.abc import Callable
@@ -19,18 +20,23 @@ _WEBP_HEADER_CHUNKS = {b"VP8X", b"ICCP", b"EXIF", b"XMP "}
 _VP8_START_CODE = b"\x9d\x01\x2a"
 _VP8L_SIGNATURE = b"\x2f"
 
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_CHUNK_FRAME = 12  # Length, name and checksum of a chunk, 4 bytes each.
+_ZLIB_FRAME = 6  # Header 2 and checksum 4 around the deflated lines, which may be spread over several IDAT chunks.
+
 
 def codec_header_bytes(data: bytes, format: str) -> int:
     """Return how many bytes of an image file are not entropy-coded image data.
 
     Args:
         data: One whole file.
-        format: `jpeg` or `webp`.
+        format: `jpeg`, `webp` or `png`.
 
     Returns:
         Bytes, in 0 … `len(data)`. JPEG: all but the scans; stuffed zeros and restart markers inside a scan belong to
         the scan. WebP: RIFF and chunk headers, the bitstream's own fixed header, metadata and padding. The
-        probabilities at the start of a VP8 frame are entropy-coded themselves and count as image data.
+        probabilities at the start of a VP8 frame are entropy-coded themselves and count as image data. PNG: all but
+        the deflated lines, so the zlib header and checksum count too.
 
     Raises:
         ConfigError: There is no parser for the format.
@@ -136,4 +142,26 @@ def _image_header(name: bytes, content: bytes) -> int:
     return size
 
 
-_PARSERS: dict[str, Callable[[bytes], int]] = {"jpeg": _jpeg, "webp": _webp}
+def _png(data: bytes) -> int:
+    if not data.startswith(_PNG_SIGNATURE):
+        raise WireError("not a PNG file: it does not start with its signature")
+    position, image_bytes, name = len(_PNG_SIGNATURE), 0, b""
+    while position < len(data):
+        length, name = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
+        end = position + _PNG_CHUNK_FRAME + length
+        if end > len(data):
+            raise WireError(f"the PNG file is truncated in the chunk {name!r} at byte {position}")
+        image_bytes += length if name == b"IDAT" else 0
+        position = end
+        if name == b"IEND":
+            break
+    if name != b"IEND":
+        raise WireError("the PNG file is truncated: it has no end chunk")
+    if position != len(data):
+        raise WireError(f"the PNG file goes on for {len(data) - position} bytes after its end chunk")
+    if image_bytes < _ZLIB_FRAME:
+        raise WireError(f"the PNG file is damaged: {image_bytes} bytes of image data")
+    return len(data) - (image_bytes - _ZLIB_FRAME)
+
+
+_PARSERS: dict[str, Callable[[bytes], int]] = {"jpeg": _jpeg, "webp": _webp, "png": _png}

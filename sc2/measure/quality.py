@@ -10,7 +10,8 @@ def topk_correct(logits: Tensor, labels: Tensor, k: int) -> Tensor:
     """Return for each image whether its label is among the `k` highest logits.
 
     Ties are resolved in favour of the lower class index, whatever the device: class j ranks before class i when its
-    logit is higher, or equal with j < i. So constant logits predict class 0, 1, 2, …
+    logit is higher, or equal with j < i. So constant logits predict class 0, 1, 2, … A class at -∞ is out of the
+    question, whatever `k`: that is how an answer says that it offers fewer than K classes.
 
     Args:
         logits: Scores, floating point [N, K]; infinities are allowed.
@@ -28,7 +29,8 @@ def topk_correct(logits: Tensor, labels: Tensor, k: int) -> Tensor:
     own = logits.gather(1, labels[:, None])
     classes = torch.arange(logits.shape[1], device=logits.device)
     before = (logits > own) | ((logits == own) & (classes < labels[:, None]))
-    return before.sum(dim=1) < k
+    offered = ~own[:, 0].isneginf()
+    return offered & (before.sum(dim=1) < k)
 
 
 def accuracy_pct(correct: Tensor) -> float:
@@ -52,7 +54,7 @@ def top1_pct(logits: Tensor, labels: Tensor) -> float:
 
 
 def top5_pct(logits: Tensor, labels: Tensor) -> float:
-    """Return top-5 accuracy in percent, always 100 with at most five classes; else as `top1_pct`."""
+    """Return top-5 accuracy in percent; 100 with at most five classes, none at -∞. Arguments as for `top1_pct`."""
     return accuracy_pct(topk_correct(logits, labels, 5))
 
 

@@ -7,7 +7,8 @@ import math
 import pickle
 import sys
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from functools import cache
+from typing import Any, Literal, TypedDict
 
 from sc2.errors import ConfigError
 from sc2.measure.percentile import check_values, percentile
@@ -53,30 +54,61 @@ def distribution(values: Sequence[float]) -> Distribution:
     )
 
 
-def sc2bench_kb(payload: Payload, kind: Literal["codec", "learned"]) -> float:
+def sc2bench_kb(payload: Payload, kind: Literal["codec", "codec_feature", "learned", "quantized"]) -> float:
     """Return the data size as sc2bench reports it (KB of 1024 bytes); for comparison only.
 
     Upstream's rule (arXiv 2203.08875, its file size analysis): for a codec the bytes of the file; for everything
     learned the memory that the pickled output of `encode()` takes in Python. That adds 103 … 124 bytes to one string,
-    33 of which are the header of a Python object.
+    33 of which are the header of a Python object, and 794 bytes to the symbols of a quantised tensor. Features in a
+    codec's files count these, and two pickled lists with a tensor for each file's minimum and maximum: 280 bytes for a
+    number of four.
 
     Args:
-        payload: One image's payload; for `learned`, its shape is the (H, W) of the latent.
-        kind: `codec` for input compression by a codec, `learned` for a network with an entropy model.
+        payload: One image's payload; its shape is the (H, W) of the latent for `learned`, (C, H, W) for `quantized`;
+            for `codec_feature`, its first stream holds the minima and maxima.
+        kind: `codec` for input compression by a codec, `codec_feature` for feature compression by a codec, `learned`
+            for a network with an entropy model, `quantized` for one that sends a tensor of 8-bit symbols as it is
+            (CR+BQ).
 
     Raises:
-        ConfigError: `kind` is neither of the two.
+        ConfigError: `kind` is none of them.
     """
     if kind == "codec":
         return payload.num_bytes / 1024
+    if kind == "codec_feature":
+        files = payload.streams[1:]
+        return (sum(map(len, files)) + 2 * _pickled_scalars_bytes(len(files))) / 1024
     if kind == "learned":
-        return _pickled_bytes(payload) / 1024
-    raise ConfigError(f"unknown kind of data size {kind!r}; known: codec, learned")
+        return _pickled_bytes(_strings(payload)) / 1024
+    if kind == "quantized":
+        return _pickled_bytes(_quantized_tensor(payload)) / 1024
+    raise ConfigError(f"unknown kind of data size {kind!r}; known: codec, codec_feature, learned, quantized")
 
 
-def _pickled_bytes(payload: Payload) -> int:
+def _strings(payload: Payload) -> dict[str, Any]:
+    """Return what a CompressAI-style `encode()` returns for a batch of one image."""
     import torch
 
-    # The structure that a CompressAI-style `encode()` returns for a batch of one image.
-    output = {"strings": [[stream] for stream in payload.streams], "shape": torch.Size(payload.shape)}
+    return {"strings": [[stream] for stream in payload.streams], "shape": torch.Size(payload.shape)}
+
+
+def _quantized_tensor(payload: Payload) -> dict[str, Any]:
+    """Return what upstream's quantiser gives for one image; zeros, because no value changes the size."""
+    import torch
+    from torchdistill.common.tensor_util import QuantizedTensor
+
+    symbols = torch.zeros(1, *payload.shape, dtype=torch.uint8)
+    return {"z": QuantizedTensor(tensor=symbols, scale=torch.zeros(()), zero_point=0)}
+
+
+def _pickled_bytes(output: dict[str, Any]) -> int:
     return sys.getsizeof(pickle.dumps(output, protocol=_PICKLE_PROTOCOL))
+
+
+@cache
+def _pickled_scalars_bytes(count: int) -> int:
+    import torch
+
+    # Only how many there are matters: a number's pickle is as long whatever the number.
+    scalars = [torch.tensor(0.0) for _ in range(count)]
+    return sys.getsizeof(pickle.dumps(scalars, protocol=_PICKLE_PROTOCOL))

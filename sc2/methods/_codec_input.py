@@ -42,7 +42,7 @@ class CodecInput(Method):
         from sc2.codecs import export_codec
 
         assert state is None
-        return export_codec(context, self.format)
+        return export_codec(context, self.format, quality=int(context.point))
 
     def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
         """Build the compressor."""

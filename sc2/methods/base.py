@@ -7,6 +7,7 @@ validated, and a workflow planned, without torch.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RateAxis:
-    """The one number that moves a method along its rate-quality curve.
+    """One number that moves a method along its rate-quality curve.
 
     Attributes:
         name: Its name in the field, e.g. `beta`, `quality`.
@@ -42,11 +43,101 @@ class RateAxis:
 
     def problem(self, point: str) -> str | None:
         """Say what is wrong with an operating point, or return None when it is allowed."""
+        if not _NUMBER.fullmatch(point):
+            return f"{self.name} must be a plain number, e.g. 0.16"
         if self.integer and not point.isdigit():
             return f"{self.name} must be a whole number"
         if not self.low <= float(point) <= self.high:
             return f"{self.name} must lie between {self.low:g} and {self.high:g}"
         return None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One word of a list, e.g. what a corner of the trade-off sends.
+
+    Attributes:
+        name: What is chosen, e.g. `label`.
+        values: The allowed words.
+    """
+
+    name: str
+    values: tuple[str, ...]
+
+    def problem(self, point: str) -> str | None:
+        """Say what is wrong with an operating point, or return None when it is allowed."""
+        return None if point in self.values else f"{self.name} must be one of: {', '.join(self.values)}"
+
+    @property
+    def pattern(self) -> str:
+        """What a point looks like."""
+        return " | ".join(self.values)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A place in the reference model: a stage, one of its blocks, or `avgpool`; which exist is the network's matter."""
+
+    name: str = "cut"
+
+    def problem(self, point: str) -> str | None:
+        """Say what is wrong with an operating point, or return None when it is allowed."""
+        if _CUT.fullmatch(point):
+            return None
+        return f"{self.name} must be stem, layer1 … layer4, a block such as layer4.0, or avgpool"
+
+    @property
+    def pattern(self) -> str:
+        """What a point looks like."""
+        return f"<{self.name}>"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Several values that make one operating point together, e.g. `layer3_q1_s2_k64`.
+
+    Attributes:
+        name: Name of the whole axis in tables.
+        parts: What stands between the underscores; a number stands behind its symbol.
+    """
+
+    name: str
+    parts: tuple[RateAxis | Choice | Cut, ...]
+
+    def problem(self, point: str) -> str | None:
+        """Say what is wrong with an operating point, or return None when it is allowed."""
+        words = point.split("_")
+        if len(words) != len(self.parts):
+            return f"an operating point has {len(self.parts)} parts joined by underscores: {self.pattern}"
+        for part, word in zip(self.parts, words, strict=True):
+            value = self._value(part, word)
+            problem = f"{part.name} must begin with {_symbol(part)}" if value is None else part.problem(value)
+            if problem:
+                return f"{problem} (in {self.pattern})"
+        return None
+
+    def parse(self, point: str) -> dict[str, str]:
+        """Return the parts of an allowed point by name, without their symbols."""
+        words = zip(self.parts, point.split("_"), strict=True)
+        return {part.name: self._value(part, word) or "" for part, word in words}
+
+    @property
+    def pattern(self) -> str:
+        """What a point looks like, e.g. `<cut>_<beta>`."""
+        return "_".join(f"{_symbol(part)}<{part.name}>" for part in self.parts)
+
+    @staticmethod
+    def _value(part: RateAxis | Choice | Cut, word: str) -> str | None:
+        return word.removeprefix(_symbol(part)) if word.startswith(_symbol(part)) else None
+
+
+Axis = RateAxis | Choice | Cut | Grid
+_NUMBER = re.compile(r"[0-9]+([.][0-9]+)?(e-?[0-9]+)?")
+_CUT = re.compile(r"stem|layer[1-4]([.][0-9]+)?|avgpool")
+
+
+def _symbol(part: RateAxis | Choice | Cut) -> str:
+    return part.symbol if isinstance(part, RateAxis) else ""
 
 
 @dataclass(frozen=True)
@@ -122,9 +213,10 @@ class Method(ABC):
     """One way to split and compress. Subclasses hold no state: every call gets what it needs."""
 
     Params: ClassVar[type[Strict]]
-    rate_axis: ClassVar[RateAxis]
-    upstream_size_rule: ClassVar[Literal["codec", "learned"]] = "learned"
-    """How upstream counts the data size: a codec's file, or the pickle of what a learned encoder gave (spec 2.3)."""
+    rate_axis: ClassVar[Axis]
+    upstream_size_rule: ClassVar[Literal["codec", "codec_feature", "learned", "quantized"]] = "learned"
+    """How upstream counts the data size (spec 2.3): a codec's file, the files of features and the pickles of their
+    minima and maxima, or the pickle of what a learned encoder gave: coded strings, or a tensor of 8-bit symbols."""
 
     def phases(self) -> Sequence[str]:
         """Names of the training phases in order: the fields of `Params.phases`, none for a codec."""
@@ -135,8 +227,32 @@ class Method(ABC):
         return tuple(field.annotation.model_fields)
 
     def unsupported(self, task: str) -> str | None:
-        """Say why the method cannot run on a task; None when it can."""
+        """Say why the method cannot run on a task; None when it can. The plan then has no runs of it there."""
         return None
+
+    def curve(self, point: str) -> str:
+        """Name the curve that an operating point lies on, for a method whose points form several.
+
+        Args:
+            point: An operating point that `rate_axis` allows.
+
+        Returns:
+            A short label for legends, e.g. the layer that is split after; empty where the method has one curve.
+        """
+        return ""
+
+    def networks(self, params: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """Return the networks that the method builds by name beside the reference model.
+
+        Their files are part of the method's code, and their arguments are checked with the configuration.
+
+        Args:
+            params: All parameters of the method.
+
+        Returns:
+            By the parameter that names it: `name`, a file in `sc2/backbones/`, and `args` of its `build`.
+        """
+        return {}
 
     def codec_header_bytes(self, payload: Payload) -> int | None:
         """Bytes of the payload that are headers and tables of a codec's own format; None for learned methods."""
@@ -145,6 +261,10 @@ class Method(ABC):
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
         """Bits that the entropy model predicts for what `analyse` returned; None where there is no such model."""
         return None
+
+    def side_measures(self, device: DeviceHalf, latent: Any, payload: Payload) -> Mapping[str, float]:
+        """Return further numbers about an image, by name with its unit, e.g. `huffman_bytes`; always the same names."""
+        return {}
 
     def training(self, phase: str, params: Mapping[str, Any], context: BuildContext) -> Recipe:
         """Return the recipe of one training phase.

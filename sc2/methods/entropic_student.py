@@ -24,6 +24,7 @@ from sc2.methods.base import BuildContext, Export, Method, RateAxis
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from sc2.layers.priors import PriorKind
     from sc2.methods.base import DeviceHalf, ServerHalf
     from sc2.training.recipe import Recipe
 
@@ -102,12 +103,18 @@ class EntropicStudent(Method):
     Params = Params
     rate_axis = RateAxis(name="beta", symbol="β", low=0.0, high=1e6, integer=False)
 
+    def prior(self) -> PriorKind:
+        """Return the entropy model of the bottleneck."""
+        from sc2.layers.priors import FACTORIZED
+
+        return FACTORIZED
+
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
         """Ideal code length of the symbols under the device's tables, bits."""
-        from sc2.layers.student import FactorizedDevice
+        from sc2.layers.student import StudentDevice
 
-        assert isinstance(device, FactorizedDevice)
-        return device.coder.bits(latent)
+        assert isinstance(device, StudentDevice)
+        return device.bits(latent)
 
     def training(self, phase: str, params: Mapping[str, Any], context: BuildContext) -> Recipe:
         """Return the recipe of `distill` or `finetune`."""
@@ -116,28 +123,28 @@ class EntropicStudent(Method):
         recipes = {"distill": student.distill_recipe, "finetune": student.finetune_recipe}
         if phase not in recipes:
             return super().training(phase, params, context)
-        return recipes[phase](params, context)
+        return recipes[phase](params, context, self.prior())
 
     def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
         """Split the trained network after the entropy coder."""
         from sc2.layers.student import StudentNetwork, split_student
 
         assert state is not None
-        network = StudentNetwork(context)
+        network = StudentNetwork(context, self.prior())
         network.load_state_dict(dict(state))
         return split_student(network, context)
 
     def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
         """Build g_a and the coder."""
-        from sc2.layers.student import FactorizedDevice
+        from sc2.layers.student import StudentDevice
 
-        return FactorizedDevice(blob)
+        return StudentDevice(blob, self.prior())
 
     def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
         """Build the coder, g_s and the rest of the backbone."""
-        from sc2.layers.student import FactorizedServer
+        from sc2.layers.student import StudentServer
 
-        return FactorizedServer(blob)
+        return StudentServer(blob, self.prior())
 
 
 METHOD = EntropicStudent()

@@ -23,7 +23,7 @@ class Column:
         name: Key in the measurement file and header in the CSV.
         kind: What the values are.
         decimals: Digits after the point of a float; fixed, so that equal inputs give equal bytes.
-        nullable: Whether null is a value here (an empty field in the CSV).
+        nullable: Whether null is a value here (an empty field in the CSV), and so is an empty text.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Column:
         if value is None and self.nullable:
             return ""
         match self.kind:
-            case "text" if isinstance(value, str) and value:
+            case "text" if isinstance(value, str) and (value or self.nullable):
                 return value
             case "flag" if isinstance(value, bool):
                 return "true" if value else "false"
@@ -65,8 +65,8 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _text(*names: str) -> tuple[Column, ...]:
-    return tuple(Column(name, "text") for name in names)
+def _text(*names: str, nullable: bool = False) -> tuple[Column, ...]:
+    return tuple(Column(name, "text", 0, nullable) for name in names)
 
 
 def _ints(*names: str) -> tuple[Column, ...]:
@@ -111,7 +111,8 @@ def quality_of(task: str) -> Quality:
     return QUALITY[task]
 
 
-_RUN_BEFORE_POINT = (*_text("method", "method_title"), Column("trained", "flag"), *_text("rate_axis"))
+_CURVE = _text("curve", nullable=True)
+_RUN_BEFORE_POINT = (*_text("method", "method_title"), Column("trained", "flag"), *_text("rate_axis"), *_CURVE)
 
 _SIZES = (
     *(_floats(3, *(f"payload_bytes_{statistic}" for statistic in ("mean", "std", "p50", "p95", "p99")))),
@@ -146,6 +147,59 @@ def latency_columns() -> tuple[Column, ...]:
     return (*keys, *_TIMES, *_ints("repeats", "threads"), *_text("cpu", "record_id"))
 
 
+AVERAGED = (
+    *_floats(3, "payload_bytes_mean", "container_bytes_mean"),
+    *_floats(3, "estimated_bits_mean", nullable=True),
+    *_floats(6, "sc2bench_kb_mean"),
+    *_floats(3, "sc2bench_encoder_kb", "encoder_macs"),
+)
+"""Columns of `rate_quality.csv`, besides those of quality, that are averaged over seeds."""
+
+SEED_MEAN, SEED_STD = "_seed_mean", "_seed_std"
+"""What is added to the name of an averaged column."""
+
+
+def seeds_columns(task: str) -> tuple[Column, ...]:
+    """Return the columns of `rate_quality_seeds.csv` for `task`: mean and sample standard deviation over seeds."""
+    keys = (*_text("benchmark", "task"), *_RUN_BEFORE_POINT, *_text("point"), *_ints("seeds"))
+    averaged = [
+        Column(column.name + suffix, "float", column.decimals, column.nullable or suffix == SEED_STD)
+        for column in (*quality_of(task).columns, *AVERAGED)
+        for suffix in (SEED_MEAN, SEED_STD)
+    ]
+    return (*keys, *averaged)
+
+
+def comparison_columns() -> tuple[Column, ...]:
+    """Return the columns of `comparison.csv`: every curve against one anchor, and its hypervolume."""
+    keys = (*_text("benchmark", "task", "anchor"), *_text("anchor_curve", nullable=True))
+    curve = (*_text("method", "method_title"), *_CURVE, *_ints("points", "pareto_points", "seeds"))
+    rate = _floats(3, "bd_rate_pct", "bd_rate_pct_seed_std", nullable=True)
+    rate += _floats(4, "bd_rate_quality_low", "bd_rate_quality_high", nullable=True)
+    quality = _floats(4, "bd_quality_points", "bd_quality_points_seed_std", nullable=True)
+    quality += _floats(3, "bd_quality_bytes_low", "bd_quality_bytes_high", nullable=True)
+    reasons = _text("bd_rate_reason", nullable=True), _text("bd_quality_reason", nullable=True)
+    return (*keys, *curve, *rate, *reasons[0], *quality, *reasons[1], *_floats(6, "hypervolume"))
+
+
+def fewest_bytes_columns(task: str) -> tuple[Column, ...]:
+    """Return the columns of `fewest_bytes.csv` for `task`: what each method needs to stay within a loss and a limit."""
+    keys = (*_text("benchmark", "task"), *_floats(1, "max_loss_points"), *_floats(4, "min_quality"))
+    limits = _floats(3, "encoder_limit_kb", "encoder_limit_macs_pct", nullable=True)
+    found = (*_CURVE, *_text("point", nullable=True), *_floats(3, "payload_bytes_mean", nullable=True))
+    found += _floats(4, quality_of(task).primary, nullable=True)
+    found += _floats(3, "sc2bench_encoder_kb", "encoder_macs_pct", nullable=True)
+    return (*keys, *limits, *_text("method", "method_title"), *found, *_text("reason", nullable=True))
+
+
+def switch_columns() -> tuple[Column, ...]:
+    """Return the columns of `switch.csv`: one row per ordered pair of a method's operating points."""
+    keys = _text("benchmark", "method", "from_point", "to_point", "seed")
+    sizes = _ints("device_switch_bytes", "server_switch_bytes", "device_half_bytes", "server_half_bytes")
+    times = _floats(4, "device_switch_ms_p50", "server_switch_ms_p50")
+    return (*keys, *sizes, *times, *_ints("threads"), *_text("cpu", "record_id"))
+
+
 def teacher_columns(task: str) -> tuple[Column, ...]:
     """Return the columns of `teacher.csv` for `task`."""
     keys = (*_text("benchmark", "task", "teacher"), *_ints("images"))
@@ -154,7 +208,13 @@ def teacher_columns(task: str) -> tuple[Column, ...]:
 
 def kinds() -> dict[str, Kind]:
     """Return the kind of every column of every table, by name."""
-    columns = list(latency_columns())
+    return {column.name: column.kind for column in all_columns()}
+
+
+def all_columns() -> list[Column]:
+    """Return the columns of all tables; a name that several tables share stands for the same kind in each."""
+    columns = [*latency_columns(), *switch_columns(), *comparison_columns()]
     for task in QUALITY:
-        columns += [*rate_quality_columns(task), *teacher_columns(task)]
-    return {column.name: column.kind for column in columns}
+        columns += [*seeds_columns(task), *fewest_bytes_columns(task), *rate_quality_columns(task)]
+        columns += teacher_columns(task)
+    return columns

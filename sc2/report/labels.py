@@ -12,9 +12,10 @@ from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-from sc2.report.looks import look, point_text, text_colour
+from sc2.report.layout import MANY
+from sc2.report.looks import is_corner, point_text, text_colour
 from sc2.report.series import Series, Values
-from sc2.report.style import INK
+from sc2.report.style import INK, look_of
 
 FONT_SIZE = 8.0
 _STEP = 3.0
@@ -114,15 +115,31 @@ class Placer:
         return np.asarray(self.axes.transData.transform((spot.x, spot.y)), dtype=np.float64)
 
 
-def label_ends(placer: Placer, drawn: Iterable[tuple[Series, Values]]) -> None:
-    """Write the rate point beside the first and last point of every method, in the method's colour, where it fits.
+def label_corners(placer: Placer, drawn: Iterable[tuple[Series, Values]]) -> None:
+    """Write the names of the corners beside their points, in their colour.
 
     Args:
         placer: Places the texts.
-        drawn: Each method with the x of its points.
+        drawn: Each curve with the x of its points.
     """
     for series, x in drawn:
-        colour = text_colour(look(series.method).colour)
+        if is_corner(series.method):
+            spots = _around(float(x[0]), float(series.quality[0]))
+            placer.write(series.title, spots, text_colour(look_of(series).colour))
+
+
+def label_ends(placer: Placer, drawn: Sequence[tuple[Series, Values]]) -> None:
+    """Write the rate point beside the first and last point of every curve, in its colour, where it fits.
+
+    Among many curves a rate point says little and hides much: then none is written.
+
+    Args:
+        placer: Places the texts.
+        drawn: Each curve with the x of its points.
+    """
+    curves = [(series, x) for series, x in drawn if not is_corner(series.method)]
+    for series, x in curves if len(drawn) <= MANY else ():
+        colour = text_colour(look_of(series).colour)
         for index in sorted({0, len(series.points) - 1}):
             text = point_text(series.rate_axis, series.points[index])
             placer.write_beside(text, _around(float(x[index]), float(series.quality[index])), colour)

@@ -1,10 +1,12 @@
 """How each method looks in every figure: data, no drawing.
 
 Colour, marker and line style are fixed by the method's name, so that a method looks the same whatever else is drawn.
+Methods of one family share a hue and differ in lightness; the marker tells them apart without colour. The image codecs
+and the codecs on features share the hue of the codec instead, because that is what codes their bytes.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from matplotlib.colors import to_hex, to_rgb
@@ -12,58 +14,115 @@ from matplotlib.colors import to_hex, to_rgb
 
 @dataclass(frozen=True)
 class Look:
-    """How one method is drawn.
+    """How one curve is drawn.
 
     Attributes:
         colour: Hex colour, distinct for every method of `LOOKS`.
         marker: Matplotlib marker.
         line: Matplotlib line style; with the marker it tells methods apart without colour.
+        size: Size of the marker, relative to the others: pointed ones look smaller than they are.
     """
 
     colour: str
     marker: Any
     line: Any
+    size: float = 1.0
 
 
 _DASH, _DOT, _DASH_DOT = (0, (5, 2)), (0, (1.2, 1.4)), (0, (5, 1.6, 1.2, 1.6))
-_LONG, _DOTS = (0, (7, 1.6)), (0, (5, 1.6, 1.2, 1.6, 1.2, 1.6))
+_LONG, _DOTS = (0, (9, 1.6)), (0, (5, 1.6, 1.2, 1.6, 1.2, 1.6))
+_LINES = ("-", _DASH, _DOT, _DASH_DOT, _LONG, _DOTS)
+_NO_LINE = "none"
 
-# The colours of Okabe and Ito first, without black (the teacher) and yellow (too faint on white), then Tol's muted set.
-LOOKS: dict[str, Look] = {
-    "entropic_student": Look("#0072B2", "o", "-"),
-    "jpeg": Look("#E69F00", "s", _DASH),
-    "webp": Look("#009E73", "^", _DOT),
-    "bpg": Look("#CC79A7", "D", _DASH_DOT),
-    "channel_reduction_quantization": Look("#D55E00", "v", _LONG),
-    "end_to_end": Look("#56B4E9", "P", _DOTS),
-    "entropic_student_mshp": Look("#332288", "h", _DASH),
-    "entropic_student_shp": Look("#88CCEE", "8", _DASH_DOT),
-    "bottleneck_unit": Look("#882255", "X", "-"),
-    "factorized_prior": Look("#117733", "<", _DASH),
-    "scale_hyperprior": Look("#44AA99", ">", _DASH_DOT),
-    "mean_scale_hyperprior": Look("#999933", "p", _LONG),
-    "joint_autoregressive": Look("#CC6677", "d", _DOTS),
-    "codec_feature_jpeg": Look("#A65628", "s", _DOT),
-    "codec_feature_webp": Look("#66A61E", "^", _DASH),
-    "fine_tuned_split": Look("#AA4499", "*", _DOT),
+CORNERS = "Corners: no split"
+OTHERS = "Other methods"
+
+# Colours of Okabe and Ito and of Tol as far as they go, without black (the corners) and yellow (too faint on white).
+FAMILIES: dict[str, dict[str, Look]] = {
+    "Image codecs": {
+        "jpeg": Look("#E69F00", "s", _DASH),
+        "webp": Look("#009E73", "^", _DOT),
+        "bpg": Look("#CC79A7", "D", _DASH_DOT),
+    },
+    "Codecs on features": {
+        "codec_feature_jpeg": Look("#A65628", "s", _DOT),
+        "codec_feature_webp": Look("#66A61E", "^", _DASH_DOT),
+    },
+    "Learned image codecs": {
+        "factorized_prior": Look("#D5A6DB", "<", _DASH),
+        "scale_hyperprior": Look("#A23EEA", ">", _DASH_DOT),
+        "mean_scale_hyperprior": Look("#772877", "p", _LONG),
+        "joint_autoregressive": Look("#3D0A4A", "d", _DOTS, 1.15),
+    },
+    "Entropy-coded bottlenecks": {
+        "end_to_end": Look("#56B4E9", "P", _DOTS, 1.2),
+        "entropic_student": Look("#0072B2", "o", "-"),
+        "entropic_student_shp": Look("#838CF1", "8", _DASH_DOT),
+        "entropic_student_mshp": Look("#332288", "h", _DASH),
+    },
+    "Quantised bottlenecks": {
+        "channel_reduction_quantization": Look("#D55E00", "v", _LONG),
+        "fine_tuned_split": Look("#E59C94", "*", _DOT, 1.5),
+        "bottleneck_unit": Look("#882255", "X", "-", 1.2),
+        "bottleneck_unit_distilled": Look("#B8143D", (4, 1, 45), _DASH, 1.4),
+    },
+    CORNERS: {
+        "teacher_on_device": Look("#000000", "*", _NO_LINE, 2.0),
+        "local_model": Look("#666666", "H", _NO_LINE, 1.4),
+        "lossless_image": Look("#999999", "s", _NO_LINE, 1.2),
+    },
 }
+"""The looks by family, in the order of the legends."""
 
-_OTHER_COLOURS = ("#4477AA", "#EE6677", "#228833", "#AA3377", "#7A5195", "#1B6F6A", "#B35900", "#5B5B8C")
-_OTHER_MARKERS = ("H", (4, 1, 0), (6, 1, 0), (5, 0, 180), (3, 1, 0))
-_OTHER_LINES = ("-", _DASH, _DOT, _DASH_DOT, _LONG, _DOTS)
+LOOKS: dict[str, Look] = {name: its for members in FAMILIES.values() for name, its in members.items()}
+
+_OTHER_COLOURS = (
+    *("#4477AA", "#EE6677", "#228833", "#AA3377", "#7A5195", "#1B6F6A", "#B35900", "#5B5B8C"),
+    *("#2E8B9A", "#B5446E", "#6B7A1F", "#8C6D31", "#3D5A80", "#9B2226", "#5F7F4F", "#7D4E57"),
+)
+_OTHER_MARKERS = ((6, 1, 0), (5, 0, 180), (3, 1, 0), (5, 1, 180), (8, 1, 0), (4, 1, 0), (7, 0, 0))
 
 RATE_SYMBOLS = {"beta": "β=", "quality": "q=", "qp": "QP ", "channels": "C="}
 """What is written in front of a point's value, by rate axis."""
 
 
-def look(method: str) -> Look:
-    """Return the look of `method`; one that `LOOKS` does not list gets a look that depends on its name alone."""
-    if method in LOOKS:
-        return LOOKS[method]
+def look(method: str, curve: int = 0) -> Look:
+    """Return the look of a curve.
+
+    Args:
+        method: Its method; one that `LOOKS` does not list gets a look that depends on its name alone.
+        curve: Number of the curve inside the method: its curves share hue and marker; line style and lightness
+            tell them apart.
+    """
+    its = LOOKS.get(method) or _other(method)
+    if curve == 0:
+        return its
+    first = _LINES.index(its.line) if its.line in _LINES else 0
+    faded = _fade(its.colour, 0.6 * curve / (curve + 2))
+    return replace(its, line=_LINES[(first + curve) % len(_LINES)], colour=faded)
+
+
+def _other(method: str) -> Look:
     digest = hashlib.sha256(method.encode()).digest()
     colour = _OTHER_COLOURS[digest[0] % len(_OTHER_COLOURS)]
     marker = _OTHER_MARKERS[digest[1] % len(_OTHER_MARKERS)]
-    return Look(colour, marker, _OTHER_LINES[digest[2] % len(_OTHER_LINES)])
+    return Look(colour, marker, _LINES[digest[2] % len(_LINES)])
+
+
+def family(method: str) -> str:
+    """Return the title of a method's family; `OTHERS` for one that `LOOKS` does not list."""
+    return next((title for title, members in FAMILIES.items() if method in members), OTHERS)
+
+
+def is_corner(method: str) -> bool:
+    """Tell whether a method is a corner: all on the device, or nothing but the image on the link."""
+    return method in FAMILIES[CORNERS]
+
+
+def _fade(colour: str, part: float) -> str:
+    """Return `colour` with a part of white in it."""
+    red, green, blue = ((1 - part) * channel + part for channel in to_rgb(colour))
+    return to_hex((red, green, blue))
 
 
 def text_colour(colour: str) -> str:
@@ -81,5 +140,6 @@ def _luminance(*channels: float) -> float:
 
 
 def point_text(rate_axis: str, point: str) -> str:
-    """Return an operating point for readers, e.g. `β=1`."""
-    return RATE_SYMBOLS.get(rate_axis, f"{rate_axis} ") + point
+    """Return an operating point for readers: a number with its symbol, e.g. `β=1`; any other as it is."""
+    number = point.replace(".", "", 1).replace("e-", "", 1).replace("e", "", 1).isdigit()
+    return RATE_SYMBOLS.get(rate_axis, f"{rate_axis} ") + point if number else point

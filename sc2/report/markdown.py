@@ -28,7 +28,7 @@ def number(value: float, decimals: int = 0) -> str:
 def with_spread(mean: float, std: float, decimals: int, seeds: int) -> str:
     """Return `mean`, or `mean ± std` where there are several seeds."""
     text = number(mean, decimals)
-    return f"{text} ± {number(std, decimals)}" if seeds > 1 else text
+    return f"{text} ± {number(std, decimals)}" if seeds > 1 and mean == mean else text
 
 
 def duration(seconds: float) -> str:

@@ -11,7 +11,7 @@ from sc2.errors import ConfigError
 from sc2.job import RunningJob
 from sc2.report import style
 from sc2.report.series import Context, Tables
-from sc2.report.tables import read_table
+from sc2.report.table_io import read_table
 
 
 class Drawing(Protocol):

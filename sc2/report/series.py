@@ -1,4 +1,4 @@
-"""From the tables to what a figure draws: one series per method, averaged over seeds."""
+"""From the tables to what a figure draws and a comparison compares: one series per curve, averaged over seeds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,11 +42,13 @@ class Context:
 
 @dataclass(frozen=True)
 class Series:
-    """One method's points in rate order, each the mean over its seeds.
+    """One curve: a method's points, or those of one of its curves, in rate order, each the mean over its seeds.
 
     Attributes:
         method: Name of the method.
-        title: Its name for readers.
+        method_title: Its name for readers.
+        curve: Label of the curve inside the method; empty where it has one.
+        curve_index: Number of the curve inside the method, from 0.
         rate_axis: What the points are values of, e.g. `beta`.
         points: Operating points.
         seeds: Number of seeds per point.
@@ -61,7 +63,9 @@ class Series:
     """
 
     method: str
-    title: str
+    method_title: str
+    curve: str
+    curve_index: int
     rate_axis: str
     points: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -73,6 +77,11 @@ class Series:
     encoder_params: Values
     encoder_macs: Values
     header_bytes: Values
+
+    @property
+    def title(self) -> str:
+        """Name of the curve for readers: that of the method, and the curve's label where there are several."""
+        return f"{self.method_title}, {self.curve}" if self.curve else self.method_title
 
     @property
     def data_kb(self) -> Values:
@@ -91,24 +100,24 @@ class Series:
 
 
 def collect(tables: Tables, methods: Sequence[str]) -> list[Series]:
-    """Return one series per method that has runs, in the order of `methods`.
+    """Return one series per curve that has runs: by method in the order of `methods`, then as the table lists them.
 
     Raises:
-        DataError: None of the methods has a run, or a payload is empty (it has no place on a logarithmic axis).
+        DataError: None of the methods has a run.
     """
     table = tables.rate_quality
     found = [
-        _series(table[table["method"] == method], tables.quality)
+        _series(rows, index, tables.quality)
         for method in methods
-        if method in set(table["method"])
+        for index, (_, rows) in enumerate(table[table["method"] == method].groupby("curve", sort=False))
     ]
     if not found:
         raise DataError(f"rate_quality has no run of {', '.join(methods)}: nothing to draw")
     return found
 
 
-def _series(rows: pd.DataFrame, quality: Quality) -> Series:
-    """Average one method's rows over seeds; points keep the order that they have in the table."""
+def _series(rows: pd.DataFrame, index: int, quality: Quality) -> Series:
+    """Average one curve's rows over seeds; points keep the order that they have in the table."""
     groups = rows.groupby("point", sort=False)
 
     def mean(column: str) -> Values:
@@ -118,16 +127,15 @@ def _series(rows: pd.DataFrame, quality: Quality) -> Series:
         return groups[column].std(ddof=1).fillna(0.0).to_numpy(dtype=np.float64)
 
     first = rows.iloc[0]
-    data_bytes = mean("payload_bytes_mean")
-    if not np.all(data_bytes > 0):
-        raise DataError(f"rate_quality: method '{first['method']}' has a run with an empty payload (0 bytes)")
     return Series(
         method=str(first["method"]),
-        title=str(first["method_title"]),
+        method_title=str(first["method_title"]),
+        curve=str(first["curve"]),
+        curve_index=index,
         rate_axis=str(first["rate_axis"]),
         points=tuple(str(point) for point in groups.size().index),
         seeds=tuple(int(size) for size in groups.size()),
-        data_bytes=data_bytes,
+        data_bytes=mean("payload_bytes_mean"),
         data_bytes_std=std("payload_bytes_mean"),
         quality=mean(quality.primary),
         quality_std=std(quality.primary),

@@ -18,7 +18,7 @@ from sc2.report.looks import point_text
 from sc2.report.markdown import number, table, with_spread
 from sc2.report.metadata import figure_record_id
 from sc2.report.series import Series, Tables, collect
-from sc2.report.tables import read_table
+from sc2.report.table_io import read_table
 
 _TABLES = ("rate_quality", "latency", "teacher")
 _COPIED = (".csv", ".svg", ".png")
@@ -37,7 +37,7 @@ def run(job: RunningJob) -> None:
     if not records:
         raise ProvenanceError(f"{readme}: a snapshot needs the records of what it shows, but got none")
     _check_records(figures, records)
-    text = _text(job, _load(tables), _shown(figures), records)
+    text = _text(job, tables, _shown(figures), records)
     _copy([*tables, *figures], readme.parent)
     readme.write_text(text, encoding="utf-8", newline="")
 
@@ -80,8 +80,9 @@ def _copy(paths: Sequence[Path], folder: Path) -> None:
             old.unlink()
 
 
-def _text(job: RunningJob, tables: Tables, figures: Sequence[Path], records: Sequence[Record]) -> str:
+def _text(job: RunningJob, paths: Sequence[Path], figures: Sequence[Path], records: Sequence[Record]) -> str:
     """Return the whole README."""
+    tables = _load(paths)
     command = f"snakemake --cores all --configfile config/{job.spec['config']}"
     parts = [
         "<!-- Written by `snakemake snapshot`: do not edit. -->",
@@ -89,8 +90,9 @@ def _text(job: RunningJob, tables: Tables, figures: Sequence[Path], records: Seq
         f"Benchmark `{job.keys['benchmark']}`, made by `{command}`. {_teacher(tables)}",
         *(f"![{_alt(path)}]({path.name})" for path in figures),
         "## Rate and quality",
-        f"Means over the test images{_seeds_text(tables)}. Tables: {_links()}.",
+        f"Means over the test images{_seeds_text(tables)}. Tables: {_links(paths)}.",
         _results(tables),
+        *_comparison(tables, paths),
         "## Latency",
         *_latency(tables),
         "## Made on",
@@ -107,8 +109,8 @@ def _alt(path: Path) -> str:
     return path.stem.replace("_", " ").capitalize()
 
 
-def _links() -> str:
-    return ", ".join(f"[{name}.csv]({name}.csv)" for name in _TABLES)
+def _links(paths: Sequence[Path]) -> str:
+    return ", ".join(f"[{path.name}]({path.name})" for path in paths)
 
 
 def _teacher(tables: Tables) -> str:
@@ -149,6 +151,32 @@ def _result(series: Series, index: int) -> tuple[str, ...]:
         number(series.encoder_params[index]),
         number(series.encoder_macs[index]),
     )
+
+
+def _comparison(tables: Tables, paths: Sequence[Path]) -> list[str]:
+    """Return the section that compares every curve with the anchor; none where there is no such table."""
+    path = next((path for path in paths if path.stem == "comparison"), None)
+    if path is None:
+        return []
+    found = read_table(path)
+    titles = {series.method: series.method_title for series in _all_series(tables)}
+    rows = [
+        (
+            f"{row['method_title']}, {row['curve']}" if row["curve"] else str(row["method_title"]),
+            with_spread(row["bd_rate_pct"], row["bd_rate_pct_seed_std"], 1, row["seeds"]),
+            with_spread(row["bd_quality_points"], row["bd_quality_points_seed_std"], 2, row["seeds"]),
+            number(row["hypervolume"], 4),
+        )
+        for _, row in found.iterrows()
+    ]
+    header = ("curve", "BD-rate (%)", f"BD-quality ({tables.quality.label})", "hypervolume")
+    return [
+        "## Comparison",
+        f"Bjøntegaard differences from {titles[str(found['anchor'].iloc[0])]}, each over the interval that both curves "
+        "cover; a dash where they share none, or a curve is a single point. The hypervolume is that of bytes, encoder "
+        "size and quality together.",
+        table(header, rows, numbers_from=1),
+    ]
 
 
 def _latency(tables: Tables) -> list[str]:

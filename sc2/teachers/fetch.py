@@ -4,6 +4,7 @@ Whatever the source, the weights are one file whose SHA-256 the configuration na
 and read without running any code that it may hold.
 """
 
+import hashlib
 import importlib
 import pickle
 from collections.abc import Callable, Mapping
@@ -27,7 +28,10 @@ def run(job: RunningJob) -> None:
     """Fetch, check and convert the weights; the checkpoint holds `backbone`, `classes` and `state`."""
     teacher = job.spec["teacher"]
     classes = list(read_meta(job.input("meta")).classes)
-    path = verified(_SOURCES[teacher["source"]](teacher), teacher["sha256"])
+    path = _SOURCES[teacher["source"]](teacher)
+    if teacher["sha256"] is None:
+        raise CheckpointError(_unknown_hash(path))
+    verified(path, teacher["sha256"])
     model = reference_model(teacher, read_state(path), classes)
     content = {"kind": "teacher", "backbone": teacher["backbone"], "classes": classes, "state": model.state_dict()}
     save_atomically(content, job.outputs["checkpoint"])
@@ -86,6 +90,17 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return dict(state)
 
 
+def _unknown_hash(path: Path) -> str:
+    if not path.is_file():
+        return f"{path}: missing. Put the file there, and write its SHA-256 into teacher.sha256 of the benchmark"
+    with path.open("rb") as file:
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    return (
+        f"{path}: the benchmark's teacher.sha256 is null, so this file cannot be told from another one. Its sha256 is "
+        f"{actual}: compare it with a source that you trust, and write it there"
+    )
+
+
 def _outputs_of(family: Any, args: Mapping[str, Any], state: Mapping[str, Tensor]) -> int:
     # The classifier's bias is the last entry of every library's own state dict of these families, but not of the
     # file: safetensors sorts the names.
@@ -108,7 +123,9 @@ def _torchvision(teacher: Mapping[str, Any]) -> Path:
     from torchvision.models import get_model_weights
 
     backbone = teacher["backbone"]
-    name = f"{backbone['name']}{backbone['args'].get('depth', '')}"
+    family = importlib.import_module(f"sc2.backbones.{backbone['name']}")
+    # A family of several networks says which of torchvision's names its arguments mean.
+    name = family.library_name(**backbone["args"]) if hasattr(family, "library_name") else backbone["name"]
     try:
         url = get_model_weights(name)[teacher["weights"]].url
     except (KeyError, ValueError) as error:

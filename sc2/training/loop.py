@@ -83,7 +83,7 @@ def fit(
         steps_per_epoch: Number of training batches per epoch.
 
     Returns:
-        One row per epoch: `epoch`, `train_*` means over the epoch and `val_*`.
+        One row per epoch: `epoch`, `train_*` means over the epoch and `val_*`; without epochs one row of `val_*`.
 
     Raises:
         SC2Error: The loss is not finite.
@@ -103,9 +103,15 @@ def fit(
     while state.epoch < recipe.epochs:
         _epoch(state, train, val, seed=seed, label=label, steps=steps_per_epoch)
         state.save(state_path)
+    if not recipe.epochs:
+        # Nothing to train, e.g. published weights as they are: what they reach is the history.
+        state.history.append({"epoch": 0.0} | {f"val_{name}": value for name, value in validate(recipe, val).items()})
     if state.best is not None:
         recipe.model.load_state_dict(state.best["model"])
     recipe.model.eval()
+    if recipe.calibrate is not None:
+        with torch.no_grad():
+            recipe.calibrate(images for images, _ in train(state.epoch))
     recipe.finish()
     return state.history
 

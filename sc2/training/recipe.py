@@ -1,6 +1,7 @@
 """What one phase of training has to say to the one loop."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -29,6 +30,8 @@ class Recipe:
         auxiliary: A loss of parameters with an optimiser of their own (quantiles of the entropy model).
         auxiliary_parameters: Those parameters; they are never given to the main optimiser.
         auxiliary_lr: Their learning rate (Adam).
+        calibrate: Takes the images of each training batch once more, the kept weights in eval mode and without
+            gradients: for what is counted on the training split rather than learned.
         finish: Called on the kept weights, before they are saved.
     """
 
@@ -45,6 +48,7 @@ class Recipe:
     auxiliary: Callable[[], Tensor] | None = None
     auxiliary_parameters: Sequence[nn.Parameter] = ()
     auxiliary_lr: float = 1e-3
+    calibrate: Callable[[Iterable[Tensor]], None] | None = None
     finish: Callable[[], None] = field(default=lambda: None)
 
     def trained_parameters(self) -> list[nn.Parameter]:
@@ -81,6 +85,15 @@ def one_cycle(warmup: float = 0.2) -> Callable[[int, int], float]:
             return position / warmup
         rest = (position - warmup) / (1 - warmup)
         return float(0.5 * (1 + torch.cos(torch.tensor(rest * torch.pi)).item()))
+
+    return factor
+
+
+def cosine() -> Callable[[int, int], float]:
+    """Fall along a cosine from the full learning rate at the first step towards zero after the last."""
+
+    def factor(step: int, total: int) -> float:
+        return 0.5 * (1 + math.cos(math.pi * step / total))
 
     return factor
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from sc2.data.images import ImageTensors, batches
 from sc2.data.normalise import normalise
 from sc2.data.store import SampleStore
-from sc2.halves import load_checkpoint
+from sc2.halves import load_checkpoint, load_phase
 from sc2.job import RunningJob
 from sc2.methods import get_method
 from sc2.methods.base import BuildContext
@@ -31,7 +31,7 @@ def run(job: RunningJob) -> None:
     torch.manual_seed(int(job.keys["seed"]))
     recipe = method.training(job.keys["phase"], job.spec["phase"], context)
     for path in job.input_list("previous"):
-        recipe.model.load_state_dict(load_checkpoint(path, "phase")["state"])
+        recipe.model.load_state_dict(load_phase(path, job.keys["method"]))
     train_recipe(recipe, job, seed=int(job.keys["seed"]))
     content = {"kind": "phase", "method": job.keys["method"], "phase": job.keys["phase"]}
     save_atomically({**content, "state": recipe.model.state_dict()}, job.outputs["checkpoint"])

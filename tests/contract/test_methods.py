@@ -13,6 +13,7 @@ from sc2.errors import WireError
 from sc2.export import count_costs
 from sc2.halves import device_fingerprint, load_device, load_server
 from sc2.methods import get_method, method_names
+from sc2.methods.base import RateAxis
 from sc2.training.loop import save_atomically
 from sc2.wire import Payload, pack, unpack
 from tests.contract.conftest import Case, make_case, phase_recipe, points, run_recipe, train_phase
@@ -32,9 +33,11 @@ def test_every_method_has_one_file_and_one_yaml(root: Path) -> None:
 def test_the_point_is_checked_against_the_rate_axis(method_name: str) -> None:
     axis = get_method(method_name).rate_axis
     assert all(axis.problem(point) is None for point in points(get_method(method_name)))
-    assert axis.problem(str(int(axis.high) + 1)) is not None
-    if axis.integer:
-        assert axis.problem("1.5") is not None
+    assert axis.problem("nonsense") is not None
+    if isinstance(axis, RateAxis):
+        assert axis.problem(str(int(axis.high) + 1)) is not None
+        if axis.integer:
+            assert axis.problem("1.5") is not None
 
 
 def test_bytes_decode_to_the_same_answer_as_in_process(case: Case, images: np.ndarray) -> None:
@@ -50,8 +53,10 @@ def test_bytes_decode_to_the_same_answer_as_in_process(case: Case, images: np.nd
             expected = [model(x.unsqueeze(0)) for x in batch]
     for answer, wanted in zip(answers, expected, strict=True):
         assert answer.shape == (1, len(case.context.teacher["classes"]))
-        torch.testing.assert_close(answer, wanted, rtol=1e-4, atol=1e-5)
         assert answer.argmax() == wanted.argmax()
+        # Where only labels are sent, the classes that were not stand at -∞: there are no logits to compare.
+        if not answer.isneginf().any():
+            torch.testing.assert_close(answer, wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_batched_answers_equal_single_ones(case: Case, images: np.ndarray) -> None:
@@ -74,8 +79,8 @@ def test_payload_size_is_the_length_of_its_bytes(case: Case, images: np.ndarray)
 def test_estimated_and_real_rate_agree(case: Case, images: np.ndarray) -> None:
     device = case.method.load_device(case.method.export(case.context, case.state).device)
     estimates = [case.method.estimate_bits(device, device.analyse(pixels)) for pixels in images]
-    if not case.method.phases():
-        assert estimates == [None] * len(images)
+    # An entropy model leaves coding tables on the device; without one there may be nothing to estimate.
+    if not device.tables and estimates == [None] * len(images):
         return
     for pixels, bits in zip(images, estimates, strict=True):
         assert bits is not None
@@ -124,8 +129,8 @@ def test_costs_are_counted_once(case: Case) -> None:
     costs = count_costs(case.method, exported, 32)
     device = case.method.load_device(exported.device)
     assert (costs["encoder_params"] == 0) == (device.network is None) == (costs["encoder_macs"] == 0)
-    assert costs["server_params"] > 0
-    assert costs["server_macs"] > 0
+    assert (costs["server_params"] == 0) == (costs["server_macs"] == 0)
+    assert costs["encoder_macs"] + costs["server_macs"] > 0
 
 
 def test_training_moves_only_what_it_trains(case: Case, images: np.ndarray, labels: Tensor) -> None:
@@ -161,13 +166,15 @@ def test_gradients_reach_exactly_the_trained_parameters(case: Case, images: np.n
 
 def test_the_same_seed_gives_the_same_bits(case: Case, images: np.ndarray, labels: Tensor) -> None:
     for phase in case.method.phases():
+        first = phase == case.method.phases()[0]
         start = make_case(case.name, case.context.point, case.context.input, case.context.teacher)
-        start.state = case.state
+        # A first phase begins with its own initial weights: in some methods nothing else depends on the seed here.
+        start.state = None if first else case.state
         one = train_phase(start, phase, images, labels, seed=7)
         two = train_phase(start, phase, images, labels, seed=7)
         three = train_phase(start, phase, images, labels, seed=8)
         assert equal_states(one, two)
-        if phase == case.method.phases()[0]:
+        if first:
             assert not equal_states(one, three)
 
 

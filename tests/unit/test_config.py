@@ -15,6 +15,7 @@ import yaml
 from sc2.config.json_schema import schema_text, schemas
 from sc2.config.load import load_config, merge
 from sc2.errors import ConfigError
+from sc2.methods import method_names
 
 CONFIG = Path(__file__).parents[2] / "config"
 RUN_FILES = sorted(CONFIG.glob("*.yaml"))
@@ -342,7 +343,7 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         put("methods", "jpeg", "points", ["10", "high"]),
         "config.yaml",
         f"{DEFAULT}: methods.jpeg.points[1]",
-        ['a plain number in quotes, e.g. "0.16"', '(it says "high")'],
+        ["quality must be a plain number, e.g. 0.16", '(it says "high")'],
     ),
     "point listed twice": (
         DEFAULT,
@@ -371,6 +372,48 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         "config.yaml",
         f"{DEFAULT}: methods.webp.points[0]",
         ['quality must be a whole number (it says "10.5")'],
+    ),
+    "quality zero": (
+        DEFAULT,
+        put("methods", "codec_feature_webp", "points", ["0"]),
+        "catalogue.yaml",
+        f"{DEFAULT}: methods.codec_feature_webp.points[0]",
+        ['quality must lie between 1 and 100 (it says "0")'],
+    ),
+    "word that is no choice": (
+        DEFAULT,
+        put("methods", "lossless_image", "points", ["png", "gif"]),
+        "catalogue.yaml",
+        f"{DEFAULT}: methods.lossless_image.points[1]",
+        ['format must be one of: png, webp (it says "gif")'],
+    ),
+    "width zero": (
+        DEFAULT,
+        put("methods", "local_model", "points", ["0"]),
+        "catalogue.yaml",
+        f"{DEFAULT}: methods.local_model.points[0]",
+        ['width must lie between 0.01 and 1024 (it says "0")'],
+    ),
+    "unknown network of a local model": (
+        DEFAULT,
+        put("methods", "local_model", "params", "network", {"name": "small_resne"}),
+        "catalogue.yaml",
+        f"{DEFAULT}: methods.local_model.params.network.name",
+        ["unknown network; did you mean 'small_resnet'?"],
+    ),
+    "local model without that argument": (
+        DEFAULT,
+        put("methods", "local_model", "params", "width_argument", "width_mult"),
+        "catalogue.yaml",
+        f"{DEFAULT}: methods.local_model.params.network.args.width_mult",
+        ["unknown argument of small_resnet; did you mean 'width'?"],
+    ),
+    "cut behind the head": (
+        DEFAULT,
+        put("methods", "codec_feature_jpeg", "params", "cut", "head"),
+        "catalogue.yaml",
+        f"{DEFAULT}: methods.codec_feature_jpeg.params.cut",
+        ['must match ^(stem|layer[1-4])$ (it says "head")'],
     ),
     "no points": (
         DEFAULT,
@@ -441,7 +484,7 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         put("figures", ["exrd", "three_wya"]),
         "config.yaml",
         "config.yaml: figures[1]",
-        ["unknown figure; did you mean 'three_way'? allowed: exrd, rate_accuracy, three_way"],
+        ["unknown figure; did you mean 'three_way'? allowed: exrd, rate_accuracy, rate_accuracy_families, three_way"],
     ),
     "unknown benchmark": (
         "config.yaml",
@@ -469,14 +512,14 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         put("benchmarks", {"photodigits_small_resnet": ["jpg"]}),
         "config.yaml",
         "config.yaml: benchmarks.photodigits_small_resnet[0]",
-        ["unknown method; did you mean 'jpeg'? allowed: entropic_student, jpeg, webp"],
+        [f"unknown method; did you mean 'jpeg'? allowed: {', '.join(method_names())}"],
     ),
     "unknown method in a benchmark": (
         DEFAULT,
         put("methods", "jpg", {"points": ["1"]}),
         "config.yaml",
         f"{DEFAULT}: methods.jpg",
-        ["unknown method; did you mean 'jpeg'? allowed: entropic_student, jpeg, webp"],
+        [f"unknown method; did you mean 'jpeg'? allowed: {', '.join(method_names())}"],
     ),
     "method without a grid": (
         DEFAULT,
@@ -490,14 +533,17 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         put("dataset", "photodigit"),
         "config.yaml",
         f"{DEFAULT}: dataset",
-        ["there is no file datasets/photodigit.yaml; did you mean 'photodigits'? allowed: imagenette, photodigits"],
+        [
+            "there is no file datasets/photodigit.yaml; did you mean 'photodigits'? ",
+            "allowed: ilsvrc2012, imagenette, photodigits",
+        ],
     ),
     "unknown network": (
         DEFAULT,
         put("teacher", "backbone", "name", "smal_resnet"),
         "config.yaml",
         f"{DEFAULT}: teacher.backbone.name",
-        ["unknown network; did you mean 'small_resnet'? allowed: mobilenet_v2, resnet, small_resnet"],
+        ["unknown network; did you mean 'small_resnet'? allowed: hybrid_vit, mobilenet_v2, ", ", resnet, small_resnet"],
     ),
     "unknown task": (
         DEFAULT,
@@ -606,7 +652,8 @@ def test_a_missing_run_file(project: Project) -> None:
     [(where, message)] = project.problems("imagnette.yaml")
     assert where == "imagnette.yaml"
     assert message.startswith(
-        "there is no such run file; did you mean 'imagenette'? allowed: config, imagenette, quick"
+        "there is no such run file; did you mean 'imagenette'? "
+        "allowed: catalogue, config, ilsvrc2012, imagenette, quick"
     )
 
 
@@ -614,7 +661,8 @@ def test_a_missing_method_file(project: Project) -> None:
     (project.folder / "methods/jpeg.yaml").unlink()
     [(where, message)] = project.problems()
     assert where == f"{DEFAULT}: methods.jpeg"
-    assert message == "there is no file methods/jpeg.yaml; allowed: entropic_student, webp"
+    others = [name for name in method_names() if name != "jpeg"]
+    assert message == f"there is no file methods/jpeg.yaml; allowed: {', '.join(others)}"
 
 
 @pytest.mark.parametrize(("cut", "hints"), [("layer1", ["layer9"]), ("layer2", ["layer1", "layer2"])])

@@ -171,6 +171,27 @@ def test_torchvision_gives_the_same_samples_as_an_archive(data, tmp_path, monkey
     assert sorted(path.name for path in data.iterdir()) == ["imagenette2-160", "set.tar"]
 
 
+def test_a_folder_gives_the_same_samples_as_an_archive(data):
+    for name, content in tree().items():
+        path = data / "mine" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    archive = config(data, tree())
+    assert read({**archive, "source": {"kind": "folder", "folder": "mine"}}) == read(archive)
+
+
+def test_a_missing_folder_is_named(data):
+    source = {"kind": "folder", "folder": "ilsvrc2012"}
+    with pytest.raises(DataError, match=r"data/ilsvrc2012: no such folder\. .*SC2_DATA.* holds ilsvrc2012/"):
+        open_dataset({"kind": "image_folder", "source": source, "val_per_class": 2})
+
+
+def test_the_number_of_classes_is_checked(data):
+    assert read(config(data, tree(), num_classes=2))[0] == ("cat", "dog")
+    with pytest.raises(DataError, match="train/ has 2 classes, the data set's num_classes is 3"):
+        open_dataset(config(data, tree(), num_classes=3))
+
+
 def test_a_failed_download_leaves_nothing_behind(data, monkeypatch):
     fake_torchvision(monkeypatch, tree(), RuntimeError("File not found or corrupted."))
     source = {"kind": "torchvision", "dataset": "imagenette", "size": "160px"}
@@ -181,7 +202,9 @@ def test_a_failed_download_leaves_nothing_behind(data, monkeypatch):
 
 def test_the_parameters_forbid_paths_and_unknown_sources(data):
     source = {"kind": "archive", "file": "../set.tar", "sha256": "0" * 64}
-    for wrong in (source, {"kind": "url"}, {"kind": "archive", "file": "set.tar", "sha256": "abc"}):
+    short = {"kind": "archive", "file": "set.tar", "sha256": "abc"}
+    up, deep = {"kind": "folder", "folder": ".."}, {"kind": "folder", "folder": "a/b"}
+    for wrong in (source, {"kind": "url"}, short, up, deep):
         with pytest.raises(ValueError, match="source"):
             Params.model_validate({"kind": "image_folder", "source": wrong, "val_per_class": 2})
 

@@ -15,13 +15,15 @@ from PIL import Image
 
 from sc2.errors import ConfigError, DataError, ProvenanceError
 from sc2.job import RunningJob
-from sc2.report import looks, plot, style, tables
+from sc2.report import axes, looks, plot, tables
 from sc2.report.metadata import figure_record_id, figure_title
 from sc2.report.series import Context, Tables, collect
+from sc2.report.table_io import read_table
+from sc2.stages import STAGES
 
 TITLES = {"jpeg": "JPEG", "webp": "WebP", "entropic_student": "Entropic Student (FP)", "later_method": "Later method"}
 RECORD = "0123456789abcdef"
-FIGURES = ("exrd", "rate_accuracy", "three_way")
+FIGURES = ("exrd", "rate_accuracy", "rate_accuracy_families", "three_way")
 
 # method: rate axis, points, (first, last) payload (bytes), (worst, best) top-1 (%), encoder (KB), encoder MACs
 Curve = tuple[str, list[str], tuple[float, float], tuple[float, float], float, int]
@@ -59,7 +61,7 @@ def summaries(curves: dict[str, Curve], seeds: int) -> list[dict[str, Any]]:
 def row(
     method: str, axis: str, point: str, seed: str, size: float, top1: float, kb: float, macs: int
 ) -> dict[str, Any]:
-    keys = {"benchmark": "b", "task": "classification", "method": method, "method_title": TITLES[method]}
+    keys = {"benchmark": "b", "task": "classification", "method": method, "method_title": TITLES[method], "curve": ""}
     sizes = {f"payload_bytes_{name}": size for name in ("mean", "std", "p50", "p95", "p99")}
     sizes |= {"container_bytes_mean": size + 40, "sc2bench_kb_mean": size / 1024, "sc2bench_kb_std": 0.0}
     costs = {"encoder_params": int(256 * kb), "encoder_param_bytes": int(1024 * kb), "encoder_table_bytes": 0}
@@ -78,16 +80,17 @@ def make(tmp_path: Path) -> Callable[..., dict[str, Path]]:
         paths = [write_json(tmp_path / f"s{number}.json", row) for number, row in enumerate(rows)]
         its = {"teacher": "resnet_small", "images": 500, "top1_pct": teacher, "top5_pct": 99.1, "params": 7, "macs": 7}
         its |= {"benchmark": "b", "task": "classification", "record_id": "b" * 16}
-        inputs = {"summaries": paths, "latencies": [], "teacher": write_json(tmp_path / "t.json", its)}
-        outputs = {name: tmp_path / f"{name}.csv" for name in ("rate_quality", "latency", "teacher")}
-        tables.run(RunningJob("make_tables", {"benchmark": "b"}, {"methods": list(curves)}, inputs, outputs, RECORD))
+        inputs = {"summaries": paths, "latencies": [], "switches": [], "teacher": write_json(tmp_path / "t.json", its)}
+        outputs = {name: tmp_path / f"{name}.csv" for name in STAGES["make_tables"].outputs}
+        spec = {"methods": list(curves), "anchor": next(iter(curves))}
+        tables.run(RunningJob("make_tables", {"benchmark": "b"}, spec, inputs, outputs, RECORD))
         return outputs
 
     return write
 
 
 def load(paths: dict[str, Path]) -> Tables:
-    return Tables(*(tables.read_table(paths[name]) for name in ("rate_quality", "latency", "teacher")))
+    return Tables(*(read_table(paths[name]) for name in ("rate_quality", "latency", "teacher")))
 
 
 def render(name: str, paths: dict[str, Path], curves: dict[str, Curve]) -> Figure:
@@ -173,14 +176,14 @@ def test_three_way_disc_areas_are_proportional_to_encoder_size(make: Callable[..
 def test_texts_cover_neither_points_nor_each_other(make: Callable[..., dict[str, Path]], name: str) -> None:
     figure = render(name, make(DIGITS), DIGITS)
     figure.draw_without_rendering()
-    axes = figure.axes[0]
-    boxes = [text.get_window_extent() for text in axes.texts if isinstance(text, Annotation)]
+    panel = figure.axes[0]
+    boxes = [text.get_window_extent() for text in panel.texts if isinstance(text, Annotation)]
     assert not [1 for i, box in enumerate(boxes) for other in boxes[:i] if box.overlaps(other)]
-    points = np.concatenate([axes.transData.transform(line.get_xydata()) for line in lines_of(figure)])
+    points = np.concatenate([panel.transData.transform(line.get_xydata()) for line in lines_of(figure)])
     assert not [1 for box in boxes for x, y in points if box.contains(x, y)]
-    assert all(axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 for box in boxes)
+    assert all(panel.bbox.x0 <= box.x0 and box.x1 <= panel.bbox.x1 for box in boxes)
     legends = [legend.get_window_extent() for legend in figure.legends]
-    assert not [1 for legend in legends if legend.overlaps(axes.get_tightbbox())]
+    assert not [1 for legend in legends if legend.overlaps(panel.get_tightbbox())]
 
 
 def test_every_text_is_at_least_eight_points(make: Callable[..., dict[str, Path]]) -> None:
@@ -190,21 +193,12 @@ def test_every_text_is_at_least_eight_points(make: Callable[..., dict[str, Path]
     assert min(text.get_fontsize() for text in [*ticks, *legends, *figure.axes[0].texts]) >= 8
 
 
-def test_looks_are_distinct_and_stable() -> None:
-    listed = list(looks.LOOKS.values())
-    assert len({look.colour for look in listed}) == len(listed)
-    assert len({(look.marker, str(look.line)) for look in listed}) == len(listed)
-    assert looks.look("later_method") == looks.look("later_method")
-    assert looks.look("later_method").marker not in {look.marker for look in listed}
-    assert looks.look("later_method") != looks.look("another_method")
-
-
 def test_ticks_are_round_few_and_plain() -> None:
-    assert style.log_ticks(25, 3000) == [50, 100, 200, 500, 1000, 2000]
-    assert style.log_ticks(0.02, 0.3) == [0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3]
+    assert axes.log_ticks(25, 3000) == [50, 100, 200, 500, 1000, 2000]
+    assert axes.log_ticks(0.02, 0.3) == [0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3]
     for low, width in product((0.013, 1.7, 420), (0.5, 1, 3, 6)):
-        assert 2 <= len(style.log_ticks(low, low * 10**width)) <= 9
-    assert [style.plain(value) for value in (0.05, 1.5, 200.0, 2000.0, 1e6, 2e7)] == [
+        assert 2 <= len(axes.log_ticks(low, low * 10**width)) <= 9
+    assert [axes.plain(value) for value in (0.05, 1.5, 200.0, 2000.0, 1e6, 2e7)] == [
         *("0.05", "1.5", "200", "2,000"),
         *("$10^{6}$", r"$2\times10^{7}$"),
     ]
@@ -235,7 +229,9 @@ def test_stage_writes_both_formats_with_the_record_id_and_the_same_bytes_twice(
 
 def test_what_cannot_be_drawn_is_said(make: Callable[..., dict[str, Path]], tmp_path: Path) -> None:
     paths = make(DIGITS)
-    with pytest.raises(ConfigError, match=r"there is no figure 'pie'; .* has exrd, rate_accuracy, three_way"):
+    with pytest.raises(
+        ConfigError, match=r"there is no figure 'pie'; .* has exrd, rate_accuracy, rate_accuracy_families, three_way"
+    ):
         plot.run(plot_job(paths, tmp_path, figure="pie"))
     with pytest.raises(DataError, match="rate_quality has no run of bpg"):
         plot.run(plot_job(paths, tmp_path, methods=["bpg"]))

@@ -17,7 +17,7 @@ from sc2.data.transform import decode_image, prepare_image
 from sc2.endpoints import decode_file, encode_file
 from sc2.errors import CheckpointError, DataError, WireError
 from sc2.export import run as export
-from sc2.halves import device_fingerprint, load_checkpoint, load_device, load_server
+from sc2.halves import device_fingerprint, load_checkpoint, load_device, load_phase, load_server
 from sc2.job import RunningJob
 from sc2.methods import get_method
 from sc2.methods.base import BuildContext
@@ -273,6 +273,44 @@ def test_a_foreign_checkpoint_is_refused(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "x.pt")
     with pytest.raises(CheckpointError, match="a phase checkpoint is needed"):
         load_checkpoint(tmp_path / "x.pt", "phase")
+
+
+def foreign(split: Path, kind: str, path: Path) -> str:
+    """Write a half that calls itself the other method's, with a fingerprint to match; returns that method."""
+    content = load_checkpoint(split / f"{kind}.pt", kind)  # type: ignore[arg-type]
+    [other] = set(METHODS) - {content["method"]}
+    content["method"] = other
+    if kind == "device":
+        content["fingerprint"] = device_fingerprint(other, content["half"], content["input"])
+    torch.save(content, path)
+    return other
+
+
+def test_a_half_of_another_method_is_refused(split: Path, tmp_path: Path) -> None:
+    for kind, load in (("device", load_device), ("server", load_server)):
+        other = foreign(split, kind, tmp_path / f"{kind}.pt")
+        wanted = rf"{kind}\.pt is no {kind} half of the method {other} as it is now .*export it again"
+        with pytest.raises(CheckpointError, match=wanted):
+            load(tmp_path)
+
+
+def test_a_half_with_weights_of_another_shape_is_refused(
+    tmp_path: Path, input_spec: dict[str, Any], teacher: dict[str, Any]
+) -> None:
+    folder = export_split(tmp_path / "split", "jpeg", "50", input_spec, teacher)
+    content = load_checkpoint(folder / "server.pt", "server")
+    content["half"]["backbone"] = {"name": "small_resnet", "args": {"width": 5}}
+    torch.save(content, folder / "server.pt")
+    with pytest.raises(CheckpointError, match=r"server\.pt is no server half of the method jpeg .*RuntimeError"):
+        load_server(folder)
+
+
+def test_a_training_phase_of_another_method_is_refused(tmp_path: Path) -> None:
+    save_atomically({"kind": "phase", "method": "end_to_end", "phase": "train", "state": {}}, tmp_path / "x.pt")
+    assert load_phase(tmp_path / "x.pt", "end_to_end") == {}
+    message = r"x\.pt is a checkpoint of the method end_to_end, not of entropic_student"
+    with pytest.raises(CheckpointError, match=message):
+        load_phase(tmp_path / "x.pt", "entropic_student")
 
 
 # The fingerprint

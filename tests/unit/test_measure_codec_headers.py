@@ -3,6 +3,7 @@
 import io
 import re
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -152,8 +153,40 @@ def test_damaged_webp(data: bytes, message: str) -> None:
         codec_header_bytes(data, "webp")
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+@pytest.mark.parametrize("options", [{}, {"optimize": True}, {"compress_level": 0}])
+def test_png_of_pillow(mode: str, options: dict[str, object]) -> None:
+    """What is left is a raw deflate stream: it inflates to the filtered lines, one byte and `size` pixels each."""
+    data = saved(picture(mode), "PNG", **options)
+    chunks = re.findall(rb"(....)IDAT", data, re.DOTALL)
+    image_bytes = len(data) - codec_header_bytes(data, "png")
+    assert image_bytes == sum(struct.unpack(">I", length)[0] for length in chunks) - 6
+    start = data.index(b"IDAT") + 4
+    if len(chunks) == 1:
+        raw = zlib.decompressobj(wbits=-15)
+        assert len(raw.decompress(data[start + 2 : start + 2 + image_bytes])) == 64 * (1 + len(mode) * 64)
+        assert raw.eof
+    # signature, IHDR, frame of each IDAT, zlib header and checksum, IEND
+    assert codec_header_bytes(data, "png") == 8 + 25 + 12 * len(chunks) + 6 + 12
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "does not start with its signature"),
+        (b"\x89PNG\r\n\x1a\n", "no end chunk"),
+        (b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\x05IDAT" + bytes(8), "truncated in the chunk b'IDAT' at byte 8"),
+        (b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\x00IEND" + bytes(4), "0 bytes of image data"),
+        (b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\x00IEND" + bytes(9), "goes on for 5 bytes after its end chunk"),
+    ],
+)
+def test_damaged_png(data: bytes, message: str) -> None:
+    with pytest.raises(WireError, match=message):
+        codec_header_bytes(data, "png")
+
+
 def test_truncated_and_flipped_files_raise_nothing_else() -> None:
-    for format in ("jpeg", "webp"):
+    for format in ("jpeg", "webp", "png"):
         data = saved(picture(size=16), format.upper())
         for position in range(len(data)):
             with pytest.raises(WireError):
@@ -166,5 +199,5 @@ def test_truncated_and_flipped_files_raise_nothing_else() -> None:
 
 
 def test_unknown_format_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"'bpg'; known: jpeg, webp"):
+    with pytest.raises(ConfigError, match=r"'bpg'; known: jpeg, png, webp"):
         codec_header_bytes(b"", "bpg")

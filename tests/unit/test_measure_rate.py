@@ -1,6 +1,7 @@
 """Distributions against numpy, and upstream's data size."""
 
 import math
+import pickle
 import random
 import subprocess
 import sys
@@ -63,8 +64,21 @@ def test_learned_kb_of_a_hyperprior() -> None:
     assert 1024 * sc2bench_kb(payload, "learned") - payload.num_bytes == 116
 
 
+@pytest.mark.parametrize("shape", [(1, 60, 60), (12, 60, 60), (3, 20, 20), (64, 32, 32)])
+def test_kb_of_a_quantised_tensor_is_that_of_upstreams_pickle(shape: tuple[int, int, int]) -> None:
+    import torch
+    from torchdistill.common.tensor_util import quantize_tensor
+
+    symbols = math.prod(shape)
+    size = 1024 * sc2bench_kb(Payload((bytes(5 + symbols),), shape), "quantized")
+    upstream = pickle.dumps({"z": quantize_tensor(torch.randn(1, *shape), 8)}, protocol=4)
+    assert size == sys.getsizeof(upstream)
+    # Numbers above 65,535 take more bytes in the pickle.
+    assert size - symbols == 794 if symbols < 65_536 else 794 < size - symbols < 810
+
+
 def test_unknown_kind() -> None:
-    with pytest.raises(ConfigError, match="codec, learned"):
+    with pytest.raises(ConfigError, match="codec, codec_feature, learned, quantized"):
         sc2bench_kb(Payload((), ()), "video")  # type: ignore[arg-type]
 
 

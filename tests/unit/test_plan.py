@@ -10,7 +10,10 @@ import pytest
 import yaml
 
 from sc2.config.load import Config, load_config
-from sc2.plan import job, last_phase, phases, phases_before, runs
+from sc2.errors import ConfigError
+from sc2.methods import get_method
+from sc2.methods.base import Method
+from sc2.plan import job, last_phase, phases, phases_before, runs, skipped, switching
 
 CONFIG = Path(__file__).parents[2] / "config"
 NAME = "photodigits_small_resnet"
@@ -48,6 +51,8 @@ def _small_grids(content: dict[str, Any]) -> None:
 
 
 def _two_seeds(content: dict[str, Any]) -> None:
+    # Of the catalogue only three: what is planned for them does not depend on what else there is.
+    content["benchmarks"] = {NAME: list(POINTS)}
     content["seeds"] = ["0", "1"]
 
 
@@ -56,6 +61,8 @@ def every_job(config: Config) -> dict[str, str]:
     names: dict[str, tuple[str, dict[str, str]]] = {"data": ("prepare_data", {"dataset": "photodigits"})}
     for stage in ("train_teacher", "evaluate_teacher", "make_tables", "snapshot"):
         names[stage] = (stage, {"benchmark": NAME})
+    for method in switching(config, NAME):
+        names[f"measure_switch {method}"] = ("measure_switch", {"benchmark": NAME, "method": method})
     for figure in config.run.figures:
         names[figure] = ("plot_figure", {"benchmark": NAME, "figure": figure})
     for run in runs(config, NAME):
@@ -116,7 +123,11 @@ EXPORTS = {f"export {method}" for method in POINTS}
             put("title", "another"),
             {"snapshot", "rate_accuracy", "exrd", "three_way"},
         ),
-        (BENCHMARK, put("latency", "repeats", 7), {f"measure_latency {method}" for method in POINTS}),
+        (
+            BENCHMARK,
+            put("latency", "repeats", 7),
+            {f"{stage} {method}" for stage in ("measure_latency", "measure_switch") for method in POINTS},
+        ),
         (BENCHMARK, put("augment", "shift_px", 1), {"train_teacher", "distill", "finetune"}),
         (BENCHMARK, put("teacher", "training", "epochs", 1), {"train_teacher"}),
         (
@@ -125,7 +136,7 @@ EXPORTS = {f"export {method}" for method in POINTS}
             {"train_teacher", "evaluate_teacher", "distill", "finetune"} | ALL_RUNS,
         ),
         ("datasets/photodigits.yaml", put("images", "train", 100), {"data"}),
-        (BENCHMARK, put("methods", "jpeg", "points", ["10", "50", "70"]), {"make_tables"}),
+        (BENCHMARK, put("methods", "jpeg", "points", ["10", "50", "70"]), {"make_tables", "measure_switch jpeg"}),
         (BENCHMARK, put("methods", "jpeg", "points", ["10"]), {"make_tables"}),
         ("config.yaml", put("figures", ["rate_accuracy", "exrd", "three_way"]), set()),
         ("config.yaml", put("seeds", ["0", "1", "2"]), {"make_tables"}),
@@ -161,6 +172,26 @@ def test_a_spec_holds_no_path_point_or_seed(load: Load) -> None:
         assert one.id != two.id
 
 
+def test_a_network_that_a_method_builds_by_name_is_part_of_its_code(load: Load) -> None:
+    """No import leads to it: the method says so itself."""
+    run = put("benchmarks", {NAME: ["jpeg", "local_model"]})
+    params = put("methods", "local_model", "params", {"network": {"name": "resnet"}, "width_argument": "depth"})
+    points = put("methods", "local_model", "points", ["18"])
+
+    def both(content: dict[str, Any]) -> None:
+        params(content)
+        points(content)
+
+    config = load({"config.yaml": run, BENCHMARK: both})
+    keys = {"benchmark": NAME, "seed": "0"}
+    local = job(config, "train", {**keys, "method": "local_model", "point": "18", "phase": "train"})
+    codec = job(config, "export", {**keys, "method": "jpeg", "point": "10"})
+    assert local is not None
+    assert codec is not None
+    assert {"sc2/backbones/resnet.py", "sc2/backbones/small_resnet.py"} <= set(local.fingerprint.files)
+    assert "sc2/backbones/resnet.py" not in codec.fingerprint.files
+
+
 def test_the_code_of_a_method_is_in_its_own_jobs_only(load: Load) -> None:
     config = load()
     keys = {"benchmark": NAME, "point": "10", "seed": "0"}
@@ -184,6 +215,17 @@ def test_runs_come_in_table_order_and_only_trained_methods_have_seeds(load: Load
     assert found == expected
 
 
+def test_a_method_with_one_point_has_nothing_to_switch_to(load: Load) -> None:
+    config = load({BENCHMARK: put("methods", "jpeg", "points", ["10"])})
+    assert switching(config, NAME) == ["webp", "entropic_student"]
+    assert job(config, "measure_switch", {"benchmark": NAME, "method": "jpeg"}) is None
+    planned = job(config, "measure_switch", {"benchmark": NAME, "method": "webp"})
+    assert planned is not None
+    assert planned.spec["points"] == POINTS["webp"]
+    assert planned.spec["seed"] == "0"
+    assert "sc2/methods/webp.py" in planned.fingerprint.files
+
+
 def test_phases_and_what_comes_before_them() -> None:
     assert phases("entropic_student") == ["distill", "finetune"]
     assert phases_before("entropic_student", "distill") == []
@@ -198,6 +240,7 @@ def test_phases_and_what_comes_before_them() -> None:
         ("no_stage", {"benchmark": NAME}),
         ("make_tables", {}),
         ("make_tables", {"benchmark": NAME, "method": "jpeg"}),
+        ("measure_switch", {"benchmark": NAME, "method": "jpg"}),
         ("make_tables", {"benchmark": "imagenette_mobilenet_v2"}),
         ("fetch_teacher", {"benchmark": NAME}),
         ("prepare_data", {"dataset": "imagenette"}),
@@ -229,13 +272,49 @@ def test_every_run_is_in_the_spec_of_the_tables(load: Load) -> None:
     assert planned.spec["runs"] == [f"{run.method}/{run.point}/{run.seed}" for run in runs(config, NAME)]
 
 
+def test_a_method_that_does_not_support_the_task_is_skipped_with_its_reason(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = load()
+    monkeypatch.setattr(type(get_method("jpeg")), "unsupported", lambda self, task: f"no {task} of scenes")
+    config = load()
+    assert {run.method for run in runs(config, NAME)} == {"webp", "entropic_student"}
+    assert skipped(whole) == []
+    assert skipped(config) == [
+        f"{NAME}: jpeg is skipped, it does not support the task classification: no classification of scenes"
+    ]
+    assert config.benchmarks[NAME].skipped == {"jpeg": "no classification of scenes"}
+    assert job(config, "export", {"benchmark": NAME, "method": "jpeg", "point": "10", "seed": "0"}) is None
+    tables = job(config, "make_tables", {"benchmark": NAME})
+    assert tables is not None
+    assert tables.spec["methods"] == ["webp", "entropic_student"]
+    # Nothing else is touched.
+    assert every_job(config).items() - every_job(whole).items() == {
+        (name, id_) for name, id_ in every_job(config).items() if name in ("make_tables", *config.run.figures)
+    }
+
+
+def test_a_mistake_in_a_skipped_method_is_still_one(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(get_method("jpeg")), "unsupported", lambda self, task: "never")
+    with pytest.raises(ConfigError, match="quality must lie between 1 and 100"):
+        load({BENCHMARK: put("methods", "jpeg", "points", ["0"])})
+
+
+def test_a_benchmark_without_any_method_is_an_error(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Method, "unsupported", lambda self, task: "never")
+    with pytest.raises(ConfigError) as caught:
+        load()
+    assert f"config.yaml: benchmarks.{NAME}" in str(caught.value)
+    assert "none of its methods can run on the task classification; jpeg: never; " in str(caught.value)
+
+
 def test_planning_five_hundred_runs_is_quick(load: Load) -> None:
     many = put("methods", "entropic_student", "points", [str(number) for number in range(1, 501)])
     config = load({BENCHMARK: many, "config.yaml": put("seeds", ["0"])})
     # The better of two: what else the machine does is not ours.
     seconds, count = min(_seconds_to_plan(config) for _ in range(2))
     assert count == 5 * 500 + 3 * 4
-    assert seconds < 4, f"{count} jobs took {seconds:.1f} s to plan"
+    assert seconds < 8, f"{count} jobs took {seconds:.1f} s to plan"
 
 
 def _seconds_to_plan(config: Config) -> tuple[float, int]:

@@ -15,11 +15,11 @@ from sc2.report.markdown import duration, number, table
 
 FIGURE_RECORD = "f" * 16
 RATE_QUALITY = """\
-benchmark,task,method,method_title,trained,rate_axis,point,seed,top1_pct,payload_bytes_mean,codec_header_bytes_mean,\
+benchmark,task,method,method_title,trained,rate_axis,curve,point,seed,top1_pct,payload_bytes_mean,codec_header_bytes_mean,\
 sc2bench_encoder_kb,encoder_params,encoder_macs
-b,classification,jpeg,JPEG,false,quality,10,0,50.0000,1234.500,620.000,0.000,0,0
-b,classification,es,Entropic Student (FP),true,beta,0.5,0,70.0000,100.000,,24.700,6000,5120000
-b,classification,es,Entropic Student (FP),true,beta,0.5,1,72.0000,104.000,,24.700,6000,5120000
+b,classification,jpeg,JPEG,false,quality,,10,0,50.0000,1234.500,620.000,0.000,0,0
+b,classification,es,Entropic Student (FP),true,beta,,0.5,0,70.0000,100.000,,24.700,6000,5120000
+b,classification,es,Entropic Student (FP),true,beta,,0.5,1,72.0000,104.000,,24.700,6000,5120000
 """
 LATENCY = """\
 benchmark,method,point,seed,encoder_ms_p50,coder_encode_ms_p50,coder_decode_ms_p50,server_ms_p50,threads,cpu
@@ -86,6 +86,27 @@ def test_it_shows_one_row_per_method_and_point_with_the_spread_over_seeds(job: R
     student = "| Entropic Student (FP) | β=0.5 | 71.00 ± 1.41 | 102.0 ± 2.8 | – | 24.7 | 6,000 | 5,120,000 |\n"
     assert student in text
     assert "several of the 2 seeds" in text
+
+
+COMPARISON = """\
+anchor,method,method_title,curve,seeds,bd_rate_pct,bd_rate_pct_seed_std,bd_quality_points,bd_quality_points_seed_std,\
+hypervolume
+jpeg,jpeg,JPEG,,1,0.000,,0.0000,,0.123456
+jpeg,es,Entropic Student (FP),layer1,2,-91.234,1.500,7.1234,0.2500,0.654321
+jpeg,local,Local model,,1,,,,,0.400000
+"""
+
+
+def test_it_shows_the_comparison_where_there_is_one(job: RunningJob, tmp_path: Path) -> None:
+    assert "## Comparison" not in text_of(job)
+    (tmp_path / "comparison.csv").write_text(COMPARISON)
+    job.input_list("tables").append(tmp_path / "comparison.csv")
+    text = text_of(job)
+    assert "Bjøntegaard differences from JPEG, each" in text
+    assert "| JPEG | 0.0 | 0.00 | 0.1235 |\n" in text
+    assert "| Entropic Student (FP), layer1 | -91.2 ± 1.5 | 7.12 ± 0.25 | 0.6543 |\n" in text
+    assert "| Local model | – | – | 0.4000 |\n" in text
+    assert "[comparison.csv](comparison.csv)" in text
 
 
 def test_it_shows_latency_and_says_when_there_is_none(job: RunningJob, tmp_path: Path) -> None:

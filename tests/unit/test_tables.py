@@ -10,24 +10,26 @@ from sc2.errors import DataError
 from sc2.job import RunningJob
 from sc2.report import tables
 from sc2.report.columns import Column, latency_columns, rate_quality_columns
+from sc2.report.table_io import read_table
+from sc2.stages import STAGES
 
 TEACHER = {
     **{"benchmark": "b", "task": "classification", "teacher": "small, wide", "record_id": "0000000000000007"},
     **{"images": 4, "top1_pct": 75, "top5_pct": 100.0, "params": 1234, "macs": 5_000_000_000},
 }
 RATE_QUALITY = """\
-benchmark,task,method,method_title,trained,rate_axis,point,seed,images,top1_pct,top5_pct,\
+benchmark,task,method,method_title,trained,rate_axis,curve,point,seed,images,top1_pct,top5_pct,\
 payload_bytes_mean,payload_bytes_std,payload_bytes_p50,payload_bytes_p95,payload_bytes_p99,\
 container_bytes_mean,codec_header_bytes_mean,estimated_bits_mean,sc2bench_kb_mean,sc2bench_kb_std,\
 encoder_params,encoder_param_bytes,encoder_table_bytes,sc2bench_encoder_kb,encoder_macs,server_params,server_macs,\
 record_id
-b,classification,webp,WebP,false,quality,9,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
+b,classification,webp,WebP,false,quality,,9,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
 140.500,20.000,,0.098145,0.000000,0,0,0,0.000,0,10,20,1234567890123456
-b,classification,webp,WebP,false,quality,10,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
+b,classification,webp,WebP,false,quality,,10,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
 140.500,20.000,,0.098145,0.000000,0,0,0,0.000,0,10,20,1234567890123456
-b,classification,es,Entropic Student (FP),true,beta,0.5,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
+b,classification,es,Entropic Student (FP),true,beta,big,0.5,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
 140.500,,801.250,0.098145,0.000000,6,24,8,0.031,7,10,20,00000000000000ff
-b,classification,es,Entropic Student (FP),true,beta,0.5,10,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
+b,classification,es,Entropic Student (FP),true,beta,big,0.5,10,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
 140.500,,801.250,0.098145,0.000000,6,24,8,0.031,7,10,20,00000000000000ff
 """
 LATENCY = """\
@@ -46,11 +48,22 @@ def summary(method: str, point: str, seed: str = "0", /, **changes: Any) -> dict
     sizes |= {"payload_bytes_p95": 101, "payload_bytes_p99": 101.0, "container_bytes_mean": 140.5}
     sizes |= {"sc2bench_kb_mean": 100.5 / 1024}
     codec = {"method_title": "WebP", "rate_axis": "quality", "record_id": "1234567890123456", "encoder_params": 0}
-    codec |= {"encoder_param_bytes": 0, "encoder_table_bytes": 0, "sc2bench_encoder_kb": 0, "encoder_macs": 0}
+    codec |= {
+        "curve": "",
+        "encoder_param_bytes": 0,
+        "encoder_table_bytes": 0,
+        "sc2bench_encoder_kb": 0,
+        "encoder_macs": 0,
+    }
     codec |= {"codec_header_bytes_mean": 20, "estimated_bits_mean": None}
     student = {"method_title": "Entropic Student (FP)", "rate_axis": "beta", "record_id": "00000000000000ff"}
     student |= {"encoder_params": 6, "encoder_param_bytes": 24, "encoder_table_bytes": 8, "encoder_macs": 7.0}
-    student |= {"sc2bench_encoder_kb": 32 / 1024, "codec_header_bytes_mean": None, "estimated_bits_mean": 801.25}
+    student |= {
+        "curve": "big",
+        "sc2bench_encoder_kb": 32 / 1024,
+        "codec_header_bytes_mean": None,
+        "estimated_bits_mean": 801.25,
+    }
     keys = {"benchmark": "b", "task": "classification", "method": method, "point": point, "seed": seed, "images": 4}
     rest = {"trained": learned, "top1_pct": 50, "top5_pct": 200 / 3, "sc2bench_kb_std": 0.0, "server_params": 10}
     return {**keys, **rest, **sizes, **(student if learned else codec), "server_macs": 20, **changes}
@@ -71,6 +84,7 @@ def make(
     summaries: list[dict[str, Any]],
     latencies: list[dict[str, Any]] | None = None,
     teacher: dict[str, Any] = TEACHER,
+    switches: list[dict[str, Any]] | None = None,
 ) -> dict[str, Path]:
     folder.mkdir(exist_ok=True)
 
@@ -82,10 +96,12 @@ def make(
     inputs = {
         "summaries": [write(f"summary{number}.json", content) for number, content in enumerate(summaries)],
         "latencies": [write(f"latency{number}.json", content) for number, content in enumerate(latencies or [])],
+        "switches": [write(f"switch{number}.json", content) for number, content in enumerate(switches or [])],
         "teacher": write("evaluation.json", teacher),
     }
-    outputs = {name: folder / f"{name}.csv" for name in ("rate_quality", "latency", "teacher")}
-    tables.run(RunningJob("make_tables", {"benchmark": "b"}, {"methods": ["webp", "es"]}, inputs, outputs, "00"))
+    outputs = {name: folder / f"{name}.csv" for name in STAGES["make_tables"].outputs}
+    spec = {"methods": ["webp", "es"], "anchor": "webp"}
+    tables.run(RunningJob("make_tables", {"benchmark": "b"}, spec, inputs, outputs, "00"))
     return outputs
 
 
@@ -96,10 +112,58 @@ def test_tables_hold_exactly_what_was_measured(tmp_path: Path) -> None:
     assert made["teacher"].read_bytes().decode() == TEACHER_CSV
 
 
+SWITCH = """\
+benchmark,method,from_point,to_point,seed,device_switch_bytes,server_switch_bytes,device_half_bytes,server_half_bytes,\
+device_switch_ms_p50,server_switch_ms_p50,threads,cpu,record_id
+b,webp,9,10,0,0,0,0,40,0.0000,0.0000,1,CPU,cd
+b,webp,10,9,0,0,0,0,40,0.0000,0.0000,1,CPU,cd
+b,es,0.5,4,0,8,12,16,40,0.1235,2.0000,1,CPU,cd
+b,es,4,0.5,0,8,12,16,40,0.1235,2.0000,1,CPU,cd
+"""
+
+
+def switch(method: str, points: tuple[str, str], /, **changes: Any) -> dict[str, Any]:
+    sizes = {"device_switch_bytes": 0, "server_switch_bytes": 0, "device_half_bytes": 0, "server_half_bytes": 40}
+    times = {"device_switch_ms_p50": 0.0, "server_switch_ms_p50": 0}
+    pairs = [{"from_point": a, "to_point": b, **sizes, **times, **changes} for a, b in (points, points[::-1])]
+    keys = {"benchmark": "b", "method": method, "seed": "0", "threads": 1, "cpu": "CPU", "record_id": "cd"}
+    return {**keys, "switches": pairs}
+
+
+def test_switches_are_ordered_by_method_then_as_measured(tmp_path: Path) -> None:
+    learned = {"device_switch_bytes": 8, "server_switch_bytes": 12, "device_half_bytes": 16}
+    learned |= {"device_switch_ms_p50": 0.12345, "server_switch_ms_p50": 2}
+    files = [switch("es", ("0.5", "4"), **learned), switch("webp", ("9", "10"))]
+    assert make(tmp_path, SUMMARIES, switches=files)["switch"].read_bytes().decode() == SWITCH
+    with pytest.raises(DataError, match=r"switch0\.json: benchmark is 'c', but .*evaluation\.json has 'b'"):
+        make(tmp_path, SUMMARIES, switches=[{**switch("webp", ("9", "10")), "benchmark": "c"}])
+    with pytest.raises(DataError, match=r"switch0\.json: key 'method' is 'jpg', which is not among webp, es"):
+        make(tmp_path, SUMMARIES, switches=[switch("jpg", ("9", "10"))])
+
+
 def test_same_measurements_in_another_order_give_the_same_bytes(tmp_path: Path) -> None:
     first = make(tmp_path / "a", SUMMARIES, [latency(), latency(point="9")])
     second = make(tmp_path / "b", SUMMARIES[::-1], [latency(point="9"), latency()])
     assert all(first[name].read_bytes() == second[name].read_bytes() for name in first)
+
+
+def test_mean_and_spread_over_seeds(tmp_path: Path) -> None:
+    runs = [summary("webp", "10"), summary("es", "0.5", "0", payload_bytes_mean=100), summary("es", "0.5", "1")]
+    runs[1]["top1_pct"] = 52
+    made = make(tmp_path, runs)
+    lines = [line.split(",") for line in made["rate_quality_seeds"].read_text().splitlines()]
+    webp, student = (dict(zip(lines[0], line, strict=True)) for line in lines[1:])
+    assert (webp["method"], webp["curve"], webp["seeds"], webp["top1_pct_seed_mean"]) == ("webp", "", "1", "50.0000")
+    # No spread without a second seed, no mean without a value.
+    assert {value for name, value in webp.items() if name.endswith("_seed_std")} == {""}
+    assert webp["estimated_bits_mean_seed_mean"] == ""
+    assert (student["method"], student["curve"], student["seeds"]) == ("es", "big", "2")
+    assert (student["top1_pct_seed_mean"], student["top1_pct_seed_std"]) == ("51.0000", "1.4142")
+    assert student["payload_bytes_mean_seed_mean"] == "100.250"
+    # Half the distance of two values, times the root of two.
+    assert student["payload_bytes_mean_seed_std"] == "0.354"
+    assert (student["encoder_macs_seed_mean"], student["encoder_macs_seed_std"]) == ("7.000", "0.000")
+    assert read_table(made["rate_quality_seeds"])["top1_pct_seed_std"].isna().tolist() == [True, False]
 
 
 def test_rate_quality_has_no_timings() -> None:
@@ -108,25 +172,25 @@ def test_rate_quality_has_no_timings() -> None:
 
 def test_read_table_keeps_text_and_numbers_apart(tmp_path: Path) -> None:
     made = make(tmp_path, SUMMARIES, [latency()])
-    table = tables.read_table(made["rate_quality"])
+    table = read_table(made["rate_quality"])
     assert table["point"].tolist() == ["9", "10", "0.5", "0.5"]
     assert table["seed"].tolist() == ["0", "0", "0", "10"]
     assert table["record_id"].tolist()[0] == "1234567890123456"
     assert table["trained"].tolist() == [False, False, True, True]
     assert table["encoder_macs"].tolist() == [0, 0, 7, 7]
     assert table["estimated_bits_mean"].isna().tolist() == [True, True, False, False]
-    assert tables.read_table(made["teacher"])["record_id"].tolist() == ["0000000000000007"]
+    assert read_table(made["teacher"])["record_id"].tolist() == ["0000000000000007"]
 
 
 def test_no_latency_gives_a_table_with_a_header_only(tmp_path: Path) -> None:
     made = make(tmp_path, SUMMARIES)
     assert made["latency"].read_text() == LATENCY.splitlines(keepends=True)[0]
-    assert tables.read_table(made["latency"]).empty
+    assert read_table(made["latency"]).empty
 
 
 def test_points_are_ordered_by_value() -> None:
-    points = ["100", "1e-5", "9", "10", "0.5", "q10-s2", "q9-s2", "q9-s1"]
-    ordered = ["1e-5", "0.5", "9", "10", "100", "q9-s1", "q9-s2", "q10-s2"]
+    points = ["100", "1e-5", "9", "10", "0.5", "layer3_q10_s2", "layer3_q9_s2", "layer3_q9_s1", "layer1_q20_s1"]
+    ordered = ["1e-5", "0.5", "9", "10", "100", "layer1_q20_s1", "layer3_q9_s1", "layer3_q9_s2", "layer3_q10_s2"]
     assert sorted(points, key=tables.point_key) == ordered
 
 
@@ -202,7 +266,7 @@ def test_unreadable_tables_are_named(tmp_path: Path) -> None:
     (tmp_path / "words.csv").write_text("images\nmany\n")
     for name in ("empty.csv", "words.csv", "absent.csv"):
         with pytest.raises(DataError, match=f"{name}: not a readable table"):
-            tables.read_table(tmp_path / name)
+            read_table(tmp_path / name)
 
 
 def test_rounding_never_gives_a_negative_zero() -> None:

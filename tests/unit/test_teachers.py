@@ -24,7 +24,7 @@ from sc2.data.transform import decode_image, prepare_image
 from sc2.errors import CheckpointError, DataError
 from sc2.halves import load_checkpoint
 from sc2.job import RunningJob
-from sc2.teachers.fetch import read_state, reference_model
+from sc2.teachers.fetch import _SOURCES, read_state, reference_model
 from sc2.teachers.fetch import run as fetch
 
 RESNET: dict[str, Any] = {"name": "resnet", "args": {"depth": 18}}
@@ -112,6 +112,45 @@ def test_kept_classes_give_the_same_logits_as_slicing(backbone: dict[str, Any]) 
     assert not kept.training
     # The checkpoint can be loaded into a network that was built for three classes.
     build_backbone(backbone, 3).load_state_dict(kept.state_dict())
+
+
+def test_weights_without_a_known_hash_are_not_taken_but_their_hash_is_said(tmp_path: Path) -> None:
+    weights = tmp_path / "w.pth"
+    unknown = {**spec_of_a_missing_file("w.pth"), "sha256": None}
+    with pytest.raises(CheckpointError, match=r"w\.pth: missing"):
+        fetch(fetch_job(tmp_path, unknown, CLASSES))
+    torch.save(published(RESNET, 3), weights)
+    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+    with pytest.raises(CheckpointError, match=rf"teacher\.sha256 is null.*{sha256}: compare it"):
+        fetch(fetch_job(tmp_path, unknown, CLASSES))
+    assert not (tmp_path / "teacher.pt").exists()
+
+
+def spec_of_a_missing_file(name: str) -> dict[str, Any]:
+    return {"backbone": RESNET, "source": "file", "weights": name, "sha256": "0" * 64, "class_indices": None}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "name"),
+    [
+        ({"name": "resnet", "args": {}}, "resnet50"),
+        ({"name": "resnet", "args": {"depth": 101}}, "resnet101"),
+        ({"name": "mobilenet_v2", "args": {}}, "mobilenet_v2"),
+        ({"name": "mobilenet_v3", "args": {"size": "small"}}, "mobilenet_v3_small"),
+    ],
+)
+def test_torchvisions_weights_are_found_by_its_own_name(
+    backbone: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr("sc2.teachers.fetch._download", lambda url, file: asked.append((url, file)))
+    teacher = {**spec_of_a_missing_file("IMAGENET1K_V1"), "source": "torchvision", "backbone": backbone}
+    _SOURCES["torchvision"](teacher)
+    [(url, file)] = asked
+    assert url.startswith("https://download.pytorch.org/models/")
+    assert file.startswith(f"{name}-")
+    with pytest.raises(CheckpointError, match=f"torchvision has no weights 'V9' for {name}"):
+        _SOURCES["torchvision"]({**teacher, "weights": "V9"})
 
 
 def test_fetching_twice_gives_the_same_bytes(tmp_path: Path) -> None:

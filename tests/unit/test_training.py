@@ -1,7 +1,7 @@
 """The one training loop on problems whose answer is known: schedules, selection, resume, refusal."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +152,24 @@ def test_finish_sees_the_kept_weights_in_eval_mode(tmp_path: Path) -> None:
     recipe.finish = lambda: seen.append((model.w.item(), model.training))
     train(recipe, tmp_path)
     assert seen == [(2 * STEPS, False)]
+
+
+def test_calibration_sees_the_training_images_under_the_kept_weights_before_the_end(tmp_path: Path) -> None:
+    """One more pass over the training batches, of an epoch of its own, in eval mode and without gradients."""
+    model, epochs, seen = Weight(), [], []
+
+    def train_batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        epochs.append(epoch)
+        return batches(epoch)
+
+    def calibrate(images: Iterable[Tensor]) -> None:
+        seen.append((model.w.item(), model.training, torch.is_grad_enabled(), [image.shape[0] for image in images]))
+
+    recipe = counting_recipe(model, validate=scripted(model, [3.0, 1.0, 2.0]), select=("value", "min"))
+    recipe.calibrate, recipe.finish = calibrate, lambda: seen.append("finish")
+    train(recipe, tmp_path, train_batches)
+    assert seen == [(2 * STEPS, False, False, [2] * STEPS), "finish"]
+    assert epochs == [0, 1, 2, 3]
 
 
 def test_validation_is_per_image_without_gradients_and_in_eval_mode() -> None:

@@ -187,9 +187,14 @@ def trained(*points: str, phases: tuple[str, ...] = ("distill", "finetune")) -> 
     return {f"train {BENCHMARK}/{STUDENT}/{point}/0/{phase}" for point in points for phase in phases}
 
 
+def switched(method: str) -> set[str]:
+    """The measurement over all points of a method."""
+    return {f"measure_switch {BENCHMARK}/{method}"}
+
+
 PLOTS = {f"plot_figure {BENCHMARK}/{figure}" for figure in FIGURES}
 REPORT = {f"make_tables {BENCHMARK}"} | PLOTS
-JPEG = measured("jpeg", *JPEG_POINTS)
-STUDENTS = trained(*STUDENT_POINTS) | measured(STUDENT, *STUDENT_POINTS)
+JPEG = measured("jpeg", *JPEG_POINTS) | switched("jpeg")
+STUDENTS = trained(*STUDENT_POINTS) | measured(STUDENT, *STUDENT_POINTS) | switched(STUDENT)
 TEACHER = {f"train_teacher {BENCHMARK}", f"evaluate_teacher {BENCHMARK}"}
 EVERYTHING = {"prepare_data tinydigits"} | TEACHER | JPEG | STUDENTS | REPORT

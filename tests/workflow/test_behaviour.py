@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sc2.stages import STAGES
 from tests.workflow.project import (
     BENCHMARK,
     EVERYTHING,
@@ -21,6 +22,7 @@ from tests.workflow.project import (
     Project,
     measured,
     run_jobs,
+    switched,
     trained,
 )
 
@@ -96,8 +98,11 @@ def test_another_run_file_with_the_same_benchmark_shares_its_results(project: Pr
             "sc2/measure/latency.py",
             run_jobs("measure_latency", "jpeg", *JPEG_POINTS)
             | run_jobs("measure_latency", STUDENT, *STUDENT_POINTS)
+            | switched("jpeg")
+            | switched(STUDENT)
             | REPORT,
         ),
+        ("sc2/switch.py", switched("jpeg") | switched(STUDENT) | REPORT),
         ("sc2/report/tables.py", REPORT),
         ("sc2/report/style.py", PLOTS),
         ("sc2/report/figures/exrd.py", {f"plot_figure {BENCHMARK}/exrd"}),
@@ -115,7 +120,10 @@ def test_change_in_code_reruns_what_imports_it(project: Project, source: str, jo
         pytest.param(
             "finetune: {epochs: 1,",
             "finetune: {epochs: 2,",
-            trained(*STUDENT_POINTS, phases=("finetune",)) | measured(STUDENT, *STUDENT_POINTS) | REPORT,
+            trained(*STUDENT_POINTS, phases=("finetune",))
+            | measured(STUDENT, *STUDENT_POINTS)
+            | switched(STUDENT)
+            | REPORT,
             id="second phase",
         ),
         pytest.param("encoder_channels: [8,", "encoder_channels: [9,", STUDENTS | REPORT, id="architecture"),
@@ -126,13 +134,13 @@ def test_change_in_code_reruns_what_imports_it(project: Project, source: str, jo
         pytest.param(
             'jpeg: {points: ["10", "90"]}',
             'jpeg: {points: ["10", "50", "90"]}',
-            measured("jpeg", "50") | REPORT,
+            measured("jpeg", "50") | switched("jpeg") | REPORT,
             id="new point of a codec",
         ),
         pytest.param(
             'points: ["0.5", "4"]',
             'points: ["0.5", "4", "16"]',
-            trained("16") | measured(STUDENT, "16") | REPORT,
+            trained("16") | measured(STUDENT, "16") | switched(STUDENT) | REPORT,
             id="new point of a training",
         ),
         pytest.param('points: ["0.5", "4"]', 'points: ["0.5"]', REPORT, id="point removed"),
@@ -150,9 +158,21 @@ def test_method_taken_off_the_run_file_reruns_the_report(project: Project) -> No
     assert project.planned() == REPORT
 
 
+def test_method_that_does_not_support_the_task_is_skipped_and_said_once(project: Project) -> None:
+    source = "sc2/methods/jpeg.py"
+    reason = "scenes are not compressed"
+    project.write(source, f"{project.read(source)}\nJpeg.unsupported = lambda self, task: {reason!r}\n")
+    done = project.run("snakemake", "-n")
+    said = f"{BENCHMARK}: jpeg is skipped, it does not support the task classification: {reason}"
+    assert done.stderr.count(said) == 1, done.stderr
+    assert project.planned() == REPORT
+    assert f"no: {reason}" in project.sc2("methods").stdout
+
+
 def test_new_seed_reruns_trained_methods_only(project: Project) -> None:
     project.edit("config/config.yaml", 'seeds: ["0"]', 'seeds: ["0", "1"]')
-    new = {job.replace("/0/distill", "/1/distill").replace("/0/finetune", "/1/finetune") for job in STUDENTS}
+    runs = STUDENTS - switched(STUDENT)  # between the points of one seed, the first
+    new = {job.replace("/0/distill", "/1/distill").replace("/0/finetune", "/1/finetune") for job in runs}
     assert project.planned() == {job.removesuffix("/0") + "/1" * job.endswith("/0") for job in new} | REPORT
 
 
@@ -200,10 +220,9 @@ def test_job_of_a_changed_plan_refuses_to_start(project: Project) -> None:
     """What runs is what was planned: a job whose code was edited after planning does nothing."""
     out = f"results/tables/{BENCHMARK}"
     before = (project.path / out / "rate_quality.csv").read_bytes()
-    arguments = ["--summaries", "--latencies", "--teacher", f"results/teachers/{BENCHMARK}/evaluation.json"]
-    outputs = [
-        word for name in ("rate-quality", "latency", "teacher") for word in (f"--out-{name}", f"{out}/{name}.new")
-    ]
+    arguments = ["--summaries", "--latencies", "--switches", "--teacher", f"results/teachers/{BENCHMARK}/evaluation.json"]
+    names = [name.replace("_", "-") for name in STAGES["make_tables"].outputs]
+    outputs = [word for name in names for word in (f"--out-{name}", f"{out}/{name}.new")]
     record = ["--record", f"{out}/new.prov.json", "--job", "0123456789ab-0123456789ab"]
     done = project.sc2("make_tables", "--benchmark", BENCHMARK, *arguments, *outputs, *record, status=2)
     assert "changed after the workflow was planned; start it again" in done.stderr

@@ -23,6 +23,7 @@ from tests.workflow.project import (
     Project,
     measured,
     run_jobs,
+    switched,
     trained,
 )
 
@@ -66,7 +67,7 @@ def test_edited_checkpoint_is_found_and_made_again(project: Project) -> None:
     shown = project.sc2("verify", status=1).stdout
     assert re.search(rf"^edited +{checkpoint}: its content is not what train wrote", shown, flags=re.MULTILINE), shown
     project.sc2("verify", "--prune")
-    assert project.planned() == trained("4", phases=("finetune",)) | measured(STUDENT, "4") | REPORT
+    assert project.planned() == trained("4", phases=("finetune",)) | measured(STUDENT, "4") | switched(STUDENT) | REPORT
     project.snakemake(checkpoint)
     assert sha256(project.path / checkpoint) == before
 
@@ -150,6 +151,8 @@ def test_same_inputs_give_the_same_bytes(project: Project) -> None:
         f"results/evaluate/{run}/samples.parquet",
         f"results/evaluate/{run}/summary.json",
         f"results/tables/{BENCHMARK}/rate_quality.csv",
+        f"results/tables/{BENCHMARK}/comparison.csv",
+        f"results/tables/{BENCHMARK}/fewest_bytes.csv",
         f"results/tables/{BENCHMARK}/teacher.csv",
         FIGURE,
     ]

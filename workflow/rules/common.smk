@@ -14,6 +14,11 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
+# Said once: the processes that Snakemake starts for some jobs read this file too.
+if workflow.is_main_process:
+    for line in plan.skipped(CONFIG):
+        print(line, file=sys.stderr)
+
 METHODS = sorted({method for benchmark in CONFIG.benchmarks.values() for method in benchmark.methods})
 TRAINED = [name for name, b in CONFIG.benchmarks.items() if b.config.teacher.source == "train"]
 FETCHED = [name for name in CONFIG.benchmarks if name not in TRAINED]
@@ -95,10 +100,35 @@ def latencies(wildcards):
     return of_runs("results/latency/{run}/latency.json", wildcards.benchmark)
 
 
+def halves(name):
+    """Function from a method on a benchmark to a file of all its points' exports, first seed, in the plan's order."""
+
+    def of(wildcards):
+        runs = [r for r in plan.runs(CONFIG, wildcards.benchmark) if r.method == wildcards.method]
+        first = [r for r in runs if r.seed == CONFIG.run.seeds[0]]
+        return [
+            f"results/export/{RUN}/{name}".format(benchmark=r.benchmark, method=r.method, point=r.point, seed=r.seed)
+            for r in first
+        ]
+
+    return of
+
+
+def switches_of(benchmark, name="switch.json"):
+    """What it takes to switch between operating points, of each method of a benchmark that has several."""
+    methods = plan.switching(CONFIG, benchmark)
+    return expand("results/switch/{benchmark}/{method}/{name}", benchmark=benchmark, method=methods, name=name)
+
+
+def switches(wildcards):
+    """The same for a rule."""
+    return switches_of(wildcards.benchmark)
+
+
 def tables(benchmarks):
     """Tables of some benchmarks."""
-    names = ["rate_quality.csv", "latency.csv", "teacher.csv"]
-    return expand("results/tables/{benchmark}/{name}", benchmark=benchmarks, name=names)
+    names = ["rate_quality", "rate_quality_seeds", "comparison", "fewest_bytes", "latency", "switch", "teacher"]
+    return expand("results/tables/{benchmark}/{name}.csv", benchmark=benchmarks, name=names)
 
 
 def figures(benchmarks):
@@ -130,6 +160,7 @@ def records(wildcards):
         *of_runs("results/export/{run}/export.prov.json", benchmark),
         *of_runs("results/evaluate/{run}/evaluate.prov.json", benchmark),
         *of_runs("results/latency/{run}/latency.prov.json", benchmark),
+        *switches_of(benchmark, "switch.prov.json"),
         f"results/tables/{benchmark}/tables.prov.json",
         *expand("results/figures/{benchmark}/{figure}.prov.json", benchmark=benchmark, figure=CONFIG.run.figures),
     ]

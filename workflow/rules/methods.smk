@@ -177,3 +177,39 @@ rule measure_latency:
             --job {params.job:q} \
             --threads 1 2>&1 | tee {log:q}
         """
+
+
+rule measure_switch:
+    """What device and server must receive and load to change the operating point; takes all cores, as latencies do."""
+    input:
+        devices=halves("device.pt"),
+        servers=halves("server.pt"),
+    output:
+        switch="results/switch/{benchmark}/{method}/switch.json",
+        record="results/switch/{benchmark}/{method}/switch.prov.json",
+    log:
+        "logs/switch/{benchmark}/{method}.log",
+    benchmark:
+        "benchmarks/switch/{benchmark}/{method}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: all_cores
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        job=job_id("measure_switch"),
+        config=run_file,
+    shell:
+        r"""
+        python -m sc2 measure_switch \
+            --config {params.config:q} \
+            --benchmark {wildcards.benchmark:q} \
+            --method {wildcards.method:q} \
+            --devices {input.devices:q} \
+            --servers {input.servers:q} \
+            --out-switch {output.switch:q} \
+            --record {output.record:q} \
+            --job {params.job:q} \
+            --threads 1 2>&1 | tee {log:q}
+        """

@@ -5,10 +5,15 @@ rule make_tables:
     input:
         summaries=summaries,
         latencies=latencies,
+        switches=switches,
         teacher="results/teachers/{benchmark}/evaluation.json",
     output:
         rate_quality="results/tables/{benchmark}/rate_quality.csv",
+        rate_quality_seeds="results/tables/{benchmark}/rate_quality_seeds.csv",
+        comparison="results/tables/{benchmark}/comparison.csv",
+        fewest_bytes="results/tables/{benchmark}/fewest_bytes.csv",
         latency="results/tables/{benchmark}/latency.csv",
+        switch="results/tables/{benchmark}/switch.csv",
         teacher="results/tables/{benchmark}/teacher.csv",
         record="results/tables/{benchmark}/tables.prov.json",
     log:
@@ -31,9 +36,14 @@ rule make_tables:
             --benchmark {wildcards.benchmark:q} \
             --summaries {input.summaries:q} \
             --latencies {input.latencies:q} \
+            --switches {input.switches:q} \
             --teacher {input.teacher:q} \
             --out-rate-quality {output.rate_quality:q} \
+            --out-rate-quality-seeds {output.rate_quality_seeds:q} \
+            --out-comparison {output.comparison:q} \
+            --out-fewest-bytes {output.fewest_bytes:q} \
             --out-latency {output.latency:q} \
+            --out-switch {output.switch:q} \
             --out-teacher {output.teacher:q} \
             --record {output.record:q} \
             --job {params.job:q} \

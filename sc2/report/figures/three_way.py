@@ -1,11 +1,12 @@
 """Three-way trade-off: data size, quality and encoder size in one plane.
 
 Every point is where the rate–accuracy figure has it, with the same marker; a disc around it has an area proportional to
-the size of the encoder. A method without an encoder has a hollow marker and no disc.
+the size of the encoder. A method without an encoder has a hollow marker and no disc; a corner whose encoder is beyond
+the scale of the others has a dashed ring.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,31 +15,44 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sc2.report import style
+from sc2.report.axes import data_axis
 from sc2.report.columns import KB
-from sc2.report.labels import Placer, label_teacher
-from sc2.report.looks import look
+from sc2.report.labels import Placer, label_corners, label_teacher
+from sc2.report.layout import Entry, Layout
+from sc2.report.looks import is_corner
 from sc2.report.series import Context, Series, Tables, Values, collect, teacher_text, teacher_value
 
-_LARGEST = 24.0
-"""Diameter of the largest encoder's disc (points)."""
+_LARGEST, _RING = 24.0, 34.0
+"""Diameters of the largest encoder's disc and of the ring of one that is beyond the scale (points)."""
+
+_KEY_ROWS = 5
 
 
 def draw(tables: Tables, context: Context) -> Figure:
     """Draw points with discs, a key of methods with their encoder costs, and a key of disc sizes."""
-    methods = collect(tables, context.methods)
+    curves = collect(tables, context.methods)
     teacher = teacher_value(tables)
-    largest = max(float(series.encoder_kb.max()) for series in methods)
-    figure, axes = style.new_figure(context.title, [series.title for series in methods], columns=1)
-    scale = style.data_axis(axes, methods)
-    style.quality_axis(axes, methods, teacher, tables.quality.label)
+    largest = _largest_kb(curves)
+    layout = Layout([_entry(series) for series in curves], columns=1, side="left", more_rows=_KEY_ROWS)
+    figure, axes = layout.figure(context.title)
+    scale = data_axis(axes, curves)
+    style.quality_axis(axes, curves, teacher, tables.quality.label)
     style.teacher_line(axes, teacher)
-    for series in methods:
-        _points(axes, series, scale(series.data_bytes), scale(series.data_bytes_std), largest)
-    style.legend(figure, [_method_handle(series) for series in methods], columns=1, side="left")
+    for series in curves:
+        _points(axes, series, scale(series.data_bytes), scale.length(series.data_bytes_std), largest)
+    layout.legend(figure)
     if largest > 0:
-        _size_key(figure, largest)
-    label_teacher(Placer(figure, axes), teacher_text(tables), teacher)
+        _size_key(figure, largest, layout.beside)
+    placer = Placer(figure, axes)
+    label_teacher(placer, teacher_text(tables), teacher)
+    label_corners(placer, [(series, scale(series.data_bytes)) for series in curves])
     return figure
+
+
+def _largest_kb(curves: Sequence[Series]) -> float:
+    """Return the encoder size that the largest disc stands for: the corners do not set the scale (KB)."""
+    splits = [series for series in curves if not is_corner(series.method)] or curves
+    return max(float(series.encoder_kb.max()) for series in splits)
 
 
 def _diameter(encoder_kb: float, largest: float) -> float:
@@ -47,10 +61,18 @@ def _diameter(encoder_kb: float, largest: float) -> float:
 
 
 def _points(axes: Axes, series: Series, x: Values, x_std: Values, largest: float) -> None:
-    its = look(series.method)
+    its = style.look_of(series)
     axes.plot(x, series.quality, color=its.colour, linewidth=0.8, linestyle=its.line, alpha=0.6, zorder=2)
-    areas = np.array([_diameter(size, largest) ** 2 if size > 0 else 0.0 for size in series.encoder_kb])
-    axes.scatter(x, series.quality, s=areas, color=its.colour, alpha=0.22, linewidths=0, zorder=2)
+    diameters = np.array([_diameter(size, largest) if size > 0 and largest else 0.0 for size in series.encoder_kb])
+    beyond = diameters > _RING
+    axes.scatter(
+        x, series.quality, s=np.where(beyond, 0.0, diameters**2), color=its.colour, alpha=0.22, linewidths=0, zorder=2
+    )
+    if beyond.any():
+        axes.scatter(
+            x[beyond], series.quality[beyond], s=_RING**2, facecolors="none", edgecolors=its.colour, linewidths=0.8,
+            linestyles="dashed", zorder=2,
+        )  # fmt: skip
     axes.plot(x, series.quality, color=its.colour, linestyle="none", zorder=3, **_marker(series))
     if series.spread:
         style.band(axes, series, x, x_std)
@@ -58,16 +80,13 @@ def _points(axes: Axes, series: Series, x: Values, x_std: Values, largest: float
 
 def _marker(series: Series) -> dict[str, Any]:
     """Return marker settings: full where there is an encoder, hollow where there is none."""
-    settings: dict[str, Any] = {"marker": look(series.method).marker, "markersize": 5}
+    settings = style.marker(style.look_of(series), 5)
     return settings if series.has_encoder else settings | {"markerfacecolor": "white"}
 
 
-def _method_handle(series: Series) -> Line2D:
-    its = look(series.method)
-    return Line2D(
-        [], [], color=its.colour, linestyle=its.line, linewidth=0.8,
-        label=f"{series.title}: {_costs(series)}", **_marker(series),
-    )  # fmt: skip
+def _entry(series: Series) -> Entry:
+    text = f"{series.title}: {_costs(series)}"
+    return Entry(series.method, style.handle(series, text, linewidth=0.8, **_marker(series)))
 
 
 def _costs(series: Series) -> str:
@@ -97,8 +116,8 @@ def macs_text(macs: float) -> str:
     return f"{macs / factor:.3g} {unit} MACs"
 
 
-def _size_key(figure: Figure, largest: float) -> None:
-    """Write the scale of the discs beside the methods' key."""
+def _size_key(figure: Figure, largest: float, beside: bool) -> None:
+    """Write the scale of the discs beside the methods' key, or below it where that stands beside the axes."""
     discs = [
         Line2D(
             [], [], color=style.INK, alpha=0.3, marker="o", linestyle="none", markeredgewidth=0,
@@ -107,14 +126,14 @@ def _size_key(figure: Figure, largest: float) -> None:
         for size in _round_sizes(largest)
     ]  # fmt: skip
     figure.legend(
-        handles=discs, title="encoder", loc="outside lower right", frameon=False, labelspacing=1.0, borderpad=0.8,
-        handletextpad=1.2,
+        handles=discs, title="encoder", loc="outside right lower" if beside else "outside lower right", frameon=False,
+        labelspacing=1.0, borderpad=0.8, handletextpad=1.2,
     )  # fmt: skip
 
 
 def _round_sizes(largest: float) -> list[float]:
-    """Return a round size (KB) no larger than the largest encoder, and a fifth of it."""
+    """Return a round size (KB) no larger than the largest encoder, and about a fifth of it."""
     unit = 1.0 if largest < 1000 else KB
     power = 10.0 ** math.floor(math.log10(largest / unit))
     top = max(step for step in (1, 2, 5) if step * power <= largest / unit) * power
-    return [top / 5 * unit, top * unit]
+    return [float(f"{top / 5 * unit:.0e}"), top * unit]

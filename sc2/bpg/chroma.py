@@ -1,0 +1,63 @@
+"""Chroma planes of 4:2:0 and 4:2:2 pictures brought to the size of luma.
+
+Two filters with taps in 64ths, windowed sincs of eight samples, as libbpg uses them: one where every second output
+sample lies on an input sample (MPEG-2 siting), one where the output samples lie a quarter to each side (JPEG siting).
+Rows are always sited in the middle. Edges are replicated; 4:2:0 goes vertically first, without clipping in between.
+"""
+
+import numpy as np
+
+from sc2.bpg.container import PixelFormat
+
+_BETWEEN = (-1, 4, -11, 40, 40, -11, 4, -1)  # half way between the samples 0 and 1; first tap at sample -3
+_QUARTER = (-1, 4, -10, 57, 18, -6, 2)  # a quarter after sample 0; first tap at sample -3
+_REACH = 4
+
+
+def upsample(plane: np.ndarray, pixel_format: PixelFormat, width: int, height: int, bit_depth: int) -> np.ndarray:
+    """Return a chroma plane at the size of luma.
+
+    Args:
+        plane: Samples [ceil(H / 2) or H, ceil(W / 2) or W] of `bit_depth` bits.
+        pixel_format: Sampling and siting.
+        width: W, of luma.
+        height: H, of luma.
+        bit_depth: 8 … 14.
+
+    Returns:
+        int64 [H, W] in 0 … 2^bit_depth − 1.
+    """
+    samples = plane.astype(np.int64)
+    if pixel_format.chroma_format_idc == 3:
+        return samples
+    bits = 0  # fractional bits that the samples carry
+    if pixel_format.chroma_format_idc == 1:
+        # Kept at 14 bits: 16-bit intermediates in libbpg.
+        down = bit_depth - 8
+        samples = (_doubled(samples.T, height, centred=True).T + ((1 << down) >> 1)) >> down
+        bits = 6 - down
+    centred = pixel_format in (PixelFormat.YUV420_JPEG, PixelFormat.YUV422_JPEG)
+    shift = bits + 6
+    out = (_doubled(samples, width, centred) + (1 << (shift - 1))) >> shift
+    return np.clip(out, 0, (1 << bit_depth) - 1)
+
+
+def _doubled(rows: np.ndarray, width: int, centred: bool) -> np.ndarray:
+    """Return rows of `width` samples, times 64, from rows of ceil(width / 2)."""
+    padded = np.pad(rows, ((0, 0), (_REACH, _REACH)), mode="edge")
+    out = np.empty((rows.shape[0], 2 * rows.shape[1]), dtype=np.int64)
+    if centred:
+        out[:, 0::2] = _filtered(padded, _QUARTER[::-1], -3, rows.shape[1])
+        out[:, 1::2] = _filtered(padded, _QUARTER, -3, rows.shape[1])
+    else:
+        out[:, 0::2] = 64 * rows
+        out[:, 1::2] = _filtered(padded, _BETWEEN, -3, rows.shape[1])
+    return out[:, :width]
+
+
+def _filtered(padded: np.ndarray, taps: tuple[int, ...], first: int, count: int) -> np.ndarray:
+    total = np.zeros((padded.shape[0], count), dtype=np.int64)
+    for index, tap in enumerate(taps):
+        start = _REACH + first + index
+        total += tap * padded[:, start : start + count]
+    return total

@@ -1,0 +1,181 @@
+"""The BPG file: header, `hevc_header` and HEVC data (BPG specification 0.9.5, clause 3)."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from sc2.bpg import nal
+from sc2.bpg.bits import read_ue7, ue7
+from sc2.bpg.sps import Coding, PictureFormat, read_coding, write_coding
+from sc2.errors import WireError
+
+MAGIC = b"BPG\xfb"
+MAX_BIT_DEPTH = 14
+MAX_PIXELS = 2**26
+"""Largest picture that is read: a damaged header may claim any size."""
+
+
+class PixelFormat(IntEnum):
+    """Chroma sampling; `JPEG`: chroma samples in the middle of their luma samples, `MPEG2`: on the left ones."""
+
+    GREY = 0
+    YUV420_JPEG = 1
+    YUV422_JPEG = 2
+    YUV444 = 3
+    YUV420_MPEG2 = 4
+    YUV422_MPEG2 = 5
+
+    @property
+    def chroma_format_idc(self) -> int:
+        """HEVC's number for the sampling, which does not know the position of the samples."""
+        return self - 3 if self > PixelFormat.YUV444 else int(self)
+
+
+class ColorSpace(IntEnum):
+    """What the three planes are."""
+
+    YCBCR_BT601 = 0
+    RGB = 1
+    YCGCO = 2
+    YCBCR_BT709 = 3
+    YCBCR_BT2020 = 4
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header of a BPG file.
+
+    Attributes:
+        pixel_format: Chroma sampling.
+        bit_depth: Bits per sample, 8 … 14.
+        color_space: What the planes are.
+        limited_range: Samples use video range (16 … 235 at 8 bits) instead of all values.
+        width: Width of the picture in pixels, before it is rounded up to coding blocks.
+        height: Height in pixels.
+    """
+
+    pixel_format: PixelFormat
+    bit_depth: int
+    color_space: ColorSpace
+    limited_range: bool
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class BpgFile:
+    """A BPG file taken apart.
+
+    Attributes:
+        header: The file's header.
+        coding: Its `hevc_header`.
+        units: The NAL units of the picture without start codes: parameter set of the picture, slices.
+        length_known: Whether the header said where the picture data end; else truncation shows only in decoding.
+    """
+
+    header: Header
+    coding: Coding
+    units: tuple[bytes, ...]
+    length_known: bool = True
+
+    @property
+    def picture(self) -> PictureFormat:
+        """What the HEVC decoder has to be told of the picture."""
+        width, height = self.coding.coded_size(self.header.width, self.header.height)
+        return PictureFormat(width, height, self.header.pixel_format.chroma_format_idc, self.header.bit_depth)
+
+
+def pack(file: BpgFile) -> bytes:
+    """Return the bytes of a BPG file.
+
+    The length of the picture data is written out, where `bpgenc` writes 0 for "to the end of the file": one byte more
+    below 16 KiB, for which a truncated file is noticed.
+
+    Raises:
+        WireError: A value does not fit the format.
+    """
+    header = file.header
+    coding = write_coding(file.coding)
+    data = ue7(len(coding)) + coding + nal.START_CODE.join(file.units)
+    flags = header.pixel_format << 5 | header.bit_depth - 8, header.color_space << 4 | header.limited_range << 1
+    return MAGIC + bytes(flags) + ue7(header.width) + ue7(header.height) + ue7(len(data)) + data
+
+
+def unpack(data: bytes, max_pixels: int = MAX_PIXELS) -> BpgFile:
+    """Return the parts of a BPG file after checking all that can be checked without decoding the picture.
+
+    Args:
+        data: One whole file. Extension data (EXIF, ICC profile, …) are skipped.
+        max_pixels: Largest product of width and height that is accepted.
+
+    Raises:
+        WireError: The file is damaged, truncated, followed by other bytes, or of a kind that is not handled (alpha
+            plane, animation).
+    """
+    header, position, length_known = read_header(data, max_pixels)
+    length, position = read_ue7(data, position, "hevc_header length")
+    end = position + length
+    if end >= len(data):
+        raise WireError(f"the BPG file is truncated: {len(data)} bytes, its hevc_header alone ends at byte {end}")
+    coding = read_coding(data[position:end])
+    units = nal.split_units(data[end:])
+    nal.check_picture_units(units)
+    return BpgFile(header, coding, tuple(units), length_known)
+
+
+def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Header, int, bool]:
+    """Return the header of a BPG file, where its picture data (`hevc_header` first) start, and if it says their length.
+
+    Raises:
+        WireError: See `unpack`.
+    """
+    if data[: len(MAGIC)] != MAGIC:
+        raise WireError(f"not a BPG file: it starts with {data[:4].hex()}, not with {MAGIC.hex()}")
+    if len(data) < len(MAGIC) + 2:
+        raise WireError("the BPG file is truncated in its flags")
+    one, two = data[len(MAGIC)], data[len(MAGIC) + 1]
+    if one & 0x10 or two & 0x04:
+        raise WireError("the BPG file holds an alpha (or W) plane, which is not handled")
+    if two & 0x01:
+        raise WireError("the BPG file is an animation, which is not handled")
+    width, position = read_ue7(data, len(MAGIC) + 2, "width")
+    height, position = read_ue7(data, position, "height")
+    header = _checked(one >> 5, (one & 0x0F) + 8, two >> 4, bool(two & 0x02), width, height)
+    if width * height > max_pixels:
+        raise WireError(f"the BPG picture has {width} × {height} pixels, more than the {max_pixels} that are read")
+    length, position = read_ue7(data, position, "picture data length")
+    if two & 0x08:
+        extension, position = read_ue7(data, position, "extension length")
+        position += extension
+    if position >= len(data):
+        raise WireError(f"the BPG file is truncated: {len(data)} bytes, the picture starts at byte {position}")
+    if length and length != len(data) - position:
+        raise WireError(
+            f"the BPG file is truncated or followed by other bytes: {length} bytes of picture data are announced, "
+            f"{len(data) - position} are there"
+        )
+    return header, position, length > 0
+
+
+def header_bytes(data: bytes) -> int:
+    """Return how many bytes of a BPG file are not slices: file header, `hevc_header`, parameter set, start codes.
+
+    The headers of the slice segments, some three bytes at the start of the slices, count as picture data.
+
+    Raises:
+        WireError: See `unpack`.
+    """
+    file = unpack(data)
+    slices = (unit for unit in file.units if nal.nal_type(unit) in nal.SLICE_TYPES)
+    return len(data) - sum(len(unit) - nal.NAL_HEADER_BYTES for unit in slices)
+
+
+def _checked(pixel_format: int, bit_depth: int, color_space: int, limited: bool, width: int, height: int) -> Header:
+    if pixel_format not in PixelFormat._value2member_map_ or color_space not in ColorSpace._value2member_map_:
+        raise WireError(f"the BPG file is damaged: pixel format {pixel_format}, colour space {color_space}")
+    if bit_depth > MAX_BIT_DEPTH:
+        raise WireError(f"the BPG file is damaged: {bit_depth} bits per sample")
+    if pixel_format == PixelFormat.GREY and color_space != ColorSpace.YCBCR_BT601:
+        raise WireError(f"the BPG file is damaged: a grey picture with colour space {color_space}")
+    if width == 0 or height == 0:
+        raise WireError(f"the BPG file is damaged: a picture of {width} × {height} pixels")
+    return Header(PixelFormat(pixel_format), bit_depth, ColorSpace(color_space), limited, width, height)

@@ -1,0 +1,68 @@
+"""Files that are published under a URL: taken from the data folder, or fetched into it, and always checked."""
+
+import os
+import re
+import shutil
+from pathlib import Path, PurePosixPath
+from urllib.error import URLError
+from urllib.parse import unquote, urlsplit
+from urllib.request import urlopen
+
+from sc2.data.archive import data_dir, verified
+from sc2.errors import DataError
+
+_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})[.]")
+_TIMEOUT_S = 60
+
+
+def hash_in_name(url: str) -> str | None:
+    """Return the start of the SHA-256 that a file's name holds (`…-446d5c7f.pth.tar`), None when it holds none."""
+    found = _HASH_IN_NAME.search(_name(url))
+    return found[1] if found else None
+
+
+def fetched(url: str, sha256: str) -> Path:
+    """Return the file of a URL: from the data folder, from its subfolder `weights`, or fetched into the latter.
+
+    Args:
+        url: http, https or file; the last part of its path is the file's name.
+        sha256: Hex digits; fewer than 64 are the start of the hash.
+
+    Raises:
+        DataError: The file cannot be fetched, or is another one than its hash says.
+    """
+    target = data_dir() / "weights" / _name(url)
+    for path in (data_dir() / target.name, target):
+        if path.is_file():
+            return verified(path, sha256)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Checked before it gets its name, and a name of its own for each process: jobs may fetch the same file at once.
+    part = target.with_name(f".{os.getpid()}.{target.name}")
+    try:
+        _download(url, part)
+        _check(part, sha256, url)
+        part.replace(target)
+    except (URLError, OSError, ValueError) as error:
+        raise DataError(f"cannot fetch {url}: {error}\nPut the file at {target} yourself.") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def _check(path: Path, sha256: str, url: str) -> None:
+    try:
+        verified(path, sha256)
+    except DataError as error:
+        # The file is removed: what the reader can look at is the URL.
+        raise DataError(str(error).replace(str(path), url)) from error
+
+
+def _name(url: str) -> str:
+    return unquote(PurePosixPath(urlsplit(url).path).name)
+
+
+def _download(url: str, path: Path) -> None:
+    if urlsplit(url).scheme not in ("http", "https", "file"):
+        raise ValueError("only http, https and file URLs are fetched")
+    with urlopen(url, timeout=_TIMEOUT_S) as response, path.open("wb") as file:
+        shutil.copyfileobj(response, file)

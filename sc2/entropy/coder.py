@@ -1,0 +1,217 @@
+"""The entropy coder: whole numbers into bytes and back, under integer tables.
+
+A table is what CompressAI's entropy models make of a density: cumulative counts that end at 2^16, and the value of the
+first entry; its last entry stands for every value outside it (escape). The range coder is constriction's. All it sees
+are integer counts, so the same bytes come out, and go in, on every machine.
+
+Symbols are coded grouped by their table: the coder runs over whole arrays at once, which is what makes it fast. The
+values of the escaped symbols follow at the end.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import constriction
+import numpy as np
+from numpy.typing import NDArray
+
+from sc2.errors import WireError
+
+Integers = NDArray[np.int32]
+PRECISION_BITS = 16
+_CHUNK_BITS = 16
+_MOST_ESCAPE_BITS = 31
+
+
+class TableCoder:
+    """Codes symbols int32 [n], the i-th under table `indexes[i]`.
+
+    Args:
+        cdf: Cumulative counts int32 [T, L]: a row starts at 0 and ends at 2^16; what lies behind its end is ignored.
+        cdf_length: Entries of each row in use, int32 [T]; at least three, for a table needs a value and the escape.
+        offset: Value of each table's first entry, int32 [T].
+    """
+
+    def __init__(self, cdf: Any, cdf_length: Any, offset: Any) -> None:
+        self.cdf = np.asarray(cdf, dtype=np.int64)
+        self.offset = np.asarray(offset, dtype=np.int64)
+        self.escape = np.asarray(cdf_length, dtype=np.int64) - 2
+        self._models: dict[int, Any] = {}
+
+    @classmethod
+    def of(cls, tables: Mapping[str, Any]) -> "TableCoder":
+        """Build a coder from the entries `cdf`, `cdf_length` and `offset` (arrays or tensors)."""
+        return cls(tables["cdf"], tables["cdf_length"], tables["offset"])
+
+    def encode(self, symbols: Integers, indexes: Integers) -> bytes:
+        """Return the bytes of symbols [n] under tables indexes [n]; never empty."""
+        encoder = StepEncoder(self)
+        encoder.put(symbols, indexes)
+        return encoder.finish()
+
+    def decode(self, data: bytes, indexes: Integers) -> Integers:
+        """Return the symbols int32 [n] whose tables are indexes [n].
+
+        Damaged bytes give other symbols or an error; to find damage is the container's matter.
+
+        Raises:
+            WireError: No encoder can have written the bytes for so many symbols.
+        """
+        decoder = StepDecoder(self, data)
+        symbols = decoder.take(indexes)
+        decoder.finish()
+        return symbols
+
+    def bits(self, symbols: Integers, indexes: Integers) -> float:
+        """Return the ideal code length of symbols [n] under tables indexes [n], escapes included (bits)."""
+        order, groups = _grouped(indexes)
+        symbols = symbols[order]
+        total = 0.0
+        for table, part in groups:
+            entries, numbers = self.entries(symbols[part], table)
+            counts = self.cdf[table, entries + 1] - self.cdf[table, entries]
+            total += float((PRECISION_BITS - np.log2(counts)).sum())
+            total += sum(_LENGTH_BITS + number.bit_length() for number in numbers)
+        return total
+
+    def entries(self, symbols: Integers, table: int) -> tuple[Integers, list[int]]:
+        """Return the table entries of symbols, and the numbers that stand for the escaped ones in order."""
+        offset, escape = int(self.offset[table]), int(self.escape[table])
+        if symbols.min() >= offset and symbols.max() < offset + escape:
+            return symbols - np.int32(offset), []
+        values = symbols.astype(np.int64) - offset
+        outside = (values < 0) | (values >= escape)
+        # Below the table odd numbers, above it even ones, nearer values first.
+        numbers = [2 * (v - escape) if v >= 0 else -2 * v - 1 for v in values[outside].tolist()]
+        if max(numbers) >= 2**_MOST_ESCAPE_BITS:
+            worst = symbols[outside][int(np.argmax(numbers))]
+            raise WireError(f"a latent value of {worst} cannot be coded; is the model sound?")
+        return np.where(outside, escape, values).astype(np.int32), numbers
+
+    def unfolded(self, number: int, table: int) -> int:
+        """Return the value, less the table's offset, of a number that stands for an escaped symbol."""
+        return -(number + 1) // 2 if number % 2 else number // 2 + int(self.escape[table])
+
+    def model(self, table: int) -> Any:
+        """Return the range coder's model of a table."""
+        if table not in self._models:
+            counts = np.diff(self.cdf[table, : self.escape[table] + 2])
+            # Counts over a power of two are exact as floats, and the same fixed-point numbers come of them everywhere.
+            self._models[table] = constriction.stream.model.Categorical(counts / 2**PRECISION_BITS, perfect=False)
+        return self._models[table]
+
+
+class StepEncoder:
+    """Codes symbols in steps into one stream, for tables that depend on the symbols before them."""
+
+    def __init__(self, tables: TableCoder) -> None:
+        self.tables = tables
+        self._coder = constriction.stream.queue.RangeEncoder()
+
+    def put(self, symbols: Integers, indexes: Integers) -> None:
+        """Append symbols int32 [n] under tables indexes [n]."""
+        order, groups = _grouped(indexes)
+        symbols = symbols[order]
+        escaped = []
+        for table, part in groups:
+            entries, numbers = self.tables.entries(symbols[part], table)
+            self._coder.encode(entries, self.tables.model(table))
+            escaped += numbers
+        for number in escaped:
+            _encode_number(self._coder, number)
+
+    def finish(self) -> bytes:
+        """Return the bytes of all steps; never empty."""
+        # The first byte of a word is its highest: what the coder did not need is zeros at the end.
+        return self._coder.get_compressed().astype(">u4").tobytes().rstrip(b"\0") or b"\0"
+
+
+class StepDecoder:
+    """Decodes what a `StepEncoder` wrote, in the same steps."""
+
+    def __init__(self, tables: TableCoder, data: bytes) -> None:
+        self.tables = tables
+        self._coder = constriction.stream.queue.RangeDecoder(_words(data))
+        self._bytes, self._symbols = len(data), 0
+
+    def take(self, indexes: Integers) -> Integers:
+        """Return the next symbols int32 [n], whose tables are indexes [n].
+
+        Raises:
+            WireError: No encoder can have written the bytes for so many symbols.
+        """
+        self._symbols += len(indexes)
+        try:
+            return self._take(indexes)
+        except AssertionError as error:
+            raise WireError(f"the stream of {self._bytes} bytes is not from this entropy coder: {error}") from error
+
+    def finish(self) -> None:
+        """Check that nothing is left.
+
+        Raises:
+            WireError: The stream is longer than its symbols need.
+        """
+        if not self._coder.maybe_exhausted():
+            raise WireError(f"the stream of {self._bytes} bytes is longer than its {self._symbols} symbols need")
+
+    def _take(self, indexes: Integers) -> Integers:
+        order, groups = _grouped(indexes)
+        symbols = np.empty(len(indexes), dtype=np.int32)
+        escaped: list[tuple[int, int]] = []
+        tables = self.tables
+        for table, part in groups:
+            entries = self._coder.decode(tables.model(table), part.stop - part.start)
+            np.add(entries, tables.offset[table], out=symbols[part], casting="same_kind")
+            if entries.max() == tables.escape[table]:
+                found = np.flatnonzero(entries == tables.escape[table]).tolist()
+                escaped += [(part.start + position, table) for position in found]
+        for position, table in escaped:
+            symbols[position] = tables.offset[table] + tables.unfolded(_decode_number(self._coder), table)
+        if isinstance(order, slice):
+            return symbols
+        restored = np.empty_like(symbols)
+        restored[order] = symbols
+        return restored
+
+
+_LENGTH_BITS = 5
+_LENGTHS = constriction.stream.model.Uniform(2**_LENGTH_BITS)
+
+
+def _grouped(tables: Integers) -> tuple[Integers | slice, list[tuple[int, slice]]]:
+    """Return an order that brings equal tables together, and (table, part) of each group in that order."""
+    order: Integers | slice = slice(None)
+    if (tables[1:] < tables[:-1]).any():
+        order = np.argsort(tables, kind="stable").astype(np.int32)
+        tables = tables[order]
+    starts = np.flatnonzero(tables[1:] != tables[:-1]) + 1
+    bounds = [0, *starts.tolist(), len(tables)]
+    return order, [(int(tables[start]), slice(start, end)) for start, end in pairwise(bounds)]
+
+
+def _encode_number(coder: Any, number: int) -> None:
+    """Code a number below 2^31: how many bits it has, then those bits."""
+    length = number.bit_length()
+    coder.encode(length, _LENGTHS)
+    for shift, size in _chunks(length):
+        coder.encode(number >> shift & (2**size - 1), constriction.stream.model.Uniform(2**size))
+
+
+def _decode_number(coder: Any) -> int:
+    chunks = _chunks(int(coder.decode(_LENGTHS)))
+    return sum(int(coder.decode(constriction.stream.model.Uniform(2**size))) << shift for shift, size in chunks)
+
+
+def _chunks(length: int) -> list[tuple[int, int]]:
+    """Return (shift, size) of the pieces that a number of so many bits is coded in."""
+    return [(shift, min(_CHUNK_BITS, length - shift)) for shift in range(0, length, _CHUNK_BITS)]
+
+
+def _words(data: bytes) -> NDArray[np.uint32]:
+    if not data:
+        raise WireError("the stream is empty")
+    if len(data) > 1 and data[-1] == 0:
+        raise WireError("the stream ends in a zero byte, which the encoder never writes")
+    return np.frombuffer(data + b"\0" * (-len(data) % 4), dtype=">u4").astype(np.uint32)

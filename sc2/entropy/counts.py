@@ -1,0 +1,80 @@
+"""Static coding tables from counted symbols: how often each non-negative integer was seen, per channel.
+
+What the tables are fitted on is the caller's matter; a table never sees more than the counts. Every symbol gets one
+count on top of what was seen, and so does the escape that stands for all larger values, so that nothing is uncodable.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sc2.entropy.coder import PRECISION_BITS
+
+Counts = NDArray[np.int64]
+
+
+def count_symbols(symbols: Tensor, size: int) -> Tensor:
+    """Count the symbols of each channel.
+
+    Args:
+        symbols: Non-negative integers [B, C, h, w] of any integer type.
+        size: Columns of the result; the last one takes every symbol of `size` - 1 or more.
+
+    Returns:
+        int64 [C, size] on the symbols' device.
+    """
+    channels = symbols.shape[1]
+    per_channel = symbols.transpose(0, 1).reshape(channels, -1).long().clamp(max=size - 1)
+    row = torch.arange(channels, device=symbols.device).unsqueeze(1) * size
+    return torch.bincount((per_channel + row).flatten(), minlength=channels * size).view(channels, size)
+
+
+def tables_of_counts(counts: Tensor) -> dict[str, Tensor]:
+    """Return the coder's tables: one per channel, from 0 to its largest counted symbol, then the escape.
+
+    Args:
+        counts: int64 [C, A]; the last column holds symbols that get no entry of their own, whatever their value.
+
+    Returns:
+        `cdf` int32 [C, L], `cdf_length` int32 [C] and `offset` int32 [C] (zeros), as `TableCoder` takes them.
+    """
+    rows = [_frequencies(_trimmed(row)) for row in counts.cpu().numpy()]
+    cdf = np.zeros((len(rows), max(map(len, rows)) + 1), dtype=np.int32)
+    for target, row in zip(cdf, rows, strict=True):
+        target[1 : len(row) + 1] = np.cumsum(row)
+    lengths = torch.tensor([len(row) + 1 for row in rows], dtype=torch.int32)
+    return {"cdf": torch.from_numpy(cdf), "cdf_length": lengths, "offset": torch.zeros_like(lengths)}
+
+
+def pooled_frequencies(cdf: NDArray[np.int64], escape: NDArray[np.int64]) -> Counts:
+    """Return one distribution over all channels, as relative frequencies; the last entry is the escape.
+
+    Every channel has the same number of symbols in an image, so the channels weigh the same.
+
+    Args:
+        cdf: Cumulative counts [C, L] of tables that start at symbol 0.
+        escape: Entry of the escape in each table [C].
+    """
+    pooled = np.zeros(int(escape.max()) + 1, dtype=np.int64)
+    for row, last in zip(cdf, escape, strict=True):
+        frequencies = np.diff(row[: last + 2])
+        pooled[:last] += frequencies[:last]
+        pooled[-1] += frequencies[last]
+    return pooled
+
+
+def _trimmed(counts: Counts) -> Counts:
+    """Return one row with one count added to each symbol up to the largest seen, and the escape at its end."""
+    seen = np.flatnonzero(counts[:-1])
+    used = int(seen[-1]) + 1 if len(seen) else 1
+    return np.append(counts[:used], counts[-1]) + 1
+
+
+def _frequencies(counts: Counts) -> Counts:
+    """Scale positive counts to integers of at least 1 that sum to 2^16."""
+    total = 2**PRECISION_BITS
+    frequencies = counts * (total - len(counts)) // counts.sum() + 1
+    # What rounding down left over goes where it changes the code lengths least.
+    frequencies[np.argmax(frequencies)] += total - frequencies.sum()
+    return frequencies

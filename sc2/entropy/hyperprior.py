@@ -1,0 +1,210 @@
+"""Hyperprior entropy models on the wire: a scale per latent value, and with `mean_scale` a mean too, sent as z.
+
+    device   y, z = h_a(y) ─ round ─► z symbols ─ exact h_s ─► table of each y, mean of each y ─► y symbols
+    server   z symbols ─ exact h_s ─► the same tables and means ─► y symbols ─► y_hat
+
+z is coded under a factorised prior; y under 64 Gaussian tables with scales from 0.11 to 256 (Ballé et al., ICLR 2018;
+Minnen et al., NeurIPS 2018; spec 1.7). All tables are integers and h_s is an `ExactNetwork`, so both ends agree to the
+last bit on whatever machines they run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from sc2.entropy.coder import Integers, TableCoder
+from sc2.entropy.exact import ONE, ExactNetwork, exact_layers, fixed_point
+from sc2.entropy.factorized import FactorizedCoder, tables_of
+from sc2.errors import WireError
+
+if TYPE_CHECKING:
+    from compressai.entropy_models import EntropyBottleneck
+
+SCALES = 64
+SMALLEST_SCALE, LARGEST_SCALE = 0.11, 256.0
+
+
+def scale_table() -> list[float]:
+    """Return the standard deviations of the Gaussian tables: 64 from 0.11 to 256, equally spaced in the logarithm."""
+    # As CompressAI computes them, to the last bit.
+    scales: list[float] = torch.exp(torch.linspace(math.log(SMALLEST_SCALE), math.log(LARGEST_SCALE), SCALES)).tolist()
+    return scales
+
+
+def gaussian_tables() -> dict[str, Tensor]:
+    """Return CompressAI's tables for `scale_table()` as integers.
+
+    Returns:
+        `cdf` int32, the rows of all tables one after the other, `cdf_length` int32 [64], `offset` int32 [64], and
+        `thresholds` int64 [63]: a scale above the i-th (in units of 2^-12) belongs to a table behind the i-th.
+    """
+    from compressai.entropy_models import GaussianConditional
+
+    model = GaussianConditional(None)
+    model.update_scale_table(scale_table())
+    lengths = model.cdf_length
+    rows = [row[:length] for row, length in zip(model.quantized_cdf, lengths.tolist(), strict=True)]
+    thresholds = [math.floor(scale * ONE) for scale in scale_table()[:-1]]
+    return {
+        "cdf": torch.cat(rows),
+        "cdf_length": lengths.clone(),
+        "offset": model.offset.clone(),
+        "thresholds": torch.tensor(thresholds),
+    }
+
+
+class GaussianCoder:
+    """Codes whole numbers, each under the Gaussian table of its scale."""
+
+    def __init__(self, tables: Mapping[str, Tensor]) -> None:
+        lengths = tables["cdf_length"]
+        cdf = nn.utils.rnn.pad_sequence(list(tables["cdf"].split(lengths.tolist())), batch_first=True)
+        self.coder = TableCoder(cdf, lengths, tables["offset"])
+        self.thresholds = tables["thresholds"].double()
+
+    def indexes(self, scales: Tensor) -> Tensor:
+        """Return the tables int32 of scales in units of 2^-12 (whole numbers, any shape)."""
+        return torch.bucketize(scales.double().contiguous(), self.thresholds).int()
+
+    def encode(self, symbols: Tensor, indexes: Tensor) -> bytes:
+        """Code symbols int32 under tables of the same shape into bytes."""
+        return self.coder.encode(_flat(symbols), _flat(indexes))
+
+    def decode(self, data: bytes, indexes: Tensor) -> Tensor:
+        """Return the symbols int32, in the shape of `indexes`.
+
+        Raises:
+            WireError: No encoder can have written the data for these tables.
+        """
+        return torch.from_numpy(self.coder.decode(data, _flat(indexes))).reshape(indexes.shape)
+
+    def bits(self, symbols: Tensor, indexes: Tensor) -> float:
+        """Return the ideal code length of symbols int32 under tables of the same shape, in bits."""
+        return self.coder.bits(_flat(symbols), _flat(indexes))
+
+
+def hyperprior_tables(bottleneck: EntropyBottleneck, synthesis: nn.Sequential, channels: int) -> dict[str, Any]:
+    """Return all that both ends need to code latents of a trained hyperprior, as plain values and tensors.
+
+    Args:
+        bottleneck: Entropy model of z; its quantiles are taken as they are (see `factorized.settle`).
+        synthesis: h_s, of layers that `exact_layers` knows. Its output has C channels, the scales, or 2C: scales
+            first, then means.
+        channels: C, the channels of y.
+
+    Returns:
+        `z` (tables of the factorised prior), `y` (Gaussian tables), `synthesis` (layers of h_s in whole numbers),
+        `shift` int64 [L] (the medians of z in units of 2^-12), `channels`.
+
+    Raises:
+        CheckpointError: h_s has no exact form.
+    """
+    layers, z = exact_layers(synthesis), tables_of(bottleneck)
+    return {
+        "z": z,
+        "y": gaussian_tables(),
+        "synthesis": layers,
+        "shift": fixed_point(z["medians"]),
+        "channels": channels,
+    }
+
+
+class HyperSynthesis(nn.Module):
+    """z symbols to scales and means of y, in whole numbers: h_s as both ends run it."""
+
+    shift: Tensor
+
+    def __init__(self, layers: Mapping[str, Any], shift: Tensor, channels: int) -> None:
+        super().__init__()
+        self.network = ExactNetwork(layers)
+        self.channels = channels
+        self.register_buffer("shift", shift, persistent=False)
+
+    def forward(self, z: Tensor, height: int, width: int) -> tuple[Tensor, Tensor | None]:
+        """Return scales and means [B, C, height, width] in units of 2^-12 (float64); None for means that are zero.
+
+        Args:
+            z: Symbols [B, L, zh, zw] of the size `z_size` says.
+            height: Height of y.
+            width: Width of y; what h_s gives beyond it is cut off.
+        """
+        out = self.network(z.double() * ONE + self.shift.view(1, -1, 1, 1))[..., :height, :width]
+        scales, means = out.split(self.channels, 1) if out.shape[1] > self.channels else (out, None)
+        return scales, means
+
+    def z_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return height and width of z for a y of height × width: the smallest for which h_s covers y."""
+        return self.network.input_size(height, width)
+
+
+@dataclass(frozen=True)
+class HyperSymbols:
+    """What the coder takes: whole numbers of y and z, and the table of each y.
+
+    Attributes:
+        y: int32 [1, C, h, w].
+        z: int32 [1, L, zh, zw].
+        indexes: int32 [1, C, h, w].
+    """
+
+    y: Tensor
+    z: Tensor
+    indexes: Tensor
+
+
+class HyperpriorCoder:
+    """Codes latents y [1, C, h, w] with their side information z [1, L, zh, zw] into two streams, y then z."""
+
+    def __init__(self, tables: Mapping[str, Any]) -> None:
+        self.synthesis = HyperSynthesis(tables["synthesis"], tables["shift"], int(tables["channels"]))
+        self.z_coder = FactorizedCoder(tables["z"])
+        self.y_coder = GaussianCoder(tables["y"])
+
+    def symbols(self, y: Tensor, z: Tensor) -> HyperSymbols:
+        """Round z, and y around the means that the rounded z stands for."""
+        assert tuple(z.shape[2:]) == self.synthesis.z_size(*y.shape[2:]), "h_a and h_s disagree about the size of z"
+        z_symbols = self.z_coder.symbols(z)
+        indexes, means = self._parameters(z_symbols, *y.shape[2:])
+        return HyperSymbols(torch.round(y - means).int(), z_symbols, indexes)
+
+    def latent(self, symbols: HyperSymbols) -> Tensor:
+        """Return the latent y_hat [1, C, h, w] that the symbols stand for."""
+        _, means = self._parameters(symbols.z, *symbols.y.shape[2:])
+        return symbols.y.float() + means
+
+    def encode(self, symbols: HyperSymbols) -> tuple[bytes, bytes]:
+        """Code symbols into the streams of y and z."""
+        return self.y_coder.encode(symbols.y, symbols.indexes), self.z_coder.encode(symbols.z)
+
+    def decode(self, streams: Sequence[bytes], height: int, width: int) -> Tensor:
+        """Return y_hat [1, C, height, width]. The caller bounds the size: a false one costs memory.
+
+        Raises:
+            WireError: There are not two streams, or no encoder can have written them for this size.
+        """
+        if len(streams) != 2:
+            raise WireError(f"a hyperprior payload has two streams, y and z, not {len(streams)}")
+        z = self.z_coder.decode(streams[1], *self.synthesis.z_size(height, width))
+        indexes, means = self._parameters(z, height, width)
+        return self.y_coder.decode(streams[0], indexes).float() + means
+
+    def bits(self, symbols: HyperSymbols) -> float:
+        """Return the ideal code length of y and z under their tables, in bits."""
+        return self.y_coder.bits(symbols.y, symbols.indexes) + self.z_coder.bits(symbols.z)
+
+    def _parameters(self, z: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            scales, means = self.synthesis(z, height, width)
+        # Below 2^24 units a mean is a float32 without rounding.
+        return self.y_coder.indexes(scales), torch.zeros(()) if means is None else (means / ONE).float()
+
+
+def _flat(values: Tensor) -> Integers:
+    flat: Integers = values.contiguous().numpy().reshape(-1)
+    return flat

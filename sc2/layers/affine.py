@@ -1,0 +1,91 @@
+"""8-bit affine quantisation of a tensor (Jacob et al., CVPR 2018, as used for CR+BQ: spec 1.5), and its bytes.
+
+    scale = (max - min) / 255        zero_point = int(clamp(-min / scale, 0, 255))
+    q = uint8(round(clamp(zero_point + x / scale, 0, 255)))        x_hat = scale · (q - zero_point)
+
+The tensor's own range goes over the link with it. On the wire: scale as float32, little-endian, zero point as uint8,
+then the symbols as they are, one byte each.
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sc2.errors import WireError
+
+LEVELS = 255
+_SIDE = struct.Struct("<fB")
+SIDE_BYTES = _SIDE.size
+"""Bytes of scale and zero point on the wire."""
+
+
+class Quantized(NamedTuple):
+    """A quantised tensor.
+
+    Attributes:
+        symbols: uint8, of the tensor's shape.
+        scale: Step between two symbols, positive.
+        zero_point: Symbol that stands for 0, in 0 … 255.
+    """
+
+    symbols: Tensor
+    scale: float
+    zero_point: int
+
+
+def quantize(x: Tensor) -> Quantized:
+    """Quantise a tensor over its own range; a constant one comes back exactly.
+
+    Where 0 lies outside the range, the zero point is clamped and values beyond 255 steps are lost, as in the formula's
+    source; behind a batch norm that does not happen.
+
+    Raises:
+        WireError: A value is not finite.
+    """
+    low, high = x.min(), x.max()
+    scale = (high - low) / LEVELS
+    if not torch.isfinite(scale):
+        raise WireError(f"a tensor with values from {low:g} to {high:g} cannot be quantised; is the model sound?")
+    if scale == 0:
+        # The formula would divide by zero. One step of the value's own size holds it.
+        value = float(low)
+        return Quantized(torch.full_like(x, value > 0, dtype=torch.uint8), abs(value) or 1.0, int(value < 0))
+    zero_point = int((-low / scale).clamp(0, LEVELS))
+    symbols = (zero_point + x / scale).clamp(0, LEVELS).round().to(torch.uint8)
+    return Quantized(symbols, float(scale), zero_point)
+
+
+def dequantize(quantized: Quantized) -> Tensor:
+    """Return what the symbols stand for, float32."""
+    return quantized.scale * (quantized.symbols.float() - quantized.zero_point)
+
+
+def through_quantizer(batch: Tensor) -> Tensor:
+    """Return a batch [B, …] as it arrives when every item is quantised over its own range."""
+    return torch.cat([dequantize(quantize(item)) for item in batch.split(1)])
+
+
+def to_bytes(quantized: Quantized) -> bytes:
+    """Return scale, zero point and symbols as bytes."""
+    side = _SIDE.pack(quantized.scale, quantized.zero_point)
+    return side + quantized.symbols.contiguous().numpy().tobytes()
+
+
+def from_bytes(data: bytes, shape: Sequence[int]) -> Quantized:
+    """Return the tensor of a shape that `to_bytes` wrote.
+
+    Raises:
+        WireError: The bytes are not those of a tensor of this shape.
+    """
+    expected = SIDE_BYTES + int(torch.Size(shape).numel())
+    if len(data) != expected:
+        raise WireError(f"{len(data)} bytes, but a quantised tensor of shape {tuple(shape)} has {expected}")
+    scale, zero_point = _SIDE.unpack_from(data)
+    if not 0 < scale < float("inf"):
+        raise WireError(f"the step between two symbols is {scale:g}, it must be positive and finite")
+    # A copy: torch wants memory that may be written to.
+    symbols = torch.frombuffer(bytearray(data), dtype=torch.uint8, offset=SIDE_BYTES).reshape(tuple(shape))
+    return Quantized(symbols, scale, zero_point)

@@ -1,0 +1,93 @@
+"""What must be sent, and loaded, to turn one exported half into another of the same method.
+
+Tensors are compared by content, wherever they stand: what the receiver already holds anywhere in its half need not be
+sent again, so the layers that two operating points share (a frozen network) cost nothing. Plain values, such as a
+quantiser's step, take a few bytes and are not counted.
+"""
+
+import hashlib
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class HalfContents:
+    """What one half holds.
+
+    Attributes:
+        tensors: Every tensor of the exported half by a digest of its type, shape and values; equal ones once.
+        network: The network built from it, None where a half has none.
+        weights: Digests of the network's state by name.
+    """
+
+    tensors: Mapping[str, Tensor]
+    network: nn.Module | None
+    weights: Mapping[str, str]
+
+    @classmethod
+    def of(cls, half: Mapping[str, Any], network: nn.Module | None) -> "HalfContents":
+        """Look through an exported half (nested mappings, lists and tuples) and the network built from it."""
+        state = {} if network is None else network.state_dict()
+        return cls(_tensors(half), network, {name: _digest(tensor) for name, tensor in state.items()})
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all tensors."""
+        return _num_bytes(self.tensors)
+
+    def missing_bytes(self, wanted: "HalfContents") -> int:
+        """Return the bytes of the tensors that are in the wanted half and not in this one."""
+        return _num_bytes(self._missing(wanted))
+
+    def loading(self, wanted: "HalfContents") -> Callable[[], None] | None:
+        """Return the call that turns received bytes into the wanted half; None where nothing has to be received.
+
+        It deserialises the missing tensors and copies those that are weights into the wanted half's network. Its
+        modules are there before: to construct them takes no bytes, and the time it takes is that of drawing random
+        initial weights, which no deployment would do.
+        """
+        known, network = set(self.weights.values()), wanted.network
+        state = {} if network is None else network.state_dict()
+        weights = {name: tensor for name, tensor in state.items() if wanted.weights[name] not in known}
+        loaded = {wanted.weights[name] for name in weights}
+        others = {digest: tensor for digest, tensor in self._missing(wanted).items() if digest not in loaded}
+        if not weights and not others:
+            return None
+        file = io.BytesIO()
+        torch.save({"weights": weights, "others": others}, file)
+        data = file.getvalue()
+
+        def load() -> None:
+            received = torch.load(io.BytesIO(data), weights_only=True)
+            if network is not None:
+                network.load_state_dict(received["weights"], strict=False)
+
+        return load
+
+    def _missing(self, wanted: "HalfContents") -> dict[str, Tensor]:
+        return {digest: tensor for digest, tensor in wanted.tensors.items() if digest not in self.tensors}
+
+
+def _tensors(value: Any) -> dict[str, Tensor]:
+    if isinstance(value, Tensor):
+        return {_digest(value): value}
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    found: dict[str, Tensor] = {}
+    for entry in inner:
+        found |= _tensors(entry)
+    return found
+
+
+def _num_bytes(tensors: Mapping[str, Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+
+def _digest(tensor: Tensor) -> str:
+    digest = hashlib.sha256(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+    digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

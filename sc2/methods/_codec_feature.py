@@ -1,0 +1,70 @@
+"""What feature compression with an image codec has in common (spec 1.4).
+
+    device                                 wire                              server
+    x ─ stages up to `cut` ─ 8 bits ─► minima, maxima, a file per ─► features ─ stages after `cut` ─► logits
+                                       group of three channels
+
+The reference model is cut in two and not trained: what is lost is lost to 8 bits and to the codec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from sc2.config.base import Strict
+from sc2.methods.base import BuildContext, Export, Method, RateAxis
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sc2.methods.base import DeviceHalf, ServerHalf
+    from sc2.wire import Payload
+
+
+class Params(Strict):
+    """Where the reference model is cut."""
+
+    cut: str = Field(
+        default="layer2", pattern="^(stem|layer[1-4])$", description="Last stage on the device (the papers': layer2)"
+    )
+
+
+class CodecFeature(Method):
+    """Feature compression with one of Pillow's formats.
+
+    Attributes:
+        format: Pillow's name of the format, e.g. `JPEG`.
+    """
+
+    Params = Params
+    rate_axis = RateAxis(name="quality", symbol="q", low=1, high=100, integer=True)
+    upstream_size_rule = "codec_feature"
+    format: ClassVar[str]
+
+    def codec_header_bytes(self, payload: Payload) -> int | None:
+        """Bytes of all the files that are not entropy-coded picture data; minima and maxima are no headers."""
+        from sc2.measure.codec_headers import codec_header_bytes
+
+        return sum(codec_header_bytes(file, self.format.lower()) for file in payload.streams[1:])
+
+    def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
+        """Cut the reference model."""
+        from sc2.layers.codec_feature import export_codec_feature
+
+        assert state is None
+        return export_codec_feature(context, self.format)
+
+    def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
+        """Build the stages up to the cut and the compressor."""
+        from sc2.layers.codec_feature import CodecFeatureDevice
+
+        return CodecFeatureDevice(blob)
+
+    def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
+        """Build the decompressor and the stages after the cut."""
+        from sc2.layers.codec_feature import CodecFeatureServer
+
+        return CodecFeatureServer(blob)

@@ -1,0 +1,109 @@
+"""End-to-End: the factorised-prior bottleneck and its backbone from scratch (Singh et al., arXiv 2007.11797; spec 1.9).
+
+The networks and the wire are those of `entropic_student`, but no weight comes from the reference model: everything is
+trained at once on labels at a rate price, L = CE + β · bits, both per image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from sc2.config.base import Strict
+from sc2.methods.base import BuildContext, Export, Method, RateAxis
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sc2.methods.base import DeviceHalf, ServerHalf
+    from sc2.training.recipe import Recipe
+
+
+class Train(Strict):
+    """The one phase; defaults are the papers'."""
+
+    epochs: int = Field(default=60, gt=0, description="Passes over the training split")
+    batch_size: int = Field(default=256, gt=1, description="Images per step")
+    lr: float = Field(default=1e-3, gt=0, description="Learning rate (Adam) at the start; it falls along a cosine")
+    weight_decay: float = Field(default=1e-4, ge=0, description="Weight decay")
+    prior_lr_factor: float = Field(
+        default=1.0,
+        gt=0,
+        description="Factor on the learning rate of the entropy model's density. 1 is the papers'; with more, a short "
+        "schedule has a density that fits (ours)",
+    )
+    quantiles_lr: float = Field(default=1e-2, gt=0, description="Learning rate of the quantiles' own Adam (our choice)")
+
+
+class Phases(Strict):
+    """The training phases in order."""
+
+    train: Train = Train()
+
+
+class Params(Strict):
+    """Architecture (spec 1.6) and schedule (spec 1.9)."""
+
+    cut: str = Field(default="layer1", pattern="^(stem|layer[1-4])$", description="Stage that g_s takes the place of")
+    encoder_channels: list[int] = Field(
+        default=[96, 48, 24], min_length=3, max_length=3, description="Channels of g_a's convolutions; last = latent"
+    )
+    decoder_channels: list[int] = Field(
+        default=[512, 256], min_length=2, max_length=2, description="Channels of g_s's hidden convolutions"
+    )
+    latent_gain: float = Field(
+        default=1.0, gt=0, description="Factor on the initial weights of g_a's last convolution, as in entropic_student"
+    )
+    phases: Phases = Phases()
+
+
+class EndToEnd(Method):
+    """The method as the workflow sees it; networks in `sc2.layers.student` and `sc2.layers.from_scratch`."""
+
+    Params = Params
+    rate_axis = RateAxis(name="beta", symbol="β", low=0.0, high=1e6, integer=False)
+
+    def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
+        """Ideal code length of the symbols under the device's tables, bits."""
+        from sc2.layers.student import StudentDevice
+
+        assert isinstance(device, StudentDevice)
+        return device.bits(latent)
+
+    def training(self, phase: str, params: Mapping[str, Any], context: BuildContext) -> Recipe:
+        """Return the recipe of `train`."""
+        from sc2.layers.from_scratch import UntrainedStudent
+        from sc2.training.rate import rate_recipe
+        from sc2.training.recipe import cosine
+
+        if phase != "train":
+            return super().training(phase, params, context)
+        return rate_recipe(UntrainedStudent(context), params, float(context.point), cosine())
+
+    def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
+        """Split the trained network after the entropy coder."""
+        from sc2.layers.student import StudentNetwork, split_student
+
+        assert state is not None
+        network = StudentNetwork(context)
+        network.load_state_dict(dict(state))
+        return split_student(network, context)
+
+    def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
+        """Build g_a and the coder."""
+        from sc2.layers.priors import FACTORIZED
+        from sc2.layers.student import StudentDevice
+
+        return StudentDevice(blob, FACTORIZED)
+
+    def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
+        """Build the coder, g_s and the rest of the backbone."""
+        from sc2.layers.priors import FACTORIZED
+        from sc2.layers.student import StudentServer
+
+        return StudentServer(blob, FACTORIZED)
+
+
+METHOD = EndToEnd()

@@ -1,0 +1,1 @@
+"""Neural input compression: learned image codecs in front of a whole reference model (spec 1.3)."""

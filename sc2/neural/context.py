@@ -1,0 +1,97 @@
+"""The autoregressive model of y: scale and mean of each value from z and from the values before it (spec 1.3).
+
+    z symbols ─ h_s ─► 2M channels ┐
+    y_hat so far ─ masked 5×5 ─► 2M ┴─ three 1×1 layers ─► scales, means of the position ─► its y_hat ─► …
+
+Both ends walk the latent in the same steps with the same function, and everything in it is whole numbers
+(`sc2.entropy.exact`): the tables and means that the encoder used are those that the decoder finds. A value depends on
+two columns to each side in the two rows above and on the two values before it, so all positions with the same
+column + 3 · row are independent of each other, and one step.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sc2.entropy.exact import ONE, ExactNetwork, exact_layers
+
+REACH = 2
+"""Columns to each side, and rows above, that the masked 5×5 convolution sees."""
+_ROWS_PER_STEP = REACH + 1
+
+Step = tuple[Tensor, Tensor]
+"""Rows and columns int64 [P] of positions that do not depend on each other."""
+Choose = Callable[[Step, Tensor, Tensor], Tensor]
+"""Symbols float64 [B, M, P] of a step, from scales and means [B, M, P] in units of 2^-12."""
+
+
+def context_layers(codec: nn.Module) -> dict[str, Any]:
+    """Return the context and parameter networks of CompressAI's joint model in whole numbers, for `ContextModel`.
+
+    Raises:
+        CheckpointError: A network has no exact form.
+    """
+    masked, parameters = codec.get_submodule("context_prediction"), codec.get_submodule("entropy_parameters")
+    assert isinstance(masked, nn.Conv2d)
+    assert isinstance(parameters, nn.Sequential)
+    # Without the padding, and without the rows below: it is run on the neighbourhoods of single positions.
+    causal = nn.Conv2d(masked.in_channels, masked.out_channels, (REACH + 1, 2 * REACH + 1))
+    with torch.no_grad():
+        mask = masked.get_buffer("mask")
+        causal.weight.copy_((masked.weight * mask)[:, :, : REACH + 1])
+        assert masked.bias is not None
+        assert causal.bias is not None
+        causal.bias.copy_(masked.bias)
+    return {"context": exact_layers(nn.Sequential(causal)), "parameters": exact_layers(parameters)}
+
+
+def steps(height: int, width: int) -> Iterator[Step]:
+    """Yield all positions of a latent, each after those it depends on, in at most width + 3 · (height - 1) steps."""
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    order = columns + _ROWS_PER_STEP * rows
+    for step in range(width + _ROWS_PER_STEP * (height - 1)):
+        found = (order == step).nonzero()
+        if len(found):
+            yield found[:, 0], found[:, 1]
+
+
+class ContextModel(nn.Module):
+    """Walks a latent in `steps` and says scale and mean of each value."""
+
+    def __init__(self, layers: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.context = ExactNetwork(layers["context"])
+        self.parameters_of = ExactNetwork(layers["parameters"])
+
+    def walk(self, side: Tensor, choose: Choose) -> Tensor:
+        """Return the latent y_hat in units of 2^-12 (whole numbers, float64 [B, M, h, w]).
+
+        Args:
+            side: What h_s gives, whole numbers in the same units, float64 [B, 2M, h, w].
+            choose: Says which symbols stand at the positions of a step: rounds the encoder's y, or decodes them.
+        """
+        batch, channels, height, width = side.shape
+        channels //= 2
+        # A margin of zeros: at the top and both sides only, the convolution sees nothing below.
+        known = side.new_zeros(batch, channels, height + REACH, width + 2 * REACH)
+        with torch.no_grad():
+            for step in steps(height, width):
+                scales, means = self._predict(side, known, step)
+                rows, columns = step
+                known[:, :, rows + REACH, columns + REACH] = choose(step, scales, means) * ONE + means
+        return known[:, :, REACH:, REACH:-REACH]
+
+    def _predict(self, side: Tensor, known: Tensor, step: Step) -> tuple[Tensor, Tensor]:
+        rows, columns = step
+        batch, positions = len(side), len(rows)
+        down = rows[:, None, None] + torch.arange(REACH + 1)[None, :, None]
+        across = columns[:, None, None] + torch.arange(2 * REACH + 1)[None, None, :]
+        # [B, M, P, 3, 5] → one small image for each position
+        around = known[:, :, down, across].transpose(1, 2).flatten(0, 1)
+        context = self.context(around)
+        here = side[:, :, rows, columns].transpose(1, 2).reshape(batch * positions, -1, 1, 1)
+        found = self.parameters_of(torch.cat((here, context), 1))
+        scales, means = found.reshape(batch, positions, -1).transpose(1, 2).contiguous().chunk(2, 1)
+        return scales, means

@@ -1,0 +1,103 @@
+"""The two halves of neural input compression: padding, g_a and coder; coder, g_s, un-padding, reference model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sc2.backbones.base import build_backbone
+from sc2.data.normalise import normalise, to_batch
+from sc2.errors import WireError
+from sc2.methods.base import DeviceHalf, ServerHalf
+from sc2.neural.images import IMAGES_AT_ONCE, latent_side, pad, unpad
+from sc2.neural.priors import PRIORS
+from sc2.neural.transforms import analysis, synthesis
+from sc2.wire import Payload
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """What the coder takes: the symbols of an image, as its prior makes them, and its height and width (pixels)."""
+
+    symbols: Any
+    height: int
+    width: int
+
+
+class NeuralDevice(DeviceHalf):
+    """g_a and the device's end of the entropy model."""
+
+    def __init__(self, blob: Mapping[str, Any]) -> None:
+        self.encoder = analysis(blob["n"], blob["m"])
+        self.encoder.load_state_dict(blob["state"])
+        self.coder = PRIORS[blob["codec"]].encoder(blob["prior"])
+        self.tables = self.coder.tables
+        self.network = nn.ModuleDict({"encoder": self.encoder})
+        if self.coder.network is not None:
+            self.network["prior"] = self.coder.network
+        self.network.eval().requires_grad_(False)
+
+    def analyse(self, pixels: np.ndarray) -> Analysed:
+        """Return the symbols of one image of any size."""
+        with torch.no_grad():
+            latent = self.encoder(pad(to_batch(pixels).float() / 255))
+            return Analysed(self.coder.symbols(latent), *pixels.shape[:2])
+
+    def code(self, latent: Analysed) -> Payload:
+        """Range-code the symbols; the shape on the wire is the image's height and width."""
+        return Payload(self.coder.encode(latent.symbols), (latent.height, latent.width))
+
+    def bits(self, latent: Analysed) -> float:
+        """Return the ideal code length of what `analyse` returned under the tables, in bits."""
+        return self.coder.bits(latent.symbols)
+
+
+class NeuralServer(ServerHalf):
+    """The entropy model, g_s and the whole reference model."""
+
+    def __init__(self, blob: Mapping[str, Any]) -> None:
+        self.coder = PRIORS[blob["codec"]].decoder(blob["prior"])
+        reference = build_backbone(blob["backbone"], blob["num_classes"])
+        networks = {"g_s": synthesis(blob["n"], blob["m"]), "reference": reference}
+        self.network = nn.ModuleDict(networks)
+        self.network.load_state_dict(blob["state"])
+        self.network.eval().requires_grad_(False)
+        self.synthesis, self.reference = networks["g_s"], networks["reference"]
+        self.input = blob["input"]
+
+    def decode(self, payload: Payload) -> Tensor:
+        """Return y_hat [1, M, h, w]; the image must have the benchmark's size."""
+        side = self.input["crop"]
+        if payload.shape != (side, side):
+            raise WireError(f"the shape of the payload is {payload.shape}, the network takes images of {side}×{side}")
+        return self.receive(payload)
+
+    def receive(self, payload: Payload) -> Tensor:
+        """Return y_hat [1, M, h, w] of an image of any size.
+
+        Raises:
+            WireError: The payload cannot be decoded.
+        """
+        if len(payload.shape) != 2 or not all(payload.shape):
+            raise WireError(
+                "a payload of neural input compression has two shape integers, the image's height and width"
+            )
+        height, width = payload.shape
+        return self.coder.decode(payload.streams, latent_side(height), latent_side(width))
+
+    def reconstruct(self, latent: Tensor, height: int, width: int) -> Tensor:
+        """Return images [B, 3, height, width] in [0, 1] of latents [B, M, h, w]."""
+        with torch.no_grad():
+            parts = [unpad(self.synthesis(part), height, width) for part in latent.split(IMAGES_AT_ONCE)]
+            return torch.cat(parts).clamp(0, 1)
+
+    def answer(self, batch: Tensor) -> Tensor:
+        """Return logits [B, classes] for latents [B, M, h, w] of images of the benchmark's size."""
+        side = self.input["crop"]
+        images = self.reconstruct(batch, side, side)
+        with torch.no_grad():
+            logits: Tensor = self.reference(normalise(images * 255, self.input))
+        return logits

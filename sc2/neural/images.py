@@ -1,0 +1,48 @@
+"""Between an image and what a learned codec takes: values in [0, 1], sides that are multiples of 64."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+MULTIPLE = 64
+"""The coarsest latent of the hyperprior codecs is 64 times smaller than the image."""
+IMAGES_AT_ONCE = 16
+"""The widest layers work at half the image's sides: those of a whole evaluation batch would fill the memory."""
+_STRIDE = 16
+
+
+def padded_side(side: int) -> int:
+    """Return the smallest multiple of 64 that is not below `side` (pixels)."""
+    return -(-side // MULTIPLE) * MULTIPLE
+
+
+def latent_side(side: int) -> int:
+    """Return the side of the latent y of an image of side `side` (pixels) once that is padded."""
+    return padded_side(side) // _STRIDE
+
+
+def pad(images: Tensor) -> Tensor:
+    """Add zeros at the right and the bottom of images [B, C, H, W] until both sides are multiples of 64."""
+    height, width = images.shape[2:]
+    return functional.pad(images, (0, padded_side(width) - width, 0, padded_side(height) - height))
+
+
+def unpad(images: Tensor, height: int, width: int) -> Tensor:
+    """Cut images [B, C, H, W] back to `height` × `width`: the exact inverse of `pad`."""
+    return images[:, :, :height, :width]
+
+
+def denormalise(images: Tensor, spec: Mapping[str, Any]) -> Tensor:
+    """Turn normalised 8-bit images [B, 3, H, W] back into values in [0, 1], each exactly a multiple of 1/255.
+
+    Args:
+        images: What `sc2.data.normalise.normalise` made of uint8 pixels.
+        spec: The benchmark's input, with `mean` and `std`.
+    """
+    mean = torch.tensor(spec["mean"], device=images.device).view(1, 3, 1, 1)
+    std = torch.tensor(spec["std"], device=images.device).view(1, 3, 1, 1)
+    # Rounded, because the device sees the pixels themselves: a last bit could move a symbol.
+    return torch.round((images * std + mean) * 255) / 255

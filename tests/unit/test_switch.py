@@ -1,0 +1,115 @@
+"""What has to be sent to switch between two halves, on halves whose differences are known."""
+
+import json
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sc2.job import RunningJob
+from sc2.measure.switch import HalfContents
+
+SHARED, OLD, NEW = torch.arange(10.0), torch.ones(4), torch.zeros(6)
+
+
+def half(*tensors: Tensor, **values: Any) -> HalfContents:
+    return HalfContents.of({"state": {str(i): tensor for i, tensor in enumerate(tensors)}, **values}, None)
+
+
+def test_only_what_differs_is_sent() -> None:
+    one, other = half(SHARED, OLD), half(SHARED.clone(), NEW)
+    assert one.missing_bytes(other) == 6 * 4
+    assert other.missing_bytes(one) == 4 * 4
+    assert one.missing_bytes(one) == 0
+    assert other.num_bytes == (10 + 6) * 4
+
+
+def test_place_and_plain_values_do_not_count_but_type_and_shape_do() -> None:
+    assert half(SHARED, OLD).missing_bytes(half(OLD.clone(), SHARED.clone(), step=2.0, tables={"cdf": [OLD]})) == 0
+    assert half(OLD).missing_bytes(half(OLD.view(2, 2))) == 16
+    assert half(OLD).missing_bytes(half(OLD.double())) == 32
+    assert half(SHARED).missing_bytes(half(NEW, NEW.clone())) == 24  # equal ones are sent once
+
+
+def test_nested_tensors_are_found() -> None:
+    nested = HalfContents.of({"a": [{"b": (SHARED, "text", None, 3)}]}, None)
+    assert nested.num_bytes == 40
+
+
+def network(weight: float, extra: float) -> nn.Sequential:
+    layers = OrderedDict(shared=nn.Linear(3, 3), own=nn.Linear(3, 2, bias=False), norm=nn.BatchNorm1d(2))
+    model = nn.Sequential(layers)
+    with torch.no_grad():
+        model.shared.weight.fill_(0.5)
+        model.shared.bias.fill_(0.25)
+        model.own.weight.fill_(weight)
+        model.norm.running_mean.fill_(extra)
+    return model.eval()
+
+
+def contents(model: nn.Module, *tables: Tensor) -> HalfContents:
+    return HalfContents.of({"state": model.state_dict(), "tables": list(tables)}, model)
+
+
+def test_loading_gives_the_wanted_network() -> None:
+    one, other = network(1, 2), network(3, 4)
+    wanted = {name: tensor.clone() for name, tensor in other.state_dict().items()}
+    load = contents(one).loading(contents(other))
+    assert load is not None
+    with torch.no_grad():
+        other.own.weight.fill_(-1)
+        other.norm.running_mean.fill_(-1)
+        other.shared.weight.fill_(7)
+    load()
+    assert all(torch.equal(other.state_dict()[name], wanted[name]) for name in ("own.weight", "norm.running_mean"))
+    # What both hold is not loaded again.
+    assert other.shared.weight.unique().tolist() == [7]
+
+
+def test_nothing_to_load_is_no_call() -> None:
+    assert contents(network(1, 2)).loading(contents(network(1, 2))) is None
+    assert half(SHARED).loading(half(SHARED)) is None
+
+
+def test_tables_alone_are_loaded_too() -> None:
+    load = contents(network(1, 2)).loading(contents(network(1, 2), NEW))
+    assert load is not None
+    load()
+
+
+def test_stage_writes_a_row_per_ordered_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sc2 import switch
+
+    class Half:
+        def __init__(self, model: nn.Module | None) -> None:
+            self.network = model
+
+    models = {"1": network(5, 5), "2": network(6, 6), "4": network(6, 5)}
+
+    def loaded(path: Path) -> tuple[Half, dict[str, Any]]:
+        model = models[path.stem]
+        return Half(model), {"point": path.stem, "half": {"state": model.state_dict()}}
+
+    monkeypatch.setattr(switch, "load_device", loaded)
+    monkeypatch.setattr(switch, "load_server", lambda path: (Half(None), {"point": path.stem, "half": {}}))
+    keys, out = {"benchmark": "b", "method": "m"}, tmp_path / "switch.json"
+    spec = {"points": ["1", "2", "4"], "seed": "0", "latency": {"repeats": 2, "warmup": 1, "images": 1}}
+    paths = [tmp_path / f"{point}.pt" for point in models]
+    switch.run(RunningJob("measure_switch", keys, spec, {"devices": paths, "servers": paths}, {"switch": out}, "ab"))
+    content = json.loads(out.read_text())
+    found = {(row["from_point"], row["to_point"]): row for row in content.pop("switches")}
+    weight, mean = 6 * 4, 2 * 4
+    sent = {pair: row["device_switch_bytes"] for pair, row in found.items()}
+    assert sent == {
+        **{("1", "2"): weight + mean, ("2", "1"): weight + mean},
+        **{("1", "4"): weight, ("4", "1"): weight, ("2", "4"): mean, ("4", "2"): mean},
+    }
+    assert all(row["device_switch_ms_p50"] > 0 for row in found.values())
+    assert all(row["server_switch_bytes"] == row["server_switch_ms_p50"] == 0 for row in found.values())
+    assert content.items() >= {**keys, "seed": "0", "record_id": "ab", "threads": 1}.items()
+    swapped = RunningJob("measure_switch", keys, spec, {"devices": paths[::-1], "servers": []}, {"switch": out}, "")
+    with pytest.raises(AssertionError, match="holds the point 4, not 1"):
+        switch.run(swapped)

@@ -1,0 +1,70 @@
+"""docs/adding-a-method.md, done block by block in a copy of a finished run: its method ends up in the tables."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.workflow.project import BENCHMARK, Project, measured
+
+# The first test waits for the one run, which takes minutes on a busy machine.
+pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1800)]
+
+PAGE = "docs/adding-a-method.md"
+METHOD, POINTS = "downsampled_pixels", ("4", "8", "16")
+DOCUMENTED, GRID = "photodigits_small_resnet", "config/benchmarks/photodigits_small_resnet.yaml"
+
+
+def blocks(page: str) -> dict[str, str]:
+    """Return the content of each fenced block that has a file's name in the line above it."""
+    found = re.findall(r"^`([^`\n]+)`[^\n]*:\n\n```\w+\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return dict(found)
+
+
+def commands(page: str) -> list[str]:
+    """Return the lines of the page's one shell block."""
+    [block] = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return block.splitlines()
+
+
+def follow(project: Project) -> list[str]:
+    """Write the page's files, with the tiny benchmark in the place of the default one; returns its commands."""
+    page = project.read(PAGE)
+    files = blocks(page)
+    assert page.count("```python") + page.count("```yaml") == len(files) == 5
+    for name, content in files.items():
+        text = content.replace(DOCUMENTED, BENCHMARK)
+        if name == GRID:
+            name = name.replace(DOCUMENTED, BENCHMARK)
+            text = project.read(name) + text
+        project.write(name, text)
+    return commands(page)
+
+
+def test_every_step_of_the_page_works(project: Project) -> None:
+    schema, contract, plan, run = follow(project)
+    project.run(*schema.split())
+    assert (project.path / f"config/schema/method_{METHOD}.schema.json").is_file()
+    assert re.search(r"1\d passed", project.run(*contract.split()).stdout)
+    new = measured(METHOD, *POINTS)
+    # Nothing else runs: the codec's results are taken as they are, the tables and figures get the new rows.
+    planned = project.planned(*plan.removeprefix("snakemake -n").split())
+    figures = {job for job in planned if job.startswith("plot_figure ")}
+    assert figures
+    assert planned - figures == new | {f"make_tables {BENCHMARK}"}
+    project.run(*run.replace("--cores all", "--cores 2").split())
+    table = pd.read_csv(project.path / f"results/tables/{BENCHMARK}/rate_quality.csv", dtype={"point": str})
+    rows = table[table["method"] == METHOD].set_index("point")
+    assert list(rows.index) == list(POINTS)
+    assert rows["payload_bytes_mean"].tolist() == [3 * int(point) ** 2 for point in POINTS]
+    assert rows["method_title"].unique() == ["Downsampled pixels"]
+    assert not rows["trained"].any()
+    assert project.planned("--configfile", "config/thumbnails.yaml") == set()
+
+
+def test_the_pages_files_are_formatted_and_typed_as_the_project_is(project: Project) -> None:
+    follow(project)
+    sources = [name for name in blocks(project.read(PAGE)) if Path(name).suffix == ".py"]
+    project.run("ruff", "check", *sources)
+    project.run("ruff", "format", "--check", *sources)
