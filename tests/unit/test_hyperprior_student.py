@@ -23,7 +23,7 @@ HYPERPRIORS = [SCALE_HYPERPRIOR, MEAN_SCALE_HYPERPRIOR]
 HYPER_IDS = ["scale", "mean_scale"]
 
 
-def trained(kind: PriorKind, channels: int = 6, hyper_channels: int = 4, steps: int = 40) -> TrainedPrior:
+def trained(kind: PriorKind, channels: int = 6, hyper_channels: int = 4, steps: int = 80) -> TrainedPrior:
     """A prior fitted for some steps to latents whose spread follows their neighbourhood."""
     torch.manual_seed(0)
     prior = kind.trained({"encoder_channels": [channels], "hyper_channels": hyper_channels}).train()
@@ -40,8 +40,8 @@ def trained(kind: PriorKind, channels: int = 6, hyper_channels: int = 4, steps: 
 
 def latents(images: int, channels: int = 6, height: int = 15, width: int = 15, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(images, 1, 4, 4, generator=generator) * 6
-    spread = nn.functional.interpolate(coarse, (height, width), mode="bilinear", align_corners=True)
+    coarse = 7 * torch.rand(images, 1, 4, 4, generator=generator) - 5
+    spread = 2 ** nn.functional.interpolate(coarse, (height, width), mode="bilinear", align_corners=True)
     values = torch.randn(images, channels, height, width, generator=generator)
     return spread * (values + torch.linspace(-1, 1, channels).view(1, -1, 1, 1))
 
@@ -143,7 +143,8 @@ def test_the_forward_pass_in_eval_mode_is_what_the_wire_carries(prior: TrainedPr
             received = coder.decode(coder.encode(symbols), 15, 15)
             assert torch.equal(received, y_hat)
             ideal = sum(-torch.log2(p).sum().item() for p in likelihoods)
-            assert coder.bits(symbols) == pytest.approx(ideal, rel=0.02, abs=8)
+            # Tables in steps of 13 % cost a little, and an escape is cheaper than the floor of the density, 30 bits.
+            assert coder.bits(symbols) == pytest.approx(ideal, rel=0.06)
 
 
 def test_a_batch_is_its_images(prior: TrainedPrior) -> None:
@@ -158,9 +159,9 @@ def test_a_batch_is_its_images(prior: TrainedPrior) -> None:
 def test_a_hyperprior_pays_where_the_spread_varies() -> None:
     """Side information included, fewer bits than one density per channel."""
     bits = {}
-    y = latents(8, seed=99)
+    y = latents(8, 24, seed=99)
     for name, kind in KINDS.items():
-        model = trained(kind, steps=250)
+        model = trained(kind, 24, steps=100)
         with torch.no_grad():
             _, likelihoods = model(y)
         bits[name] = sum(-torch.log2(p).sum().item() for p in likelihoods)
