@@ -376,42 +376,42 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
     "quality zero": (
         DEFAULT,
         put("methods", "codec_feature_webp", "points", ["0"]),
-        "catalogue.yaml",
+        "config.yaml",
         f"{DEFAULT}: methods.codec_feature_webp.points[0]",
         ['quality must lie between 1 and 100 (it says "0")'],
     ),
     "word that is no choice": (
         DEFAULT,
         put("methods", "lossless_image", "points", ["png", "gif"]),
-        "catalogue.yaml",
+        "config.yaml",
         f"{DEFAULT}: methods.lossless_image.points[1]",
         ['format must be one of: png, webp (it says "gif")'],
     ),
     "width zero": (
         DEFAULT,
         put("methods", "local_model", "points", ["0"]),
-        "catalogue.yaml",
+        "config.yaml",
         f"{DEFAULT}: methods.local_model.points[0]",
         ['width must lie between 0.01 and 1024 (it says "0")'],
     ),
     "unknown network of a local model": (
         DEFAULT,
         put("methods", "local_model", "params", "network", {"name": "small_resne"}),
-        "catalogue.yaml",
+        "config.yaml",
         f"{DEFAULT}: methods.local_model.params.network.name",
         ["unknown network; did you mean 'small_resnet'?"],
     ),
     "local model without that argument": (
         DEFAULT,
         put("methods", "local_model", "params", "width_argument", "width_mult"),
-        "catalogue.yaml",
+        "config.yaml",
         f"{DEFAULT}: methods.local_model.params.network.args.width_mult",
         ["unknown argument of small_resnet; did you mean 'width'?"],
     ),
     "cut behind the head": (
         DEFAULT,
         put("methods", "codec_feature_jpeg", "params", "cut", "head"),
-        "catalogue.yaml",
+        "config.yaml",
         f"{DEFAULT}: methods.codec_feature_jpeg.params.cut",
         ['must match ^(stem|layer[1-4])$ (it says "head")'],
     ),
@@ -653,7 +653,7 @@ def test_a_missing_run_file(project: Project) -> None:
     assert where == "imagnette.yaml"
     assert message.startswith(
         "there is no such run file; did you mean 'imagenette'? "
-        "allowed: catalogue, config, ilsvrc2012, imagenette, quick"
+        "allowed: config, ilsvrc2012, imagenette, quick"
     )
 
 
