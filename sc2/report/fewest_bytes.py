@@ -10,7 +10,7 @@ from typing import Any
 from sc2.errors import DataError
 from sc2.report.series import Series, Tables, collect, teacher_value
 
-MAX_LOSS_POINTS = (1.0, 2.0, 5.0)
+MAX_LOSS_POINTS = (1.0, 2.0, 5.0, 10.0)
 """How far below the teacher the quality may be, in points of the task's unit."""
 
 _TOLERANCE = 1e-9
@@ -44,7 +44,7 @@ def rows(tables: Tables) -> list[dict[str, Any]]:
     Raises:
         DataError: The teacher's multiply-accumulates are zero.
     """
-    methods = _measured(tables)
+    methods = measured(tables)
     points = [point for _, own in methods.values() for point in own]
     limits: list[tuple[str, float]] = [("encoder_kb", limit) for limit in limits_of(p.encoder_kb for p in points)]
     limits += [("encoder_macs_pct", limit) for limit in limits_of(p.encoder_macs_pct for p in points)]
@@ -56,8 +56,12 @@ def rows(tables: Tables) -> list[dict[str, Any]]:
     ]
 
 
-def _measured(tables: Tables) -> dict[str, tuple[str, list[Measured]]]:
-    """Return title and points of each method, in the order of `rate_quality`."""
+def measured(tables: Tables) -> dict[str, tuple[str, list[Measured]]]:
+    """Return title and points of each method, in the order of `rate_quality`.
+
+    Raises:
+        DataError: The teacher's multiply-accumulates are zero.
+    """
     teacher_macs = float(tables.teacher["macs"].iloc[0])
     if teacher_macs <= 0:
         raise DataError("teacher: key 'macs' is 0, so no encoder has a share of it; evaluate the teacher again")

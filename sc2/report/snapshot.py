@@ -13,7 +13,7 @@ import pandas as pd
 from sc2.errors import DataError, ProvenanceError
 from sc2.job import RunningJob
 from sc2.provenance.record import Record, read_record
-from sc2.report import facts
+from sc2.report import equal_quality, facts
 from sc2.report.looks import point_text
 from sc2.report.markdown import number, table, with_spread
 from sc2.report.metadata import figure_record_id
@@ -92,6 +92,7 @@ def _text(job: RunningJob, paths: Sequence[Path], figures: Sequence[Path], recor
         "## Rate and quality",
         f"Means over the test images{_seeds_text(tables)}. Tables: {_links(paths)}.",
         _results(tables),
+        *equal_quality.section(tables),
         *_comparison(tables, paths),
         "## Latency",
         *_latency(tables),

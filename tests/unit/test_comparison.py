@@ -49,7 +49,7 @@ def make(folder: Path, runs: list[dict[str, Any]], teacher: dict[str, Any] = TEA
     paths = [folder / f"{number}.json" for number in range(len(runs))]
     for path, content in zip([*paths, folder / "teacher.json"], [*runs, teacher], strict=True):
         path.write_text(json.dumps(content))
-    inputs = {"summaries": paths, "latencies": [], "teacher": folder / "teacher.json"}
+    inputs = {"summaries": paths, "latencies": [], "switches": [], "teacher": folder / "teacher.json"}
     outputs = {name: folder / f"{name}.csv" for name in STAGES["make_tables"].outputs}
     methods = list(dict.fromkeys(content["method"] for content in runs))
     tables.run(RunningJob("make_tables", {"benchmark": "b"}, spec_of(methods), inputs, outputs, "0" * 16))
@@ -142,7 +142,7 @@ def test_fewest_bytes_of_measured_points(folder: Path) -> None:
     assert rows_of(found, 2, "local", encoder_limit_kb=300)["payload_bytes_mean"] == 2
     assert sorted(set(found["encoder_limit_kb"].dropna())) == [0, 30, 300]
     assert sorted(set(found["encoder_limit_macs_pct"].dropna())) == [0, 3, 10]
-    assert len(found) == 3 * 6 * 3
+    assert len(found) == 4 * 6 * 3
 
 
 def test_a_threshold_is_reached_by_what_equals_it(folder: Path) -> None:

@@ -88,6 +88,24 @@ def test_it_shows_one_row_per_method_and_point_with_the_spread_over_seeds(job: R
     assert "several of the 2 seeds" in text
 
 
+def test_it_shows_bytes_and_encoder_at_equal_quality(job: RunningJob, tmp_path: Path) -> None:
+    head, *rows = RATE_QUALITY.splitlines()
+    rows += [
+        "b,classification,webp,WebP,false,quality,,10,0,79.0000,900.000,30.000,0.000,0,0",
+        "b,classification,webp,WebP,false,quality,,90,0,87.0000,2000.000,30.000,0.000,0,0",
+        "b,classification,unit,Unit,true,q_s_k,layer2,q1,0,84.0000,12.340,,30.000,1,8900000",
+        "b,classification,local_model,Local,true,width,,8,0,88.0000,1.000,,300.000,1,8900000",
+    ]
+    (tmp_path / "rate_quality.csv").write_text("\n".join([head, *rows]) + "\n")
+    text = text_of(job)
+    assert "| method | ≥ 86.4 % | ≥ 83.4 % | ≥ 78.4 % | encoder: KB, MACs in % of the teacher's |\n" in text
+    assert "| WebP | **2,000 B** (q=90) | 2,000 B (q=90) | 900 B (q=10) | 0.0, 0.0 % |\n" in text
+    assert "| Unit | – | **12.3 B** (q1) | **12.3 B** (q1) | 30.0, 10.0 % |\n" in text
+    # A corner answers on the device: few bytes are no feat there.
+    assert "| Local | 1.0 B (width 8) | 1.0 B (width 8) | 1.0 B (width 8) | 300.0, 10.0 % |\n" in text
+    assert "| JPEG | – | – | – | – |\n" in text
+
+
 COMPARISON = """\
 anchor,method,method_title,curve,seeds,bd_rate_pct,bd_rate_pct_seed_std,bd_quality_points,bd_quality_points_seed_std,\
 hypervolume

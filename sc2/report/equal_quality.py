@@ -1,0 +1,71 @@
+"""The table for readers: what each method sends, and what its encoder costs, at equal quality.
+
+The same choice as in `fewest_bytes.csv` without a limit on the encoder: of the measured points that stay within a loss
+of the teacher's quality, the one with the fewest bytes. Where a method has no such point the cell is a dash.
+"""
+
+import math
+from collections.abc import Sequence
+
+from sc2.report.fewest_bytes import MAX_LOSS_POINTS, Measured, fewest, measured
+from sc2.report.looks import is_corner, point_text
+from sc2.report.markdown import number, table
+from sc2.report.series import Tables, teacher_value
+
+_LEVELS = tuple(loss for loss in MAX_LOSS_POINTS if loss > 1)
+"""The levels that are shown; few points of a short schedule come within one point."""
+
+
+def section(tables: Tables) -> list[str]:
+    """Return heading, explanation and table: a row per method, a column per level of quality.
+
+    Raises:
+        DataError: The teacher's multiply-accumulates are zero.
+    """
+    axes = dict(zip(tables.rate_quality["method"], tables.rate_quality["rate_axis"], strict=True))
+    found = {
+        name: (title, [_best(points, teacher_value(tables) - loss) for loss in _LEVELS])
+        for name, (title, points) in measured(tables).items()
+    }
+    smallest = [_smallest(found, column) for column in range(len(_LEVELS))]
+    rows = []
+    for name, (title, cells) in found.items():
+        shown = [_cell(point, axes[name], lead == name) for point, lead in zip(cells, smallest, strict=True)]
+        costs = list(dict.fromkeys(_cost(point) for point in cells if point is not None))
+        rows.append((title, *shown, "; ".join(costs) or "–"))
+    unit = tables.quality.unit
+    levels = [f"≥ {number(teacher_value(tables) - loss, 1)}{unit}" for loss in _LEVELS]
+    losses = ", ".join(number(loss) for loss in _LEVELS)
+    return [
+        "## At equal quality",
+        f"Fewest bytes per image of a measured point that loses at most {losses} points of the teacher's "
+        f"{tables.quality.label.removesuffix(' (%)').lower()}, and what the encoder of those points costs. Bold: the fewest "
+        "of all methods that leave the answer to the server. A dash: no point reaches it.",
+        table(("method", *levels, "encoder: KB, MACs in % of the teacher's"), rows, numbers_from=1),
+    ]
+
+
+def _best(points: Sequence[Measured], min_quality: float) -> Measured | None:
+    return fewest(points, min_quality, "encoder_kb", math.inf)[0]
+
+
+def _smallest(found: dict[str, tuple[str, list[Measured | None]]], column: int) -> str | None:
+    """Return the method with the fewest bytes in a column, corners left out: they send nothing of the image."""
+    sizes = {
+        name: point.data_bytes
+        for name, (_, cells) in found.items()
+        if (point := cells[column]) is not None and not is_corner(name)
+    }
+    return min(sizes, key=lambda name: sizes[name]) if sizes else None
+
+
+def _cell(point: Measured | None, axis: str, bold: bool) -> str:
+    if point is None:
+        return "–"
+    text = number(point.data_bytes) if point.data_bytes >= 100 else number(point.data_bytes, 1)
+    mark = "**" if bold else ""
+    return f"{mark}{text} B{mark} ({point_text(axis, point.point)})"
+
+
+def _cost(point: Measured) -> str:
+    return f"{number(point.encoder_kb, 1)}, {number(point.encoder_macs_pct, 1)} %"
