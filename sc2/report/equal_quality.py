@@ -39,8 +39,8 @@ def section(tables: Tables) -> list[str]:
     return [
         "## At equal quality",
         f"Fewest bytes per image of a measured point that loses at most {losses} points of the teacher's "
-        f"{tables.quality.label.removesuffix(' (%)').lower()}, and what the encoder of those points costs. Bold: the fewest "
-        "of all methods that leave the answer to the server. A dash: no point reaches it.",
+        f"{tables.quality.label.removesuffix(' (%)').lower()}, and what the encoder of those points costs. Bold: the "
+        "fewest of all methods that leave the answer to the server. A dash: no point reaches it.",
         table(("method", *levels, "encoder: KB, MACs in % of the teacher's"), rows, numbers_from=1),
     ]
 
