@@ -1,11 +1,16 @@
 """Multiply-accumulates against closed forms and the published numbers of whole networks."""
 
+from typing import Any
+
 import pytest
 import torch
 import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
+from sc2.backbones.base import build_backbone
 from sc2.measure.macs import count_macs
 
 
@@ -51,6 +56,27 @@ def test_published_networks(network: type, millions: int, tolerance: float) -> N
     assert count_macs(network(weights=None), torch.zeros(1, 3, 224, 224)) == pytest.approx(
         millions * 1e6, rel=tolerance
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("small_resnet", {}),
+        ("resnet", {"depth": 18}),
+        ("mobilenet_v2", {"tf_same_padding": True}),
+        ("mobilenet_v3", {}),
+        ("regnety", {}),
+        ("hybrid_vit", {}),
+    ],
+)
+def test_every_network_as_torch_counts_it(name: str, args: dict[str, Any]) -> None:
+    network = build_backbone({"name": name, "args": args}, 10).eval()
+    image = torch.zeros(1, 3, 224, 224)
+    counter = FlopCounterMode(display=False)
+    # torch has no count for the fused attention kernel of the CPU; the plain one consists of counted products.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+        network(image)
+    assert count_macs(network, image) == counter.get_total_flops() // 2 > 0
 
 
 def test_published_encoder() -> None:
