@@ -1,11 +1,13 @@
-"""Stage `measure_latency`: encoder, coder and server on this machine's CPU, one thread, median of repeats.
+"""Stage `measure_latency`: a method's encoder, coder, server and switches on this machine's CPU, one thread.
 
-Times are no part of the quality and rate tables: they differ from machine to machine and from day to day.
+Times are medians of repeats, and no part of the quality and rate tables: they differ from machine to machine and from
+day to day.
 """
 
 import json
 from collections.abc import Callable, Iterable
 from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,22 +19,44 @@ from sc2.job import RunningJob
 from sc2.measure.latency import Timing, single_thread, time_call
 from sc2.methods.base import DeviceHalf, ServerHalf
 from sc2.provenance.record import environment
+from sc2.switch import switches
 
 BUDGET_S = 20.0  # Per quantity: a slow network is timed fewer times rather than for minutes.
 
 
 def run(job: RunningJob) -> None:
-    """Time the parts of one run and write them with the hardware they ran on."""
-    device, _ = load_device(job.input("device"))
-    server, _ = load_server(job.input("server"))
-    store = SampleStore(job.input("index"), job.input("test"), "test")
-    spec = job.spec["latency"]
-    count = min(spec["images"], len(store))
-    images = [np.asarray(prepare_image(store.image(i), job.spec["input"])) for i in range(count)]
+    """Time every run of a method, then the switches between its points, and write them with the hardware.
+
+    `devices` and `servers` are in the order of the spec's `runs`, pairs of point and seed.
+    """
+    spec, runs = job.spec["latency"], job.spec["runs"]
+    files = list(zip(runs, job.input_list("devices"), job.input_list("servers"), strict=True))
+    made = {"threads": 1, "cpu": environment()["hardware"]["cpu"], "record_id": job.record_id}
+    images = _images(job)
     with single_thread():
-        timings = time_parts(device, server, images, repeats=spec["repeats"], warmup=spec["warmup"])
-    result: dict[str, Any] = {**job.keys, "record_id": job.record_id}
-    result |= {
+        times = [_times({"point": p, "seed": s}, device, server, images, spec) for (p, s), device, server in files]
+        first = [(run[0], device, server) for run, device, server in files if run[1] == runs[0][1]]
+        pairs = switches(first, spec)
+    latency = {**job.keys, **made, "runs": times}
+    job.outputs["latency"].write_text(json.dumps(latency, indent=2) + "\n", encoding="utf-8")
+    switch = {**job.keys, **made, "seed": runs[0][1], "switches": pairs}
+    job.outputs["switch"].write_text(json.dumps(switch, indent=2) + "\n", encoding="utf-8")
+
+
+def _images(job: RunningJob) -> list[np.ndarray]:
+    store = SampleStore(job.input("index"), job.input("test"), "test")
+    count = min(job.spec["latency"]["images"], len(store))
+    return [np.asarray(prepare_image(store.image(i), job.spec["input"])) for i in range(count)]
+
+
+def _times(
+    keys: dict[str, str], device_file: Path, server_file: Path, images: list[np.ndarray], spec: dict[str, Any]
+) -> dict[str, Any]:
+    device, _ = load_device(device_file)
+    server, _ = load_server(server_file)
+    timings = time_parts(device, server, images, repeats=spec["repeats"], warmup=spec["warmup"])
+    return {
+        **keys,
         "encoder_ms_p50": timings["encoder"].p50_ms,
         "encoder_ms_p95": timings["encoder"].p95_ms,
         "coder_encode_ms_p50": timings["coder_encode"].p50_ms,
@@ -40,10 +64,7 @@ def run(job: RunningJob) -> None:
         "coder_decode_ms_p50": timings["coder_decode"].p50_ms,
         "server_ms_p50": timings["server"].p50_ms,
         "repeats": min(timing.repeats for timing in timings.values()),
-        "threads": 1,
-        "cpu": environment()["hardware"]["cpu"],
     }
-    job.outputs["latency"].write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 def time_parts(

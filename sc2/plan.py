@@ -181,30 +181,21 @@ def _evaluate(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> De
     return spec, _run_modules(benchmark, method)
 
 
-def _measure_latency(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Described:
-    spec = {"input": _input(benchmark), "latency": benchmark.config.latency.model_dump(mode="json")}
-    return spec, _run_modules(benchmark, method)
-
-
-def switching(config: Config, benchmark: str) -> list[str]:
-    """Return the methods of a benchmark with several operating points to switch between."""
-    return [name for name, method in config.benchmarks[benchmark].methods.items() if len(method.points) > 1]
-
-
-def _measure_switch(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
-    if keys["method"] not in switching(config, benchmark.name):
+def _measure_latency(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
+    method = benchmark.methods.get(keys["method"])
+    if method is None:
         return None
-    method = benchmark.methods[keys["method"]]
-    # One seed: the points of a curve that is trained once.
-    spec = {"points": list(method.points), "seed": config.run.seeds[0]}
-    return spec | {"latency": benchmark.config.latency.model_dump(mode="json")}, _run_modules(benchmark, method)
+    # One job for all runs: most of its time is what a process needs to start.
+    own = [[run.point, run.seed] for run in runs(config, benchmark.name) if run.method == method.name]
+    spec = {"input": _input(benchmark), "runs": own, "latency": benchmark.config.latency.model_dump(mode="json")}
+    return spec, _run_modules(benchmark, method)
 
 
 _BENCHMARK_STAGES: dict[str, Callable[[Config, Benchmark, Keys], Described | None]] = {
     "train_teacher": _train_teacher,
     "fetch_teacher": _fetch_teacher,
     "evaluate_teacher": _evaluate_teacher,
-    "measure_switch": _measure_switch,
+    "measure_latency": _measure_latency,
     "make_tables": _make_tables,
     "plot_figure": _plot_figure,
     "snapshot": _snapshot,
@@ -213,7 +204,6 @@ _RUN_STAGES: dict[str, Callable[[Benchmark, MethodOnBenchmark, Keys], Described 
     "train": _train,
     "export": _export,
     "evaluate": _evaluate,
-    "measure_latency": _measure_latency,
 }
 
 

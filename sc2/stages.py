@@ -96,18 +96,11 @@ STAGES: dict[str, Stage] = {
         entry="sc2.evaluate:run",
     ),
     "measure_latency": Stage(
-        "time encoder, coder and server on this machine, one thread",
-        keys=_RUN,
-        inputs={"index": "one", "test": "one", "device": "one", "server": "one"},
-        outputs=("latency",),
-        entry="sc2.latency:run",
-    ),
-    "measure_switch": Stage(
-        "measure what device and server must receive and load to change a method's operating point",
+        "time a method's encoder, coder, server and switches between its points on this machine, one thread",
         keys=("benchmark", "method"),
-        inputs={"devices": "many", "servers": "many"},
-        outputs=("switch",),
-        entry="sc2.switch:run",
+        inputs={"index": "one", "test": "one", "devices": "many", "servers": "many"},
+        outputs=("latency", "switch"),
+        entry="sc2.latency:run",
     ),
     "make_tables": Stage(
         "gather a benchmark's measurements into tidy tables and compare the curves",

@@ -46,7 +46,7 @@ def run(job: RunningJob) -> None:
     task = str(teacher.values["task"])
     columns = rate_quality_columns(task)
     summaries = [_read(path, RUN_KEYS) for path in job.input_list("summaries")]
-    latencies = [_read(path, RUN_KEYS) for path in job.input_list("latencies")]
+    latencies = _latencies(job.input_list("latencies"))
     if not summaries:
         raise DataError("no summary to make tables of: the configuration plans no run")
     _check_same([teacher, *summaries, *latencies], "benchmark")
@@ -102,6 +102,15 @@ def _read(path: Path, needed: Iterable[str]) -> Row:
     for key in needed:
         row.value(key)
     return row
+
+
+def _latencies(paths: Sequence[Path]) -> list[Row]:
+    """Return one row per run; a file holds those of one method."""
+    files = [_read(path, ("benchmark", "method", "runs")) for path in paths]
+    rows = [Row(file.path, {**file.values, **times}) for file in files for times in file.values["runs"]]
+    for row in rows:
+        run_of(row)
+    return rows
 
 
 def _switches(job: RunningJob, teacher: Row, methods: Sequence[str]) -> list[Row]:

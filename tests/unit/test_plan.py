@@ -13,7 +13,7 @@ from sc2.config.load import Config, load_config
 from sc2.errors import ConfigError
 from sc2.methods import get_method
 from sc2.methods.base import Method
-from sc2.plan import job, last_phase, phases, phases_before, runs, skipped, switching
+from sc2.plan import job, last_phase, phases, phases_before, runs, skipped
 
 CONFIG = Path(__file__).parents[2] / "config"
 NAME = "photodigits_small_resnet"
@@ -53,6 +53,7 @@ def _small_grids(content: dict[str, Any]) -> None:
 def _two_seeds(content: dict[str, Any]) -> None:
     # Of the catalogue only three: what is planned for them does not depend on what else there is.
     content["benchmarks"] = {NAME: list(POINTS)}
+    content["figures"] = ["rate_accuracy", "exrd", "three_way"]
     content["seeds"] = ["0", "1"]
 
 
@@ -61,13 +62,13 @@ def every_job(config: Config) -> dict[str, str]:
     names: dict[str, tuple[str, dict[str, str]]] = {"data": ("prepare_data", {"dataset": "photodigits"})}
     for stage in ("train_teacher", "evaluate_teacher", "make_tables", "snapshot"):
         names[stage] = (stage, {"benchmark": NAME})
-    for method in switching(config, NAME):
-        names[f"measure_switch {method}"] = ("measure_switch", {"benchmark": NAME, "method": method})
+    for method in config.benchmarks[NAME].methods:
+        names[f"measure_latency {method}"] = ("measure_latency", {"benchmark": NAME, "method": method})
     for figure in config.run.figures:
         names[figure] = ("plot_figure", {"benchmark": NAME, "figure": figure})
     for run in runs(config, NAME):
         keys = {"benchmark": NAME, "method": run.method, "point": run.point, "seed": run.seed}
-        for stage in ("export", "evaluate", "measure_latency"):
+        for stage in ("export", "evaluate"):
             names[f"{stage} {run.method} {run.point} {run.seed}"] = (stage, keys)
         for phase in phases(run.method):
             names[f"{phase} {run.point} {run.seed}"] = ("train", {**keys, "phase": phase})
@@ -126,7 +127,7 @@ EXPORTS = {f"export {method}" for method in POINTS}
         (
             BENCHMARK,
             put("latency", "repeats", 7),
-            {f"{stage} {method}" for stage in ("measure_latency", "measure_switch") for method in POINTS},
+            {f"measure_latency {method}" for method in POINTS},
         ),
         (BENCHMARK, put("augment", "shift_px", 1), {"train_teacher", "distill", "finetune"}),
         (BENCHMARK, put("teacher", "training", "epochs", 1), {"train_teacher"}),
@@ -136,10 +137,10 @@ EXPORTS = {f"export {method}" for method in POINTS}
             {"train_teacher", "evaluate_teacher", "distill", "finetune"} | ALL_RUNS,
         ),
         ("datasets/photodigits.yaml", put("images", "train", 100), {"data"}),
-        (BENCHMARK, put("methods", "jpeg", "points", ["10", "50", "70"]), {"make_tables", "measure_switch jpeg"}),
-        (BENCHMARK, put("methods", "jpeg", "points", ["10"]), {"make_tables"}),
+        (BENCHMARK, put("methods", "jpeg", "points", ["10", "50", "70"]), {"make_tables", "measure_latency jpeg"}),
+        (BENCHMARK, put("methods", "jpeg", "points", ["10"]), {"make_tables", "measure_latency jpeg"}),
         ("config.yaml", put("figures", ["rate_accuracy", "exrd", "three_way"]), set()),
-        ("config.yaml", put("seeds", ["0", "1", "2"]), {"make_tables"}),
+        ("config.yaml", put("seeds", ["0", "1", "2"]), {"make_tables", "measure_latency entropic_student"}),
     ],
 )
 def test_an_id_changes_with_exactly_what_the_job_reads(
@@ -164,7 +165,7 @@ def test_a_spec_holds_no_path_point_or_seed(load: Load) -> None:
     """Keys identify the run; a spec that repeated them, or held a path, would tie it to more than it depends on."""
     config = load()
     keys = {"benchmark": NAME, "method": "entropic_student", "point": "1", "seed": "0"}
-    for stage in ("export", "evaluate", "measure_latency"):
+    for stage in ("export", "evaluate"):
         one, two = job(config, stage, keys), job(config, stage, {**keys, "point": "4", "seed": "1"})
         assert one is not None
         assert two is not None
@@ -215,15 +216,12 @@ def test_runs_come_in_table_order_and_only_trained_methods_have_seeds(load: Load
     assert found == expected
 
 
-def test_a_method_with_one_point_has_nothing_to_switch_to(load: Load) -> None:
-    config = load({BENCHMARK: put("methods", "jpeg", "points", ["10"])})
-    assert switching(config, NAME) == ["webp", "entropic_student"]
-    assert job(config, "measure_switch", {"benchmark": NAME, "method": "jpeg"}) is None
-    planned = job(config, "measure_switch", {"benchmark": NAME, "method": "webp"})
+def test_one_job_times_all_runs_of_a_method(load: Load) -> None:
+    config = load()
+    planned = job(config, "measure_latency", {"benchmark": NAME, "method": "entropic_student"})
     assert planned is not None
-    assert planned.spec["points"] == POINTS["webp"]
-    assert planned.spec["seed"] == "0"
-    assert "sc2/methods/webp.py" in planned.fingerprint.files
+    assert planned.spec["runs"] == [[point, seed] for point in POINTS["entropic_student"] for seed in ("0", "1")]
+    assert "sc2/methods/entropic_student.py" in planned.fingerprint.files
 
 
 def test_phases_and_what_comes_before_them() -> None:
@@ -240,7 +238,7 @@ def test_phases_and_what_comes_before_them() -> None:
         ("no_stage", {"benchmark": NAME}),
         ("make_tables", {}),
         ("make_tables", {"benchmark": NAME, "method": "jpeg"}),
-        ("measure_switch", {"benchmark": NAME, "method": "jpg"}),
+        ("measure_latency", {"benchmark": NAME, "method": "jpg"}),
         ("make_tables", {"benchmark": "imagenette_mobilenet_v2"}),
         ("fetch_teacher", {"benchmark": NAME}),
         ("prepare_data", {"dataset": "imagenette"}),
@@ -313,7 +311,7 @@ def test_planning_five_hundred_runs_is_quick(load: Load) -> None:
     config = load({BENCHMARK: many, "config.yaml": put("seeds", ["0"])})
     # The better of two: what else the machine does is not ours.
     seconds, count = min(_seconds_to_plan(config) for _ in range(2))
-    assert count == 5 * 500 + 3 * 4
+    assert count == 4 * 500 + 2 * 4
     assert seconds < 8, f"{count} jobs took {seconds:.1f} s to plan"
 
 
@@ -322,7 +320,7 @@ def _seconds_to_plan(config: Config) -> tuple[float, int]:
     ids = set()
     for run in runs(config, NAME):
         keys = {"benchmark": NAME, "method": run.method, "point": run.point, "seed": run.seed}
-        jobs = [job(config, stage, keys) for stage in ("export", "evaluate", "measure_latency")]
+        jobs = [job(config, stage, keys) for stage in ("export", "evaluate")]
         jobs += [job(config, "train", {**keys, "phase": phase}) for phase in phases(run.method)]
         ids |= {planned.id for planned in jobs if planned is not None}
     return time.process_time() - start, len(ids)

@@ -1,6 +1,5 @@
 """What has to be sent to switch between two halves, on halves whose differences are known."""
 
-import json
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sc2.job import RunningJob
+from sc2 import switch
 from sc2.measure.switch import HalfContents
 
 SHARED, OLD, NEW = torch.arange(10.0), torch.ones(4), torch.zeros(6)
@@ -80,9 +79,7 @@ def test_tables_alone_are_loaded_too() -> None:
     load()
 
 
-def test_stage_writes_a_row_per_ordered_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sc2 import switch
-
+def test_a_row_per_ordered_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Half:
         def __init__(self, model: nn.Module | None) -> None:
             self.network = model
@@ -95,12 +92,9 @@ def test_stage_writes_a_row_per_ordered_pair(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(switch, "load_device", loaded)
     monkeypatch.setattr(switch, "load_server", lambda path: (Half(None), {"point": path.stem, "half": {}}))
-    keys, out = {"benchmark": "b", "method": "m"}, tmp_path / "switch.json"
-    spec = {"points": ["1", "2", "4"], "seed": "0", "latency": {"repeats": 2, "warmup": 1, "images": 1}}
-    paths = [tmp_path / f"{point}.pt" for point in models]
-    switch.run(RunningJob("measure_switch", keys, spec, {"devices": paths, "servers": paths}, {"switch": out}, "ab"))
-    content = json.loads(out.read_text())
-    found = {(row["from_point"], row["to_point"]): row for row in content.pop("switches")}
+    spec = {"repeats": 2, "warmup": 1, "images": 1}
+    points = [(point, tmp_path / f"{point}.pt", tmp_path / f"{point}.pt") for point in models]
+    found = {(row["from_point"], row["to_point"]): row for row in switch.switches(points, spec)}
     weight, mean = 6 * 4, 2 * 4
     sent = {pair: row["device_switch_bytes"] for pair, row in found.items()}
     assert sent == {
@@ -109,7 +103,9 @@ def test_stage_writes_a_row_per_ordered_pair(tmp_path: Path, monkeypatch: pytest
     }
     assert all(row["device_switch_ms_p50"] > 0 for row in found.values())
     assert all(row["server_switch_bytes"] == row["server_switch_ms_p50"] == 0 for row in found.values())
-    assert content.items() >= {**keys, "seed": "0", "record_id": "ab", "threads": 1}.items()
-    swapped = RunningJob("measure_switch", keys, spec, {"devices": paths[::-1], "servers": []}, {"switch": out}, "")
-    with pytest.raises(AssertionError, match="holds the point 4, not 1"):
-        switch.run(swapped)
+    with pytest.raises(AssertionError, match="holds the point 1, not 4"):
+        switch.switches([("4", points[0][1], points[0][2]), points[1]], spec)
+
+
+def test_one_point_has_nothing_to_switch_to(tmp_path: Path) -> None:
+    assert switch.switches([("1", tmp_path / "absent.pt", tmp_path / "absent.pt")], {}) == []

@@ -76,6 +76,13 @@ def latency(method: str = "webp", point: str = "10", **changes: Any) -> dict[str
     return {**keys, **times, **changes}
 
 
+def latency_file(times: dict[str, Any]) -> dict[str, Any]:
+    """A method's latency file with one run, as the stage writes it."""
+    of_method = ("benchmark", "method", "threads", "cpu", "record_id")
+    run = {key: value for key, value in times.items() if key not in of_method}
+    return {**{key: times[key] for key in of_method if key in times}, "runs": [run]}
+
+
 SUMMARIES = [summary("es", "0.5", "10"), summary("webp", "10"), summary("es", "0.5"), summary("webp", "9")]
 
 
@@ -95,7 +102,7 @@ def make(
 
     inputs = {
         "summaries": [write(f"summary{number}.json", content) for number, content in enumerate(summaries)],
-        "latencies": [write(f"latency{number}.json", content) for number, content in enumerate(latencies or [])],
+        "latencies": [write(f"latency{n}.json", latency_file(content)) for n, content in enumerate(latencies or [])],
         "switches": [write(f"switch{number}.json", content) for number, content in enumerate(switches or [])],
         "teacher": write("evaluation.json", teacher),
     }

@@ -177,9 +177,14 @@ def run_jobs(stage: str, method: str, *points: str) -> set[str]:
     return {f"{stage} {BENCHMARK}/{method}/{point}/0" for point in points}
 
 
+def timed(method: str) -> set[str]:
+    """The latency measurement over all points of a method."""
+    return {f"measure_latency {BENCHMARK}/{method}"}
+
+
 def measured(method: str, *points: str) -> set[str]:
-    """Export and measurements of some points of a method."""
-    return set().union(*(run_jobs(stage, method, *points) for stage in ("export", "evaluate", "measure_latency")))
+    """Export and evaluation of some points of a method, and the latency of all of them."""
+    return set().union(*(run_jobs(stage, method, *points) for stage in ("export", "evaluate"))) | timed(method)
 
 
 def trained(*points: str, phases: tuple[str, ...] = ("distill", "finetune")) -> set[str]:
@@ -187,14 +192,9 @@ def trained(*points: str, phases: tuple[str, ...] = ("distill", "finetune")) -> 
     return {f"train {BENCHMARK}/{STUDENT}/{point}/0/{phase}" for point in points for phase in phases}
 
 
-def switched(method: str) -> set[str]:
-    """The measurement over all points of a method."""
-    return {f"measure_switch {BENCHMARK}/{method}"}
-
-
 PLOTS = {f"plot_figure {BENCHMARK}/{figure}" for figure in FIGURES}
 REPORT = {f"make_tables {BENCHMARK}"} | PLOTS
-JPEG = measured("jpeg", *JPEG_POINTS) | switched("jpeg")
-STUDENTS = trained(*STUDENT_POINTS) | measured(STUDENT, *STUDENT_POINTS) | switched(STUDENT)
+JPEG = measured("jpeg", *JPEG_POINTS)
+STUDENTS = trained(*STUDENT_POINTS) | measured(STUDENT, *STUDENT_POINTS)
 TEACHER = {f"train_teacher {BENCHMARK}", f"evaluate_teacher {BENCHMARK}"}
 EVERYTHING = {"prepare_data tinydigits"} | TEACHER | JPEG | STUDENTS | REPORT

@@ -22,7 +22,7 @@ from tests.workflow.project import (
     Project,
     measured,
     run_jobs,
-    switched,
+    timed,
     trained,
 )
 
@@ -96,13 +96,9 @@ def test_another_run_file_with_the_same_benchmark_shares_its_results(project: Pr
         ("sc2/backbones/small_resnet.py", EVERYTHING - {"prepare_data tinydigits"}),
         (
             "sc2/measure/latency.py",
-            run_jobs("measure_latency", "jpeg", *JPEG_POINTS)
-            | run_jobs("measure_latency", STUDENT, *STUDENT_POINTS)
-            | switched("jpeg")
-            | switched(STUDENT)
-            | REPORT,
+            timed("jpeg") | timed(STUDENT) | REPORT,
         ),
-        ("sc2/switch.py", switched("jpeg") | switched(STUDENT) | REPORT),
+        ("sc2/switch.py", timed("jpeg") | timed(STUDENT) | REPORT),
         ("sc2/report/tables.py", REPORT),
         ("sc2/report/style.py", PLOTS),
         ("sc2/report/figures/exrd.py", {f"plot_figure {BENCHMARK}/exrd"}),
@@ -122,7 +118,7 @@ def test_change_in_code_reruns_what_imports_it(project: Project, source: str, jo
             "finetune: {epochs: 2,",
             trained(*STUDENT_POINTS, phases=("finetune",))
             | measured(STUDENT, *STUDENT_POINTS)
-            | switched(STUDENT)
+           
             | REPORT,
             id="second phase",
         ),
@@ -134,13 +130,13 @@ def test_change_in_code_reruns_what_imports_it(project: Project, source: str, jo
         pytest.param(
             'jpeg: {points: ["10", "90"]}',
             'jpeg: {points: ["10", "50", "90"]}',
-            measured("jpeg", "50") | switched("jpeg") | REPORT,
+            measured("jpeg", "50") | REPORT,
             id="new point of a codec",
         ),
         pytest.param(
             'points: ["0.5", "4"]',
             'points: ["0.5", "4", "16"]',
-            trained("16") | measured(STUDENT, "16") | switched(STUDENT) | REPORT,
+            trained("16") | measured(STUDENT, "16") | REPORT,
             id="new point of a training",
         ),
         pytest.param('points: ["0.5", "4"]', 'points: ["0.5"]', REPORT, id="point removed"),
@@ -171,8 +167,7 @@ def test_method_that_does_not_support_the_task_is_skipped_and_said_once(project:
 
 def test_new_seed_reruns_trained_methods_only(project: Project) -> None:
     project.edit("config/config.yaml", 'seeds: ["0"]', 'seeds: ["0", "1"]')
-    runs = STUDENTS - switched(STUDENT)  # between the points of one seed, the first
-    new = {job.replace("/0/distill", "/1/distill").replace("/0/finetune", "/1/finetune") for job in runs}
+    new = {job.replace("/0/distill", "/1/distill").replace("/0/finetune", "/1/finetune") for job in STUDENTS}
     assert project.planned() == {job.removesuffix("/0") + "/1" * job.endswith("/0") for job in new} | REPORT
 
 

@@ -23,7 +23,6 @@ from tests.workflow.project import (
     Project,
     measured,
     run_jobs,
-    switched,
     trained,
 )
 
@@ -67,7 +66,7 @@ def test_edited_checkpoint_is_found_and_made_again(project: Project) -> None:
     shown = project.sc2("verify", status=1).stdout
     assert re.search(rf"^edited +{checkpoint}: its content is not what train wrote", shown, flags=re.MULTILINE), shown
     project.sc2("verify", "--prune")
-    assert project.planned() == trained("4", phases=("finetune",)) | measured(STUDENT, "4") | switched(STUDENT) | REPORT
+    assert project.planned() == trained("4", phases=("finetune",)) | measured(STUDENT, "4") | REPORT
     project.snakemake(checkpoint)
     assert sha256(project.path / checkpoint) == before
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.project import BENCHMARK, EVERYTHING, JPEG, REPORT, STUDENT, Project, measured, switched, trained
+from tests.workflow.project import BENCHMARK, EVERYTHING, JPEG, REPORT, STUDENT, Project, measured, trained
 
 # The first test waits for the one run, which takes minutes on a busy machine.
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1800)]
@@ -86,7 +86,7 @@ def test_pull_restores_a_state_with_nothing_to_do(clone: Project, published: Pro
     assert clone.planned() == JPEG | REPORT
     clone.git("checkout", "sc2/methods/jpeg.py")
     clone.edit(f"config/benchmarks/{BENCHMARK}.yaml", "finetune: {epochs: 1,", "finetune: {epochs: 2,")
-    second_phase = trained("0.5", "4", phases=("finetune",)) | measured(STUDENT, "0.5", "4") | switched(STUDENT) | REPORT
+    second_phase = trained("0.5", "4", phases=("finetune",)) | measured(STUDENT, "0.5", "4") | REPORT
     assert clone.planned() == second_phase
 
 
@@ -122,7 +122,7 @@ def test_damage_in_the_store_is_found(clone: Project, published: Project) -> Non
     clone.run("dvc", "remote", "add", "--local", "damaged", store)
     shown = clone.sc2("pull", "--remote", "damaged", status=1).stdout
     assert f"{CHECKPOINT}: its content is not what train wrote" in shown
-    assert clone.planned() == trained("4", phases=("finetune",)) | measured(STUDENT, "4") | switched(STUDENT) | REPORT
+    assert clone.planned() == trained("4", phases=("finetune",)) | measured(STUDENT, "4") | REPORT
 
 
 def test_file_missing_in_the_store_is_an_error(clone: Project, tmp_path: Path) -> None:

@@ -95,34 +95,31 @@ def summaries(wildcards):
     return of_runs("results/evaluate/{run}/summary.json", wildcards.benchmark)
 
 
+def latencies_of(benchmark, name="latency.json"):
+    """A file of the latency measurement of every method of a benchmark: `latency.json`, `switch.json`, the record."""
+    methods = CONFIG.benchmarks[benchmark].methods
+    return expand("results/latency/{benchmark}/{method}/{name}", benchmark=benchmark, method=methods, name=name)
+
+
 def latencies(wildcards):
-    """Latencies of all runs of a benchmark."""
-    return of_runs("results/latency/{run}/latency.json", wildcards.benchmark)
-
-
-def halves(name):
-    """Function from a method on a benchmark to a file of all its points' exports, first seed, in the plan's order."""
-
-    def of(wildcards):
-        runs = [r for r in plan.runs(CONFIG, wildcards.benchmark) if r.method == wildcards.method]
-        first = [r for r in runs if r.seed == CONFIG.run.seeds[0]]
-        return [
-            f"results/export/{RUN}/{name}".format(benchmark=r.benchmark, method=r.method, point=r.point, seed=r.seed)
-            for r in first
-        ]
-
-    return of
-
-
-def switches_of(benchmark, name="switch.json"):
-    """What it takes to switch between operating points, of each method of a benchmark that has several."""
-    methods = plan.switching(CONFIG, benchmark)
-    return expand("results/switch/{benchmark}/{method}/{name}", benchmark=benchmark, method=methods, name=name)
+    """Latencies of all methods of a benchmark."""
+    return latencies_of(wildcards.benchmark)
 
 
 def switches(wildcards):
-    """The same for a rule."""
-    return switches_of(wildcards.benchmark)
+    """What it takes to switch between operating points, of each method of a benchmark."""
+    return latencies_of(wildcards.benchmark, "switch.json")
+
+
+def halves(name):
+    """Function from a method on a benchmark to a file of all its runs' exports, in the plan's order."""
+
+    def of(wildcards):
+        paths = of_runs(f"results/export/{{run}}/{name}", wildcards.benchmark)
+        own = f"results/export/{wildcards.benchmark}/{wildcards.method}/"
+        return [path for path in paths if path.startswith(own)]
+
+    return of
 
 
 def tables(benchmarks):
@@ -159,8 +156,7 @@ def records(wildcards):
         *trainings,
         *of_runs("results/export/{run}/export.prov.json", benchmark),
         *of_runs("results/evaluate/{run}/evaluate.prov.json", benchmark),
-        *of_runs("results/latency/{run}/latency.prov.json", benchmark),
-        *switches_of(benchmark, "switch.prov.json"),
+        *latencies_of(benchmark, "latency.prov.json"),
         f"results/tables/{benchmark}/tables.prov.json",
         *expand("results/figures/{benchmark}/{figure}.prov.json", benchmark=benchmark, figure=CONFIG.run.figures),
     ]

@@ -142,21 +142,22 @@ rule measure_latency:
     input:
         index=data_of("index.jsonl"),
         test=data_of("test.tar"),
-        device="results/export/{benchmark}/{method}/{point}/seed{seed}/device.pt",
-        server="results/export/{benchmark}/{method}/{point}/seed{seed}/server.pt",
+        devices=halves("device.pt"),
+        servers=halves("server.pt"),
     output:
-        latency="results/latency/{benchmark}/{method}/{point}/seed{seed}/latency.json",
-        record="results/latency/{benchmark}/{method}/{point}/seed{seed}/latency.prov.json",
+        latency="results/latency/{benchmark}/{method}/latency.json",
+        switch="results/latency/{benchmark}/{method}/switch.json",
+        record="results/latency/{benchmark}/{method}/latency.prov.json",
     log:
-        "logs/latency/{benchmark}/{method}/{point}/seed{seed}.log",
+        "logs/latency/{benchmark}/{method}.log",
     benchmark:
-        "benchmarks/latency/{benchmark}/{method}/{point}/seed{seed}.tsv"
+        "benchmarks/latency/{benchmark}/{method}.tsv"
     conda:
         "../../environment.yml"
     threads: all_cores
     resources:
         mem_mb=4000,
-        runtime="1h",
+        runtime="4h",
     params:
         job=job_id("measure_latency"),
         config=run_file,
@@ -166,48 +167,11 @@ rule measure_latency:
             --config {params.config:q} \
             --benchmark {wildcards.benchmark:q} \
             --method {wildcards.method:q} \
-            --point {wildcards.point:q} \
-            --seed {wildcards.seed:q} \
             --index {input.index:q} \
             --test {input.test:q} \
-            --device {input.device:q} \
-            --server {input.server:q} \
-            --out-latency {output.latency:q} \
-            --record {output.record:q} \
-            --job {params.job:q} \
-            --threads 1 2>&1 | tee {log:q}
-        """
-
-
-rule measure_switch:
-    """What device and server must receive and load to change the operating point; takes all cores, as latencies do."""
-    input:
-        devices=halves("device.pt"),
-        servers=halves("server.pt"),
-    output:
-        switch="results/switch/{benchmark}/{method}/switch.json",
-        record="results/switch/{benchmark}/{method}/switch.prov.json",
-    log:
-        "logs/switch/{benchmark}/{method}.log",
-    benchmark:
-        "benchmarks/switch/{benchmark}/{method}.tsv"
-    conda:
-        "../../environment.yml"
-    threads: all_cores
-    resources:
-        mem_mb=4000,
-        runtime="1h",
-    params:
-        job=job_id("measure_switch"),
-        config=run_file,
-    shell:
-        r"""
-        python -m sc2 measure_switch \
-            --config {params.config:q} \
-            --benchmark {wildcards.benchmark:q} \
-            --method {wildcards.method:q} \
             --devices {input.devices:q} \
             --servers {input.servers:q} \
+            --out-latency {output.latency:q} \
             --out-switch {output.switch:q} \
             --record {output.record:q} \
             --job {params.job:q} \
