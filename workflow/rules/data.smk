@@ -11,8 +11,6 @@ rule prepare_data:
         record="results/data/{dataset}/data.prov.json",
     log:
         "logs/data/{dataset}.log",
-    benchmark:
-        "benchmarks/data/{dataset}.tsv"
     conda:
         "../../environment.yml"
     threads: 1

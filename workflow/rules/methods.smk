@@ -15,8 +15,6 @@ rule train:
         record="results/train/{benchmark}/{method}/{point}/seed{seed}/{phase}.prov.json",
     log:
         "logs/train/{benchmark}/{method}/{point}/seed{seed}/{phase}.log",
-    benchmark:
-        "benchmarks/train/{benchmark}/{method}/{point}/seed{seed}/{phase}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -61,8 +59,6 @@ rule export:
         record="results/export/{benchmark}/{method}/{point}/seed{seed}/export.prov.json",
     log:
         "logs/export/{benchmark}/{method}/{point}/seed{seed}.log",
-    benchmark:
-        "benchmarks/export/{benchmark}/{method}/{point}/seed{seed}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -105,8 +101,6 @@ rule evaluate:
         record="results/evaluate/{benchmark}/{method}/{point}/seed{seed}/evaluate.prov.json",
     log:
         "logs/evaluate/{benchmark}/{method}/{point}/seed{seed}.log",
-    benchmark:
-        "benchmarks/evaluate/{benchmark}/{method}/{point}/seed{seed}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -150,8 +144,6 @@ rule measure_latency:
         record="results/latency/{benchmark}/{method}/latency.prov.json",
     log:
         "logs/latency/{benchmark}/{method}.log",
-    benchmark:
-        "benchmarks/latency/{benchmark}/{method}.tsv"
     conda:
         "../../environment.yml"
     threads: all_cores

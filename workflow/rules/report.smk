@@ -18,8 +18,6 @@ rule make_tables:
         record="results/tables/{benchmark}/tables.prov.json",
     log:
         "logs/tables/{benchmark}.log",
-    benchmark:
-        "benchmarks/tables/{benchmark}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -62,8 +60,6 @@ rule plot_figure:
         record="results/figures/{benchmark}/{figure}.prov.json",
     log:
         "logs/figures/{benchmark}/{figure}.log",
-    benchmark:
-        "benchmarks/figures/{benchmark}/{figure}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -101,8 +97,6 @@ rule snapshot:
         record="docs/reference/{benchmark}/snapshot.prov.json",
     log:
         "logs/snapshot/{benchmark}.log",
-    benchmark:
-        "benchmarks/snapshot/{benchmark}.tsv"
     conda:
         "../../environment.yml"
     threads: 1

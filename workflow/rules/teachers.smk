@@ -13,8 +13,6 @@ rule train_teacher:
         record="results/teachers/{benchmark}/teacher.prov.json",
     log:
         "logs/teachers/{benchmark}/train.log",
-    benchmark:
-        "benchmarks/teachers/{benchmark}/train.tsv"
     wildcard_constraints:
         benchmark="|".join(TRAINED) or NONE,
     conda:
@@ -52,8 +50,6 @@ rule fetch_teacher:
         record="results/teachers/{benchmark}/teacher.prov.json",
     log:
         "logs/teachers/{benchmark}/fetch.log",
-    benchmark:
-        "benchmarks/teachers/{benchmark}/fetch.tsv"
     wildcard_constraints:
         benchmark="|".join(FETCHED) or NONE,
     conda:
@@ -88,8 +84,6 @@ rule evaluate_teacher:
         record="results/teachers/{benchmark}/evaluation.prov.json",
     log:
         "logs/teachers/{benchmark}/evaluate.log",
-    benchmark:
-        "benchmarks/teachers/{benchmark}/evaluate.tsv"
     conda:
         "../../environment.yml"
     threads: 1
