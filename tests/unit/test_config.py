@@ -186,17 +186,17 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
     ),
     "unknown parameter of a method on a benchmark": (
         DEFAULT,
-        put("methods", "entropic_student", "params", "phases", "distill", "epoch", 3),
+        put("methods", "end_to_end", "params", "phases", "train", "epoch", 3),
         "config.yaml",
-        f"{DEFAULT}: methods.entropic_student.params.phases.distill.epoch",
+        f"{DEFAULT}: methods.end_to_end.params.phases.train.epoch",
         ["unknown key; did you mean 'epochs'?", "quantiles_lr"],
     ),
     "unknown phase": (
         DEFAULT,
-        put("methods", "entropic_student", "params", "phases", "distil", {}),
+        put("methods", "end_to_end", "params", "phases", "trian", {}),
         "config.yaml",
-        f"{DEFAULT}: methods.entropic_student.params.phases.distil",
-        ["unknown key; did you mean 'distill'? allowed: distill, finetune"],
+        f"{DEFAULT}: methods.end_to_end.params.phases.trian",
+        ["unknown key; did you mean 'train'? allowed: train"],
     ),
     "unknown key of a method file": (
         "methods/jpeg.yaml",

@@ -99,8 +99,8 @@ def test_what_is_counted_is_what_export_counts(capsys: pytest.CaptureFixture[str
     assert costs["latent_shape"] == [8, 15, 15]
     assert costs["encoder_param_bytes"] == 4 * costs["encoder_params"]
     assert costs["encoder_table_bytes"] > 0
-    # conv 5×5 3→32, GDN 32, conv 5×5 32→16, GDN 16, conv 2×2 16→8
-    assert costs["encoder_params"] == 75 * 32 + 32 * 33 + 25 * 32 * 16 + 16 * 17 + 4 * 16 * 8
+    # conv 5×5 3→24, GDN 24, conv 5×5 24→16, GDN 16, conv 2×2 16→8
+    assert costs["encoder_params"] == 75 * 24 + 24 * 25 + 25 * 24 * 16 + 16 * 17 + 4 * 16 * 8
 
 
 def test_a_codec_ships_nothing_and_the_server_runs_the_reference_model(capsys: pytest.CaptureFixture[str]) -> None:
