@@ -78,11 +78,10 @@ class CodecServer(ServerHalf):
         side = int(self.input["crop"])
         return normalise(to_batch(decompress(payload.streams[0], self.format, (side, side))), self.input)
 
-    def answer(self, batch: Tensor) -> Tensor:
-        """Return logits [B, classes] for images [B, 3, H, W]."""
+    def answer(self, batch: Tensor) -> Any:
+        """Return the task's output for images [B, 3, H, W]."""
         with no_grad():
-            logits: Tensor = self.network(batch)
-        return logits
+            return self.network(batch)
 
 
 def export_codec(context: BuildContext, image_format: str, **options: Any) -> Export:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sc2.backbones.base import StagedClassifier, build_backbone, stage_shape
+from sc2.backbones.base import Features, StagedModel, build_backbone, stage_shape
 from sc2.data.normalise import normalise, to_batch
 from sc2.errors import ConfigError, WireError
 from sc2.layers.affine import Quantized, dequantize, from_bytes, quantize, through_quantizer, to_bytes
@@ -82,7 +82,7 @@ def _conv(channels: int, out: int, padding: int = 0) -> nn.Conv2d:
 class ReductionNetwork(nn.Module):
     """Encoder, decoder and the rest of the reference model after the cut.
 
-    Input [B, 3, H, W] normalised, output logits [B, classes]. While the encoder is in train mode z stays as it is: the
+    Input [B, 3, H, W] normalised, output the task's. While the encoder is in train mode z stays as it is: the
     published training knows nothing of the quantiser. Else every image's z is quantised, as on the wire.
     """
 
@@ -96,14 +96,22 @@ class ReductionNetwork(nn.Module):
         self.tail = teacher.after(arch["cut"])
         self.halvings, self.target = halvings, target
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Run the whole split in one process."""
+    @property
+    def head(self) -> nn.Module:
+        """What follows the body."""
+        return self.tail.head
+
+    def features(self, x: Tensor) -> Features:
+        """Return what the head takes."""
         z = self.encoder(x)
-        logits: Tensor = self.tail(self.decoder(z if self.encoder.training else through_quantizer(z)))
-        return logits
+        return self.tail.features(self.decoder(z if self.encoder.training else through_quantizer(z)))
+
+    def forward(self, x: Tensor) -> Any:
+        """Run the whole split in one process."""
+        return self.head(self.features(x))
 
 
-def _target(model: StagedClassifier, cut: str, size: int) -> tuple[int, int]:
+def _target(model: StagedModel, cut: str, size: int) -> tuple[int, int]:
     """Return the channels at a cut, and how often images of side `size` have been halved there."""
     channels, height, _ = stage_shape(model, cut, size)
     side, halvings = size, 0
@@ -158,11 +166,10 @@ class QuantizedServer(ServerHalf):
             raise WireError(f"a payload for this model has one stream and the shape {self.shape}")
         return dequantize(from_bytes(payload.streams[0], (1, *self.shape)))
 
-    def answer(self, batch: Tensor) -> Tensor:
-        """Return logits [B, classes] for z_hat [B, C, h, w]."""
+    def answer(self, batch: Tensor) -> Any:
+        """Return the task's output for z_hat [B, C, h, w]."""
         with torch.no_grad():
-            logits: Tensor = self.network(batch)
-        return logits
+            return self.network(batch)
 
 
 def split_reduction(network: ReductionNetwork, context: BuildContext) -> Export:
@@ -177,7 +184,7 @@ def split_reduction(network: ReductionNetwork, context: BuildContext) -> Export:
         "channels": channels,
         "encoder_channels": list(arch["encoder_channels"]),
         "halvings": network.halvings,
-        "input": dict(context.input),
+        "input": context.pixels,
         "state": encoder,
     }
     server = {

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sc2.backbones.base import StagedClassifier
+from sc2.backbones.base import StagedModel
 from sc2.data.archive import data_dir, verified
 from sc2.data.store import read_meta
 from sc2.errors import CheckpointError, DataError
@@ -37,7 +37,7 @@ def run(job: RunningJob) -> None:
     save_atomically(content, job.outputs["checkpoint"])
 
 
-def reference_model(teacher: Mapping[str, Any], state: Mapping[str, Tensor], classes: list[str]) -> StagedClassifier:
+def reference_model(teacher: Mapping[str, Any], state: Mapping[str, Tensor], classes: list[str]) -> StagedModel:
     """Load published weights into the library's own layout and return the network as stages.
 
     Raises:
@@ -55,7 +55,7 @@ def reference_model(teacher: Mapping[str, Any], state: Mapping[str, Tensor], cla
         raise CheckpointError(
             f"{teacher['weights']} does not fit {backbone['name']} {backbone['args'] or ''}:\n{_mismatch(error)}"
         ) from error
-    model: StagedClassifier = family.staged(network)
+    model: StagedModel = family.staged(network)
     if teacher["class_indices"] is not None:
         model.keep_classes(teacher["class_indices"])
     outputs = model.eval()(torch.zeros(1, 3, 224, 224)).shape[1]

@@ -15,7 +15,7 @@ from sc2.methods.base import BuildContext
 from sc2.neural.network import InputCompression
 from sc2.neural.start import wavelet_start
 from sc2.neural.weights import load_published
-from sc2.training.recipe import Recipe, Terms, classification_terms, one_cycle
+from sc2.training.recipe import Recipe, Terms, one_cycle
 
 PEAK = 255.0
 
@@ -48,7 +48,7 @@ def rate_distortion_recipe(params: Mapping[str, Any], context: BuildContext, cod
         CheckpointError: Published weights are asked for, and there are none or they do not fit.
         DataError: Their file is missing or another one.
     """
-    network = InputCompression(context, codec)
+    network, judge = InputCompression(context, codec), context.judge()
     price = params["lambdas"][int(context.point) - 1]
     if params["start"] == "published":
         load_published(network.codec, params["weights"], context.point)
@@ -62,13 +62,13 @@ def rate_distortion_recipe(params: Mapping[str, Any], context: BuildContext, cod
         bpp = bits / (images.shape[0] * images.shape[2] * images.shape[3])
         return {"loss": weight * mse + bpp, "mse": PEAK**2 * mse.detach(), "bpp": bpp.detach()}, reconstructed
 
-    def step(images: Tensor, labels: Tensor) -> Terms:
+    def step(images: Tensor, targets: Any) -> Terms:
         return terms(images)[0]
 
-    def validate(images: Tensor, labels: Tensor) -> Terms:
+    def validate(images: Tensor, targets: Any) -> Terms:
         found, reconstructed = terms(images)
-        summed = {name: value * len(labels) for name, value in found.items()}
-        return summed | dict(classification_terms(network.classify(reconstructed), labels))
+        judge.add(network.answer(reconstructed), targets)
+        return {name: value * len(targets) for name, value in found.items()}
 
     def optimizer(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         transforms = [*network.transform_parameters()]
@@ -87,6 +87,7 @@ def rate_distortion_recipe(params: Mapping[str, Any], context: BuildContext, cod
         epochs=params["epochs"],
         batch_size=params["batch_size"],
         validate=validate,
+        judge=judge,
         select=("loss", "min"),
         auxiliary=network.prior.loss,
         auxiliary_parameters=[network.prior.quantiles],

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sc2.backbones import mobilenet_v2, resnet
-from sc2.backbones.base import StagedClassifier, build_backbone
+from sc2.backbones.base import StagedModel, build_backbone
 from sc2.config.load import load_config
 from sc2.data.archive import data_dir
 from sc2.data.normalise import normalise, to_batch
@@ -306,7 +306,7 @@ def test_stages_before_and_after_a_cut_are_the_whole(backbone: dict[str, Any]) -
         whole = model(images)
         for name in list(model.stages)[:-1]:
             before, after = model.up_to(name), model.after(name)
-            assert isinstance(before, StagedClassifier)
+            assert isinstance(before, StagedModel)
             torch.testing.assert_close(after(before(images)), whole)
 
 
