@@ -20,7 +20,7 @@ INTERPOLATIONS = {
 }
 
 # What Pillow raises for damaged files, depending on the format.
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
 
 def decode_image(data: bytes, name: str) -> Image.Image:
@@ -45,7 +45,7 @@ def decode_image(data: bytes, name: str) -> Image.Image:
             return _to_rgb(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as error:  # its own message is the address of a buffer
         raise DataError(f"{name}: not a readable image ({len(data)} bytes): unknown format") from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DataError(f"{name}: not a readable image ({len(data)} bytes): {error}") from error
 
 
