@@ -14,6 +14,7 @@ from sc2.aligned import aligned
 from sc2.backbones.base import build_backbone
 from sc2.config.load import Benchmark, MethodOnBenchmark, load_benchmark
 from sc2.config.schema import POINT
+from sc2.data.geometry import nominal_size
 from sc2.errors import ConfigError, DataError
 from sc2.export import count_costs
 from sc2.measure.macs import count_macs
@@ -112,10 +113,10 @@ def _random_teacher(benchmark: Benchmark) -> dict[str, Any]:
 
 
 def _reference_model(benchmark: Benchmark) -> dict[str, int]:
-    size = benchmark.config.input.crop
+    width, height = nominal_size(benchmark.config.input.model_dump())
     with torch.device("meta"):
         model = build_backbone(benchmark.config.teacher.backbone.model_dump(mode="json"), class_count(benchmark))
-        return {"params": parameter_count(model), "macs": count_macs(model, torch.zeros(1, 3, size, size))}
+        return {"params": parameter_count(model), "macs": count_macs(model, torch.zeros(1, 3, height, width))}
 
 
 def _evaluations(folder: Path, task: str) -> list[dict[str, Any]]:

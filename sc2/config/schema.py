@@ -9,6 +9,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic_core import PydanticCustomError
 
 from sc2.config.base import Strict
 
@@ -79,8 +80,24 @@ class RunConfig(Strict):
 class InputSpec(Strict):
     """How an image becomes the network's input, on the device and on the server alike."""
 
+    fit: Literal["crop", "whole"] = Field(
+        default="crop",
+        description="crop: the centre square of the image; whole: the whole image with its aspect ratio kept, padded "
+        "with zeros on the right and at the bottom",
+    )
     resize: int = Field(gt=0, description="Short side after resizing, pixels")
-    crop: int = Field(gt=0, description="Side of the centre crop, pixels")
+    longest: int | None = Field(
+        default=None,
+        gt=0,
+        description="With fit: whole, long side after resizing at most, pixels; the short side then gets shorter than "
+        "resize. Not limited by default",
+    )
+    multiple: int = Field(
+        default=1, gt=0, description="With fit: whole, both sides are padded to a multiple of this, pixels"
+    )
+    crop: int | None = Field(
+        default=None, gt=0, validate_default=True, description="Side of the centre crop, pixels; only with fit: crop"
+    )
     interpolation: Literal["nearest", "bilinear", "bicubic"] = Field(
         default="bilinear", description="Resampling filter"
     )
@@ -89,10 +106,31 @@ class InputSpec(Strict):
 
     @field_validator("crop")
     @classmethod
-    def _inside(cls, crop: int, info: ValidationInfo) -> int:
-        if crop > info.data.get("resize", crop):
+    def _inside(cls, crop: int | None, info: ValidationInfo) -> int | None:
+        if info.data.get("fit") == "whole":
+            if crop is not None:
+                raise ValueError("crop belongs to fit: crop; take it out, or write null where it is inherited")
+        elif crop is None and "fit" in info.data:
+            raise PydanticCustomError("missing", "Field required")
+        elif crop is not None and crop > info.data.get("resize", crop):
             raise ValueError(f"crop must be at most resize, which is {info.data['resize']}")
         return crop
+
+    @field_validator("longest")
+    @classmethod
+    def _at_least_resize(cls, longest: int | None, info: ValidationInfo) -> int | None:
+        if longest is not None and info.data.get("fit") == "crop":
+            raise ValueError("longest belongs to fit: whole; take it out")
+        if longest is not None and longest < info.data.get("resize", longest):
+            raise ValueError(f"longest must be at least resize, which is {info.data['resize']}")
+        return longest
+
+    @field_validator("multiple")
+    @classmethod
+    def _of_whole(cls, multiple: int, info: ValidationInfo) -> int:
+        if multiple != 1 and info.data.get("fit") == "crop":
+            raise ValueError("multiple belongs to fit: whole; take it out, the size is that of crop")
+        return multiple
 
 
 class Augmentation(Strict):
