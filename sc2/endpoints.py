@@ -1,7 +1,6 @@
 """The two ends of the link as commands: an image to a container file, and a container file to an answer."""
 
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy as np
 from sc2.data.transform import decode_image, prepare_image
 from sc2.errors import DataError, WireError
 from sc2.halves import load_device, load_server
+from sc2.tasks import get_task
 from sc2.wire import pack, unpack
 
 
@@ -31,27 +31,24 @@ def encode_file(checkpoint: Path, image: Path, output: Path) -> str:
 
 
 def decode_file(checkpoint: Path, container: Path, *, top: int, as_json: bool) -> str:
-    """Answer a container file with a server half; returns the classes with the largest probabilities, or JSON.
+    """Answer a container file with a server half; returns the answer in words, or as JSON.
+
+    Boxes and masks are in pixels of the network's input: how the image lies in it does not go over the link.
 
     Raises:
         CheckpointError: There is no usable server half.
         WireError: The container is damaged, or was written by another model's device half.
     """
     server, content = load_server(checkpoint)
+    task = get_task(content["task"])
     try:
         payload = unpack(_read(container), bytes.fromhex(content["fingerprint"]))
-        logits = server.answer(server.decode(payload))[0]
+        [answer] = task.answers(server.answer(server.decode(payload)))
     except WireError as error:
         raise WireError(f"{container}: {error}") from error
-    classes = content["classes"]
     if as_json:
-        # JSON has no infinity: null for the classes that the device did not send, where it sends labels.
-        shown = [value if math.isfinite(value) else None for value in logits.tolist()]
-        return json.dumps({"class": classes[int(logits.argmax())], "index": int(logits.argmax()), "logits": shown})
-    probabilities = logits.softmax(0)
-    offered = int((~logits.isneginf()).sum())
-    best = probabilities.argsort(descending=True)[: min(top, offered)].tolist()
-    return "\n".join(f"{classes[index]:<24} {100 * float(probabilities[index]):6.2f} %" for index in best)
+        return json.dumps(task.as_json(answer, content["classes"]))
+    return task.describe(answer, content["classes"], top=top)
 
 
 def _read(path: Path) -> bytes:

@@ -71,7 +71,7 @@ def untrained_costs(benchmark: Benchmark, method: MethodOnBenchmark, point: str)
     state = None
     for phase in implementation.phases()[-1:]:
         state = implementation.training(phase, params["phases"][phase], context).model.state_dict()
-    return count_costs(implementation, implementation.export(context, state), int(spec["crop"]))
+    return count_costs(implementation, implementation.export(context, state), nominal_size(spec))
 
 
 def class_count(benchmark: Benchmark) -> int:
@@ -107,16 +107,17 @@ def _method_on(benchmark: Benchmark, method: str, point: str) -> MethodOnBenchma
 
 
 def _random_teacher(benchmark: Benchmark) -> dict[str, Any]:
-    backbone, classes = benchmark.config.teacher.backbone.model_dump(mode="json"), class_count(benchmark)
-    state = build_backbone(backbone, classes).state_dict()
-    return {"backbone": backbone, "classes": [str(index) for index in range(classes)], "state": state}
+    network, classes = benchmark.network, class_count(benchmark)
+    names = [str(index) for index in range(classes)]
+    state = build_backbone(network, classes).state_dict()
+    return {"task": benchmark.config.task, "backbone": network, "classes": names, "state": state}
 
 
 def _reference_model(benchmark: Benchmark) -> dict[str, int]:
     width, height = nominal_size(benchmark.config.input.model_dump())
-    with torch.device("meta"):
-        model = build_backbone(benchmark.config.teacher.backbone.model_dump(mode="json"), class_count(benchmark))
-        return {"params": parameter_count(model), "macs": count_macs(model, torch.zeros(1, 3, height, width))}
+    # With values: which of its proposals a detector keeps depends on them.
+    model = build_backbone(benchmark.network, class_count(benchmark))
+    return {"params": parameter_count(model), "macs": count_macs(model, torch.zeros(1, 3, height, width))}
 
 
 def _evaluations(folder: Path, task: str) -> list[dict[str, Any]]:
@@ -178,7 +179,7 @@ def _evaluations_table(described: dict[str, Any], task: str) -> str:
             row["record_id"],
             number(row["images"]),
             number(row["payload_bytes_mean"], 1),
-            *(number(row[name], 2) for name in quality),
+            *(NONE if row[name] is None else number(row[name], 2) for name in quality),
             number(row["encoder_table_bytes"]),
         ]
         for row in described["evaluations"]

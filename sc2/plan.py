@@ -7,7 +7,7 @@ that it runs (`modules`, hashed with everything they import). A parameter that i
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -94,6 +94,20 @@ def last_phase(method: str) -> list[str]:
     return phases(method)[-1:]
 
 
+def body_from(config: Config, benchmark: str) -> list[str]:
+    """Return the benchmark whose reference model a reference model starts from, as a list of one or none."""
+    name = getattr(config.benchmarks[benchmark].config.teacher, "body_from", None)
+    return [] if name is None else [name]
+
+
+def encoder_from(config: Config, run: Run, phase: str) -> list[Run]:
+    """Return the run whose last checkpoint gives a phase its encoder and entropy model, as a list of one or none."""
+    benchmark = config.benchmarks[run.benchmark].methods[run.method].encoder_from
+    if benchmark is None or phases_before(run.method, phase):
+        return []
+    return [replace(run, benchmark=benchmark)]
+
+
 def job(config: Config, stage: str, keys: Keys) -> Job | None:
     """Return the job that the configuration plans for these keys, or None when it plans none."""
     if stage not in STAGES or set(keys) != set(STAGES[stage].keys):
@@ -131,8 +145,9 @@ def _train_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Describe
     teacher = benchmark.config.teacher.model_dump(mode="json")
     if teacher["source"] != "train":
         return None
-    spec = {"input": _input(benchmark), "augment": benchmark.config.augment.model_dump(mode="json"), "teacher": teacher}
-    return spec, _backbone_modules(benchmark)
+    spec = {"task": benchmark.config.task, "input": _input(benchmark)}
+    spec |= {"augment": benchmark.config.augment.model_dump(mode="json")}
+    return {**spec, "teacher": {**teacher, "head": benchmark.head.model_dump(mode="json")}}, _task_modules(benchmark)
 
 
 def _fetch_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
@@ -141,7 +156,7 @@ def _fetch_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Describe
 
 
 def _evaluate_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
-    return {"task": benchmark.config.task, "input": _input(benchmark)}, _backbone_modules(benchmark)
+    return {"task": benchmark.config.task, "input": _input(benchmark)}, _task_modules(benchmark)
 
 
 def _make_tables(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
@@ -169,6 +184,8 @@ def _train(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Descr
     spec = _run_spec(benchmark, method, keys)
     # A phase sees its own parameters only, so that a later phase can change and rerun alone.
     spec |= {"phase": params["phases"][keys["phase"]], "augment": benchmark.config.augment.model_dump(mode="json")}
+    if not phases_before(method.name, keys["phase"]):
+        spec |= {"encoder_from": method.encoder_from}
     return spec, _run_modules(benchmark, method)
 
 
@@ -225,10 +242,14 @@ def _backbone_modules(benchmark: Benchmark) -> tuple[str, ...]:
     return (f"sc2.backbones.{benchmark.config.teacher.backbone.name}",)
 
 
+def _task_modules(benchmark: Benchmark) -> tuple[str, ...]:
+    return (*_backbone_modules(benchmark), f"sc2.tasks.{benchmark.config.task}")
+
+
 def _run_modules(benchmark: Benchmark, method: MethodOnBenchmark) -> tuple[str, ...]:
     built = get_method(method.name).networks(method.params.model_dump(mode="json")).values()
     own = (f"sc2.backbones.{network['name']}" for network in built)
-    return (f"sc2.methods.{method.name}", *_backbone_modules(benchmark), *own)
+    return (f"sc2.methods.{method.name}", *_task_modules(benchmark), *own)
 
 
 def _run_spec(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> dict[str, Any]:

@@ -56,7 +56,7 @@ STAGES: dict[str, Stage] = {
     "train_teacher": Stage(
         "train a benchmark's reference model",
         keys=("benchmark",),
-        inputs={"index": "one", "meta": "one", "train": "one", "val": "one"},
+        inputs={"index": "one", "meta": "one", "train": "one", "val": "one", "body": "many"},
         outputs=("checkpoint", "history"),
         entry="sc2.teachers.train:run",
     ),
@@ -77,7 +77,10 @@ STAGES: dict[str, Stage] = {
     "train": Stage(
         "train one phase of one run",
         keys=(*_RUN, "phase"),
-        inputs={"index": "one", "train": "one", "val": "one", "teacher": "one", "previous": "many"},
+        inputs={
+            **{"index": "one", "train": "one", "val": "one", "teacher": "one"},
+            **{"previous": "many", "encoder": "many"},
+        },
         outputs=("checkpoint", "history"),
         entry="sc2.training.stage:run",
     ),

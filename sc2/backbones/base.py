@@ -54,7 +54,7 @@ class StagedModel(nn.Module):
 
     def features(self, x: Tensor) -> Features:
         """Run all stages but the head and return what the head takes."""
-        found = {tap: x for tap in self.taps[:1]}
+        found = dict.fromkeys(self.taps[:1], x)
         for name, stage in self.stages.items():
             if name != HEAD:
                 x = stage(x)
@@ -84,7 +84,7 @@ class StagedModel(nn.Module):
         """
         rest = _divided(self, cut)[1]
         missing = [tap for tap in self.taps if tap not in rest]
-        if missing and missing != [cut] or missing[1:]:
+        if (missing and missing != [cut]) or missing[1:]:
             before = ", ".join(tap for tap in missing if tap != cut)
             raise ConfigError(
                 f"the head takes the output of {before}, which lies before the cut {cut!r}: cut at {self.taps[0]} or "
@@ -130,7 +130,9 @@ def build_backbone(spec: Mapping[str, Any], num_classes: int) -> StagedModel:
             f"the network {spec['name']} cannot be built with {dict(spec['args'])}: {reason}; change backbone.args"
         ) from error
     if spec.get("output_stride") is not None:
-        importlib.import_module("sc2.backbones.dilation").dilate(built, spec["output_stride"])
+        from sc2.backbones.dilation import dilate
+
+        dilate(built, spec["output_stride"])
     head = spec.get("head")
     if head is None:
         return built
@@ -206,8 +208,8 @@ def stage_shapes(model: StagedModel, size: int) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def stage_channels(model: StagedModel, cut: str, size: int) -> int:
-    """Return the number of channels of the tensor at a cut for square images of `size` pixels."""
+def stage_channels(model: StagedModel, cut: str, size: int = 64) -> int:
+    """Return the number of channels of the tensor at a cut, seen on square images of `size` pixels."""
     return stage_shape(model, cut, size)[0]
 
 

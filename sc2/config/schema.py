@@ -154,7 +154,17 @@ class TeacherTraining(Strict):
     batch_size: int = Field(gt=0, description="Images per step")
     lr: float = Field(gt=0, description="Peak learning rate of the one-cycle schedule (SGD, Nesterov momentum 0.9)")
     weight_decay: float = Field(default=5e-4, ge=0, description="Weight decay")
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="Label smoothing of the cross entropy")
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="Label smoothing of the cross entropy; 0 in detection"
+    )
+
+
+class PublishedBody(Strict):
+    """Published weights of a classifier, whose body a reference model's training starts from."""
+
+    source: Literal["file", "torchvision", "timm"] = Field(description="As for a reference model that is fetched")
+    weights: str = Field(description="File name, torchvision weights (e.g. IMAGENET1K_V1) or timm tag")
+    sha256: Sha256 | None = Field(description="SHA-256 of the file; null where it is not known yet")
 
 
 class TrainedTeacher(Strict):
@@ -162,7 +172,24 @@ class TrainedTeacher(Strict):
 
     source: Literal["train"]
     backbone: BackboneSpec
+    head: dict[str, Any] = Field(
+        default={},
+        description="What follows the body: fields of `Head` in sc2/tasks/<task>.py; classification has none",
+    )
+    body_from: Name | None = Field(
+        default=None, description="Start with the body of this benchmark's reference model; it must be in the run file"
+    )
+    body_weights: PublishedBody | None = Field(
+        default=None, description="Start with the body of a published classifier"
+    )
     training: TeacherTraining
+
+    @field_validator("body_weights")
+    @classmethod
+    def _one_body(cls, body_weights: PublishedBody | None, info: ValidationInfo) -> PublishedBody | None:
+        if body_weights is not None and info.data.get("body_from") is not None:
+            raise ValueError("body_from says where the body comes from: take one of the two out")
+        return body_weights
 
 
 class FetchedTeacher(Strict):
@@ -189,6 +216,11 @@ class MethodGrid(Strict):
     """One method on one benchmark: its operating points and what differs from the method's own defaults."""
 
     points: list[Point] = Field(min_length=1, description="Operating points, as strings in quotes")
+    encoder_from: Name | None = Field(
+        default=None,
+        description="Take encoder and entropy model from the run of the same method, point and seed on this benchmark, "
+        "and freeze them; it must be in the run file",
+    )
     params: dict[str, Any] = Field(default={}, description="Overrides of config/methods/<name>.yaml, key by key")
 
     _unique = field_validator("points")(_no_duplicates)
@@ -208,7 +240,9 @@ class BenchmarkConfig(Strict):
 
     extends: Name | None = Field(default=None, description="Benchmark whose keys are taken where this file has none")
     title: str = Field(description="Shown above the figures")
-    task: Literal["classification"] = Field(description="What the networks answer")
+    task: Literal["classification", "detection", "segmentation"] = Field(
+        description="What the networks answer: a class per image, boxes with classes, a class per pixel"
+    )
     dataset: Name = Field(description="File in config/datasets/")
     input: InputSpec
     augment: Augmentation = Augmentation()
@@ -233,6 +267,7 @@ __all__ = [
     "LatencySpec",
     "MethodFile",
     "MethodGrid",
+    "PublishedBody",
     "RunConfig",
     "TrainedTeacher",
 ]

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from sc2.backbones.base import Features, body, build_backbone, stage_channels
+from sc2.data.limits import largest_side
 from sc2.layers.priors import FACTORIZED
 from sc2.layers.student import StudentDevice, StudentServer, reference_model
 from sc2.methods.base import BuildContext, Export
@@ -29,9 +30,9 @@ class PastedBottleneck(nn.Module):
         from sc2.layers.trained_priors import FactorizedPrior
 
         super().__init__()
-        teacher, size = reference_model(context), int(context.input["crop"])
+        teacher = reference_model(context)
         self.encoder = teacher.up_to(cut).requires_grad_(True)
-        self.prior = FactorizedPrior(stage_channels(teacher, cut, size))
+        self.prior = FactorizedPrior(stage_channels(teacher, cut))
         self.tail = teacher.after(cut).requires_grad_(True)
 
     @property
@@ -69,7 +70,7 @@ class FineTunedServer(StudentServer):
         self.network.load_state_dict(blob["state"])
         self.network.eval().requires_grad_(False)
         self.coder = FACTORIZED.decoder(blob["prior"])
-        self.largest = blob["crop"]
+        self.largest = blob["largest"]
 
 
 def split_fine_tuned(network: PastedBottleneck, context: BuildContext, cut: str) -> Export:
@@ -84,7 +85,7 @@ def split_fine_tuned(network: PastedBottleneck, context: BuildContext, cut: str)
     device = {**common, "input": context.pixels, "state": encoder, "prior": prior.device}
     server = {
         **common,
-        "crop": int(context.input["crop"]),
+        "largest": largest_side(context.input),
         "state": network.tail.state_dict(),
         "prior": prior.server,
     }

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sc2.backbones.base import Features, StagedModel, build_backbone, stage_channels
+from sc2.data.limits import largest_side
 from sc2.data.normalise import normalise, to_batch
 from sc2.errors import CheckpointError, WireError
 from sc2.layers.fp_bottleneck import analysis, synthesis
@@ -60,13 +61,13 @@ class StudentNetwork(nn.Module):
 
     def __init__(self, context: BuildContext, prior: PriorKind = FACTORIZED) -> None:
         super().__init__()
-        arch, size = context.arch, int(context.input["crop"])
+        arch = context.arch
         teacher = reference_model(context)
         self.encoder = analysis(arch["encoder_channels"])
         with torch.no_grad():
             self.encoder[-1].weight.mul_(arch["latent_gain"])  # type: ignore[operator]  # modules are looked up by name
         self.prior = prior.trained(arch)
-        channels = stage_channels(teacher, arch["cut"], size)
+        channels = stage_channels(teacher, arch["cut"])
         self.decoder = synthesis(arch["encoder_channels"][-1], arch["decoder_channels"], channels)
         self.tail = teacher.after(arch["cut"]).requires_grad_(True)
 
@@ -120,7 +121,7 @@ class StudentServer(ServerHalf):
 
     def __init__(self, blob: Mapping[str, Any], prior: PriorKind) -> None:
         backbone = build_backbone(blob["backbone"], blob["num_classes"])
-        target = stage_channels(backbone, blob["cut"], blob["crop"])
+        target = stage_channels(backbone, blob["cut"])
         decoder = synthesis(blob["latent_channels"], blob["decoder_channels"], target)
         self.network: nn.Module = nn.Sequential()
         self.network.add_module("decoder", decoder)
@@ -128,7 +129,7 @@ class StudentServer(ServerHalf):
         self.network.load_state_dict(blob["state"])
         self.network.eval().requires_grad_(False)
         self.coder = prior.decoder(blob["prior"])
-        self.largest = blob["crop"]
+        self.largest = blob["largest"]
 
     def decode(self, payload: Payload) -> Tensor:
         """Return y_hat [1, C, h, w]."""
@@ -163,7 +164,7 @@ def split_student(network: StudentNetwork, context: BuildContext) -> Export:
         "latent_channels": arch["encoder_channels"][-1],
         "decoder_channels": list(arch["decoder_channels"]),
         "cut": arch["cut"],
-        "crop": int(context.input["crop"]),
+        "largest": largest_side(context.input),
         "backbone": dict(context.teacher["backbone"]),
         "num_classes": len(context.teacher["classes"]),
         "state": rest,

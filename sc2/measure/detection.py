@@ -34,7 +34,9 @@ def coco_summary(targets: Sequence[Boxes], answers: Sequence[Boxes], num_classes
         DataError: There is no image, the images do not match, or a score or box is not finite.
     """
     if not targets or len(targets) != len(answers):
-        raise DataError(f"average precision needs targets and answers of the same images: {len(targets)}, {len(answers)}")
+        raise DataError(
+            f"average precision needs targets and answers of the same images: {len(targets)}, {len(answers)}"
+        )
     if not all(np.isfinite(answer[key]).all() for answer in answers for key in ("boxes", "scores")):
         raise DataError("a box or score that was found is not finite; the model or its input is broken")
     from pycocotools.cocoeval import COCOeval

@@ -94,8 +94,29 @@ class Quality:
     columns: tuple[Column, ...]
 
 
+_BOX_AR_BY_SIZE = ("box_ar_small_pct", "box_ar_medium_pct", "box_ar_large_pct")
+_BOX_AP_BY_SIZE = ("box_ap_small_pct", "box_ap_medium_pct", "box_ap_large_pct")
+
 QUALITY: dict[str, Quality] = {
     "classification": Quality("top1_pct", "Top-1 accuracy (%)", " %", _floats(4, "top1_pct", "top5_pct")),
+    # COCO's twelve numbers; there may be no object of a size to find.
+    "detection": Quality(
+        "box_ap_pct",
+        "Box AP (%)",
+        " %",
+        (
+            *_floats(4, "box_ap_pct", "box_ap50_pct", "box_ap75_pct"),
+            *_floats(4, *_BOX_AP_BY_SIZE, nullable=True),
+            *_floats(4, "box_ar1_pct", "box_ar10_pct", "box_ar100_pct"),
+            *_floats(4, *_BOX_AR_BY_SIZE, nullable=True),
+        ),
+    ),
+    "segmentation": Quality(
+        "miou_pct",
+        "Mean IoU (%)",
+        " %",
+        _floats(4, "miou_pct", "pixel_accuracy_pct", "mean_pixel_accuracy_pct"),
+    ),
 }
 """Quality by task."""
 

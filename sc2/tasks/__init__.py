@@ -6,13 +6,11 @@ from pathlib import Path
 from sc2.errors import ConfigError
 from sc2.tasks.base import Task
 
-_NO_TASKS = ("base", "placement")
-
 
 def task_names() -> list[str]:
     """Return the names of all tasks: the files in this folder that declare one, sorted."""
     names = (path.stem for path in Path(__file__).parent.glob("*.py"))
-    return sorted(name for name in names if name not in _NO_TASKS and not name.startswith("_"))
+    return sorted(name for name in names if name != "base" and not name.startswith("_"))
 
 
 def get_task(name: str) -> Task:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from sc2.backbones.base import Features
+    from sc2.data.geometry import Placement
     from sc2.data.store import SampleStore
-    from sc2.tasks.placement import Placement
+
 
 class HeadParams(Strict):
     """What can be set of the head of a task's reference model; nothing where it is the network's own classifier."""
@@ -93,6 +94,10 @@ class Task(ABC):
 
     def shifted(self, target: Any, x: int, y: int, size: tuple[int, int]) -> Any:
         """Return a target of the image moved by `x` pixels to the right and `y` down, in an input of width, height."""
+        return target
+
+    def padded(self, target: Any, size: tuple[int, int]) -> Any:
+        """Return a target of the image padded on the right and at the bottom to a width and height."""
         return target
 
     @abstractmethod

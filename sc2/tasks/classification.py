@@ -112,9 +112,7 @@ class Classification(Task):
 
         reduction = "sum" if summed else "mean"
         logits = head(features) if output is None else output
-        return {
-            "loss": functional.cross_entropy(logits, targets, reduction=reduction, label_smoothing=label_smoothing)
-        }
+        return {"loss": functional.cross_entropy(logits, targets, reduction=reduction, label_smoothing=label_smoothing)}
 
     def imitation(self, *, alpha: float, temperature: float) -> Imitation:
         """Return knowledge distillation."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
+from sc2.data.geometry import Placement
 from sc2.errors import ConfigError
 from sc2.tasks.base import HeadParams, Scorer, Task
-from sc2.tasks.placement import Placement
 
 if TYPE_CHECKING:
     import torch
@@ -169,8 +169,8 @@ class Detection(Task):
     def describe(self, answer: Objects, classes: Sequence[str], *, top: int) -> str:
         """Return the best boxes: class, score, edges in pixels."""
         lines = [
-            f"{classes[int(row[5])]:<24} {100 * row[4]:6.2f} %  x {row[0]:.1f} … {row[2]:.1f}  y {row[1]:.1f} … {row[3]:.1f}"
-            for row in _rows(answer)[:top]
+            f"{classes[int(label)]:<24} {100 * score:6.2f} %  x {x0:.1f} … {x1:.1f}  y {y0:.1f} … {y1:.1f}"
+            for x0, y0, x1, y1, score, label in _rows(answer)[:top]
         ]
         return "\n".join(lines) or "no object"
 

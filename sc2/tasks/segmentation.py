@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from sc2.data.geometry import Placement
+from sc2.data.source import IGNORED
 from sc2.tasks.base import HeadParams, Scorer, Task
-from sc2.tasks.placement import Placement
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from sc2.data.store import SampleStore
 
 BACKGROUND = 0
-IGNORED = 255
 AUXILIARY_WEIGHT = 0.5
 
 Mask = np.ndarray
@@ -82,10 +82,6 @@ class Segmentation(Task):
 
     def network(self, backbone: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, Any]:
         """Return the dilated body with its head."""
-        # Imported by name where the network is built; here so that both are part of the code of whatever builds it.
-        import sc2.backbones.dilation
-        import sc2.layers.heads.segmentation  # noqa: F401
-
         rest = {key: value for key, value in head.items() if key != "output_stride"}
         return {**super().network(backbone, rest), "output_stride": head["output_stride"]}
 
@@ -111,6 +107,11 @@ class Segmentation(Task):
         height, width = target.shape
         padded = np.pad(target, reach, mode="reflect")
         return padded[reach - y : reach - y + height, reach - x : reach - x + width]
+
+    def padded(self, target: Mask, size: tuple[int, int]) -> Mask:
+        """Return the mask of the padded image; padding is not scored."""
+        height, width = target.shape
+        return np.pad(target, ((0, size[1] - height), (0, size[0] - width)), constant_values=IGNORED)
 
     def collate(self, targets: Sequence[Mask]) -> Tensor:
         """Return masks uint8 [B, H, W]."""

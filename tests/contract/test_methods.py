@@ -126,7 +126,7 @@ def test_a_foreign_payload_is_refused(case: Case, payload: Payload) -> None:
 
 def test_costs_are_counted_once(case: Case) -> None:
     exported = case.method.export(case.context, case.state)
-    costs = count_costs(case.method, exported, 32)
+    costs = count_costs(case.method, exported, (32, 32))
     device = case.method.load_device(exported.device)
     assert (costs["encoder_params"] == 0) == (device.network is None) == (costs["encoder_macs"] == 0)
     assert (costs["server_params"] == 0) == (costs["server_macs"] == 0)

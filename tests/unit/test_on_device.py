@@ -103,7 +103,7 @@ def test_equal_logits_send_the_lower_classes(input_spec: dict[str, Any], images:
 def test_all_costs_are_the_devices(input_spec: dict[str, Any]) -> None:
     method = get_method("teacher_on_device")
     exported = method.export(BuildContext({}, "top1", input_spec, make_teacher(10)), None)
-    costs = count_costs(method, exported, 32)
+    costs = count_costs(method, exported, (32, 32))
     model = build_backbone(BACKBONE, 10).eval()
     assert costs["encoder_params"] == parameter_count(model)
     assert costs["encoder_macs"] == count_macs(model, torch.zeros(1, 3, 32, 32))

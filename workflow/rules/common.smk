@@ -76,6 +76,23 @@ def phase_before(wildcards):
     return [f"results/train/{RUN}/{phase}.pt".format(**wildcards) for phase in phases]
 
 
+def encoder_of(wildcards):
+    """Checkpoint of another benchmark that a training phase takes its encoder from: one, or none."""
+    run = plan.Run(wildcards.benchmark, wildcards.method, wildcards.point, wildcards.seed)
+    return [
+        f"results/train/{RUN}/{phase}.pt".format(
+            benchmark=other.benchmark, method=other.method, point=other.point, seed=other.seed
+        )
+        for other in plan.encoder_from(CONFIG, run, wildcards.phase)
+        for phase in plan.last_phase(other.method)
+    ]
+
+
+def body_of(wildcards):
+    """Reference model of another benchmark that a reference model's training starts from: one, or none."""
+    return expand("results/teachers/{benchmark}/teacher.pt", benchmark=plan.body_from(CONFIG, wildcards.benchmark))
+
+
 def last_checkpoint(wildcards):
     """Checkpoint of the last training phase: one, or none for a method without training."""
     return [f"results/train/{RUN}/{phase}.pt".format(**wildcards) for phase in plan.last_phase(wildcards.method)]

@@ -1,7 +1,7 @@
 """DeepLabv3's head on a body (arXiv 1706.05587), of torchvision's modules, with a second, auxiliary head for training.
 
-    layer4 ─ atrous pooling, conv3×3, conv1×1 ─ enlarged to the image's size ─► logits
-    layer3 ─ FCN head ─ enlarged ─► auxiliary logits, in training only
+layer4 ─ atrous pooling, conv3×3, conv1×1 ─ enlarged to the image's size ─► logits
+layer3 ─ FCN head ─ enlarged ─► auxiliary logits, in training only
 """
 
 from collections.abc import Mapping, Sequence
