@@ -201,7 +201,7 @@ def test_the_gradient_passes_straight_through_the_rounding(context: BuildContext
     network = network_of(recipe_of(context)).eval()
     latent = torch.rand(2, 6, 2, 2).mul(3).requires_grad_()
     rounded = torch.round(latent.detach()).requires_grad_()
-    network.answer(latent).sum().backward()
+    network.head(network.received(latent)).sum().backward()
     network.tail(network.decoder(rounded * network.step)).sum().backward()
     torch.testing.assert_close(latent.grad, rounded.grad)
 
@@ -215,7 +215,7 @@ def test_tables_are_the_counts_of_the_images_they_were_calibrated_on(
     recipe.calibrate([batch[0][:2]])
     recipe.calibrate([batch[0][:4], batch[0][4:]])
     with torch.no_grad():
-        expected = count_symbols(torch.round(network.encoder(network.features(batch[0])) / 0.5), COUNTED)
+        expected = count_symbols(torch.round(network.encoder(network.before(batch[0])) / 0.5), COUNTED)
     assert torch.equal(network.counts, expected)
     assert network.counts.sum().item() == 6 * 6 * 2 * 2
 

@@ -138,7 +138,13 @@ def test_the_printed_answer_lists_what_was_sent(input_spec: dict[str, Any], imag
     fingerprint = device_fingerprint("teacher_on_device", exported.device, input_spec)
     common = {"method": "teacher_on_device", "point": "top1", "input": input_spec, "fingerprint": fingerprint}
     save_atomically({"kind": "device", **common, "half": exported.device}, tmp_path / "device.pt")
-    server = {"kind": "server", **common, "classes": teacher["classes"], "half": exported.server}
+    server = {
+        "kind": "server",
+        "task": "classification",
+        **common,
+        "classes": teacher["classes"],
+        "half": exported.server,
+    }
     save_atomically(server, tmp_path / "server.pt")
     Image.fromarray(images[0]).save(tmp_path / "image.png")
     encode_file(tmp_path, tmp_path / "image.png", tmp_path / "out.sc2")
