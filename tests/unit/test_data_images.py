@@ -175,7 +175,7 @@ def scenes(tmp_path_factory):
     def samples():
         for split in SPLITS:
             for number, (width, height) in enumerate(SIZES):
-                pixels, x, y = np.full((height, width), 50, np.uint8), width // 2 - 1 - number % 3, 5
+                pixels, x, y = np.full((height, width), 50, np.uint8), width // 2 - 1 - number % 3, height // 2 - 1
                 pixels[y : y + 2, x : x + 3] = 250
                 mask = (pixels == 250).astype(np.uint8)
                 box = Box(x, y, x + 3, y + 2, 0)
@@ -202,7 +202,7 @@ def test_images_of_different_sizes_share_a_padded_batch(scenes):
         assert (mask[:height, :width] < 2).all()
         assert (mask[height:] == 255).all()
         assert (mask[:, width:] == 255).all()
-    assert boxes[0].tolist() == [9, 5, 12, 7]
+    assert boxes[0].tolist() == [9, 6, 12, 8]
     assert next(batches(dataset, 1, seed=None))[0].shape == (1, 3, 16, 24)
 
 
