@@ -184,7 +184,7 @@ def _train(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Descr
     spec = _run_spec(benchmark, method, keys)
     # A phase sees its own parameters only, so that a later phase can change and rerun alone.
     spec |= {"phase": params["phases"][keys["phase"]], "augment": benchmark.config.augment.model_dump(mode="json")}
-    if not phases_before(method.name, keys["phase"]):
+    if method.encoder_from is not None and not phases_before(method.name, keys["phase"]):
         spec |= {"encoder_from": method.encoder_from}
     return spec, _run_modules(benchmark, method)
 

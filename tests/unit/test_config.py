@@ -575,10 +575,10 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
     ),
     "unknown task": (
         DEFAULT,
-        put("task", "detection"),
+        put("task", "detecting"),
         "config.yaml",
         f"{DEFAULT}: task",
-        ['unknown value (it says "detection"); allowed: classification'],
+        ['unknown value (it says "detecting"); allowed: classification, detection, segmentation'],
     ),
     "extends what is not there": (
         QUICK,

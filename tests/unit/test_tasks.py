@@ -93,7 +93,7 @@ def test_an_answer_equal_to_the_target_is_perfect_where_the_image_is_stored(name
         shown = np.s_[:, 10:90]
         assert np.array_equal(painted(restored, (100, 80))[shown], painted(target, (100, 80))[shown])
         scorer.add(restored, _as_target(restored))
-    assert scorer.summary()[task.select[0]] == 100
+    assert scorer.summary()[task.select[0]] == pytest.approx(100)
     assert {len(values) for values in scorer.columns().values()} == {3}
 
 
