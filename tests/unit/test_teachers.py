@@ -24,8 +24,10 @@ from sc2.data.transform import decode_image, prepare_image
 from sc2.errors import CheckpointError, DataError
 from sc2.halves import load_checkpoint
 from sc2.job import RunningJob
+from sc2.tasks import get_task
 from sc2.teachers.fetch import _SOURCES, read_state, reference_model
 from sc2.teachers.fetch import run as fetch
+from sc2.teachers.train import take_over_published_body
 
 RESNET: dict[str, Any] = {"name": "resnet", "args": {"depth": 18}}
 MOBILENET: dict[str, Any] = {"name": "mobilenet_v2", "args": {"tf_same_padding": True}}
@@ -348,3 +350,22 @@ def _every_fourth(archive: Path, input_spec: Mapping[str, Any]) -> tuple[Tensor,
             images.append(to_batch(pixels))
             classes.append(folders.index(name.split("/")[-2]))
     return normalise(torch.cat(images), input_spec), torch.tensor(classes)
+
+
+# Bodies of dense reference models
+
+
+def test_a_dense_reference_model_starts_with_a_published_body(tmp_path: Path) -> None:
+    state = published(RESNET, 20)
+    torch.save(state, tmp_path / "w.pth")
+    sha256 = hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()
+    task = get_task("segmentation")
+    head = task.Head.model_validate({"width": 8, "atrous_rates": [1]}).model_dump()
+    model = build_backbone(task.network(RESNET, head), 3)
+    before = {name: value.clone() for name, value in model.head.state_dict().items()}
+    take_over_published_body(model, RESNET, {"source": "file", "weights": "w.pth", "sha256": sha256})
+    assert torch.equal(model.stages["stem"][0].weight, state["conv1.weight"])
+    assert torch.equal(model.stages["layer4"][1].bn2.running_var, state["layer4.1.bn2.running_var"])
+    assert all(torch.equal(value, before[name]) for name, value in model.head.state_dict().items())
+    with pytest.raises(CheckpointError, match="does not fit"):
+        take_over_published_body(model, MOBILENET, {"source": "file", "weights": "w.pth", "sha256": sha256})
