@@ -102,10 +102,10 @@ def body_from(config: Config, benchmark: str) -> list[str]:
 
 def encoder_from(config: Config, run: Run, phase: str) -> list[Run]:
     """Return the run whose last checkpoint gives a phase its encoder and entropy model, as a list of one or none."""
-    benchmark = config.benchmarks[run.benchmark].methods[run.method].encoder_from
-    if benchmark is None or phases_before(run.method, phase):
+    method = config.benchmarks[run.benchmark].methods.get(run.method)
+    if method is None or method.encoder_from is None or phases_before(run.method, phase):
         return []
-    return [replace(run, benchmark=benchmark)]
+    return [replace(run, benchmark=method.encoder_from)]
 
 
 def job(config: Config, stage: str, keys: Keys) -> Job | None:
