@@ -15,9 +15,9 @@ from sc2.endpoints import decode_file, encode_file
 from sc2.errors import CheckpointError, DataError
 from sc2.evaluate import run as evaluate
 from sc2.export import run as export
-from sc2.halves import load_checkpoint, load_server
+from sc2.halves import load_checkpoint, load_device, load_server
 from sc2.job import RunningJob
-from sc2.latency import run as measure_latency
+from sc2.latency import time_parts
 from sc2.methods import get_method
 from sc2.report.columns import quality_of
 from sc2.tasks import get_task
@@ -223,9 +223,9 @@ def test_batches_of_equal_shapes_give_the_numbers_of_single_images(
         assert other.keys() == columns[0].keys()
 
 
-def test_latency_takes_any_task(built: dict[str, Any]) -> None:
-    spec = {"latency": {"repeats": 2, "warmup": 0, "images": 2}}
-    inputs = {name: built["detection"][name] for name in ("device", "server")}
-    job = built["project"].job("latency", "detection", spec, inputs, ["latency"])
-    measure_latency(job)
-    assert json.loads(job.outputs["latency"].read_text())["server_ms_p50"] > 0
+@pytest.mark.parametrize("task", DENSE)
+def test_the_parts_of_any_task_can_be_timed(built: dict[str, Any], task: str) -> None:
+    device, _ = load_device(built[task]["device"])
+    server, _ = load_server(built[task]["server"])
+    images = [np.asarray(store_of(built["project"].data, "test").image(0))]
+    assert time_parts(device, server, images, repeats=2, warmup=0)["server"].p50_ms > 0
