@@ -20,7 +20,7 @@ UNCHANGED: Mapping[str, Any] = {}
 
 
 class Targets(Protocol):
-    """What is asked of a task: the target of an image, and how it follows the image."""
+    """What is asked of a task: an image's target, and how it follows the image. Every task in `sc2.tasks` does it."""
 
     def target(self, store: SampleStore, index: int) -> Any:
         """Return the target of a sample in pixels of the stored image."""

@@ -563,7 +563,7 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         f"{DEFAULT}: dataset",
         [
             "there is no file datasets/photodigit.yaml; did you mean 'photodigits'? ",
-            "allowed: ilsvrc2012, imagenette, photodigits",
+            "allowed: coco2017, ilsvrc2012, imagenette, photodigits",
         ],
     ),
     "unknown network": (
