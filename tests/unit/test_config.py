@@ -175,14 +175,14 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         put("teacher", "weights", "x"),
         "config.yaml",
         f"{DEFAULT}: teacher.weights",
-        ["unknown key;", "allowed: backbone, source, training"],
+        ["unknown key;", "allowed: backbone, body_from, body_weights, head, source, training"],
     ),
     "unknown key of a grid": (
         DEFAULT,
         put("methods", "jpeg", "point", ["1"]),
         "config.yaml",
         f"{DEFAULT}: methods.jpeg.point",
-        ["unknown key; did you mean 'points'? allowed: params, points"],
+        ["unknown key; did you mean 'points'? allowed: encoder_from, params, points"],
     ),
     "unknown parameter of a method on a benchmark": (
         DEFAULT,
@@ -578,7 +578,7 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         put("task", "detecting"),
         "config.yaml",
         f"{DEFAULT}: task",
-        ['unknown value (it says "detecting"); allowed: classification, detection, segmentation'],
+        ['unknown value (it says "detecting"); did', "allowed: classification, detection, segmentation"],
     ),
     "extends what is not there": (
         QUICK,
