@@ -55,9 +55,11 @@ class Job:
         return f"{hashlib.sha256(text.encode()).hexdigest()[:12]}-{self.code[:12]}"
 
 
-def runs(config: Config, benchmark: str) -> Iterator[Run]:
-    """Yield the runs of a benchmark in the order of the tables: by method, point, seed."""
+def runs(config: Config, benchmark: str, method_name: str | None = None) -> Iterator[Run]:
+    """Yield the runs of a benchmark, or of one method on it, in the order of the tables: by method, point, seed."""
     for method in config.benchmarks[benchmark].methods.values():
+        if method_name not in (None, method.name):
+            continue
         for point in method.points:
             for seed in _seeds(config, method.name):
                 yield Run(benchmark, method.name, point, seed)
@@ -186,7 +188,7 @@ def _measure_latency(config: Config, benchmark: Benchmark, keys: Keys) -> Descri
     if method is None:
         return None
     # One job for all runs: most of its time is what a process needs to start.
-    own = [[run.point, run.seed] for run in runs(config, benchmark.name) if run.method == method.name]
+    own = [[run.point, run.seed] for run in runs(config, benchmark.name, method.name)]
     spec = {"input": _input(benchmark), "runs": own, "latency": benchmark.config.latency.model_dump(mode="json")}
     return spec, _run_modules(benchmark, method)
 

@@ -60,11 +60,11 @@ def all_cores(wildcards):
     return workflow.cores or 1
 
 
-def of_runs(pattern, benchmark):
-    """Paths of all runs of a benchmark; `{run}` stands for benchmark/method/point/seed."""
+def of_runs(pattern, benchmark, method=None):
+    """Paths of all runs of a benchmark, or of a method on it; `{run}` stands for benchmark/method/point/seed."""
     return [
         pattern.format(run=RUN.format(benchmark=r.benchmark, method=r.method, point=r.point, seed=r.seed))
-        for r in plan.runs(CONFIG, benchmark)
+        for r in plan.runs(CONFIG, benchmark, method)
     ]
 
 
@@ -115,9 +115,7 @@ def halves(name):
     """Function from a method on a benchmark to a file of all its runs' exports, in the plan's order."""
 
     def of(wildcards):
-        paths = of_runs(f"results/export/{{run}}/{name}", wildcards.benchmark)
-        own = f"results/export/{wildcards.benchmark}/{wildcards.method}/"
-        return [path for path in paths if path.startswith(own)]
+        return of_runs(f"results/export/{{run}}/{name}", wildcards.benchmark, wildcards.method)
 
     return of
 
