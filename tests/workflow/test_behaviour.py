@@ -215,7 +215,8 @@ def test_job_of_a_changed_plan_refuses_to_start(project: Project) -> None:
     """What runs is what was planned: a job whose code was edited after planning does nothing."""
     out = f"results/tables/{BENCHMARK}"
     before = (project.path / out / "rate_quality.csv").read_bytes()
-    arguments = ["--summaries", "--latencies", "--switches", "--teacher", f"results/teachers/{BENCHMARK}/evaluation.json"]
+    teacher = f"results/teachers/{BENCHMARK}/evaluation.json"
+    arguments = ["--summaries", "--latencies", "--switches", "--teacher", teacher]
     names = [name.replace("_", "-") for name in STAGES["make_tables"].outputs]
     outputs = [word for name in names for word in (f"--out-{name}", f"{out}/{name}.new")]
     record = ["--record", f"{out}/new.prov.json", "--job", "0123456789ab-0123456789ab"]
