@@ -7,7 +7,6 @@ day to day.
 import json
 from collections.abc import Callable, Iterable
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from sc2.data.transform import prepare_image
 from sc2.halves import load_device, load_server
 from sc2.job import RunningJob
 from sc2.measure.latency import Timing, single_thread, time_call
+from sc2.measure.switch import HalfContents
 from sc2.methods.base import DeviceHalf, ServerHalf
 from sc2.provenance.record import environment
 from sc2.switch import switches
@@ -30,16 +30,24 @@ def run(job: RunningJob) -> None:
     `devices` and `servers` are in the order of the spec's `runs`, pairs of point and seed.
     """
     spec, runs = job.spec["latency"], job.spec["runs"]
-    files = list(zip(runs, job.input_list("devices"), job.input_list("servers"), strict=True))
+    files = zip(runs, job.input_list("devices"), job.input_list("servers"), strict=True)
     made = {"threads": 1, "cpu": environment()["hardware"]["cpu"], "record_id": job.record_id}
     images = _images(job)
+    times, first_seed, points = [], runs[0][1], {}
     with single_thread():
-        times = [_times({"point": p, "seed": s}, device, server, images, spec) for (p, s), device, server in files]
-        first = [(run[0], device, server) for run, device, server in files if run[1] == runs[0][1]]
-        pairs = switches(first, spec)
+        for (point, seed), device_file, server_file in files:
+            (device, on_device), (server, on_server) = load_device(device_file), load_server(server_file)
+            assert on_device["point"] == on_server["point"] == point, f"{device_file} is not of the point {point}"
+            times.append({"point": point, "seed": seed, **_times(device, server, images, spec)})
+            if seed == first_seed:
+                points[point] = {
+                    "device": HalfContents.of(on_device["half"], device.network),
+                    "server": HalfContents.of(on_server["half"], server.network),
+                }
+        pairs = switches(points, spec)
     latency = {**job.keys, **made, "runs": times}
     job.outputs["latency"].write_text(json.dumps(latency, indent=2) + "\n", encoding="utf-8")
-    switch = {**job.keys, **made, "seed": runs[0][1], "switches": pairs}
+    switch = {**job.keys, **made, "seed": first_seed, "switches": pairs}
     job.outputs["switch"].write_text(json.dumps(switch, indent=2) + "\n", encoding="utf-8")
 
 
@@ -49,14 +57,9 @@ def _images(job: RunningJob) -> list[np.ndarray]:
     return [np.asarray(prepare_image(store.image(i), job.spec["input"])) for i in range(count)]
 
 
-def _times(
-    keys: dict[str, str], device_file: Path, server_file: Path, images: list[np.ndarray], spec: dict[str, Any]
-) -> dict[str, Any]:
-    device, _ = load_device(device_file)
-    server, _ = load_server(server_file)
+def _times(device: DeviceHalf, server: ServerHalf, images: list[np.ndarray], spec: dict[str, Any]) -> dict[str, Any]:
     timings = time_parts(device, server, images, repeats=spec["repeats"], warmup=spec["warmup"])
     return {
-        **keys,
         "encoder_ms_p50": timings["encoder"].p50_ms,
         "encoder_ms_p95": timings["encoder"].p95_ms,
         "coder_encode_ms_p50": timings["coder_encode"].p50_ms,

@@ -4,38 +4,33 @@ For every ordered pair of points: the bytes that device and server must receive 
 load them, on one thread, median of repeats. The same code for every method.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from itertools import permutations
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from sc2.halves import load_device, load_server
 from sc2.measure.latency import time_call
 from sc2.measure.switch import HalfContents
 
 BUDGET_S = 2.0  # Per pair and half: a big network is loaded fewer times rather than for minutes.
 
+Sides = Mapping[str, HalfContents]
+"""What stands at each end of the link: `device` and `server`."""
 
-def switches(points: Sequence[tuple[str, Path, Path]], spec: dict[str, Any]) -> list[dict[str, Any]]:
+
+def switches(points: Mapping[str, Sides], spec: dict[str, Any]) -> list[dict[str, Any]]:
     """Return one row per ordered pair of points; none for a method with one point.
 
     Args:
-        points: Each operating point with its device half and its server half.
+        points: The two halves of each operating point.
         spec: `repeats` and `warmup` of the timing.
     """
-    rows: dict[tuple[str, str], dict[str, Any]] = {pair: {} for pair in permutations([p for p, _, _ in points], 2)}
-    sides: tuple[Literal["device", "server"], ...] = ("device", "server")
-    for side in sides:
-        halves = {p: _half(p, device if side == "device" else server, side) for p, device, server in points if rows}
-        for (one, other), row in rows.items():
-            row |= measured(side, halves[one], halves[other], spec)
-    return [{"from_point": one, "to_point": other, **row} for (one, other), row in rows.items()]
-
-
-def _half(point: str, path: Path, side: Literal["device", "server"]) -> HalfContents:
-    half, content = load_device(path) if side == "device" else load_server(path)
-    assert content["point"] == point, f"{path} holds the point {content['point']}, not {point}"
-    return HalfContents.of(content["half"], half.network)
+    rows = []
+    for one, other in permutations(points, 2):
+        row: dict[str, Any] = {"from_point": one, "to_point": other}
+        for side, running in points[one].items():
+            row |= measured(side, running, points[other][side], spec)
+        rows.append(row)
+    return rows
 
 
 def measured(side: str, running: HalfContents, wanted: HalfContents, spec: dict[str, Any]) -> dict[str, Any]:

@@ -129,14 +129,17 @@ def module_path(model: StagedClassifier, cut: str) -> str:
 
 
 def stage_shape(model: StagedClassifier, cut: str, size: int) -> tuple[int, ...]:
-    """Return the shape (C, H, W) of the tensor at a cut for square images of `size` pixels; computes no values.
+    """Return the shape (C, H, W) of the tensor at a cut for square images of `size` pixels; the model stays as it is.
 
     Raises:
         ConfigError: The network has no such cut.
     """
-    before = StagedClassifier(_divided(_without_values(model), cut)[0])
+    # One image is run. The meta device would compute nothing, but torch loads its compiler for it: two seconds in each
+    # of a workflow's many small jobs.
+    before = StagedClassifier(_divided(_in_eval_mode(model), cut)[0])
+    where = next((parameter.device for parameter in model.parameters()), None)
     with torch.no_grad():
-        return tuple(before(torch.zeros(1, 3, size, size, device="meta")).shape[1:])
+        return tuple(before(torch.zeros(1, 3, size, size, device=where)).shape[1:])
 
 
 def stage_channels(model: StagedClassifier, cut: str, size: int) -> int:
@@ -144,12 +147,10 @@ def stage_channels(model: StagedClassifier, cut: str, size: int) -> int:
     return stage_shape(model, cut, size)[0]
 
 
-def _without_values(model: StagedClassifier) -> StagedClassifier:
-    """Return a copy in eval mode on the meta device, without ever copying the weights."""
-    copies: dict[int, Any] = {id(buffer): buffer.to("meta") for buffer in model.buffers()}
-    for parameter in model.parameters():
-        copies[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), requires_grad=False)
-    return deepcopy(model, copies).eval()
+def _in_eval_mode(model: StagedClassifier) -> StagedClassifier:
+    """Return a copy in eval mode that shares the weights."""
+    shared: dict[int, Any] = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    return deepcopy(model, shared).eval()
 
 
 def _divided(model: StagedClassifier, cut: str) -> tuple[dict[str, nn.Module], dict[str, nn.Module]]:

@@ -65,15 +65,15 @@ class TableCoder:
 
     def bits(self, symbols: Integers, indexes: Integers) -> float:
         """Return the ideal code length of symbols [n] under tables indexes [n], escapes included (bits)."""
-        order, groups = _grouped(indexes)
-        symbols = symbols[order]
-        total = 0.0
-        for table, part in groups:
-            entries, numbers = self.entries(symbols[part], table)
-            counts = self.cdf[table, entries + 1] - self.cdf[table, entries]
-            total += float((PRECISION_BITS - np.log2(counts)).sum())
-            total += sum(_LENGTH_BITS + number.bit_length() for number in numbers)
-        return total
+        escapes = self.escape[indexes]
+        values = symbols.astype(np.int64) - self.offset[indexes]
+        outside = (values < 0) | (values >= escapes)
+        entries = np.where(outside, escapes, values)
+        counts = self.cdf[indexes, entries + 1] - self.cdf[indexes, entries]
+        numbers = _folded(values[outside], escapes[outside])
+        # The lengths of whole numbers below 2^53, from the exponent of their floating-point form.
+        lengths = np.frexp(numbers.astype(np.float64))[1]
+        return float((PRECISION_BITS - np.log2(counts)).sum() + (_LENGTH_BITS + lengths).sum())
 
     def entries(self, symbols: Integers, table: int) -> tuple[Integers, list[int]]:
         """Return the table entries of symbols, and the numbers that stand for the escaped ones in order."""
@@ -82,8 +82,7 @@ class TableCoder:
             return symbols - np.int32(offset), []
         values = symbols.astype(np.int64) - offset
         outside = (values < 0) | (values >= escape)
-        # Below the table odd numbers, above it even ones, nearer values first.
-        numbers = [2 * (v - escape) if v >= 0 else -2 * v - 1 for v in values[outside].tolist()]
+        numbers = _folded(values[outside], np.int64(escape)).tolist()
         if max(numbers) >= 2**_MOST_ESCAPE_BITS:
             worst = symbols[outside][int(np.argmax(numbers))]
             raise WireError(f"a latent value of {worst} cannot be coded; is the model sound?")
@@ -178,6 +177,11 @@ class StepDecoder:
 
 _LENGTH_BITS = 5
 _LENGTHS = constriction.stream.model.Uniform(2**_LENGTH_BITS)
+
+
+def _folded(values: Any, escape: Any) -> Any:
+    """Return the numbers that stand for values outside a table: odd below it, even above, nearer values first."""
+    return np.where(values >= 0, 2 * (values - escape), -2 * values - 1)
 
 
 def _grouped(tables: Integers) -> tuple[Integers | slice, list[tuple[int, slice]]]:

@@ -9,7 +9,8 @@ two columns to each side in the two rows above and on the two values before it, 
 column + 3 · row are independent of each other, and one step.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -47,14 +48,13 @@ def context_layers(codec: nn.Module) -> dict[str, Any]:
     return {"context": exact_layers(nn.Sequential(causal)), "parameters": exact_layers(parameters)}
 
 
-def steps(height: int, width: int) -> Iterator[Step]:
-    """Yield all positions of a latent, each after those it depends on, in at most width + 3 · (height - 1) steps."""
+@lru_cache
+def steps(height: int, width: int) -> tuple[Step, ...]:
+    """Return all positions of a latent, each after those it depends on, in at most width + 3 · (height - 1) steps."""
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     order = columns + _ROWS_PER_STEP * rows
-    for step in range(width + _ROWS_PER_STEP * (height - 1)):
-        found = (order == step).nonzero()
-        if len(found):
-            yield found[:, 0], found[:, 1]
+    found = ((order == step).nonzero() for step in range(width + _ROWS_PER_STEP * (height - 1)))
+    return tuple((positions[:, 0], positions[:, 1]) for positions in found if len(positions))
 
 
 class ContextModel(nn.Module):

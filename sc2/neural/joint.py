@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -81,7 +82,8 @@ class JointCoder:
 
     def bits(self, symbols: JointSymbols) -> float:
         """Return the ideal code length of y and z under their tables, in bits."""
-        return sum(self.y_coder.coder.bits(*step) for step in symbols.steps) + self.z_coder.bits(symbols.z)
+        values, tables = (np.concatenate(parts) for parts in zip(*symbols.steps, strict=True))
+        return self.y_coder.coder.bits(values, tables) + self.z_coder.bits(symbols.z)
 
     def _side(self, z: Tensor, height: int, width: int) -> Tensor:
         with torch.no_grad():

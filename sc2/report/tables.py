@@ -107,10 +107,7 @@ def _read(path: Path, needed: Iterable[str]) -> Row:
 def _latencies(paths: Sequence[Path]) -> list[Row]:
     """Return one row per run; a file holds those of one method."""
     files = [_read(path, ("benchmark", "method", "runs")) for path in paths]
-    rows = [Row(file.path, {**file.values, **times}) for file in files for times in file.values["runs"]]
-    for row in rows:
-        run_of(row)
-    return rows
+    return [Row(file.path, {**file.values, **times}) for file in files for times in file.values["runs"]]
 
 
 def _switches(job: RunningJob, teacher: Row, methods: Sequence[str]) -> list[Row]:

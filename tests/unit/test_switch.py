@@ -1,15 +1,13 @@
 """What has to be sent to switch between two halves, on halves whose differences are known."""
 
 from collections import OrderedDict
-from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from torch import Tensor, nn
 
-from sc2 import switch
 from sc2.measure.switch import HalfContents
+from sc2.switch import switches
 
 SHARED, OLD, NEW = torch.arange(10.0), torch.ones(4), torch.zeros(6)
 
@@ -79,22 +77,12 @@ def test_tables_alone_are_loaded_too() -> None:
     load()
 
 
-def test_a_row_per_ordered_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Half:
-        def __init__(self, model: nn.Module | None) -> None:
-            self.network = model
-
+def test_a_row_per_ordered_pair() -> None:
     models = {"1": network(5, 5), "2": network(6, 6), "4": network(6, 5)}
-
-    def loaded(path: Path) -> tuple[Half, dict[str, Any]]:
-        model = models[path.stem]
-        return Half(model), {"point": path.stem, "half": {"state": model.state_dict()}}
-
-    monkeypatch.setattr(switch, "load_device", loaded)
-    monkeypatch.setattr(switch, "load_server", lambda path: (Half(None), {"point": path.stem, "half": {}}))
-    spec = {"repeats": 2, "warmup": 1, "images": 1}
-    points = [(point, tmp_path / f"{point}.pt", tmp_path / f"{point}.pt") for point in models]
-    found = {(row["from_point"], row["to_point"]): row for row in switch.switches(points, spec)}
+    nothing = HalfContents.of({}, None)
+    points = {point: {"device": contents(model), "server": nothing} for point, model in models.items()}
+    rows = switches(points, {"repeats": 2, "warmup": 1})
+    found = {(row["from_point"], row["to_point"]): row for row in rows}
     weight, mean = 6 * 4, 2 * 4
     sent = {pair: row["device_switch_bytes"] for pair, row in found.items()}
     assert sent == {
@@ -103,9 +91,7 @@ def test_a_row_per_ordered_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     }
     assert all(row["device_switch_ms_p50"] > 0 for row in found.values())
     assert all(row["server_switch_bytes"] == row["server_switch_ms_p50"] == 0 for row in found.values())
-    with pytest.raises(AssertionError, match="holds the point 1, not 4"):
-        switch.switches([("4", points[0][1], points[0][2]), points[1]], spec)
 
 
-def test_one_point_has_nothing_to_switch_to(tmp_path: Path) -> None:
-    assert switch.switches([("1", tmp_path / "absent.pt", tmp_path / "absent.pt")], {}) == []
+def test_one_point_has_nothing_to_switch_to() -> None:
+    assert switches({"1": {"device": contents(network(5, 5))}}, {}) == []
