@@ -210,7 +210,13 @@ def _paint(pixels: Pixels, mask: Pixels, glyph: Glyph, draws: Draws) -> Box:
     mask[window][visible] = glyph.label + 1
     rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
     x, y = glyph.x, glyph.y
-    return (x + int(columns[0]), y + int(rows[0]), x + int(columns[-1]) + 1, y + int(rows[-1]) + 1, glyph.label)
+    return Box(
+        x0=x + int(columns[0]),
+        y0=y + int(rows[0]),
+        x1=x + int(columns[-1]) + 1,
+        y1=y + int(rows[-1]) + 1,
+        label=glyph.label,
+    )
 
 
 def _contrasting(covered: Pixels, draws: Draws) -> NDArray[np.int32]:

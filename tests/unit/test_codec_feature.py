@@ -120,7 +120,7 @@ def test_streams_on_the_wire(name: str, input_spec: dict[str, Any], teacher: dic
 @pytest.mark.parametrize("cut", ["stem", "layer1", "layer3"])
 def test_costs_are_those_of_the_stages(cut: str, input_spec: dict[str, Any], teacher: dict[str, Any]) -> None:
     method = get_method("codec_feature_jpeg")
-    costs = count_costs(method, method.export(context(input_spec, teacher, cut), None), 32)
+    costs = count_costs(method, method.export(context(input_spec, teacher, cut), None), (32, 32))
     model = build_backbone(BACKBONE, len(CLASSES)).eval()
     front, rest = model.up_to(cut), model.after(cut)
     image = torch.zeros(1, 3, 32, 32)

@@ -329,11 +329,25 @@ def test_the_fingerprint_covers_whatever_decides_the_bytes(input_spec: dict[str,
         device_fingerprint(
             "jpeg", half | {"tables": {"cdf": torch.tensor([0, 1, 2, 4], dtype=torch.int32)}}, input_spec
         ),
-        device_fingerprint("jpeg", half, input_spec | {"crop": 31}),
+        device_fingerprint("jpeg", half, input_spec | {"mean": [0.4, 0.5, 0.5]}),
+        device_fingerprint("jpeg", half, input_spec | {"std": [0.25, 0.25, 0.3]}),
     ]
     assert len({base, *others}) == 1 + len(others)
     transposed = half | {"state": {"w": torch.ones(2, 2).T}}
     assert device_fingerprint("jpeg", transposed, input_spec) == base
+
+
+def test_a_device_half_is_the_same_whatever_the_size_of_its_images(
+    input_spec: dict[str, Any], teacher: dict[str, Any], tmp_path: Path
+) -> None:
+    """Server halves of several tasks take the containers of one encoder."""
+    larger = input_spec | {"resize": 64, "crop": 64, "interpolation": "nearest"}
+    folders = [
+        export_split(tmp_path / name, "entropic_student", "1", spec, teacher)
+        for name, spec in (("small", input_spec), ("large", larger))
+    ]
+    prints = [load_checkpoint(folder / "device.pt", "device")["fingerprint"] for folder in folders]
+    assert prints[0] == prints[1]
 
 
 def test_a_device_half_that_was_altered_is_refused(split: Path, tmp_path: Path) -> None:
