@@ -12,7 +12,7 @@ import torch
 
 from sc2.answers import Answers
 from sc2.endpoints import decode_file, encode_file
-from sc2.errors import CheckpointError, DataError
+from sc2.errors import CheckpointError, ConfigError, DataError
 from sc2.evaluate import run as evaluate
 from sc2.export import run as export
 from sc2.halves import load_checkpoint, load_device, load_server
@@ -20,6 +20,8 @@ from sc2.job import RunningJob
 from sc2.latency import time_parts
 from sc2.methods import get_method
 from sc2.report.columns import quality_of
+from sc2.report.examples import run as draw_examples
+from sc2.report.metadata import figure_record_id
 from sc2.tasks import get_task
 from sc2.teachers.evaluate import run as evaluate_teacher
 from sc2.teachers.train import run as train_teacher
@@ -139,7 +141,7 @@ def test_one_container_decodes_for_every_task(built: dict[str, Any], task: str, 
     store = store_of(built["project"].data, "test")
     store.image(1).save(tmp_path / "image.png")
     encode_file(built["classification"]["device"], tmp_path / "image.png", tmp_path / "out.sc2")
-    answer = json.loads(decode_file(built[task]["server"], tmp_path / "out.sc2", top=3, as_json=True))
+    answer = json.loads(decode_file([built[task]["server"]], tmp_path / "out.sc2", top=3, as_json=True))
     assert (
         set(answer)
         == {
@@ -148,8 +150,36 @@ def test_one_container_decodes_for_every_task(built: dict[str, Any], task: str, 
             "segmentation": {"labels", "mask"},
         }[task]
     )
-    assert decode_file(built[task]["server"], tmp_path / "out.sc2", top=3, as_json=False)
+    assert decode_file([built[task]["server"]], tmp_path / "out.sc2", top=3, as_json=False)
 
+
+def test_one_payload_gets_three_answers(built: dict[str, Any], tmp_path: Path) -> None:
+    """`sc2 encode` once, then all server halves, or the one of a task."""
+    container = tmp_path / "out.sc2"
+    store_of(built["project"].data, "test").image(1).save(tmp_path / "image.png")
+    encode_file(built["classification"]["device"], tmp_path / "image.png", container)
+    servers = [built[task]["server"] for task in TASKS]
+    alone = {task: decode_file([built[task]["server"]], container, top=3, as_json=True) for task in TASKS}
+    together = json.loads(decode_file(servers, container, top=3, as_json=True))
+    assert together == {task: json.loads(answer) for task, answer in alone.items()}
+    assert decode_file(servers, container, task="detection", top=3, as_json=True) == alone["detection"]
+    words = decode_file(servers, container, top=1, as_json=False)
+    assert [line.removesuffix(":") for line in words.splitlines() if line.removesuffix(":") in TASKS] == TASKS
+    with pytest.raises(ConfigError, match="no server half is of the task segmentation; they are of: classification"):
+        decode_file(servers[:2], container, task="segmentation", top=1, as_json=False)
+    with pytest.raises(ConfigError, match="two server halves are of the task detection"):
+        decode_file([servers[1], servers[1]], container, top=1, as_json=False)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_examples_show_every_point(built: dict[str, Any], task: str) -> None:
+    spec = {"points": ["1", "4"], "rate_axis": "beta", "images": 2, "method_title": "Student", "title": "scenes"}
+    inputs = {"devices": [built[task]["device"]] * 2, "servers": [built[task]["server"]] * 2}
+    job = built["project"].job("examples", task, spec, inputs, ["svg", "png"])
+    draw_examples(job)
+    drawn = job.outputs["svg"].read_text()
+    assert drawn.count("<image ") >= 2 * 3
+    assert figure_record_id(job.outputs["png"]) == job.record_id
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_reference_model_is_judged_by_the_same_columns(built: dict[str, Any], task: str) -> None:

@@ -98,7 +98,7 @@ def logits_of(answer: str) -> list[float]:
 def test_the_answer_over_the_wire_is_the_one_in_process(split: Path, image: Path, tmp_path: Path) -> None:
     container = tmp_path / "out.sc2"
     line = encode_file(split, image, container)
-    answer = json.loads(decode_file(split, container, top=5, as_json=True))
+    answer = json.loads(decode_file([split], container, top=5, as_json=True))
     device, content = load_device(split)
     server, _ = load_server(split)
     pixels = np.asarray(prepare_image(decode_image(image.read_bytes(), "image"), content["input"]))
