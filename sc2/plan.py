@@ -173,7 +173,8 @@ def _draw_examples(config: Config, benchmark: Benchmark, keys: Keys) -> Describe
     if method is None or method.name not in examples.methods:
         return None
     axis = get_method(method.name).rate_axis.name
-    spec = {"task": benchmark.config.task, "title": benchmark.config.title, "method_title": method.title}
+    spec: dict[str, Any] = {"task": benchmark.config.task, "title": benchmark.config.title}
+    spec |= {"method_title": method.title}
     spec |= {"rate_axis": axis, "points": method.points, "images": examples.images, "input": _input(benchmark)}
     drawn = f"sc2.report.pictures.{benchmark.config.task}"
     return spec, (drawn, *_run_modules(benchmark, method))

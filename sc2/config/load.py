@@ -249,8 +249,8 @@ class _Loader:
             self.add(source.file_of(keys), keys, f"unknown method; {choices(method, method_names())}")
         for position, method in enumerate(config.examples.methods):
             if method not in config.methods:
-                keys = ("examples", "methods", position)
-                self.add(source.file_of(keys), keys, f"has no grid here; {choices(method, sorted(config.methods))}")
+                where = ("examples", "methods", position)
+                self.add(source.file_of(where), where, f"has no grid here; {choices(method, sorted(config.methods))}")
         if methods is None:
             methods = [method for method in config.methods if method in method_names()]
         resolved, skipped = {}, {}
@@ -286,6 +286,14 @@ class _Loader:
                 problem = self._encoder_problem(method, benchmarks, run_file)
                 if problem is not None:
                     self.add(file, ("methods", method.name, "encoder_from"), problem)
+
+    def groups(self, run: RunConfig, run_file: Path) -> None:
+        """Check that what is compared is run."""
+        for name, members in run.groups.items():
+            for position, member in enumerate(members):
+                if member not in run.benchmarks:
+                    message = f"is not run here; {choices(member, sorted(run.benchmarks))}"
+                    self.add(run_file, ("groups", name, position), message)
 
     @staticmethod
     def _encoder_problem(method: MethodOnBenchmark, benchmarks: Mapping[str, Benchmark], run_file: Path) -> str | None:
@@ -338,17 +346,13 @@ def load_config(path: Path | str) -> Config:
         for position, figure in enumerate(run.figures):
             if figure not in figure_names():
                 loader.add(path, ("figures", position), f"unknown figure; {choices(figure, figure_names())}")
-        for name, members in run.groups.items():
-            for position, member in enumerate(members):
-                if member not in run.benchmarks:
-                    message = f"is not run here; {choices(member, sorted(run.benchmarks))}"
-                    loader.add(path, ("groups", name, position), message)
         for name, methods in run.benchmarks.items():
             benchmark = loader.benchmark(name, methods, path)
             if benchmark is not None:
                 benchmarks[name] = benchmark
         if not loader.problems:
             loader.references(benchmarks, path)
+            loader.groups(run, path)
     if loader.problems or run is None:
         raise _all_problems(loader)
     return Config(path, run, benchmarks)

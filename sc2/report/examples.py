@@ -45,7 +45,7 @@ class Column:
 
 
 def run(job: RunningJob) -> None:
-    """Draw the examples of one method into `svg` and `png`; `devices` and `servers` in the order of the spec's points."""
+    """Draw the examples of one method into `svg` and `png`; the halves are in the order of the spec's points."""
     torch.set_num_threads(job.threads)
     spec, task = job.spec, get_task(job.spec["task"])
     store = SampleStore(job.input("index"), job.input("test"), "test")

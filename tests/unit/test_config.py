@@ -147,14 +147,14 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         put("seed", ["0"]),
         "config.yaml",
         "config.yaml: seed",
-        ["unknown key; did you mean 'seeds'? allowed: benchmarks, figures, seeds"],
+        ["unknown key; did you mean 'seeds'? allowed: benchmarks, figures, groups, seeds"],
     ),
     "unknown key of a benchmark": (
         DEFAULT,
         put("titel", "x"),
         "config.yaml",
         f"{DEFAULT}: titel",
-        ["unknown key; did you mean 'title'?", "dataset, extends"],
+        ["unknown key; did you mean 'title'?", "dataset, examples, extends"],
     ),
     "unknown key one level down": (
         DEFAULT,
@@ -680,14 +680,17 @@ def test_a_missing_run_file(project: Project) -> None:
     [(where, message)] = project.problems("imagnette.yaml")
     assert where == "imagnette.yaml"
     assert message.startswith(
-        "there is no such run file; did you mean 'imagenette'? allowed: config, ilsvrc2012, imagenette, quick"
+        "there is no such run file; did you mean 'imagenette'? allowed: coco, config, ilsvrc2012, imagenette, quick, voc"
     )
 
 
 def test_a_missing_method_file(project: Project) -> None:
     (project.folder / "methods/jpeg.yaml").unlink()
-    [(where, message)] = project.problems()
-    assert where == f"{DEFAULT}: methods.jpeg"
+    # Each benchmark that asks for it is named.
+    where, messages = zip(*project.problems(), strict=True)
+    assert where[0] == f"{DEFAULT}: methods.jpeg"
+    assert all(name.endswith(": methods.jpeg") for name in where)
+    [message] = set(messages)
     others = [name for name in method_names() if name != "jpeg"]
     assert message == f"there is no file methods/jpeg.yaml; allowed: {', '.join(others)}"
 

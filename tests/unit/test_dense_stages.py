@@ -181,6 +181,7 @@ def test_examples_show_every_point(built: dict[str, Any], task: str) -> None:
     assert drawn.count("<image ") >= 2 * 3
     assert figure_record_id(job.outputs["png"]) == job.record_id
 
+
 @pytest.mark.parametrize("task", TASKS)
 def test_the_reference_model_is_judged_by_the_same_columns(built: dict[str, Any], task: str) -> None:
     job = built["project"].job("evaluation", task, {}, {"teacher": built[task]["teacher"]}, ["evaluation"])

@@ -55,6 +55,7 @@ def _two_seeds(content: dict[str, Any]) -> None:
     content["benchmarks"] = {NAME: list(POINTS)}
     content["figures"] = ["rate_accuracy", "exrd", "three_way"]
     content["seeds"] = ["0", "1"]
+    content["groups"] = {}
 
 
 def every_job(config: Config) -> dict[str, str]:
@@ -329,7 +330,7 @@ def _seconds_to_plan(config: Config) -> tuple[float, int]:
 # Encoders and bodies of another benchmark
 
 DETECTION = "photodigits_detection"
-TASKS = "tasks.yaml"
+TASKS = "config.yaml"
 
 
 @pytest.fixture
@@ -350,16 +351,16 @@ def load_tasks(tmp_path: Path) -> Load:
 
 def test_a_first_phase_takes_the_encoder_of_the_same_run_elsewhere_and_a_second_none(load_tasks: Load) -> None:
     config = load_tasks()
-    for point in ("1", "4"):
+    for point in ("0.5", "4"):
         own = Run(DETECTION, "entropic_student", point, "0")
         assert encoder_from(config, own, "distill") == [Run(NAME, "entropic_student", point, "0")]
         assert encoder_from(config, own, "finetune") == []
-    assert encoder_from(config, Run(NAME, "entropic_student", "1", "0"), "distill") == []
+    assert encoder_from(config, Run(NAME, "entropic_student", "4", "0"), "distill") == []
     reduction = Run(DETECTION, "channel_reduction_quantization", "1", "0")
     assert encoder_from(config, reduction, "distill") == []
     assert body_from(config, DETECTION) == [NAME]
     assert body_from(config, NAME) == []
-    keys = {"benchmark": DETECTION, "method": "entropic_student", "point": "1", "seed": "0", "phase": "distill"}
+    keys = {"benchmark": DETECTION, "method": "entropic_student", "point": "4", "seed": "0", "phase": "distill"}
     planned = job(config, "train", keys)
     assert planned is not None
     assert planned.spec["encoder_from"] == NAME
@@ -405,7 +406,7 @@ def _without(*path: str) -> Change:
             BENCHMARK,
             put("methods", "entropic_student", "points", ["1"]),
             f"{DETECTION}.yaml: methods.entropic_student.encoder_from",
-            f"{NAME} has no run of entropic_student at 0.06, 0.25, 4: add the points there",
+            f"{NAME} has no run of entropic_student at 0.06, 0.5, 4: add the points there",
         ),
         (
             f"benchmarks/{DETECTION}.yaml",

@@ -16,9 +16,7 @@ def draw(axes: Axes, shown: Any, classes: Sequence[str]) -> None:
     """
     text = classes[shown] if isinstance(shown, int) else _best(shown, classes)
     box = {"facecolor": "black", "alpha": 0.6, "edgecolor": "none", "pad": 1.5}
-    axes.text(
-        0.03, 0.95, text, transform=axes.transAxes, ha="left", va="top", color="white", fontsize=7, bbox=box
-    )
+    axes.text(0.03, 0.95, text, transform=axes.transAxes, ha="left", va="top", color="white", fontsize=7, bbox=box)
 
 
 def _best(logits: Any, classes: Sequence[str]) -> str:
