@@ -244,6 +244,7 @@ def _measure_latency(config: Config, benchmark: Benchmark, keys: Keys) -> Descri
 _CONFIG_STAGES: dict[str, Callable[[Config, Keys], Described | None]] = {
     "prepare_data": _prepare_data,
     "compare_tasks": _compare_tasks,
+    "snapshot_group": _compare_tasks,
 }
 _BENCHMARK_STAGES: dict[str, Callable[[Config, Benchmark, Keys], Described | None]] = {
     "train_teacher": _train_teacher,

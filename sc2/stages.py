@@ -140,4 +140,11 @@ STAGES: dict[str, Stage] = {
         outputs=("readme",),
         entry="sc2.report.snapshot:run",
     ),
+    "snapshot_group": Stage(
+        "copy a group's overview and serving costs to docs/reference for readers",
+        keys=("group",),
+        inputs={"serving": "one", "figures": "many", "records": "many"},
+        outputs=("readme",),
+        entry="sc2.report.group_snapshot:run",
+    ),
 }

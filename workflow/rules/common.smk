@@ -193,7 +193,17 @@ def groups():
 
 def records(wildcards):
     """Records of all that a benchmark's figures are made from."""
-    benchmark = wildcards.benchmark
+    return records_of(wildcards.benchmark)
+
+
+def records_of_group(wildcards):
+    """Records of all that a group's overview is made from."""
+    own = f"results/groups/{wildcards.group}/group.prov.json"
+    return [own, *(path for benchmark in CONFIG.run.groups[wildcards.group] for path in records_of(benchmark))]
+
+
+def records_of(benchmark):
+    """Records of all that the figures of a benchmark are made from."""
     dataset = CONFIG.benchmarks[benchmark].config.dataset
     trainings = [
         f"results/train/{RUN}/{phase}.prov.json".format(

@@ -196,3 +196,38 @@ rule snapshot:
             --job {params.job:q} \
             --threads {threads} 2>&1 | tee {log:q}
         """
+
+
+rule snapshot_group:
+    """Copies the overview of a group and what serving it costs to docs/reference/; only on request."""
+    input:
+        serving="results/groups/{group}/serving.csv",
+        figures=expand("results/groups/{{group}}/overview.{format}", format=["svg", "png"]),
+        records=records_of_group,
+    output:
+        readme="docs/reference/{group}/README.md",
+        record="docs/reference/{group}/snapshot.prov.json",
+    log:
+        "logs/snapshot/{group}.log",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="10m",
+    params:
+        job=job_id("snapshot_group"),
+        config=run_file,
+    shell:
+        r"""
+        python -m sc2 snapshot_group \
+            --config {params.config:q} \
+            --group {wildcards.group:q} \
+            --serving {input.serving:q} \
+            --figures {input.figures:q} \
+            --records {input.records:q} \
+            --out-readme {output.readme:q} \
+            --record {output.record:q} \
+            --job {params.job:q} \
+            --threads {threads} 2>&1 | tee {log:q}
+        """
