@@ -39,8 +39,8 @@ def _text(job: RunningJob, serving: Path, figures: Sequence[Path], records: Sequ
         "Benchmarks: " + ", ".join(f"[{name}](../{name}/README.md)" for name in job.spec["benchmarks"]) + ".",
         *(f"![{alt_text(path)}]({path.name})" for path in figures),
         "## Serving all tasks",
-        "Per image, with one payload where the device half is the same for all tasks, and one per task where it is not; "
-        f"columns in [metrics.md](../../metrics.md), all seeds in [{serving.name}]({serving.name}).",
+        "Per image, with one payload where the device half is the same for all tasks, and one per task where it is "
+        f"not; columns in [metrics.md](../../metrics.md), all seeds in [{serving.name}]({serving.name}).",
         _serving(read_table(serving)),
         "## Made on",
         facts.made_on(records),
