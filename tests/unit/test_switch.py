@@ -1,11 +1,15 @@
 """What has to be sent to switch between two halves, on halves whose differences are known."""
 
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
+from sc2 import latency
+from sc2.job import RunningJob
 from sc2.measure.switch import HalfContents
 from sc2.switch import switches
 
@@ -95,3 +99,15 @@ def test_a_row_per_ordered_pair() -> None:
 
 def test_one_point_has_nothing_to_switch_to() -> None:
     assert switches({"1": {"device": contents(network(5, 5))}}, {}) == []
+
+
+def test_halves_of_another_point_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files of a method's runs come in the order of the plan; one that stands in another's place is seen."""
+    for load in ("load_device", "load_server"):
+        monkeypatch.setattr(latency, load, lambda path: (None, {"point": "1"}))
+    monkeypatch.setattr(latency, "_images", lambda job: [])
+    spec = {"runs": [["4", "0"]], "latency": {"repeats": 1, "warmup": 0}}
+    inputs = {"devices": [Path("device.pt")], "servers": [Path("server.pt")]}
+    job = RunningJob("measure_latency", {"benchmark": "b", "method": "m"}, spec, inputs, {}, "0" * 16)
+    with pytest.raises(AssertionError, match=r"device\.pt is not of the point 4"):
+        latency.run(job)
