@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 
 from sc2.config.base import Strict
 from sc2.data.ingredients import PHOTOS, Draws, Pixels, digit_pools, load_glyphs, load_photos
-from sc2.data.source import SPLITS, Box, NewSample, Source
+from sc2.data.source import IGNORED, SPLITS, Box, NewSample, Source
 from sc2.errors import ConfigError
 
 
@@ -70,7 +70,11 @@ MIN_OPACITY = 200
 """Opacity (0 to 255) of the faintest digit at the middle of its strokes."""
 
 VISIBLE = 96
-"""Opacity (0 to 255) from which a pixel belongs to the digit, for masks and boxes."""
+"""Opacity (0 to 255) from which a pixel belongs to the digit, for boxes."""
+
+SOLID = 200
+"""Opacity (0 to 255) from which a pixel belongs to the digit, for masks. What is fainter, a border of about three pixels,
+is neither digit nor background and not scored, as the borders of objects are not in PASCAL VOC."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +211,8 @@ def _paint(pixels: Pixels, mask: Pixels, glyph: Glyph, draws: Draws) -> Box:
     colour = _contrasting(pixels[window][visible], draws)
     opacity = alpha[:, :, None] * draws.between(MIN_OPACITY, 255) // 255
     pixels[window] = ((255 - opacity) * pixels[window] + opacity * colour + 127) // 255
-    mask[window][visible] = glyph.label + 1
+    mask[window][alpha > 0] = IGNORED
+    mask[window][alpha >= SOLID] = glyph.label + 1
     rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
     x, y = glyph.x, glyph.y
     return Box(
