@@ -148,10 +148,10 @@ def test_the_printed_answer_lists_what_was_sent(input_spec: dict[str, Any], imag
     save_atomically(server, tmp_path / "server.pt")
     Image.fromarray(images[0]).save(tmp_path / "image.png")
     encode_file(tmp_path, tmp_path / "image.png", tmp_path / "out.sc2")
-    [line] = decode_file(tmp_path, tmp_path / "out.sc2", top=5, as_json=False).splitlines()
+    [line] = decode_file([tmp_path], tmp_path / "out.sc2", top=5, as_json=False).splitlines()
     name, percent, _ = line.split()
     assert percent == "100.00"
-    text = decode_file(tmp_path, tmp_path / "out.sc2", top=5, as_json=True)
+    text = decode_file([tmp_path], tmp_path / "out.sc2", top=5, as_json=True)
     answer = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
     assert answer["class"] == name == teacher["classes"][answer["index"]]
     assert answer["logits"].count(None) == 9
