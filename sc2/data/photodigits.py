@@ -47,11 +47,8 @@ class Params(Strict):
     digits: tuple[int, int] = Field(
         default=(1, 1), description="Smallest and largest number of digits per image, 1 to 5; the first is the label."
     )
-    min_contrast: int = Field(
-        default=52,
-        ge=0,
-        le=100,
-        description="Smallest difference of luma (0 to 255) between a digit and the mean of what it covers, 0 to 100.",
+    background_pct: int = Field(
+        default=100, ge=10, le=100, description="Contrast of the photographs, percent of their own: 10 to 100."
     )
     images: Counts = Field(description="Number of images per split.")
 
@@ -68,6 +65,9 @@ class Params(Strict):
 
 MAX_SHRINK = 3
 """A background is a square of the photograph of 1 to this many times the image's side, shrunk to the image."""
+
+MIN_CONTRAST = 52
+"""Smallest difference of luma (0 to 255) between a digit and the mean of what it covers."""
 
 MIN_OPACITY = 200
 """Opacity (0 to 255) of the faintest digit at the middle of its strokes."""
@@ -162,9 +162,9 @@ class Generator:
         """Make image `index` of `split` with its boxes and mask."""
         scene = self.scene(split, index)
         draws = Draws(self.params.seed, SPLITS.index(split), index, 1)
-        pixels = _background(scene, self.params.size, draws)
+        pixels = _background(scene, self.params, draws)
         mask = np.zeros(pixels.shape[:2], np.uint8)
-        boxes = tuple(_paint(pixels, mask, glyph, self.params.min_contrast, draws) for glyph in scene.glyphs)
+        boxes = tuple(_paint(pixels, mask, glyph, draws) for glyph in scene.glyphs)
         return NewSample(
             split=split,
             id=f"{split}/{index:06d}",
@@ -181,12 +181,13 @@ def _apart(one: tuple[int, int, int], other: tuple[int, int, int]) -> bool:
     return any(distance >= side[1] or -distance >= side[0] for distance in gap)
 
 
-def _background(scene: Scene, size: int, draws: Draws) -> Pixels:
+def _background(scene: Scene, params: Params, draws: Draws) -> Pixels:
     """Cut the scene's crop out of its photograph: uint8 [size, size, 3].
 
     Half of the crops are mirrored and all are tinted, grayscale ones more strongly: with so few photographs, a network
     would otherwise learn their colours.
     """
+    size, percent = params.size, params.background_pct
     left, top, side = scene.crop
     photo = load_photos()[scene.photo]
     box = (left, top, left + side, top + side)
@@ -196,14 +197,15 @@ def _background(scene: Scene, size: int, draws: Draws) -> Pixels:
         pixels = pixels[:, ::-1]
     weakest = 160 if photo.mode == "L" else 200
     tint = np.array([draws.between(weakest, 255) for _ in range(3)], np.uint16)
-    return (pixels * tint // 255).astype(np.uint8)
+    tinted = pixels * tint // 255
+    return ((tinted * percent + 128 * (100 - percent)) // 100).astype(np.uint8)
 
 
 def _luma(red: int, green: int, blue: int) -> int:
     return (299 * red + 587 * green + 114 * blue) // 1000
 
 
-def _paint(pixels: Pixels, mask: Pixels, glyph: Glyph, min_contrast: int, draws: Draws) -> Box:
+def _paint(pixels: Pixels, mask: Pixels, glyph: Glyph, draws: Draws) -> Box:
     """Blend one digit into `pixels` and `mask` (both changed in place) and return its tight box."""
     inks, _ = load_glyphs()
     ink = Image.fromarray(inks[glyph.digit]).resize((glyph.side, glyph.side), Image.Resampling.BICUBIC)
@@ -211,7 +213,7 @@ def _paint(pixels: Pixels, mask: Pixels, glyph: Glyph, min_contrast: int, draws:
     alpha = np.clip((np.asarray(ink).astype(np.int32) - 50) * 8 // 5, 0, 255)
     window = np.s_[glyph.y : glyph.y + glyph.side, glyph.x : glyph.x + glyph.side]
     visible = alpha >= VISIBLE
-    colour = _contrasting(pixels[window][visible], min_contrast, draws)
+    colour = _contrasting(pixels[window][visible], draws)
     opacity = alpha[:, :, None] * draws.between(MIN_OPACITY, 255) // 255
     pixels[window] = ((255 - opacity) * pixels[window] + opacity * colour + 127) // 255
     mask[window][alpha > 0] = IGNORED
@@ -227,13 +229,13 @@ def _paint(pixels: Pixels, mask: Pixels, glyph: Glyph, min_contrast: int, draws:
     )
 
 
-def _contrasting(covered: Pixels, least: int, draws: Draws) -> NDArray[np.int32]:
+def _contrasting(covered: Pixels, draws: Draws) -> NDArray[np.int32]:
     """Draw a colour whose luma is far from the mean of the covered pixels, uint8 [n, 3]."""
     red, green, blue = (int(total) // len(covered) for total in covered.sum(axis=0, dtype=np.int64))
     ground = _luma(red, green, blue)
     while True:
         colour = [draws.below(256) for _ in range(3)]
-        if abs(_luma(*colour) - ground) >= least:
+        if abs(_luma(*colour) - ground) >= MIN_CONTRAST:
             return np.array(colour, np.int32)
 
 
