@@ -76,8 +76,10 @@ VISIBLE = 96
 """Opacity (0 to 255) from which a pixel belongs to the digit, for boxes."""
 
 SOLID = 200
-"""Opacity (0 to 255) from which a pixel belongs to the digit, for masks. What is fainter, a border of about three pixels,
-is neither digit nor background and not scored, as the borders of objects are not in PASCAL VOC."""
+"""Opacity (0 to 255) from which a pixel belongs to the digit, for masks.
+
+What is fainter, a border of about three pixels, is not scored, as the borders of objects are not in PASCAL VOC.
+"""
 
 
 @dataclass(frozen=True)
