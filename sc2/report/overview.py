@@ -32,7 +32,7 @@ def draw(title: str, names: Sequence[str], benchmarks: Sequence[Tables]) -> Figu
     figure.suptitle(textwrap.fill(title, 60 * len(benchmarks)), x=0.01, ha="left", fontsize=10, color=style.INK)
     panels: list[Axes] = figure.subplots(1, len(benchmarks), squeeze=False).flatten().tolist()
     for axes, name, tables, found in zip(panels, names, benchmarks, curves, strict=True):
-        _panel(axes, textwrap.fill(name, 44), tables, found)
+        _panel(axes, textwrap.fill(name, 34), tables, found)
     layout.legend(figure)
     for axes, tables in zip(panels, benchmarks, strict=True):
         label_teacher(Placer(figure, axes), teacher_text(tables), teacher_value(tables))
