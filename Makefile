@@ -15,7 +15,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 # snakefmt and pre-commit call other tools of the environment by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env figures quick imagenette snapshot pull test check lock hooks clean
+.PHONY: help env figures quick imagenette voc coco snapshot pull test check lock hooks clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -41,6 +41,12 @@ quick: env ## the same workflow on fewer images, points and epochs
 
 imagenette: env ## real photographs and a pretrained model; needs two files, see data/README.md
 	$(SNAKEMAKE) --configfile config/imagenette.yaml
+
+voc: env ## segmentation and detection on PASCAL VOC; needs three files, see data/README.md
+	$(SNAKEMAKE) --configfile config/voc.yaml
+
+coco: env ## detection on COCO 2017; needs three files, see data/README.md
+	$(SNAKEMAKE) --configfile config/coco.yaml
 
 snapshot: env ## copy tables and figures to docs/reference/ (CONFIG=config/imagenette.yaml for that one)
 	$(SNAKEMAKE) snapshots --configfile $(CONFIG)

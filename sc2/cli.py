@@ -54,11 +54,18 @@ def _add_tools(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     encode.add_argument("-o", "--output", type=Path, required=True, help="the file to write, e.g. out.sc2")
     encode.set_defaults(run=_encode)
 
-    decode = commands.add_parser("decode", help="answer a .sc2 file with a server half")
-    decode.add_argument("checkpoint", type=Path, help="server.pt, or the folder that holds it")
+    decode = commands.add_parser(
+        "decode",
+        help="answer a .sc2 file with a server half, or with one per task",
+        epilog="example, three answers to one payload: sc2 decode CLASSIFIER DETECTOR SEGMENTER photo.sc2",
+    )
+    decode.add_argument(
+        "checkpoints", type=Path, nargs="+", metavar="checkpoint", help="server.pt, or the folder that holds it"
+    )
     decode.add_argument("container", type=Path, help="the .sc2 file")
-    decode.add_argument("--top", type=int, default=5, help="classes to print (default: 5)")
-    decode.add_argument("--json", action="store_true", help="print all logits as JSON")
+    decode.add_argument("--task", help="answer with the server half of this task only, e.g. detection")
+    decode.add_argument("--top", type=int, default=5, help="classes or boxes to print (default: 5)")
+    decode.add_argument("--json", action="store_true", help="print everything (logits, boxes, masks) as JSON")
     decode.set_defaults(run=_decode)
 
     methods = commands.add_parser("methods", help="list the methods, their rate axes, and the tasks they support")
@@ -173,7 +180,15 @@ def _encode(arguments: argparse.Namespace) -> None:
 def _decode(arguments: argparse.Namespace) -> None:
     from sc2.endpoints import decode_file
 
-    print(decode_file(arguments.checkpoint, arguments.container, top=arguments.top, as_json=arguments.json))
+    print(
+        decode_file(
+            arguments.checkpoints,
+            arguments.container,
+            task=arguments.task,
+            top=arguments.top,
+            as_json=arguments.json,
+        )
+    )
 
 
 def _methods(arguments: argparse.Namespace) -> None:

@@ -1,7 +1,8 @@
 """Image codecs of Pillow as the wire of a whole network on the server: input compression (spec 1.2)."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor, no_grad
 
 from sc2.backbones.base import build_backbone
+from sc2.data.limits import refuse_foreign_size
 from sc2.data.normalise import normalise, to_batch
 from sc2.errors import WireError
 from sc2.methods.base import BuildContext, DeviceHalf, Export, ServerHalf
@@ -22,13 +24,15 @@ def compress(image: Image.Image, image_format: str, options: Mapping[str, Any]) 
     return buffer.getvalue()
 
 
-def decompress(data: bytes, image_format: str, size: tuple[int, int], mode: str = "RGB") -> np.ndarray:
+def decompress(
+    data: bytes, image_format: str, size: tuple[int, int] | Callable[[tuple[int, int]], None], mode: str = "RGB"
+) -> np.ndarray:
     """Return the pixels of a file, uint8 [H, W, 3] (`mode` RGB) or [H, W] (`mode` L).
 
     Args:
         data: One whole file.
         image_format: Pillow's name of the only format that is accepted.
-        size: (width, height) that the image must have, pixels.
+        size: (width, height) that the image must have, pixels; or what raises a WireError for a wrong one.
         mode: `RGB` or `L`; another one is converted.
 
     Raises:
@@ -37,7 +41,9 @@ def decompress(data: bytes, image_format: str, size: tuple[int, int], mode: str 
     try:
         image = Image.open(io.BytesIO(data), formats=[image_format])
         # Looked at before the pixels are decoded: a damaged header may claim any size.
-        if image.size != size:
+        if callable(size):
+            size(image.size)
+        elif image.size != size:
             raise WireError(f"the {image_format} image is {image.size}, the network takes {size}")
         return np.asarray(image.convert(mode))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
@@ -75,14 +81,14 @@ class CodecServer(ServerHalf):
         """Return the decompressed image as the network's input [1, 3, H, W]."""
         if len(payload.streams) != 1 or payload.shape:
             raise WireError(f"a {self.format} payload is one stream without a shape")
-        side = int(self.input["crop"])
-        return normalise(to_batch(decompress(payload.streams[0], self.format, (side, side))), self.input)
+        expected = partial(refuse_foreign_size, spec=self.input, what=self.format)
+        pixels = decompress(payload.streams[0], self.format, expected)
+        return normalise(to_batch(pixels), self.input)
 
-    def answer(self, batch: Tensor) -> Tensor:
-        """Return logits [B, classes] for images [B, 3, H, W]."""
+    def answer(self, batch: Tensor) -> Any:
+        """Return the task's output for images [B, 3, H, W]."""
         with no_grad():
-            logits: Tensor = self.network(batch)
-        return logits
+            return self.network(batch)
 
 
 def export_codec(context: BuildContext, image_format: str, **options: Any) -> Export:

@@ -1,14 +1,17 @@
 """The two ends of the link as commands: an image to a container file, and a container file to an answer."""
 
 import json
-import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sc2.data.transform import decode_image, prepare_image
-from sc2.errors import DataError, WireError
+from sc2.errors import ConfigError, DataError, WireError
 from sc2.halves import load_device, load_server
+from sc2.methods.base import ServerHalf
+from sc2.tasks import get_task
 from sc2.wire import pack, unpack
 
 
@@ -30,28 +33,50 @@ def encode_file(checkpoint: Path, image: Path, output: Path) -> str:
     return f"{output}: {len(container)} bytes ({payload.num_bytes} payload), model {content['fingerprint']}"
 
 
-def decode_file(checkpoint: Path, container: Path, *, top: int, as_json: bool) -> str:
-    """Answer a container file with a server half; returns the classes with the largest probabilities, or JSON.
+def decode_file(
+    checkpoints: Sequence[Path], container: Path, *, task: str | None = None, top: int, as_json: bool
+) -> str:
+    """Answer a container file with one or more server halves; returns the answers in words, or as JSON.
+
+    Boxes and masks are in pixels of the network's input: how the image lies in it does not go over the link.
+
+    Args:
+        checkpoints: Server halves; several answer the same payload, each for its own task.
+        container: What the device half wrote.
+        task: Only the server halves of this task answer; all of them by default.
+        top: Classes to name, or boxes to list, in words.
+        as_json: JSON instead of words; by task where several answer.
 
     Raises:
         CheckpointError: There is no usable server half.
+        ConfigError: No server half is of the task, or two are of the same.
         WireError: The container is damaged, or was written by another model's device half.
     """
-    server, content = load_server(checkpoint)
+    servers: dict[str, tuple[ServerHalf, dict[str, Any]]] = {}
+    for path in checkpoints:
+        half, content = load_server(path)
+        if content["task"] in servers:
+            raise ConfigError(f"{path}: two server halves are of the task {content['task']}; give one of each task")
+        servers[content["task"]] = (half, content)
+    if task is not None and task not in servers:
+        raise ConfigError(f"no server half is of the task {task}; they are of: {', '.join(servers)}")
+    asked = servers if task is None else {task: servers[task]}
+    answers = {name: _answer(*server, container) for name, server in asked.items()}
+    classes = {name: content["classes"] for name, (_, content) in asked.items()}
+    if as_json:
+        found = {name: get_task(name).as_json(answer, classes[name]) for name, answer in answers.items()}
+        return json.dumps(found if len(found) > 1 else next(iter(found.values())))
+    texts = {name: get_task(name).describe(answer, classes[name], top=top) for name, answer in answers.items()}
+    return "\n".join(f"{name}:\n{text}" for name, text in texts.items()) if len(texts) > 1 else texts.popitem()[1]
+
+
+def _answer(server: ServerHalf, content: dict[str, Any], container: Path) -> Any:
     try:
         payload = unpack(_read(container), bytes.fromhex(content["fingerprint"]))
-        logits = server.answer(server.decode(payload))[0]
+        [answer] = get_task(content["task"]).answers(server.answer(server.decode(payload)))
     except WireError as error:
         raise WireError(f"{container}: {error}") from error
-    classes = content["classes"]
-    if as_json:
-        # JSON has no infinity: null for the classes that the device did not send, where it sends labels.
-        shown = [value if math.isfinite(value) else None for value in logits.tolist()]
-        return json.dumps({"class": classes[int(logits.argmax())], "index": int(logits.argmax()), "logits": shown})
-    probabilities = logits.softmax(0)
-    offered = int((~logits.isneginf()).sum())
-    best = probabilities.argsort(descending=True)[: min(top, offered)].tolist()
-    return "\n".join(f"{classes[index]:<24} {100 * float(probabilities[index]):6.2f} %" for index in best)
+    return answer
 
 
 def _read(path: Path) -> bytes:

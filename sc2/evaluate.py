@@ -6,7 +6,7 @@ the decoder runs in batches.
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,60 +15,47 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from sc2.answers import Answers
 from sc2.data.store import SampleStore
-from sc2.data.transform import prepare_image
 from sc2.halves import load_device, load_server
 from sc2.job import RunningJob
-from sc2.measure.quality import accuracy_pct, topk_correct
 from sc2.measure.rate import distribution, sc2bench_kb
 from sc2.methods import get_method
 from sc2.methods.base import DeviceHalf, Method, ServerHalf
+from sc2.tasks import get_task
 from sc2.wire import pack, unpack
 
-BATCH = 100
-_COLUMNS = (
-    *("id", "label", "payload_bytes", "container_bytes", "codec_header_bytes", "estimated_bits", "sc2bench_kb"),
-    *("top1_correct", "top5_correct", "predicted"),
-)
-"""Columns that every method has; what a method measures besides comes after them."""
+_COLUMNS = ("id", "payload_bytes", "container_bytes", "codec_header_bytes", "estimated_bits", "sc2bench_kb")
+"""Columns that every method has on every task, before the task's own."""
 
 
 def run(job: RunningJob) -> None:
     """Write one row per test image and the summary over them."""
     torch.set_num_threads(job.threads)
-    method = get_method(job.keys["method"])
+    method, task = get_method(job.keys["method"]), get_task(job.spec["task"])
     device, content = load_device(job.input("device"))
-    server, _ = load_server(job.input("server"))
+    server, server_content = load_server(job.input("server"))
     store = SampleStore(job.input("index"), job.input("test"), "test")
-    fingerprint = bytes.fromhex(content["fingerprint"])
-    rows, logits = _send_all(job, method, device, server, fingerprint, store)
-    samples = pd.DataFrame(rows)
-    answers, labels = torch.cat(logits), torch.tensor(store.labels)
-    samples["top1_correct"] = topk_correct(answers, labels, 1).numpy()
-    samples["top5_correct"] = topk_correct(answers, labels, 5).numpy()
-    samples["predicted"] = answers.argmax(1).numpy()
+    answers = Answers(task, store, job.spec["input"], len(server_content["classes"]), server.answer)
+    rows = _send_all(job, method, device, server, bytes.fromhex(content["fingerprint"]), answers)
+    samples = pd.DataFrame(rows).assign(**answers.scorer.columns())
     samples.to_parquet(job.outputs["samples"], index=False)
     costs = json.loads(job.input("costs").read_text(encoding="utf-8"))
-    summary = _identity(job, method) | summarise(samples) | costs
+    summary = _identity(job, method) | summarise(pd.DataFrame(rows), answers.scorer.summary()) | costs
     job.outputs["summary"].write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
 def _send_all(
-    job: RunningJob, method: Method, device: DeviceHalf, server: ServerHalf, fingerprint: bytes, store: SampleStore
-) -> tuple[list[dict[str, Any]], list[Tensor]]:
+    job: RunningJob, method: Method, device: DeviceHalf, server: ServerHalf, fingerprint: bytes, answers: Answers
+) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    logits: list[Tensor] = []
-    waiting: list[Tensor] = []
-    bar = tqdm(range(len(store)), desc=job.label, leave=False, disable=not sys.stderr.isatty())
+    bar = tqdm(range(len(answers.store)), desc=job.label, leave=False, disable=not sys.stderr.isatty())
     for index in bar:
-        pixels = np.asarray(prepare_image(store.image(index), job.spec["input"]))
-        row, received = _send(method, device, server, fingerprint, pixels)
-        rows.append({"id": store.samples[index].id, "label": store.labels[index], **row})
-        waiting.append(received)
-        if len(waiting) == BATCH or index == len(store) - 1:
-            logits.append(server.answer(torch.cat(waiting)))
-            waiting.clear()
-    return rows, logits
+        row, received = _send(method, device, server, fingerprint, np.asarray(answers.image(index)))
+        rows.append({"id": answers.store.samples[index].id, **row})
+        answers.receive(index, received)
+    answers.finish()
+    return rows
 
 
 def _send(
@@ -104,13 +91,14 @@ def _identity(job: RunningJob, method: Method) -> dict[str, Any]:
     }
 
 
-def summarise(samples: pd.DataFrame) -> dict[str, Any]:
-    """Return accuracy (percent), the distribution of payload bytes, and means of the other columns (None if absent)."""
-    summary: dict[str, Any] = {
-        "images": len(samples),
-        "top1_pct": accuracy_pct(torch.tensor(samples["top1_correct"].to_numpy())),
-        "top5_pct": accuracy_pct(torch.tensor(samples["top5_correct"].to_numpy())),
-    }
+def summarise(samples: pd.DataFrame, quality: Mapping[str, float | None]) -> dict[str, Any]:
+    """Return the quality, the distribution of payload bytes, and means of the other columns (None if absent).
+
+    Args:
+        samples: One row per image, without the task's columns.
+        quality: What the task's scorer says of the split.
+    """
+    summary: dict[str, Any] = {"images": len(samples), **quality}
     payload = distribution(samples["payload_bytes"].tolist())
     summary |= {f"payload_bytes_{name}": value for name, value in payload.items()}
     summary |= dict(_means(samples, ("container_bytes", "codec_header_bytes", "estimated_bits")))

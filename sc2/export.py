@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from sc2.data.geometry import nominal_size
 from sc2.halves import device_fingerprint, load_checkpoint, load_phase
 from sc2.job import RunningJob
 from sc2.measure.macs import count_macs
@@ -31,22 +32,30 @@ def run(job: RunningJob) -> None:
     exported = method.export(context, checkpoints[0] if checkpoints else None)
     name, spec = job.keys["method"], dict(job.spec["input"])
     fingerprint = device_fingerprint(name, exported.device, spec)
-    common = {"method": name, "point": job.keys["point"], "input": spec, "fingerprint": fingerprint}
+    common = {
+        "method": name,
+        "point": job.keys["point"],
+        "input": spec,
+        "fingerprint": fingerprint,
+        "task": context.task.name,
+    }
     save_atomically({"kind": "device", **common, "half": exported.device}, job.outputs["device"])
     server = {"kind": "server", **common, "classes": teacher["classes"], "half": exported.server}
     save_atomically(server, job.outputs["server"])
-    costs = count_costs(method, exported, int(spec["crop"]))
+    costs = {"device_model": fingerprint, **count_costs(method, exported, nominal_size(spec))}
     job.outputs["costs"].write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
 
 
-def count_costs(method: Method, exported: Export, size: int) -> dict[str, Any]:
-    """Count parameters, table bytes and multiply-accumulates of both halves for one image of side `size`.
+def count_costs(method: Method, exported: Export, size: tuple[int, int]) -> dict[str, Any]:
+    """Count parameters, table bytes and multiply-accumulates of both halves for one image of a width and height.
+
+    The image is black: a detector's box head runs on as many proposals as it finds there.
 
     `encoder_table_bytes` are tables derived from the entropy model (coding tables, medians), which the device needs but
     which are no parameters; `sc2bench_encoder_kb` is the encoder size by upstream's rule (spec 2.4), KB of 1024 bytes.
     """
     device, server = method.load_device(exported.device), method.load_server(exported.server)
-    pixels = np.zeros((size, size, 3), dtype=np.uint8)
+    pixels = np.zeros((size[1], size[0], 3), dtype=np.uint8)
     received = server.decode(device.encode(pixels))
     network = device.network
     return {

@@ -97,12 +97,15 @@ def _built(build: Callable[[Mapping[str, Any]], Half], content: Mapping[str, Any
 
 
 def device_fingerprint(method: str, half: Mapping[str, Any], input_spec: Mapping[str, Any]) -> str:
-    """Return the hash of all that decides which bytes a device half writes: method, input, values, tensors.
+    """Return the hash of all that decides which bytes a device half makes of pixels: method, values, tensors.
 
     Returns:
         The first bytes of a SHA-256, as many as a container holds, in hex.
     """
-    digest = hashlib.sha256(json.dumps([method, dict(input_spec)], sort_keys=True).encode())
+    # How an image is resized, cut and padded changes no byte that is made of its pixels then: one encoder serves
+    # several tasks, with a server half for each.
+    pixels = {key: value for key, value in input_spec.items() if key in ("mean", "std")}
+    digest = hashlib.sha256(json.dumps([method, pixels], sort_keys=True).encode())
     _feed(digest, half)
     return digest.digest()[:FINGERPRINT_BYTES].hex()
 

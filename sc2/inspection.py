@@ -14,6 +14,7 @@ from sc2.aligned import aligned
 from sc2.backbones.base import build_backbone
 from sc2.config.load import Benchmark, MethodOnBenchmark, load_benchmark
 from sc2.config.schema import POINT
+from sc2.data.geometry import nominal_size
 from sc2.errors import ConfigError, DataError
 from sc2.export import count_costs
 from sc2.measure.macs import count_macs
@@ -70,7 +71,7 @@ def untrained_costs(benchmark: Benchmark, method: MethodOnBenchmark, point: str)
     state = None
     for phase in implementation.phases()[-1:]:
         state = implementation.training(phase, params["phases"][phase], context).model.state_dict()
-    return count_costs(implementation, implementation.export(context, state), int(spec["crop"]))
+    return count_costs(implementation, implementation.export(context, state), nominal_size(spec))
 
 
 def class_count(benchmark: Benchmark) -> int:
@@ -106,16 +107,17 @@ def _method_on(benchmark: Benchmark, method: str, point: str) -> MethodOnBenchma
 
 
 def _random_teacher(benchmark: Benchmark) -> dict[str, Any]:
-    backbone, classes = benchmark.config.teacher.backbone.model_dump(mode="json"), class_count(benchmark)
-    state = build_backbone(backbone, classes).state_dict()
-    return {"backbone": backbone, "classes": [str(index) for index in range(classes)], "state": state}
+    network, classes = benchmark.network, class_count(benchmark)
+    names = [str(index) for index in range(classes)]
+    state = build_backbone(network, classes).state_dict()
+    return {"task": benchmark.config.task, "backbone": network, "classes": names, "state": state}
 
 
 def _reference_model(benchmark: Benchmark) -> dict[str, int]:
-    size = benchmark.config.input.crop
-    with torch.device("meta"):
-        model = build_backbone(benchmark.config.teacher.backbone.model_dump(mode="json"), class_count(benchmark))
-        return {"params": parameter_count(model), "macs": count_macs(model, torch.zeros(1, 3, size, size))}
+    width, height = nominal_size(benchmark.config.input.model_dump())
+    # With values: which of its proposals a detector keeps depends on them.
+    model = build_backbone(benchmark.network, class_count(benchmark))
+    return {"params": parameter_count(model), "macs": count_macs(model, torch.zeros(1, 3, height, width))}
 
 
 def _evaluations(folder: Path, task: str) -> list[dict[str, Any]]:
@@ -177,7 +179,7 @@ def _evaluations_table(described: dict[str, Any], task: str) -> str:
             row["record_id"],
             number(row["images"]),
             number(row["payload_bytes_mean"], 1),
-            *(number(row[name], 2) for name in quality),
+            *(NONE if row[name] is None else number(row[name], 2) for name in quality),
             number(row["encoder_table_bytes"]),
         ]
         for row in described["evaluations"]

@@ -7,7 +7,7 @@ that it runs (`modules`, hashed with everything they import). A parameter that i
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -96,11 +96,25 @@ def last_phase(method: str) -> list[str]:
     return phases(method)[-1:]
 
 
+def body_from(config: Config, benchmark: str) -> list[str]:
+    """Return the benchmark whose reference model a reference model starts from, as a list of one or none."""
+    name = getattr(config.benchmarks[benchmark].config.teacher, "body_from", None)
+    return [] if name is None else [name]
+
+
+def encoder_from(config: Config, run: Run, phase: str) -> list[Run]:
+    """Return the run whose last checkpoint gives a phase its encoder and entropy model, as a list of one or none."""
+    method = config.benchmarks[run.benchmark].methods.get(run.method)
+    if method is None or method.encoder_from is None or phases_before(run.method, phase):
+        return []
+    return [replace(run, benchmark=method.encoder_from)]
+
+
 def job(config: Config, stage: str, keys: Keys) -> Job | None:
     """Return the job that the configuration plans for these keys, or None when it plans none."""
     if stage not in STAGES or set(keys) != set(STAGES[stage].keys):
         return None
-    described = _prepare_data(config, keys) if stage == "prepare_data" else _of_benchmark(config, stage, keys)
+    described = _CONFIG_STAGES[stage](config, keys) if stage in _CONFIG_STAGES else _of_benchmark(config, stage, keys)
     if described is None:
         return None
     spec, modules = described
@@ -118,6 +132,13 @@ def _prepare_data(config: Config, keys: Keys) -> Described | None:
     return {"name": keys["dataset"], "dataset": content}, (f"sc2.data.{content['kind']}",)
 
 
+def _compare_tasks(config: Config, keys: Keys) -> Described | None:
+    members = config.run.groups.get(keys["group"])
+    if members is None:
+        return None
+    return {"benchmarks": members, "titles": [config.benchmarks[name].config.title for name in members]}, ()
+
+
 def _of_benchmark(config: Config, stage: str, keys: Keys) -> Described | None:
     benchmark = config.benchmarks.get(keys["benchmark"])
     if benchmark is None:
@@ -133,8 +154,9 @@ def _train_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Describe
     teacher = benchmark.config.teacher.model_dump(mode="json")
     if teacher["source"] != "train":
         return None
-    spec = {"input": _input(benchmark), "augment": benchmark.config.augment.model_dump(mode="json"), "teacher": teacher}
-    return spec, _backbone_modules(benchmark)
+    spec = {"task": benchmark.config.task, "input": _input(benchmark)}
+    spec |= {"augment": benchmark.config.augment.model_dump(mode="json")}
+    return {**spec, "teacher": {**teacher, "head": benchmark.head.model_dump(mode="json")}}, _task_modules(benchmark)
 
 
 def _fetch_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
@@ -143,7 +165,31 @@ def _fetch_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Describe
 
 
 def _evaluate_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
-    return {"task": benchmark.config.task, "input": _input(benchmark)}, _backbone_modules(benchmark)
+    return {"task": benchmark.config.task, "input": _input(benchmark)}, _task_modules(benchmark)
+
+
+def _draw_examples(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
+    examples, method = benchmark.config.examples, benchmark.methods.get(keys["method"])
+    if method is None or method.name not in examples.methods:
+        return None
+    axis = get_method(method.name).rate_axis.name
+    spec: dict[str, Any] = {"task": benchmark.config.task, "title": benchmark.config.title}
+    spec |= {"method_title": method.title}
+    spec |= {"rate_axis": axis, "points": method.points, "images": examples.images, "input": _input(benchmark)}
+    drawn = f"sc2.report.pictures.{benchmark.config.task}"
+    return spec, (drawn, *_run_modules(benchmark, method))
+
+
+def examples(config: Config, benchmark: str) -> list[str]:
+    """Return the methods of a benchmark whose answers are drawn."""
+    found = config.benchmarks[benchmark]
+    return [method for method in found.config.examples.methods if method in found.methods]
+
+
+def first_seed(config: Config, benchmark: str, method: str) -> Iterator[Run]:
+    """Yield a method's runs on a benchmark with the first seed, by point."""
+    first = _seeds(config, method)[0]
+    return (run for run in runs(config, benchmark, method) if run.seed == first)
 
 
 def _make_tables(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
@@ -171,6 +217,8 @@ def _train(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Descr
     spec = _run_spec(benchmark, method, keys)
     # A phase sees its own parameters only, so that a later phase can change and rerun alone.
     spec |= {"phase": params["phases"][keys["phase"]], "augment": benchmark.config.augment.model_dump(mode="json")}
+    if method.encoder_from is not None and not phases_before(method.name, keys["phase"]):
+        spec |= {"encoder_from": method.encoder_from}
     return spec, _run_modules(benchmark, method)
 
 
@@ -193,11 +241,17 @@ def _measure_latency(config: Config, benchmark: Benchmark, keys: Keys) -> Descri
     return spec, _run_modules(benchmark, method)
 
 
+_CONFIG_STAGES: dict[str, Callable[[Config, Keys], Described | None]] = {
+    "prepare_data": _prepare_data,
+    "compare_tasks": _compare_tasks,
+    "snapshot_group": _compare_tasks,
+}
 _BENCHMARK_STAGES: dict[str, Callable[[Config, Benchmark, Keys], Described | None]] = {
     "train_teacher": _train_teacher,
     "fetch_teacher": _fetch_teacher,
     "evaluate_teacher": _evaluate_teacher,
     "measure_latency": _measure_latency,
+    "draw_examples": _draw_examples,
     "make_tables": _make_tables,
     "plot_figure": _plot_figure,
     "snapshot": _snapshot,
@@ -217,10 +271,14 @@ def _backbone_modules(benchmark: Benchmark) -> tuple[str, ...]:
     return (f"sc2.backbones.{benchmark.config.teacher.backbone.name}",)
 
 
+def _task_modules(benchmark: Benchmark) -> tuple[str, ...]:
+    return (*_backbone_modules(benchmark), f"sc2.tasks.{benchmark.config.task}")
+
+
 def _run_modules(benchmark: Benchmark, method: MethodOnBenchmark) -> tuple[str, ...]:
     built = get_method(method.name).networks(method.params.model_dump(mode="json")).values()
     own = (f"sc2.backbones.{network['name']}" for network in built)
-    return (f"sc2.methods.{method.name}", *_backbone_modules(benchmark), *own)
+    return (f"sc2.methods.{method.name}", *_task_modules(benchmark), *own)
 
 
 def _run_spec(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> dict[str, Any]:

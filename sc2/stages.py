@@ -56,7 +56,7 @@ STAGES: dict[str, Stage] = {
     "train_teacher": Stage(
         "train a benchmark's reference model",
         keys=("benchmark",),
-        inputs={"index": "one", "meta": "one", "train": "one", "val": "one"},
+        inputs={"index": "one", "meta": "one", "train": "one", "val": "one", "body": "many"},
         outputs=("checkpoint", "history"),
         entry="sc2.teachers.train:run",
     ),
@@ -77,7 +77,10 @@ STAGES: dict[str, Stage] = {
     "train": Stage(
         "train one phase of one run",
         keys=(*_RUN, "phase"),
-        inputs={"index": "one", "train": "one", "val": "one", "teacher": "one", "previous": "many"},
+        inputs={
+            **{"index": "one", "train": "one", "val": "one", "teacher": "one"},
+            **{"previous": "many", "encoder": "many"},
+        },
         outputs=("checkpoint", "history"),
         entry="sc2.training.stage:run",
     ),
@@ -116,11 +119,32 @@ STAGES: dict[str, Stage] = {
         outputs=("svg", "png"),
         entry="sc2.report.plot:run",
     ),
+    "draw_examples": Stage(
+        "draw a few test images with a method's answers at falling rates, bytes below each",
+        keys=("benchmark", "method"),
+        inputs={"index": "one", "test": "one", "devices": "many", "servers": "many"},
+        outputs=("svg", "png"),
+        entry="sc2.report.examples:run",
+    ),
+    "compare_tasks": Stage(
+        "put the benchmarks of a group side by side and count what serving all their tasks costs",
+        keys=("group",),
+        inputs={"rate_quality": "many", "latency": "many", "teacher": "many"},
+        outputs=("serving", "svg", "png"),
+        entry="sc2.report.group:run",
+    ),
     "snapshot": Stage(
         "copy a benchmark's tables and figures to docs/reference for readers",
         keys=("benchmark",),
         inputs={"tables": "many", "figures": "many", "records": "many"},
         outputs=("readme",),
         entry="sc2.report.snapshot:run",
+    ),
+    "snapshot_group": Stage(
+        "copy a group's overview and serving costs to docs/reference for readers",
+        keys=("group",),
+        inputs={"serving": "one", "figures": "many", "records": "many"},
+        outputs=("readme",),
+        entry="sc2.report.group_snapshot:run",
     ),
 }

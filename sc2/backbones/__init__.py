@@ -1,1 +1,1 @@
-"""Networks that can be cut: one file per family, each seen as a `StagedClassifier`."""
+"""Networks that can be cut: one file per family, each seen as a `StagedModel`."""

@@ -1,10 +1,12 @@
 """Every network as a chain of named stages, so that no method needs to know the names inside a library's model.
 
 A family's file offers `network(num_classes, **args)`, the model in its library's own layout (so that published weights
-load), and `build(num_classes, **args)`, the same as a `StagedClassifier`.
+load), and `build(num_classes, **args)`, the same as a `StagedModel`.
 
 A *cut* is a place where the chain can be divided (`cuts`): after a stage (`stem`, `layer1` …), after a block inside a
 stage that is a chain of blocks (`layer4.0`), or between the head's pooling and its classifier (`avgpool`).
+
+A network for a dense task has *taps*: the stages whose outputs its head takes (`sc2/layers/heads/`).
 """
 
 import importlib
@@ -20,39 +22,75 @@ from sc2.errors import CheckpointError, ConfigError
 AVGPOOL = "avgpool"
 
 
-class StagedClassifier(nn.Module):
-    """A classifier as a chain of stages `stem, layer1 … layer4, head`, or a part of one before or after a cut.
+HEAD = "head"
 
-    Input [B, C, H, W], output logits [B, classes]. A network may have fewer layers than four. The stages are children
-    of `stages`, so that the output of a stage or block can be hooked at the path `stages.<cut>`. What lies before or
-    after a cut keeps its names: `after("layer4.0")` has the blocks `layer4.1`, `layer4.2`.
+Features = Tensor | dict[str, Tensor]
+"""What a head takes: the last stage's output, or the taps' outputs by name."""
+
+
+class StagedModel(nn.Module):
+    """A network as a chain of stages `stem, layer1 … layer4, head`, or a part of one before or after a cut.
+
+    Input [B, C, H, W]; the output is the head's (logits [B, classes] of a classifier), or the last stage's where there
+    is no head. A network may have fewer layers than four. The stages are children of `stages`, so that the output of a
+    stage or block can be hooked at the path `stages.<cut>`. What lies before or after a cut keeps its names:
+    `after("layer4.0")` has the blocks `layer4.1`, `layer4.2`.
+
+    Attributes:
+        stages: The stages in order.
+        taps: Stages whose outputs the head takes, in order; none where it takes the last stage's output. Only the
+            first of them may be missing: its output is then the network's own input.
     """
 
-    def __init__(self, stages: Mapping[str, nn.Module]) -> None:
+    def __init__(self, stages: Mapping[str, nn.Module], taps: Sequence[str] = ()) -> None:
         super().__init__()
         self.stages = nn.ModuleDict(stages)
+        self.taps = tuple(taps)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         """Run all stages in order."""
-        for stage in self.stages.values():
-            x = stage(x)
-        return x
+        found = self.features(x)
+        return self.head(found) if HEAD in self.stages else found
 
-    def up_to(self, cut: str) -> "StagedClassifier":
+    def features(self, x: Tensor) -> Features:
+        """Run all stages but the head and return what the head takes."""
+        found = dict.fromkeys(self.taps[:1], x)
+        for name, stage in self.stages.items():
+            if name != HEAD:
+                x = stage(x)
+                if name in self.taps:
+                    found[name] = x
+        return found if self.taps else x
+
+    @property
+    def head(self) -> nn.Module:
+        """The last stage, which turns `features` into an answer."""
+        return self.stages[HEAD]
+
+    def up_to(self, cut: str) -> "StagedModel":
         """Return a copy of what lies before a cut: what the device would run without a bottleneck.
 
         Raises:
             ConfigError: The network has no such cut; the message names those it has.
         """
-        return StagedClassifier(deepcopy(_divided(self, cut)[0]))
+        return StagedModel(deepcopy(_divided(self, cut)[0]))
 
-    def after(self, cut: str) -> "StagedClassifier":
+    def after(self, cut: str) -> "StagedModel":
         """Return a copy of what follows a cut: what the server runs when the cut is there.
 
         Raises:
-            ConfigError: The network has no such cut; the message names those it has.
+            ConfigError: The network has no such cut (the message names those it has), or the head takes the output of
+                a stage before it, which does not go over the link.
         """
-        return StagedClassifier(deepcopy(_divided(self, cut)[1]))
+        rest = _divided(self, cut)[1]
+        missing = [tap for tap in self.taps if tap not in rest]
+        if (missing and missing != [cut]) or missing[1:]:
+            before = ", ".join(tap for tap in missing if tap != cut)
+            raise ConfigError(
+                f"the head takes the output of {before}, which lies before the cut {cut!r}: cut at {self.taps[0]} or "
+                "before"
+            )
+        return StagedModel(deepcopy(rest), self.taps)
 
     def keep_classes(self, indices: Sequence[int]) -> None:
         """Cut the last linear layer down to the given outputs, in the given order.
@@ -60,7 +98,7 @@ class StagedClassifier(nn.Module):
         Raises:
             CheckpointError: The head has no linear layer, or an index is out of range.
         """
-        layers = [module for module in self.stages["head"].modules() if isinstance(module, nn.Linear)]
+        layers = [module for module in self.head.modules() if isinstance(module, nn.Linear)]
         if not layers:
             raise CheckpointError("class_indices needs a network whose head ends in a linear layer")
         last = layers[-1]
@@ -72,24 +110,44 @@ class StagedClassifier(nn.Module):
         last.out_features = len(indices)
 
 
-def build_backbone(spec: Mapping[str, Any], num_classes: int) -> StagedClassifier:
+def build_backbone(spec: Mapping[str, Any], num_classes: int) -> StagedModel:
     """Build the network that a `BackboneSpec` names, with random weights.
+
+    Args:
+        spec: `name` and `args` of the network; for another task than classification also its `head`, with `name` (a
+            file in `sc2/layers/heads/`) and `args`, and `output_stride` where strides become dilations.
+        num_classes: Classes of the task, without a background.
 
     Raises:
         ConfigError: The network cannot be built with these arguments.
     """
     family = importlib.import_module(f"sc2.backbones.{spec['name']}")
     try:
-        built: StagedClassifier = family.build(num_classes, **spec["args"])
+        built: StagedModel = family.build(num_classes, **spec["args"])
     except (TypeError, ValueError, RuntimeError) as error:  # whatever the library makes of a wrong argument
         reason = " ".join(str(error).split())
         raise ConfigError(
             f"the network {spec['name']} cannot be built with {dict(spec['args'])}: {reason}; change backbone.args"
         ) from error
-    return built
+    if spec.get("output_stride") is not None:
+        from sc2.backbones.dilation import dilate
+
+        dilate(built, spec["output_stride"])
+    head = spec.get("head")
+    if head is None:
+        return built
+    attached: StagedModel = importlib.import_module(f"sc2.layers.heads.{head['name']}").attach(
+        built, num_classes, **head["args"]
+    )
+    return attached
 
 
-def staged_by_resolution(features: nn.Sequential, head: nn.Module) -> StagedClassifier:
+def body(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the spec of the same network as a classifier: for a device, which runs stages before the head only."""
+    return {key: value for key, value in spec.items() if key != "head"}
+
+
+def staged_by_resolution(features: nn.Sequential, head: nn.Module) -> StagedModel:
     """Return a chain of blocks as stages, each beginning with a block that halves the resolution.
 
     The stages `stem, layer1, layer2 …` have output strides 2, 4, 8 …; they share the weights of `features`.
@@ -100,10 +158,10 @@ def staged_by_resolution(features: nn.Sequential, head: nn.Module) -> StagedClas
     names = ["stem", *(f"layer{number}" for number in range(1, len(starts)))]
     bounds = zip(starts, [*starts[1:], len(blocks)], strict=True)
     stages = {name: nn.Sequential(*blocks[low:high]) for name, (low, high) in zip(names, bounds, strict=True)}
-    return StagedClassifier({**stages, "head": head})
+    return StagedModel({**stages, HEAD: head})
 
 
-def cuts(model: StagedClassifier) -> list[str]:
+def cuts(model: StagedModel) -> list[str]:
     """Return the names of all cuts of a network in order, e.g. `stem, layer1.0, layer1, …, layer4.0, layer4, avgpool`.
 
     The place after the last block of a stage goes by the stage's name. There are no cuts inside the stem, inside a
@@ -111,14 +169,14 @@ def cuts(model: StagedClassifier) -> list[str]:
     """
     names = []
     for stage, module in model.stages.items():
-        if stage != "head":
+        if stage != HEAD:
             names += [*(f"{stage}.{block}" for block in _blocks(stage, module)[:-1]), stage]
         elif _pooling(module) is not None:
             names.append(AVGPOOL)
     return names
 
 
-def module_path(model: StagedClassifier, cut: str) -> str:
+def module_path(model: StagedModel, cut: str) -> str:
     """Return the path of the module whose output is the tensor at a cut, for a hook.
 
     Raises:
@@ -128,7 +186,7 @@ def module_path(model: StagedClassifier, cut: str) -> str:
     return f"stages.{stage}" if block is None else f"stages.{stage}.{block}"
 
 
-def stage_shape(model: StagedClassifier, cut: str, size: int) -> tuple[int, ...]:
+def stage_shape(model: StagedModel, cut: str, size: int) -> tuple[int, ...]:
     """Return the shape (C, H, W) of the tensor at a cut for square images of `size` pixels; the model stays as it is.
 
     Raises:
@@ -136,24 +194,40 @@ def stage_shape(model: StagedClassifier, cut: str, size: int) -> tuple[int, ...]
     """
     # One image is run. The meta device would compute nothing, but torch loads its compiler for it: two seconds in each
     # of a workflow's many small jobs.
-    before = StagedClassifier(_divided(_in_eval_mode(model), cut)[0])
-    where = next((parameter.device for parameter in model.parameters()), None)
+    before = _in_eval_mode(StagedModel(_divided(model, cut)[0]))
     with torch.no_grad():
-        return tuple(before(torch.zeros(1, 3, size, size, device=where)).shape[1:])
+        return tuple(before(_image(model, size)).shape[1:])
 
 
-def stage_channels(model: StagedClassifier, cut: str, size: int) -> int:
-    """Return the number of channels of the tensor at a cut for square images of `size` pixels."""
+def stage_shapes(model: StagedModel, size: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes (C, H, W) of the outputs of all stages but the head, for square images of `size` pixels."""
+    stages = {name: stage for name, stage in model.stages.items() if name != HEAD}
+    x, shapes = _image(model, size), {}
+    with torch.no_grad():
+        for name, stage in _in_eval_mode(StagedModel(stages)).stages.items():
+            x = stage(x)
+            shapes[name] = tuple(x.shape[1:])
+    return shapes
+
+
+def stage_channels(model: StagedModel, cut: str, size: int = 64) -> int:
+    """Return the number of channels of the tensor at a cut, seen on square images of `size` pixels."""
     return stage_shape(model, cut, size)[0]
 
 
-def _in_eval_mode(model: StagedClassifier) -> StagedClassifier:
+def _in_eval_mode(model: StagedModel) -> StagedModel:
     """Return a copy in eval mode that shares the weights."""
     shared: dict[int, Any] = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     return deepcopy(model, shared).eval()
 
 
-def _divided(model: StagedClassifier, cut: str) -> tuple[dict[str, nn.Module], dict[str, nn.Module]]:
+def _image(model: nn.Module, size: int) -> Tensor:
+    """Return an empty image of `size` pixels where a model's weights are."""
+    where = next((parameter.device for parameter in model.parameters()), None)
+    return torch.zeros(1, 3, size, size, device=where)
+
+
+def _divided(model: StagedModel, cut: str) -> tuple[dict[str, nn.Module], dict[str, nn.Module]]:
     """Return the stages before and after a cut, sharing the model's modules."""
     stage, block = _place(model, cut)
     stages = dict(model.stages.items())
@@ -169,16 +243,16 @@ def _divided(model: StagedClassifier, cut: str) -> tuple[dict[str, nn.Module], d
     return {**before, stage: chain[:length]}, {stage: rest, **after} if len(rest) else after
 
 
-def _place(model: StagedClassifier, cut: str) -> tuple[str, str | None]:
+def _place(model: StagedModel, cut: str) -> tuple[str, str | None]:
     """Return the stage of a cut, and the block of it after which the cut lies; None for the whole stage."""
     stage, dot, block = cut.partition(".")
     if cut in model.stages:
         return cut, None
     if dot and stage in model.stages and block in _blocks(stage, model.stages[stage]):
         return stage, block
-    pooling = _pooling(model.stages["head"]) if cut == AVGPOOL and "head" in model.stages else None
+    pooling = _pooling(model.head) if cut == AVGPOOL and HEAD in model.stages else None
     if pooling is not None:
-        return "head", pooling
+        return HEAD, pooling
     raise ConfigError(f"the network has no cut {cut!r}; there are: {', '.join(cuts(model))}")
 
 

@@ -9,7 +9,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from sc2.backbones.base import StagedClassifier
+from sc2.backbones.base import StagedModel
 
 
 def network(num_classes: int, variant: str = "vit_small_r26_s32_224", img_size: int = 224) -> nn.Module:
@@ -24,19 +24,19 @@ def network(num_classes: int, variant: str = "vit_small_r26_s32_224", img_size: 
     return model
 
 
-def build(num_classes: int, variant: str = "vit_small_r26_s32_224", img_size: int = 224) -> StagedClassifier:
+def build(num_classes: int, variant: str = "vit_small_r26_s32_224", img_size: int = 224) -> StagedModel:
     """Return the network as stages, with random weights."""
     return staged(network(num_classes, variant, img_size))
 
 
-def staged(model: VisionTransformer) -> StagedClassifier:
+def staged(model: VisionTransformer) -> StagedModel:
     """Return timm's hybrid ViT as stages that share its weights: its ResNetV2's are layer1, layer2 ….
 
     Stage 0 of the ResNetV2 is layer1, so that the papers' cut, which drops stem and stage 0, is `layer1`.
     """
     convolutional = model.patch_embed.backbone
     layers = {f"layer{number}": stage.blocks for number, stage in enumerate(convolutional.stages, start=1)}
-    return StagedClassifier({"stem": convolutional.stem, **layers, "head": TransformerHead(model)})
+    return StagedModel({"stem": convolutional.stem, **layers, "head": TransformerHead(model)})
 
 
 class TransformerHead(nn.Module):

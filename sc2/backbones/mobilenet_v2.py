@@ -12,7 +12,7 @@ from torch import nn
 from torchvision import models
 from torchvision.ops import FrozenBatchNorm2d
 
-from sc2.backbones.base import StagedClassifier, staged_by_resolution
+from sc2.backbones.base import StagedModel, staged_by_resolution
 
 
 def network(
@@ -37,12 +37,12 @@ def network(
 
 def build(
     num_classes: int, tf_same_padding: bool = False, frozen_batch_norm: bool = False, width_mult: float = 1.0
-) -> StagedClassifier:
+) -> StagedModel:
     """Return the network as stages, with random weights."""
     return staged(network(num_classes, tf_same_padding, frozen_batch_norm, width_mult))
 
 
-def staged(model: models.MobileNetV2) -> StagedClassifier:
+def staged(model: models.MobileNetV2) -> StagedModel:
     """Return torchvision's MobileNetV2 as stages that share its weights.
 
     Strides of the outputs: stem 2, layer1 4 (24 channels), layer2 8 (32), layer3 16 (96), layer4 32 (1280).

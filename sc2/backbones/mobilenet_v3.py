@@ -3,7 +3,7 @@
 from torch import nn
 from torchvision import models
 
-from sc2.backbones.base import StagedClassifier, staged_by_resolution
+from sc2.backbones.base import StagedModel, staged_by_resolution
 
 
 def network(num_classes: int, size: str = "large", width_mult: float = 1.0) -> nn.Module:
@@ -20,12 +20,12 @@ def network(num_classes: int, size: str = "large", width_mult: float = 1.0) -> n
     return model
 
 
-def build(num_classes: int, size: str = "large", width_mult: float = 1.0) -> StagedClassifier:
+def build(num_classes: int, size: str = "large", width_mult: float = 1.0) -> StagedModel:
     """Return the network as stages, with random weights."""
     return staged(network(num_classes, size, width_mult))
 
 
-def staged(model: models.MobileNetV3) -> StagedClassifier:
+def staged(model: models.MobileNetV3) -> StagedModel:
     """Return torchvision's MobileNetV3 as stages that share its weights.
 
     Strides of the outputs: stem 2, layer1 4, layer2 8, layer3 16, layer4 32; channels of the large network 16, 24, 40,

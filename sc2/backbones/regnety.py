@@ -7,7 +7,7 @@ import timm
 from timm.models.regnet import RegNet
 from torch import nn
 
-from sc2.backbones.base import StagedClassifier
+from sc2.backbones.base import StagedModel
 
 
 def network(num_classes: int, variant: str = "064") -> nn.Module:
@@ -16,15 +16,15 @@ def network(num_classes: int, variant: str = "064") -> nn.Module:
     return model
 
 
-def build(num_classes: int, variant: str = "064") -> StagedClassifier:
+def build(num_classes: int, variant: str = "064") -> StagedModel:
     """Return the network as stages, with random weights."""
     return staged(network(num_classes, variant))
 
 
-def staged(model: RegNet) -> StagedClassifier:
+def staged(model: RegNet) -> StagedModel:
     """Return timm's RegNetY as stages that share its weights: s1 … s4 are layer1 … layer4."""
     layers = {f"layer{number}": nn.Sequential(*getattr(model, f"s{number}").children()) for number in range(1, 5)}
-    return StagedClassifier({"stem": model.stem, **layers, "head": _head(model)})
+    return StagedModel({"stem": model.stem, **layers, "head": _head(model)})
 
 
 def _head(model: RegNet) -> nn.Module:

@@ -3,7 +3,7 @@
 from torch import nn
 from torchvision import models
 
-from sc2.backbones.base import StagedClassifier
+from sc2.backbones.base import StagedModel
 
 
 def network(num_classes: int, depth: int = 50) -> nn.Module:
@@ -12,14 +12,14 @@ def network(num_classes: int, depth: int = 50) -> nn.Module:
     return model
 
 
-def build(num_classes: int, depth: int = 50) -> StagedClassifier:
+def build(num_classes: int, depth: int = 50) -> StagedModel:
     """Return the network as stages, with random weights."""
     return staged(network(num_classes, depth))
 
 
-def staged(model: models.ResNet) -> StagedClassifier:
+def staged(model: models.ResNet) -> StagedModel:
     """Return torchvision's ResNet as stages that share its weights."""
-    return StagedClassifier(
+    return StagedModel(
         {
             "stem": nn.Sequential(model.conv1, model.bn1, model.relu, model.maxpool),
             "layer1": model.layer1,

@@ -6,12 +6,12 @@ One basic block per stage behind a convolution of stride 2, all four halving the
 
 from torch import Tensor, nn
 
-from sc2.backbones.base import StagedClassifier
+from sc2.backbones.base import StagedModel
 
 
-def build(num_classes: int, width: int = 32) -> StagedClassifier:
+def build(num_classes: int, width: int = 32) -> StagedModel:
     """Return the network with random weights; `width` is the number of channels of the first stage."""
-    return StagedClassifier(
+    return StagedModel(
         {
             "stem": nn.Sequential(
                 nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False),

@@ -12,6 +12,7 @@ from sc2.bpg.container import read_header
 from sc2.bpg.decode import decode
 from sc2.bpg.encode import encode
 from sc2.codecs import CodecServer, export_codec
+from sc2.data.limits import refuse_foreign_size
 from sc2.data.normalise import normalise, to_batch
 from sc2.errors import WireError
 from sc2.methods.base import BuildContext, DeviceHalf, Export
@@ -49,9 +50,7 @@ class BpgServer(CodecServer):
         data = payload.streams[0]
         # Looked at before the pixels are decoded: a damaged header may claim any size.
         header = read_header(data)[0]
-        size, expected = (header.width, header.height), (self.input["crop"], self.input["crop"])
-        if size != expected:
-            raise WireError(f"the BPG image is {size}, the network takes {expected}")
+        refuse_foreign_size((header.width, header.height), self.input, "BPG")
         return normalise(to_batch(tools.decode(data) if self.libbpg else decode(data)), self.input)
 
 

@@ -13,9 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 from sc2.config.base import Strict
 from sc2.config.explain import choices, explain, key_text
-from sc2.config.schema import BenchmarkConfig, MethodFile, RunConfig
+from sc2.config.schema import BenchmarkConfig, FetchedTeacher, MethodFile, RunConfig
 from sc2.errors import ConfigError
 from sc2.methods import get_method, method_names
+from sc2.tasks import get_task
+from sc2.tasks.base import HeadParams
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -28,6 +30,7 @@ class MethodOnBenchmark:
     title: str
     points: list[str]
     params: Strict
+    encoder_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Benchmark:
         dataset: Configuration of its data set.
         methods: The methods that run on it, in the order of the tables.
         skipped: The methods asked for that cannot run on its task, with the reason that they declare.
+        head: Parameters of its reference model's head.
     """
 
     name: str
@@ -47,6 +51,13 @@ class Benchmark:
     dataset: Strict
     methods: dict[str, MethodOnBenchmark]
     skipped: dict[str, str] = field(default_factory=dict)
+    head: HeadParams = field(default_factory=HeadParams)
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """The reference model as `sc2.backbones.base.build_backbone` takes it."""
+        backbone = self.config.teacher.backbone.model_dump(mode="json")
+        return get_task(self.config.task).network(backbone, self.head.model_dump(mode="json"))
 
 
 @dataclass(frozen=True)
@@ -187,7 +198,27 @@ class _Loader:
             return None
         for key, network in method.networks(params.model_dump(mode="json")).items():
             self.network(network["name"], network["args"], source, (*keys, "params", key))
-        return MethodOnBenchmark(name, defaults.title, grid.points, params)
+        if grid.encoder_from is not None and not method.takes_encoder:
+            at = (*keys, "encoder_from")
+            self.add(source.file_of(at), at, f"{name} has no encoder to take from another benchmark: take it out")
+        return MethodOnBenchmark(name, defaults.title, grid.points, params, grid.encoder_from)
+
+    def head(self, config: BenchmarkConfig, source: _Content) -> HeadParams | None:
+        """Check the head, and whether the input fits the task."""
+        task, teacher = get_task(config.task), config.teacher
+        try:
+            task.check_input(config.input.model_dump())
+        except ConfigError as error:
+            self.add(source.file_of(("input",)), ("input",), str(error))
+        if isinstance(teacher, FetchedTeacher):
+            if config.task != "classification":
+                where = ("teacher", "source")
+                message = (
+                    "published reference models are classifiers: train one, with teacher.body_weights to start from"
+                )
+                self.add(source.file_of(where), where, message)
+            return task.Head()
+        return self.model(task.Head, source, teacher.head, ("teacher", "head"))
 
     def network(self, name: str, args: Iterable[str], source: _Content, keys: tuple[Any, ...]) -> None:
         """Check a network's name and the names of its arguments, without importing it."""
@@ -212,9 +243,14 @@ class _Loader:
         dataset = self.dataset(config.dataset, source.file_of(("dataset",)))
         backbone = config.teacher.backbone
         self.network(backbone.name, backbone.args, source, ("teacher", "backbone"))
+        head = self.head(config, source)
         for method in sorted(set(config.methods) - set(method_names())):
             keys = ("methods", method)
             self.add(source.file_of(keys), keys, f"unknown method; {choices(method, method_names())}")
+        for position, method in enumerate(config.examples.methods):
+            if method not in config.methods:
+                where = ("examples", "methods", position)
+                self.add(source.file_of(where), where, f"has no grid here; {choices(method, sorted(config.methods))}")
         if methods is None:
             methods = [method for method in config.methods if method in method_names()]
         resolved, skipped = {}, {}
@@ -234,10 +270,50 @@ class _Loader:
         if skipped and len(skipped) == len(methods):
             listed = "; ".join(f"{method}: {reason}" for method, reason in skipped.items())
             self.add(*asked_by, f"none of its methods can run on the task {config.task}; {listed}")
-        return None if dataset is None else Benchmark(name, config, dataset, resolved, skipped)
+        if dataset is None or head is None:
+            return None
+        return Benchmark(name, config, dataset, resolved, skipped, head)
+
+    def references(self, benchmarks: Mapping[str, Benchmark], run_file: Path) -> None:
+        """Check that what a benchmark takes from another one is built by the same run file."""
+        for name, benchmark in benchmarks.items():
+            file = self.folder / "benchmarks" / f"{name}.yaml"
+            body_from = getattr(benchmark.config.teacher, "body_from", None)
+            if body_from is not None and body_from not in benchmarks:
+                message = f"there is no benchmark {body_from!r} in {run_file}: add it there under benchmarks"
+                self.add(file, ("teacher", "body_from"), message)
+            for method in benchmark.methods.values():
+                problem = self._encoder_problem(method, benchmarks, run_file)
+                if problem is not None:
+                    self.add(file, ("methods", method.name, "encoder_from"), problem)
+
+    def groups(self, run: RunConfig, run_file: Path) -> None:
+        """Check that what is compared is run."""
+        for name, members in run.groups.items():
+            for position, member in enumerate(members):
+                if member not in run.benchmarks:
+                    message = f"is not run here; {choices(member, sorted(run.benchmarks))}"
+                    self.add(run_file, ("groups", name, position), message)
+
+    @staticmethod
+    def _encoder_problem(method: MethodOnBenchmark, benchmarks: Mapping[str, Benchmark], run_file: Path) -> str | None:
+        if method.encoder_from is None:
+            return None
+        other = benchmarks.get(method.encoder_from)
+        if other is None or method.name not in other.methods:
+            return f"{run_file} does not run {method.name} on {method.encoder_from}: add it there under benchmarks"
+        if other.methods[method.name].encoder_from is not None:
+            return f"the encoder of {method.encoder_from} is itself taken from another benchmark: name that one"
+        missing = [point for point in method.points if point not in other.methods[method.name].points]
+        if missing:
+            return (
+                f"{method.encoder_from} has no run of {method.name} at {', '.join(missing)}: add the points there, or "
+                "take them off here"
+            )
+        return None
 
 
-class _UniqueKeys(yaml.SafeLoader):
+class _UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # several times faster in C
     """YAML in which a key stands once: of two equal ones the first would be lost without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -274,6 +350,9 @@ def load_config(path: Path | str) -> Config:
             benchmark = loader.benchmark(name, methods, path)
             if benchmark is not None:
                 benchmarks[name] = benchmark
+        if not loader.problems:
+            loader.references(benchmarks, path)
+            loader.groups(run, path)
     if loader.problems or run is None:
         raise _all_problems(loader)
     return Config(path, run, benchmarks)

@@ -9,6 +9,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic_core import PydanticCustomError
 
 from sc2.config.base import Strict
 
@@ -72,6 +73,12 @@ class RunConfig(Strict):
         description="Figures per benchmark (files in sc2/report/figures/)",
     )
 
+    groups: dict[Name, Annotated[list[Name], Field(min_length=2), AfterValidator(_no_duplicates)]] = Field(
+        default={},
+        description="Name → benchmarks, all of them above, that are shown side by side and whose common methods are "
+        "compared in what serving all their tasks costs",
+    )
+
     _unique = field_validator("seeds", "figures")(_no_duplicates)
     _different = field_validator("seeds")(_no_equal_numbers)
 
@@ -79,8 +86,24 @@ class RunConfig(Strict):
 class InputSpec(Strict):
     """How an image becomes the network's input, on the device and on the server alike."""
 
+    fit: Literal["crop", "whole"] = Field(
+        default="crop",
+        description="crop: the centre square of the image; whole: the whole image with its aspect ratio kept, padded "
+        "with zeros on the right and at the bottom",
+    )
     resize: int = Field(gt=0, description="Short side after resizing, pixels")
-    crop: int = Field(gt=0, description="Side of the centre crop, pixels")
+    longest: int | None = Field(
+        default=None,
+        gt=0,
+        description="With fit: whole, long side after resizing at most, pixels; the short side then gets shorter than "
+        "resize. Not limited by default",
+    )
+    multiple: int = Field(
+        default=1, gt=0, description="With fit: whole, both sides are padded to a multiple of this, pixels"
+    )
+    crop: int | None = Field(
+        default=None, gt=0, validate_default=True, description="Side of the centre crop, pixels; only with fit: crop"
+    )
     interpolation: Literal["nearest", "bilinear", "bicubic"] = Field(
         default="bilinear", description="Resampling filter"
     )
@@ -89,10 +112,31 @@ class InputSpec(Strict):
 
     @field_validator("crop")
     @classmethod
-    def _inside(cls, crop: int, info: ValidationInfo) -> int:
-        if crop > info.data.get("resize", crop):
+    def _inside(cls, crop: int | None, info: ValidationInfo) -> int | None:
+        if info.data.get("fit") == "whole":
+            if crop is not None:
+                raise ValueError("crop belongs to fit: crop; take it out, or write null where it is inherited")
+        elif crop is None and "fit" in info.data:
+            raise PydanticCustomError("missing", "Field required")
+        elif crop is not None and crop > info.data.get("resize", crop):
             raise ValueError(f"crop must be at most resize, which is {info.data['resize']}")
         return crop
+
+    @field_validator("longest")
+    @classmethod
+    def _at_least_resize(cls, longest: int | None, info: ValidationInfo) -> int | None:
+        if longest is not None and info.data.get("fit") == "crop":
+            raise ValueError("longest belongs to fit: whole; take it out")
+        if longest is not None and longest < info.data.get("resize", longest):
+            raise ValueError(f"longest must be at least resize, which is {info.data['resize']}")
+        return longest
+
+    @field_validator("multiple")
+    @classmethod
+    def _of_whole(cls, multiple: int, info: ValidationInfo) -> int:
+        if multiple != 1 and info.data.get("fit") == "crop":
+            raise ValueError("multiple belongs to fit: whole; take it out, the size is that of crop")
+        return multiple
 
 
 class Augmentation(Strict):
@@ -116,7 +160,17 @@ class TeacherTraining(Strict):
     batch_size: int = Field(gt=0, description="Images per step")
     lr: float = Field(gt=0, description="Peak learning rate of the one-cycle schedule (SGD, Nesterov momentum 0.9)")
     weight_decay: float = Field(default=5e-4, ge=0, description="Weight decay")
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="Label smoothing of the cross entropy")
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="Label smoothing of the cross entropy; 0 in detection"
+    )
+
+
+class PublishedBody(Strict):
+    """Published weights of a classifier, whose body a reference model's training starts from."""
+
+    source: Literal["file", "torchvision", "timm"] = Field(description="As for a reference model that is fetched")
+    weights: str = Field(description="File name, torchvision weights (e.g. IMAGENET1K_V1) or timm tag")
+    sha256: Sha256 | None = Field(description="SHA-256 of the file; null where it is not known yet")
 
 
 class TrainedTeacher(Strict):
@@ -124,7 +178,24 @@ class TrainedTeacher(Strict):
 
     source: Literal["train"]
     backbone: BackboneSpec
+    head: dict[str, Any] = Field(
+        default={},
+        description="What follows the body: fields of `Head` in sc2/tasks/<task>.py; classification has none",
+    )
+    body_from: Name | None = Field(
+        default=None, description="Start with the body of this benchmark's reference model; it must be in the run file"
+    )
+    body_weights: PublishedBody | None = Field(
+        default=None, description="Start with the body of a published classifier"
+    )
     training: TeacherTraining
+
+    @field_validator("body_weights")
+    @classmethod
+    def _one_body(cls, body_weights: PublishedBody | None, info: ValidationInfo) -> PublishedBody | None:
+        if body_weights is not None and info.data.get("body_from") is not None:
+            raise ValueError("body_from says where the body comes from: take one of the two out")
+        return body_weights
 
 
 class FetchedTeacher(Strict):
@@ -151,6 +222,11 @@ class MethodGrid(Strict):
     """One method on one benchmark: its operating points and what differs from the method's own defaults."""
 
     points: list[Point] = Field(min_length=1, description="Operating points, as strings in quotes")
+    encoder_from: Name | None = Field(
+        default=None,
+        description="Take encoder and entropy model from the run of the same method, point and seed on this benchmark, "
+        "and freeze them; it must be in the run file",
+    )
     params: dict[str, Any] = Field(default={}, description="Overrides of config/methods/<name>.yaml, key by key")
 
     _unique = field_validator("points")(_no_duplicates)
@@ -165,17 +241,29 @@ class LatencySpec(Strict):
     images: int = Field(default=8, gt=0, description="Test images that the repetitions cycle through")
 
 
+class ExamplesSpec(Strict):
+    """Pictures of answers at falling rates."""
+
+    methods: list[Name] = Field(default=[], description="Methods to show, a figure each")
+    images: int = Field(default=4, gt=0, description="Test images to show, the first ones of the split")
+
+    _unique = field_validator("methods")(_no_duplicates)
+
+
 class BenchmarkConfig(Strict):
     """Task × data set × reference model, and every method's grid on it (`config/benchmarks/<name>.yaml`)."""
 
     extends: Name | None = Field(default=None, description="Benchmark whose keys are taken where this file has none")
     title: str = Field(description="Shown above the figures")
-    task: Literal["classification"] = Field(description="What the networks answer")
+    task: Literal["classification", "detection", "segmentation"] = Field(
+        description="What the networks answer: a class per image, boxes with classes, a class per pixel"
+    )
     dataset: Name = Field(description="File in config/datasets/")
     input: InputSpec
     augment: Augmentation = Augmentation()
     teacher: Teacher
     latency: LatencySpec = LatencySpec()
+    examples: ExamplesSpec = ExamplesSpec()
     methods: dict[Name, MethodGrid] = Field(min_length=1, description="Grids; the run file says which of them to run")
 
 
@@ -190,11 +278,13 @@ __all__ = [
     "Augmentation",
     "BackboneSpec",
     "BenchmarkConfig",
+    "ExamplesSpec",
     "FetchedTeacher",
     "InputSpec",
     "LatencySpec",
     "MethodFile",
     "MethodGrid",
+    "PublishedBody",
     "RunConfig",
     "TrainedTeacher",
 ]

@@ -4,48 +4,24 @@ The official validation folder becomes the *test* split. The validation split, o
 out of the training folder, so that no choice is ever made on test images. Images are stored as they are, not recoded.
 """
 
-import hashlib
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from sc2.config.base import Strict
-from sc2.data.archive import data_dir, member_names, read_members, verified
+from sc2.data.archive import data_dir
+from sc2.data.files import ArchiveSource, Files, FolderFiles, FolderSource, open_files
 from sc2.data.source import NewSample, Source
+from sc2.data.splits import ranked
 from sc2.data.transform import decode_image
 from sc2.errors import DataError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp"})
 """What counts as an image; other files, and hidden ones, are passed over."""
-
-
-class ArchiveSource(Strict):
-    """A tar or tar.gz in the data folder."""
-
-    kind: Literal["archive"] = Field(description="Always `archive`.")
-    file: str = Field(
-        pattern=r"^[^/\\]+$",
-        description="Name of the archive in the data folder (SC2_DATA or data/).",
-    )
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the archive, 64 lower-case hex digits.")
-
-
-class FolderSource(Strict):
-    """A folder inside the data folder that the user has filled.
-
-    It has no hash of its own: whoever gets other files under the same names gets other prepared data, whose hashes
-    stand in the records.
-    """
-
-    kind: Literal["folder"] = Field(description="Always `folder`.")
-    folder: str = Field(
-        pattern=r"^[^/\\.][^/\\]*$",
-        description="Name of the folder in the data folder (SC2_DATA or data/); a symbolic link serves as well.",
-    )
 
 
 class TorchvisionSource(Strict):
@@ -83,68 +59,6 @@ class Params(Strict):
     seed: int = Field(default=0, ge=0, description="Chooses the images that are held out or left out.")
 
 
-class Files(Protocol):
-    """A tree of files to read from; names are relative, with forward slashes."""
-
-    @property
-    def title(self) -> str:
-        """What to call the tree in messages."""
-
-    def names(self) -> list[str]:
-        """Return the names of all files."""
-
-    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
-        """Yield name and content of the wanted files, in any order."""
-
-
-@dataclass(frozen=True)
-class ArchiveFiles:
-    """The files inside a tar or tar.gz."""
-
-    path: Path
-
-    @property
-    def title(self) -> str:
-        """The path of the archive."""
-        return str(self.path)
-
-    def names(self) -> list[str]:
-        """Return the names of all files in the archive."""
-        return member_names(self.path)
-
-    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
-        """Yield the wanted files in the archive's order."""
-        return read_members(self.path, wanted)
-
-
-@dataclass(frozen=True)
-class FolderFiles:
-    """The files below a folder."""
-
-    path: Path
-
-    @property
-    def title(self) -> str:
-        """The path of the folder."""
-        return str(self.path)
-
-    def names(self) -> list[str]:
-        """Return the names of all files below the folder, sorted."""
-        return sorted(path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file())
-
-    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
-        """Yield the wanted files, sorted."""
-        for name in sorted(wanted):
-            try:
-                data = (self.path / name).read_bytes()
-            except OSError as error:
-                raise DataError(
-                    f"{self.path / name}: cannot be read ({error}). Mend it; if torchvision made the folder, delete "
-                    f"{self.path} and run again."
-                ) from error
-            yield name, data
-
-
 def open_dataset(config: Mapping[str, Any]) -> Source:
     """Open the data set that `config` (see `Params`) describes; downloads it if the source says so.
 
@@ -172,17 +86,9 @@ def open_dataset(config: Mapping[str, Any]) -> Source:
 
 
 def _open(source: ArchiveSource | FolderSource | TorchvisionSource) -> Files:
-    if isinstance(source, ArchiveSource):
-        return ArchiveFiles(verified(data_dir() / source.file, source.sha256))
-    if isinstance(source, FolderSource):
-        folder = data_dir() / source.folder
-        if not folder.is_dir():
-            raise DataError(
-                f"{folder}: no such folder. Put it or a link to it there, or set the environment variable SC2_DATA to "
-                f"the folder that holds {source.folder}/."
-            )
-        return FolderFiles(folder)
-    return FolderFiles(download_imagenette(source.size))
+    if isinstance(source, TorchvisionSource):
+        return FolderFiles(download_imagenette(source.size))
+    return open_files(source)
 
 
 def download_imagenette(size: str) -> Path:
@@ -249,22 +155,17 @@ _Chosen = dict[str, dict[str, _Entry]]
 def _choose(files: Files, params: Params, train: dict[str, dict[str, str]], test: dict[str, dict[str, str]]) -> _Chosen:
     chosen: _Chosen = {"train": {}, "val": {}, "test": {}}
     for label, name in enumerate(sorted(train)):
-        ranked = _ranked(train[name], params.seed)
-        held, rest = ranked[: params.val_per_class], ranked[params.val_per_class :][: params.max_per_class]
+        order = ranked(train[name], params.seed)
+        held, rest = order[: params.val_per_class], order[params.val_per_class :][: params.max_per_class]
         if not rest:
             raise DataError(
-                f"{files.title}: class {name} has {len(ranked)} images in {params.train_folder}/, so none is left for "
+                f"{files.title}: class {name} has {len(order)} images in {params.train_folder}/, so none is left for "
                 f"training with val_per_class {params.val_per_class}. Lower it."
             )
-        tested = _ranked(test.get(name, {}), params.seed)[: params.max_per_class]
+        tested = ranked(test.get(name, {}), params.seed)[: params.max_per_class]
         for split, pool, ids in (("train", train, rest), ("val", train, held), ("test", test, tested)):
             chosen[split] |= {pool[name][id_]: _Entry(split, id_, label) for id_ in ids}
     return chosen
-
-
-def _ranked(ids: Collection[str], seed: int) -> list[str]:
-    """Order names by a hash: a shuffle that does not depend on the order of the source or on the other names."""
-    return sorted(ids, key=lambda id_: hashlib.sha256(f"{seed}:{id_}".encode()).digest())
 
 
 def _samples(files: Files, chosen: _Chosen, classes: tuple[str, ...]) -> Iterator[NewSample]:

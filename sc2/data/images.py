@@ -1,7 +1,7 @@
-"""Stored samples as batches of tensors."""
+"""Stored samples as batches of tensors: images, and what the task wants to know of each (its target)."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -9,59 +9,146 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
+from sc2.data.geometry import Placement
 from sc2.data.store import SampleStore
-from sc2.data.transform import prepare_image
 from sc2.errors import DataError
 
 MEMORY_LIMIT = 2 * 1024**3
-"""A split whose prepared images need fewer bytes than this is kept in memory."""
+"""Bytes of prepared images and targets of a split that are kept in memory."""
 UNCHANGED: Mapping[str, Any] = {}
 """No augmentation."""
 
 
-class ImageTensors(Dataset[tuple[Tensor, int]]):
-    """The prepared images of one split; item i is (uint8 [3, crop, crop], class).
+class Targets(Protocol):
+    """What is asked of a task: an image's target, and how it follows the image. Every task in `sc2.tasks` does it."""
 
-    Each image is decoded, resized and cropped when it is first asked for, and then kept in memory if the whole split
-    fits there (`MEMORY_LIMIT`).
+    def target(self, store: SampleStore, index: int) -> Any:
+        """Return the target of a sample in pixels of the stored image."""
+
+    def placed(self, target: Any, placement: Placement) -> Any:
+        """Bring a target into the network's input."""
+
+    def mirrored(self, target: Any, width: int) -> Any:
+        """Return the target of the image mirrored left to right; `width` of the image in the input, pixels."""
+
+    def shifted(self, target: Any, x: int, y: int, size: tuple[int, int]) -> Any:
+        """Return the target of an image (width, height) moved by `x` pixels to the right and `y` down."""
+
+    def padded(self, target: Any, size: tuple[int, int]) -> Any:
+        """Return the target of the image padded on the right and at the bottom to a width and height."""
+
+    def collate(self, targets: Sequence[Any]) -> Any:
+        """Put the targets of a batch together."""
+
+
+class Labels:
+    """The class of each image, as int64 [B]: nothing of it depends on where the pixels are."""
+
+    def target(self, store: SampleStore, index: int) -> int:
+        """Return the class of an image."""
+        return store.labels[index]
+
+    def placed(self, target: int, placement: Placement) -> int:
+        """Return the class."""
+        return target
+
+    def mirrored(self, target: int, width: int) -> int:
+        """Return the class."""
+        return target
+
+    def shifted(self, target: int, x: int, y: int, size: tuple[int, int]) -> int:
+        """Return the class."""
+        return target
+
+    def padded(self, target: int, size: tuple[int, int]) -> int:
+        """Return the class."""
+        return target
+
+    def collate(self, targets: Sequence[int]) -> Tensor:
+        """Return the classes, int64 [B]."""
+        return torch.tensor(targets, dtype=torch.int64)
+
+
+class Item(NamedTuple):
+    """One image without padding, uint8 [3, h, w], and its target."""
+
+    image: Tensor
+    target: Any
+
+
+class ImageTensors(Dataset[Item]):
+    """The prepared images of one split and their targets; items have no padding, batches have.
+
+    Each image is decoded and prepared when it is first asked for, and then kept in memory until `MEMORY_LIMIT` is full.
     """
 
-    def __init__(self, store: SampleStore, spec: Mapping[str, Any]) -> None:
-        """Read from `store`; `spec` is the network's input as `sc2.data.transform.prepare_image` takes it."""
+    def __init__(self, store: SampleStore, spec: Mapping[str, Any], targets: Targets | None = None) -> None:
+        """Read from `store`.
+
+        Args:
+            store: The split.
+            spec: The network's input as `sc2.data.transform.prepare_image` takes it.
+            targets: The task; the class of the image by default.
+        """
         self.store, self.spec = store, dict(spec)
-        self.labels = torch.tensor(store.labels)
-        shape = (len(store), 3, spec["crop"], spec["crop"])
-        fits = int(np.prod(shape, dtype=np.int64)) < MEMORY_LIMIT
-        self._kept = torch.empty(shape, dtype=torch.uint8) if fits else None
-        self._known = [False] * len(store)
+        self.targets: Targets = Labels() if targets is None else targets
+        self._kept: dict[int, Item] = {}
+        self._room = MEMORY_LIMIT
 
     def __len__(self) -> int:
         return len(self.store)
 
-    def __getitem__(self, i: int) -> tuple[Tensor, int]:
-        return self.gather([i])[0][0], int(self.labels[i])
+    def __getitem__(self, i: int) -> Item:
+        """Return image and target of sample `i`; not to be changed in place.
 
-    def gather(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return several samples at once: images uint8 [B, 3, crop, crop], classes int64 [B]; both are copies."""
-        if self._kept is None:
-            images = torch.stack([self._prepare(i) for i in indices])
-        else:
-            for i in indices:
-                if not self._known[i]:
-                    self._kept[i] = self._prepare(i)
-                    self._known[i] = True
-            images = self._kept[list(indices)]
-        return images, self.labels[list(indices)]
+        Raises:
+            DataError: The sample is damaged, or the data set does not hold what the task needs.
+        """
+        if i in self._kept:
+            return self._kept[i]
+        target, image = self.targets.target(self.store, i), self.store.image(i)
+        place = Placement.of(image.size, self.spec).unpadded()
+        pixels = np.array(place.image_in(image, self.spec["interpolation"]))
+        item = Item(torch.from_numpy(pixels).permute(2, 0, 1).contiguous(), self.targets.placed(target, place))
+        size = pixels.nbytes + getattr(item.target, "nbytes", 0)
+        if size <= self._room:
+            self._room -= size
+            self._kept[i] = item
+        return item
 
-    def _prepare(self, i: int) -> Tensor:
-        pixels = np.array(prepare_image(self.store.image(i), self.spec))
-        return torch.from_numpy(pixels).permute(2, 0, 1)
+    def batch(
+        self, indices: Sequence[int], augment: Mapping[str, Any] = UNCHANGED, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Any]:
+        """Return several samples: images uint8 [B, 3, H, W], a copy, and targets as the task collates them.
+
+        Images of different sizes are padded with zeros on the right and at the bottom: to the largest one, and to the
+        specification's `multiple`. Images and targets are augmented alike when there is a generator to draw from.
+        """
+        items = [self[i] for i in indices]
+        if generator is not None:
+            items = self._augmented(items, augment, generator)
+        multiple = self.spec.get("multiple", 1)
+        height, width = (-(-max(item.image.shape[axis] for item in items) // multiple) * multiple for axis in (1, 2))
+        images = torch.stack([_padded(item.image, height, width) for item in items])
+        return images, self.targets.collate([self.targets.padded(item.target, (width, height)) for item in items])
+
+    def _augmented(self, items: list[Item], augment: Mapping[str, Any], generator: torch.Generator) -> list[Item]:
+        mirrored, moves = _draws(len(items), augment, generator)
+        changed = []
+        for (image, target), mirror, (x, y) in zip(items, mirrored, moves, strict=True):
+            size = (image.shape[2], image.shape[1])
+            if mirror:
+                image, target = image.flip(2), self.targets.mirrored(target, size[0])
+            if x or y:
+                image, target = _shifted(image, x, y), self.targets.shifted(target, x, y, size)
+            changed.append(Item(image, target))
+        return changed
 
 
 def batches(
     dataset: ImageTensors, batch_size: int, *, seed: int | None, epoch: int = 0, augment: Mapping[str, Any] = UNCHANGED
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the batches of one epoch: images uint8 [B, 3, H, W], classes int64 [B].
+) -> Iterator[tuple[Tensor, Any]]:
+    """Yield the batches of one epoch: images uint8 [B, 3, H, W], and their targets as the task collates them.
 
     Args:
         dataset: Where the images come from.
@@ -78,31 +165,45 @@ def batches(
     count = len(dataset)
     if seed is None:
         for start in range(0, count, batch_size):
-            yield dataset.gather(range(start, min(start + batch_size, count)))
+            yield dataset.batch(range(start, min(start + batch_size, count)))
         return
     if count < batch_size:
         raise DataError(f"{dataset.store.tar}: {count} images, fewer than one batch of {batch_size}. Lower batch_size.")
     generator = torch.Generator().manual_seed(_mixed(seed, epoch))
     order = torch.randperm(count, generator=generator)
     for start in range(0, count - batch_size + 1, batch_size):
-        images, labels = dataset.gather(order[start : start + batch_size].tolist())
-        yield _augmented(images, augment, generator), labels
+        yield dataset.batch(order[start : start + batch_size].tolist(), augment, generator)
 
 
-def _augmented(images: Tensor, augment: Mapping[str, Any], generator: torch.Generator) -> Tensor:
+def _draws(
+    count: int, augment: Mapping[str, Any], generator: torch.Generator
+) -> tuple[list[bool], list[tuple[int, int]]]:
+    """Draw for each image whether it is mirrored, and by how many pixels it moves (right, down)."""
+    mirrored, moves = [False] * count, [(0, 0)] * count
     if augment.get("flip", False):
-        mirrored = torch.rand(len(images), generator=generator) < 0.5
-        images[mirrored] = images[mirrored].flip(3)
-    shift = int(augment.get("shift_px", 0))
-    return _shifted(images, shift, generator) if shift else images
+        mirrored = (torch.rand(count, generator=generator) < 0.5).tolist()
+    if shift := int(augment.get("shift_px", 0)):
+        starts = torch.randint(0, 2 * shift + 1, (count, 2), generator=generator).tolist()
+        moves = [(shift - column, shift - row) for row, column in starts]
+    return mirrored, moves
 
 
-def _shifted(images: Tensor, shift: int, generator: torch.Generator) -> Tensor:
-    height, width = images.shape[2:]
-    # Mirroring is defined for floats only; every uint8 value is exact as a float.
-    padded = functional.pad(images.float(), [shift] * 4, mode="reflect").to(torch.uint8)
-    offsets = torch.randint(0, 2 * shift + 1, (len(images), 2), generator=generator).tolist()
-    return torch.stack([image[:, y : y + height, x : x + width] for image, (y, x) in zip(padded, offsets, strict=True)])
+def _shifted(image: Tensor, x: int, y: int) -> Tensor:
+    """Move an image [3, h, w] to the right and down; the border is mirrored, its edge not repeated."""
+    rows, columns = _mirrored_positions(image.shape[1], -y), _mirrored_positions(image.shape[2], -x)
+    return image[:, rows][:, :, columns]
+
+
+def _mirrored_positions(length: int, first: int) -> Tensor:
+    """Return positions `first`, `first` + 1, … of an endlessly mirrored row, `length` of them."""
+    if length == 1:
+        return torch.zeros(1, dtype=torch.int64)
+    position = torch.arange(first, first + length) % (2 * (length - 1))
+    return torch.minimum(position, 2 * (length - 1) - position)
+
+
+def _padded(image: Tensor, height: int, width: int) -> Tensor:
+    return functional.pad(image, [0, width - image.shape[2], 0, height - image.shape[1]])
 
 
 def _mixed(seed: int, epoch: int) -> int:

@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 
 from sc2.config.base import Strict
 from sc2.data.ingredients import PHOTOS, Draws, Pixels, digit_pools, load_glyphs, load_photos
-from sc2.data.source import SPLITS, Box, NewSample, Source
+from sc2.data.source import IGNORED, SPLITS, Box, NewSample, Source
 from sc2.errors import ConfigError
 
 
@@ -47,6 +47,9 @@ class Params(Strict):
     digits: tuple[int, int] = Field(
         default=(1, 1), description="Smallest and largest number of digits per image, 1 to 5; the first is the label."
     )
+    background_pct: int = Field(
+        default=100, ge=10, le=100, description="Contrast of the photographs, percent of their own: 10 to 100."
+    )
     images: Counts = Field(description="Number of images per split.")
 
     @model_validator(mode="after")
@@ -70,7 +73,13 @@ MIN_OPACITY = 200
 """Opacity (0 to 255) of the faintest digit at the middle of its strokes."""
 
 VISIBLE = 96
-"""Opacity (0 to 255) from which a pixel belongs to the digit, for masks and boxes."""
+"""Opacity (0 to 255) from which a pixel belongs to the digit, for boxes."""
+
+SOLID = 200
+"""Opacity (0 to 255) from which a pixel belongs to the digit, for masks.
+
+What is fainter, a border of about three pixels, is not scored, as the borders of objects are not in PASCAL VOC.
+"""
 
 
 @dataclass(frozen=True)
@@ -155,7 +164,7 @@ class Generator:
         """Make image `index` of `split` with its boxes and mask."""
         scene = self.scene(split, index)
         draws = Draws(self.params.seed, SPLITS.index(split), index, 1)
-        pixels = _background(scene, self.params.size, draws)
+        pixels = _background(scene, self.params, draws)
         mask = np.zeros(pixels.shape[:2], np.uint8)
         boxes = tuple(_paint(pixels, mask, glyph, draws) for glyph in scene.glyphs)
         return NewSample(
@@ -174,12 +183,13 @@ def _apart(one: tuple[int, int, int], other: tuple[int, int, int]) -> bool:
     return any(distance >= side[1] or -distance >= side[0] for distance in gap)
 
 
-def _background(scene: Scene, size: int, draws: Draws) -> Pixels:
+def _background(scene: Scene, params: Params, draws: Draws) -> Pixels:
     """Cut the scene's crop out of its photograph: uint8 [size, size, 3].
 
     Half of the crops are mirrored and all are tinted, grayscale ones more strongly: with so few photographs, a network
     would otherwise learn their colours.
     """
+    size, percent = params.size, params.background_pct
     left, top, side = scene.crop
     photo = load_photos()[scene.photo]
     box = (left, top, left + side, top + side)
@@ -189,7 +199,8 @@ def _background(scene: Scene, size: int, draws: Draws) -> Pixels:
         pixels = pixels[:, ::-1]
     weakest = 160 if photo.mode == "L" else 200
     tint = np.array([draws.between(weakest, 255) for _ in range(3)], np.uint16)
-    return (pixels * tint // 255).astype(np.uint8)
+    tinted = pixels * tint // 255
+    return ((tinted * percent + 128 * (100 - percent)) // 100).astype(np.uint8)
 
 
 def _luma(red: int, green: int, blue: int) -> int:
@@ -207,10 +218,17 @@ def _paint(pixels: Pixels, mask: Pixels, glyph: Glyph, draws: Draws) -> Box:
     colour = _contrasting(pixels[window][visible], draws)
     opacity = alpha[:, :, None] * draws.between(MIN_OPACITY, 255) // 255
     pixels[window] = ((255 - opacity) * pixels[window] + opacity * colour + 127) // 255
-    mask[window][visible] = glyph.label + 1
+    mask[window][alpha > 0] = IGNORED
+    mask[window][alpha >= SOLID] = glyph.label + 1
     rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
     x, y = glyph.x, glyph.y
-    return (x + int(columns[0]), y + int(rows[0]), x + int(columns[-1]) + 1, y + int(rows[-1]) + 1, glyph.label)
+    return Box(
+        x0=x + int(columns[0]),
+        y0=y + int(rows[0]),
+        x1=x + int(columns[-1]) + 1,
+        y1=y + int(rows[-1]) + 1,
+        label=glyph.label,
+    )
 
 
 def _contrasting(covered: Pixels, draws: Draws) -> NDArray[np.int32]:

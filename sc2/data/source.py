@@ -10,8 +10,42 @@ from dataclasses import dataclass
 
 SPLITS = ("train", "val", "test")
 
-Box = tuple[int, int, int, int, int]
-"""x0, y0 (first pixel inside), x1, y1 (first pixel outside), class; pixels of the stored image."""
+IGNORED = 255
+"""Value of the pixels of a mask that belong to no class and are neither trained nor scored on."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """One object in an image, in pixels of the upright image.
+
+    Attributes:
+        x0: Left edge; the left edge of the image is 0 and a box around its first pixel alone reaches from 0 to 1.
+        y0: Upper edge.
+        x1: Right edge, greater than `x0`.
+        y1: Lower edge, greater than `y0`.
+        label: Class of the object, an index into the data set's classes.
+        crowd: The box holds a group of objects of the class; it is not trained on, and finding it costs nothing.
+        difficult: Marked as hard to recognise (VOC); what that means for the score is the task's matter.
+        area: Pixels that the object covers; the area of the box where nothing else is given (0).
+    """
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    label: int
+    crowd: bool = False
+    difficult: bool = False
+    area: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.area == 0:
+            object.__setattr__(self, "area", self.box_area)
+
+    @property
+    def box_area(self) -> float:
+        """Pixels that the box itself covers."""
+        return (self.x1 - self.x0) * (self.y1 - self.y0)
 
 
 @dataclass(frozen=True)
@@ -21,20 +55,23 @@ class NewSample:
     Attributes:
         split: `train`, `val` or `test`.
         id: Name of the sample, unique in its split; the order of the ids is the order of the stored split.
-        label: Class of the image, an index into the data set's classes.
+        label: Class of the image, an index into the data set's classes; None where the data set has no such label.
         image: The encoded image file, stored as it is.
         suffix: File ending of the image, e.g. `.ppm`.
         boxes: One box per object, none where the data set has no boxes.
-        mask: A PGM file as large as the image, background 0, pixels of class k have the value k + 1.
+        mask: An image file of the size of the upright image and of one channel (also a palette): background 0, pixels
+            of class k have the value k + 1, those that are ignored `IGNORED`. None where the data set has no masks.
+        mask_suffix: File ending of the mask.
     """
 
     split: str
     id: str
-    label: int
+    label: int | None
     image: bytes
     suffix: str
     boxes: tuple[Box, ...] = ()
     mask: bytes | None = None
+    mask_suffix: str = ".pgm"
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ import json
 import tarfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 from PIL import Image
 
 from sc2.data.source import SPLITS, Box, NewSample
@@ -41,14 +43,14 @@ class Sample(Blob):
     Attributes:
         id: Name of the sample, unique in its split.
         split: `train`, `val` or `test`.
-        label: Class of the image.
-        boxes: One box per object in pixels of the stored image; empty where there are none.
+        label: Class of the image, None where the data set has no such label.
+        boxes: One box per object in pixels of the upright image; empty where there are none.
         mask: Place of the mask, or None.
     """
 
     id: str
     split: str
-    label: int
+    label: int | None = None
     boxes: tuple[Box, ...] = ()
     mask: Blob | None = None
 
@@ -86,7 +88,6 @@ class SampleStore:
         tar: The tar of the split.
         split: Name of the split.
         samples: The samples, ordered by id.
-        labels: The class of every sample, in the same order.
     """
 
     def __init__(self, index: Path, tar: Path, split: str) -> None:
@@ -102,7 +103,6 @@ class SampleStore:
         """
         self.tar, self.split = tar, split
         self.samples = _read_index(index, split)
-        self.labels = [sample.label for sample in self.samples]
         if not self.samples:
             raise DataError(f"{index}: holds no sample of split {split!r} (there are {', '.join(SPLITS)}). {_REBUILD}")
         if not tar.is_file():
@@ -114,6 +114,18 @@ class SampleStore:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    @cached_property
+    def labels(self) -> list[int]:
+        """The class of every image, in the order of the samples.
+
+        Raises:
+            DataError: The images of this data set have no label.
+        """
+        labels = [sample.label for sample in self.samples if sample.label is not None]
+        if len(labels) < len(self.samples):
+            raise DataError(f"{self.tar}: its images have no label. Choose a data set for classification.")
+        return labels
 
     def read(self, i: int) -> bytes:
         """Return the image file of sample `i` as it was stored.
@@ -136,8 +148,24 @@ class SampleStore:
         except DataError as error:
             raise DataError(f"{error}. Mend it in the source of the data set. {_REBUILD}") from error
 
+    def boxes(self, i: int) -> tuple[Box, ...]:
+        """Return the boxes of sample `i` in pixels of the upright image; none where the image shows no object.
+
+        Raises:
+            DataError: No image of the split has a box.
+        """
+        if not self._has_boxes:
+            raise DataError(f"{self.tar}: its images have no boxes. Choose a data set for detection.")
+        return self.samples[i].boxes
+
+    @cached_property
+    def _has_boxes(self) -> bool:
+        return any(sample.boxes for sample in self.samples)
+
     def mask(self, i: int) -> Image.Image:
-        """Return the mask of sample `i`: mode `L`, background 0, pixels of class k hold k + 1.
+        """Return the mask of sample `i`, as large as its upright image.
+
+        Its mode is `L`: background 0, pixels of class k hold k + 1, those that are ignored 255.
 
         Raises:
             DataError: The sample has no mask, or its bytes are not the ones that were stored.
@@ -145,7 +173,8 @@ class SampleStore:
         blob = self.samples[i].mask
         if blob is None:
             raise DataError(f"{self.tar}: sample {self.samples[i].id} has no mask. Choose a data set that has masks.")
-        return Image.open(io.BytesIO(self._blob(blob))).convert("L")
+        with Image.open(io.BytesIO(self._blob(blob))) as mask:
+            return Image.fromarray(np.array(mask))  # of a palette the numbers, not the colours
 
     def _blob(self, blob: Blob) -> bytes:
         try:
@@ -176,8 +205,24 @@ def _read_index(path: Path, split: str) -> list[Sample]:
 
 def _sample(row: dict[str, Any]) -> Sample:
     mask = row.pop("mask", None)
-    boxes = tuple((x0, y0, x1, y1, label) for x0, y0, x1, y1, label in row.pop("boxes", []))
+    boxes = tuple(_box(*entry) for entry in row.pop("boxes", []))
     return Sample(**row, boxes=boxes, mask=Blob(**mask) if mask else None)
+
+
+_CROWD, _DIFFICULT = 1, 2
+
+
+def _box(x0: float, y0: float, x1: float, y1: float, label: int, area: float = 0, flags: int = 0) -> Box:
+    return Box(x0, y0, x1, y1, label, crowd=bool(flags & _CROWD), difficult=bool(flags & _DIFFICULT), area=area)
+
+
+def _box_row(box: Box) -> list[float]:
+    """Return a box as it stands in the index: `x0, y0, x1, y1, label[, area[, flags]]`."""
+    flags = _CROWD * box.crowd + _DIFFICULT * box.difficult
+    row = [box.x0, box.y0, box.x1, box.y1, box.label, box.area, flags]
+    if not flags:
+        row = row[:5] if box.area == box.box_area else row[:6]
+    return [int(value) if value == int(value) else value for value in row]
 
 
 class StoreWriter:
@@ -219,20 +264,25 @@ class StoreWriter:
         """Store one sample.
 
         Raises:
-            DataError: The split or label does not exist, or the id was used before in this split.
+            DataError: The split or label does not exist, the id was used before in this split, or a box is empty.
         """
         rows = self._rows.get(sample.split)
         if rows is None:
             raise DataError(f"{self._name}: sample {sample.id} has the unknown split {sample.split!r}")
         if sample.id in rows:
             raise DataError(f"{self._name}: two samples of split {sample.split} are called {sample.id}")
-        for label in (sample.label, *(box[4] for box in sample.boxes)):
-            if not 0 <= label < len(self._classes):
+        for label in (sample.label, *(box.label for box in sample.boxes)):
+            if label is not None and not 0 <= label < len(self._classes):
                 raise DataError(f"{self._name}: {sample.id} has label {label}, but there are {len(self._classes)}")
+        for box in sample.boxes:
+            if not (box.x0 < box.x1 and box.y0 < box.y1):
+                raise DataError(f"{self._name}: {sample.id} has an empty box, {box}")
         # Numbers as names: any original name fits into ustar's 100 characters and none can be unsafe.
         number = f"{len(rows):06d}"
         image = self._append(sample.split, number + sample.suffix, sample.image)
-        mask = self._append(sample.split, f"{number}.mask.pgm", sample.mask) if sample.mask is not None else None
+        mask = None
+        if sample.mask is not None:
+            mask = self._append(sample.split, f"{number}.mask{sample.mask_suffix}", sample.mask)
         rows[sample.id] = Sample(
             **asdict(image), id=sample.id, split=sample.split, label=sample.label, boxes=sample.boxes, mask=mask
         )
@@ -271,5 +321,6 @@ class StoreWriter:
 
 
 def _line(sample: Sample) -> str:
-    row = {key: value for key, value in asdict(sample).items() if value not in (None, ())}
+    row = asdict(sample) | {"boxes": [_box_row(box) for box in sample.boxes]}
+    row = {key: value for key, value in row.items() if value not in (None, [])}
     return json.dumps(row, sort_keys=True)

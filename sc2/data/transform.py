@@ -1,6 +1,7 @@
 """From the bytes of an image file to the pixels that a network sees; free of torch.
 
-Training, evaluation and the command line share these two functions, so that all of them see the same pixels.
+Training, evaluation and the command line share these two functions, so that all of them see the same pixels. Where a
+pixel goes is said in `sc2.data.geometry`.
 """
 
 import io
@@ -11,16 +12,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from sc2.errors import ConfigError, DataError
-
-INTERPOLATIONS = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-}
+from sc2.data.geometry import Placement
+from sc2.errors import DataError
 
 # What Pillow raises for damaged files, depending on the format.
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
 
 def decode_image(data: bytes, name: str) -> Image.Image:
@@ -45,7 +41,7 @@ def decode_image(data: bytes, name: str) -> Image.Image:
             return _to_rgb(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as error:  # its own message is the address of a buffer
         raise DataError(f"{name}: not a readable image ({len(data)} bytes): unknown format") from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DataError(f"{name}: not a readable image ({len(data)} bytes): {error}") from error
 
 
@@ -60,32 +56,20 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def prepare_image(image: Image.Image, spec: Mapping[str, Any]) -> Image.Image:
-    """Resize the short side and cut out the centre, as torchvision's `Resize(int)` and `CenterCrop` do.
+    """Make the network's input of an upright RGB image of any size.
 
-    An image that has the wanted size already is returned untouched.
+    With `fit: crop` the short side is resized and the centre cut out, as torchvision's `Resize(int)` and `CenterCrop`
+    do. With `fit: whole` the whole image is resized, as `Resize(int, max_size)` does, and padded with black on the
+    right and at the bottom. An image that has the wanted size already is returned untouched.
 
     Args:
         image: An RGB image of any size.
-        spec: `resize` (short side in pixels), `crop` (side of the square in pixels, at most `resize`) and
-            `interpolation` (`nearest`, `bilinear` or `bicubic`).
+        spec: What `Placement.of` takes, and `interpolation` (`nearest`, `bilinear` or `bicubic`).
 
     Returns:
-        An RGB image of `crop` × `crop` pixels.
+        An RGB image of the size `Placement.of(image.size, spec).size`.
 
     Raises:
-        ConfigError: `crop` is larger than `resize`, or the interpolation is unknown.
+        ConfigError: The numbers of the specification contradict each other, or the interpolation is unknown.
     """
-    resize, crop, interpolation = spec["resize"], spec["crop"], spec["interpolation"]
-    if not 0 < crop <= resize:
-        raise ConfigError(f"input: crop is {crop} but must be between 1 and resize, which is {resize}")
-    if interpolation not in INTERPOLATIONS:
-        raise ConfigError(f"input: interpolation is {interpolation!r} but must be one of {', '.join(INTERPOLATIONS)}")
-    short, long = sorted(image.size)
-    if short != resize:
-        other = int(resize * long / short)
-        size = (resize, other) if image.width <= image.height else (other, resize)
-        image = image.resize(size, INTERPOLATIONS[interpolation])
-    if image.size == (crop, crop):
-        return image
-    left, top = round((image.width - crop) / 2), round((image.height - crop) / 2)
-    return image.crop((left, top, left + crop, top + crop))
+    return Placement.of(image.size, spec).image_in(image, spec["interpolation"])

@@ -65,7 +65,7 @@ class FactorizedCoder:
 
     def latent(self, symbols: Tensor) -> Tensor:
         """Return the latent y_hat [1, C, h, w] that the symbols stand for."""
-        return symbols.float() + self.medians
+        return symbols + self.medians
 
     def encode(self, symbols: Tensor) -> bytes:
         """Code symbols int32 [1, C, h, w] into bytes."""

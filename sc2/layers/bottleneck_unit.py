@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sc2.backbones.base import StagedClassifier, build_backbone, stage_shape
+from sc2.backbones.base import Features, StagedModel, stage_shape
 from sc2.entropy.counts import count_symbols
 from sc2.entropy.logistic_mixture import LogisticMixturePrior
 from sc2.errors import ConfigError
+from sc2.layers.student import reference_model
 from sc2.methods._bottleneck_unit import UnitPoint
 from sc2.methods.base import BuildContext
 
@@ -77,7 +78,7 @@ def latent_size(size: int, stride: int) -> int:
 
 
 class UnitNetwork(nn.Module):
-    """The frozen network with a unit at the cut: input [B, 3, H, W] normalised, output logits [B, classes].
+    """The frozen network with a unit at the cut: input [B, 3, H, W] normalised, output the task's.
 
     The state dict holds the unit alone: the network around it is the reference model's, the same for every unit, and
     stands in `front` and `tail`.
@@ -94,6 +95,8 @@ class UnitNetwork(nn.Module):
         model = reference_model(context)
         # In a tuple, so that they are no part of this module's state.
         self._frozen = (model.up_to(point.cut), model.after(point.cut))
+        if context.input.get("fit", "crop") != "crop":
+            raise ConfigError("a bottleneck unit is made for one square size: set input.fit to crop, or take it off")
         self.channels, self.size = map_shape(model, point.cut, int(context.input["crop"]))
         self.encoder = unit_encoder(self.channels, point.latent_channels, point.stride)
         signed = context.arch["signed_features"]
@@ -102,16 +105,21 @@ class UnitNetwork(nn.Module):
         self.register_buffer("counts", torch.zeros(point.latent_channels, COUNTED, dtype=torch.int64))
 
     @property
-    def front(self) -> StagedClassifier:
+    def front(self) -> StagedModel:
         """The network up to the cut."""
         return self._frozen[0]
 
     @property
-    def tail(self) -> StagedClassifier:
+    def tail(self) -> StagedModel:
         """The network after the cut."""
         return self._frozen[1]
 
-    def features(self, images: Tensor) -> Tensor:
+    @property
+    def head(self) -> nn.Module:
+        """The frozen network's head."""
+        return self.tail.head
+
+    def before(self, images: Tensor) -> Tensor:
         """Return the frozen network's features [B, C, H, W] at the cut; no gradients."""
         with torch.no_grad():
             features: Tensor = self.front(images)
@@ -122,31 +130,27 @@ class UnitNetwork(nn.Module):
         latent: Tensor = self.encoder(features) / self.step
         return latent
 
-    def answer(self, latent: Tensor) -> Tensor:
-        """Return logits [B, classes] from a latent that gets rounded, with the gradient of the identity."""
+    def received(self, latent: Tensor) -> Features:
+        """Return what the head takes, of a latent that gets rounded with the gradient of the identity."""
         # The difference is zero and only brings the gradient: the sum is the rounded value exactly.
         rounded = torch.round(latent).detach() + (latent - latent.detach())
-        logits: Tensor = self.tail(self.decoder(rounded * self.step))
-        return logits
+        return self.tail.features(self.decoder(rounded * self.step))
+
+    def features(self, x: Tensor) -> Features:
+        """Return what the head takes, of images."""
+        return self.received(self.latent(self.before(x)))
 
     def count(self, images: Tensor) -> None:
         """Add the symbols of a batch to `counts`."""
         with torch.no_grad():
-            self.counts += count_symbols(torch.round(self.latent(self.features(images))), COUNTED)
+            self.counts += count_symbols(torch.round(self.latent(self.before(images))), COUNTED)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         """Run the whole split in one process."""
-        return self.answer(self.latent(self.features(x)))
+        return self.head(self.features(x))
 
 
-def reference_model(context: BuildContext) -> StagedClassifier:
-    """Return the reference model with its weights, in eval mode and without gradients."""
-    model = build_backbone(context.teacher["backbone"], len(context.teacher["classes"]))
-    model.load_state_dict(context.teacher["state"])
-    return model.eval().requires_grad_(False)
-
-
-def map_shape(model: StagedClassifier, cut: str, crop: int) -> tuple[int, int]:
+def map_shape(model: StagedModel, cut: str, crop: int) -> tuple[int, int]:
     """Return channels and side of the square feature map at a cut for images of side `crop`.
 
     Raises:

@@ -14,7 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sc2.backbones.base import StagedClassifier, build_backbone, stage_shape
+from sc2.backbones.base import Features, StagedModel, build_backbone, stage_shape
+from sc2.backbones.dilation import PROBE_PX
+from sc2.data.limits import largest_side
 from sc2.data.normalise import normalise, to_batch
 from sc2.errors import ConfigError, WireError
 from sc2.layers.affine import Quantized, dequantize, from_bytes, quantize, through_quantizer, to_bytes
@@ -82,7 +84,7 @@ def _conv(channels: int, out: int, padding: int = 0) -> nn.Conv2d:
 class ReductionNetwork(nn.Module):
     """Encoder, decoder and the rest of the reference model after the cut.
 
-    Input [B, 3, H, W] normalised, output logits [B, classes]. While the encoder is in train mode z stays as it is: the
+    Input [B, 3, H, W] normalised, output the task's. While the encoder is in train mode z stays as it is: the
     published training knows nothing of the quantiser. Else every image's z is quantised, as on the wire.
     """
 
@@ -90,20 +92,28 @@ class ReductionNetwork(nn.Module):
         super().__init__()
         arch, channels = context.arch, int(context.point)
         teacher = reference_model(context)
-        target, halvings = _target(teacher, arch["cut"], int(context.input["crop"]))
+        target, halvings = _target(teacher, arch["cut"], context.input.get("crop") or PROBE_PX)
         self.encoder = reduction(channels, arch["encoder_channels"], halvings)
         self.decoder = expansion(channels, arch["decoder_channels"], target, output_relu=arch["output_relu"])
         self.tail = teacher.after(arch["cut"])
         self.halvings, self.target = halvings, target
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Run the whole split in one process."""
+    @property
+    def head(self) -> nn.Module:
+        """What follows the body."""
+        return self.tail.head
+
+    def features(self, x: Tensor) -> Features:
+        """Return what the head takes."""
         z = self.encoder(x)
-        logits: Tensor = self.tail(self.decoder(z if self.encoder.training else through_quantizer(z)))
-        return logits
+        return self.tail.features(self.decoder(z if self.encoder.training else through_quantizer(z)))
+
+    def forward(self, x: Tensor) -> Any:
+        """Run the whole split in one process."""
+        return self.head(self.features(x))
 
 
-def _target(model: StagedClassifier, cut: str, size: int) -> tuple[int, int]:
+def _target(model: StagedModel, cut: str, size: int) -> tuple[int, int]:
     """Return the channels at a cut, and how often images of side `size` have been halved there."""
     channels, height, _ = stage_shape(model, cut, size)
     side, halvings = size, 0
@@ -150,34 +160,43 @@ class QuantizedServer(ServerHalf):
         self.network.add_module("tail", backbone.after(blob["cut"]))
         self.network.load_state_dict(blob["state"])
         self.network.eval().requires_grad_(False)
-        self.shape = tuple(blob["shape"])
+        self.shape: tuple[int, ...] | None = None if blob["shape"] is None else tuple(blob["shape"])
+        self.channels, self.largest = blob["channels"], blob["largest"]
 
     def decode(self, payload: Payload) -> Tensor:
         """Return z_hat [1, C, h, w]."""
-        if len(payload.streams) != 1 or payload.shape != self.shape:
-            raise WireError(f"a payload for this model has one stream and the shape {self.shape}")
-        return dequantize(from_bytes(payload.streams[0], (1, *self.shape)))
+        if len(payload.streams) != 1 or not self._possible(payload.shape):
+            expected = self.shape or f"{self.channels} × h × w, at most {self.largest} a side"
+            raise WireError(f"a payload for this model has one stream and the shape {expected}")
+        return dequantize(from_bytes(payload.streams[0], (1, *payload.shape)))
 
-    def answer(self, batch: Tensor) -> Tensor:
-        """Return logits [B, classes] for z_hat [B, C, h, w]."""
+    def _possible(self, shape: tuple[int, ...]) -> bool:
+        if self.shape is not None:
+            return shape == self.shape
+        # Four positions more than the halved image: at least one of it must be left.
+        return len(shape) == 3 and shape[0] == self.channels and all(4 < side <= self.largest for side in shape[1:])
+
+    def answer(self, batch: Tensor) -> Any:
+        """Return the task's output for z_hat [B, C, h, w]."""
         with torch.no_grad():
-            logits: Tensor = self.network(batch)
-        return logits
+            return self.network(batch)
 
 
 def split_reduction(network: ReductionNetwork, context: BuildContext) -> Export:
     """Cut a trained network behind the quantiser."""
-    arch, channels, size = context.arch, int(context.point), int(context.input["crop"])
+    arch, channels, size = context.arch, int(context.point), context.input.get("crop")
     encoder = network.encoder.state_dict()
     rest = {f"decoder.{name}": value for name, value in network.decoder.state_dict().items()}
     rest |= {f"tail.{name}": value for name, value in network.tail.state_dict().items()}
-    with torch.no_grad():
-        shape = network.encoder.eval()(torch.zeros(1, 3, size, size)).shape[1:]
+    shape = None
+    if size is not None:
+        with torch.no_grad():
+            shape = list(network.encoder.eval()(torch.zeros(1, 3, size, size)).shape[1:])
     device = {
         "channels": channels,
         "encoder_channels": list(arch["encoder_channels"]),
         "halvings": network.halvings,
-        "input": dict(context.input),
+        "input": context.pixels,
         "state": encoder,
     }
     server = {
@@ -185,7 +204,8 @@ def split_reduction(network: ReductionNetwork, context: BuildContext) -> Export:
         "decoder_channels": list(arch["decoder_channels"]),
         "target": network.target,
         "output_relu": arch["output_relu"],
-        "shape": list(shape),
+        "shape": shape,
+        "largest": largest_side(context.input),
         "cut": arch["cut"],
         "backbone": dict(context.teacher["backbone"]),
         "num_classes": len(context.teacher["classes"]),

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sc2.backbones.base import StagedClassifier, build_backbone
+from sc2.backbones.base import StagedModel, body, build_backbone
 from sc2.codecs import compress, decompress
 from sc2.data.normalise import normalise, to_batch
 from sc2.errors import WireError
@@ -62,7 +62,7 @@ class CodecFeatureDevice(DeviceHalf):
 
     def __init__(self, blob: Mapping[str, Any]) -> None:
         # The last layer is cut off: one class is as good as any number.
-        self.network = build_backbone(blob["backbone"], 1).up_to(blob["cut"])
+        self.network = build_backbone(body(blob["backbone"]), 1).up_to(blob["cut"])
         self.network.load_state_dict(blob["state"])
         self.network.eval().requires_grad_(False)
         self.tables = {}
@@ -119,11 +119,10 @@ class CodecFeatureServer(ServerHalf):
             raise WireError("a group of channels has a minimum above its maximum, or one that is not finite")
         return bounds
 
-    def answer(self, batch: Tensor) -> Tensor:
-        """Return logits [B, classes] for features [B, C, h, w]."""
+    def answer(self, batch: Tensor) -> Any:
+        """Return the task's output for features [B, C, h, w]."""
         with torch.no_grad():
-            logits: Tensor = self.network(batch)
-        return logits
+            return self.network(batch)
 
 
 def export_codec_feature(context: BuildContext, image_format: str) -> Export:
@@ -138,7 +137,7 @@ def export_codec_feature(context: BuildContext, image_format: str) -> Export:
         "quality": int(context.point),
         "cut": cut,
         "backbone": backbone,
-        "input": dict(context.input),
+        "input": context.pixels,
         "state": front.state_dict(),
     }
     server = {
@@ -152,6 +151,6 @@ def export_codec_feature(context: BuildContext, image_format: str) -> Export:
     return Export(device, server, front.state_dict())
 
 
-def _output_shape(network: StagedClassifier, side: int) -> list[int]:
+def _output_shape(network: StagedModel, side: int) -> list[int]:
     with torch.no_grad():
         return list(network(torch.zeros(1, 3, side, side)).shape[1:])

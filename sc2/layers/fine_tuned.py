@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from sc2.backbones.base import build_backbone, stage_channels
+from sc2.backbones.base import Features, body, build_backbone, stage_channels
+from sc2.data.limits import largest_side
 from sc2.layers.priors import FACTORIZED
 from sc2.layers.student import StudentDevice, StudentServer, reference_model
 from sc2.methods.base import BuildContext, Export
@@ -20,7 +21,7 @@ from sc2.methods.base import BuildContext, Export
 class PastedBottleneck(nn.Module):
     """The reference model with an entropy bottleneck behind a cut.
 
-    Input [B, 3, H, W] normalised, output logits [B, classes]. In training mode the features at the cut get uniform
+    Input [B, 3, H, W] normalised, output the task's. In training mode the features at the cut get uniform
     noise, in eval mode they are rounded around the medians, as on the wire.
     """
 
@@ -29,23 +30,31 @@ class PastedBottleneck(nn.Module):
         from sc2.layers.trained_priors import FactorizedPrior
 
         super().__init__()
-        teacher, size = reference_model(context), int(context.input["crop"])
+        teacher = reference_model(context)
         self.encoder = teacher.up_to(cut).requires_grad_(True)
-        self.prior = FactorizedPrior(stage_channels(teacher, cut, size))
+        self.prior = FactorizedPrior(stage_channels(teacher, cut))
         self.tail = teacher.after(cut).requires_grad_(True)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Run the whole split in one process."""
+    @property
+    def head(self) -> nn.Module:
+        """What follows the body; at the cut `avgpool`, what follows the pooling."""
+        return self.tail.head
+
+    def features(self, x: Tensor) -> Features:
+        """Return what the head takes."""
         y_hat, _ = self.prior(self.encoder(x))
-        logits: Tensor = self.tail(y_hat)
-        return logits
+        return self.tail.features(y_hat)
+
+    def forward(self, x: Tensor) -> Any:
+        """Run the whole split in one process."""
+        return self.head(self.features(x))
 
 
 class FineTunedDevice(StudentDevice):
     """The stages up to the cut, and the coder."""
 
     def __init__(self, blob: Mapping[str, Any]) -> None:
-        self.encoder = build_backbone(blob["backbone"], blob["num_classes"]).up_to(blob["cut"])
+        self.encoder = build_backbone(body(blob["backbone"]), blob["num_classes"]).up_to(blob["cut"])
         self.encoder.load_state_dict(blob["state"])
         self.network = self.encoder.eval().requires_grad_(False)
         self.coder = FACTORIZED.encoder(blob["prior"])
@@ -61,7 +70,7 @@ class FineTunedServer(StudentServer):
         self.network.load_state_dict(blob["state"])
         self.network.eval().requires_grad_(False)
         self.coder = FACTORIZED.decoder(blob["prior"])
-        self.largest = blob["crop"]
+        self.largest = blob["largest"]
 
 
 def split_fine_tuned(network: PastedBottleneck, context: BuildContext, cut: str) -> Export:
@@ -73,10 +82,10 @@ def split_fine_tuned(network: PastedBottleneck, context: BuildContext, cut: str)
         "backbone": dict(context.teacher["backbone"]),
         "num_classes": len(context.teacher["classes"]),
     }
-    device = {**common, "input": dict(context.input), "state": encoder, "prior": prior.device}
+    device = {**common, "input": context.pixels, "state": encoder, "prior": prior.device}
     server = {
         **common,
-        "crop": int(context.input["crop"]),
+        "largest": largest_side(context.input),
         "state": network.tail.state_dict(),
         "prior": prior.server,
     }

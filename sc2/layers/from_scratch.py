@@ -1,8 +1,12 @@
 """The factorised-prior bottleneck in front of a backbone that nobody has trained (End-to-End; spec 1.9)."""
 
-from sc2.backbones.base import build_backbone
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from sc2.backbones.base import HEAD, build_backbone
 from sc2.errors import ConfigError
-from sc2.layers.student import StudentNetwork
+from sc2.layers.student import StudentNetwork, take_over
 from sc2.methods.base import BuildContext
 
 
@@ -22,3 +26,12 @@ class UntrainedStudent(StudentNetwork):
                 "end_to_end off this benchmark, or take frozen_batch_norm off its backbone"
             )
         self.tail = backbone.after(context.arch["cut"])
+
+    def take_over_body(self, state: Mapping[str, Tensor]) -> None:
+        """Put all weights but the head's in from the same method's network on another benchmark.
+
+        Raises:
+            CheckpointError: They do not fit.
+        """
+        stages = [f"tail.stages.{name}" for name in self.tail.stages if name != HEAD]
+        take_over(self, state, ["encoder", "prior", "decoder", *stages])

@@ -88,5 +88,5 @@ def export_whole_network(
     """
     num_classes = len(context.teacher["classes"])
     answer = {"num_classes": num_classes, "num_labels": min(num_labels, num_classes)}
-    device = {**answer, "backbone": dict(backbone), "input": dict(context.input), "state": dict(state)}
+    device = {**answer, "backbone": dict(backbone), "input": context.pixels, "state": dict(state)}
     return Export(device, answer, dict(state))

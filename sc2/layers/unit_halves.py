@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sc2.backbones.base import build_backbone
+from sc2.backbones.base import body, build_backbone
 from sc2.data.normalise import normalise, to_batch
 from sc2.entropy.coder import Integers, TableCoder
 from sc2.entropy.counts import pooled_frequencies, tables_of_counts
@@ -24,7 +24,7 @@ class UnitDevice(DeviceHalf):
     """The stages up to the cut, the unit's encoder and the coder."""
 
     def __init__(self, blob: Mapping[str, Any]) -> None:
-        front = build_backbone(blob["backbone"], blob["num_classes"]).up_to(blob["cut"])
+        front = build_backbone(body(blob["backbone"]), blob["num_classes"]).up_to(blob["cut"])
         encoder = unit_encoder(blob["channels"], blob["latent_channels"], blob["stride"])
         self.network = _frozen({"front": front, "encoder": encoder}, blob["state"])
         self.step = blob["step"]
@@ -93,11 +93,10 @@ class UnitServer(ServerHalf):
         symbols = self.coder.decode(payload.streams[0], _tables_in_order(self.channels, self.side**2))
         return torch.from_numpy(symbols).reshape(1, self.channels, self.side, self.side) * self.step
 
-    def answer(self, batch: Tensor) -> Tensor:
-        """Return logits [B, classes] for latents [B, k, h, w]."""
+    def answer(self, batch: Tensor) -> Any:
+        """Return the task's output for latents [B, k, h, w]."""
         with torch.no_grad():
-            logits: Tensor = self.network(batch)
-        return logits
+            return self.network(batch)
 
 
 def split_unit(network: UnitNetwork, context: BuildContext, point: UnitPoint) -> Export:
@@ -106,7 +105,7 @@ def split_unit(network: UnitNetwork, context: BuildContext, point: UnitPoint) ->
     tables = tables_of_counts(network.counts)
     encoder = _state({"front": network.front, "encoder": network.encoder})
     rest = _state({"decoder": network.decoder, "tail": network.tail})
-    device = {**values, "input": dict(context.input), "state": encoder, "tables": tables}
+    device = {**values, "input": context.pixels, "state": encoder, "tables": tables}
     server = {**values, "state": rest, "tables": tables}
     return Export(device, server, encoder | {f"tables.{name}": table for name, table in tables.items()})
 

@@ -8,14 +8,18 @@ import pickle
 import sys
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from sc2.errors import ConfigError
 from sc2.measure.percentile import check_values, percentile
 from sc2.wire import Payload
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 # The default protocol of the Python versions that upstream runs on; a newer default would change the numbers.
 _PICKLE_PROTOCOL = 4
+_ADDRESS_DIGITS = 14
 
 
 class Distribution(TypedDict):
@@ -79,9 +83,9 @@ def sc2bench_kb(payload: Payload, kind: Literal["codec", "codec_feature", "learn
         files = payload.streams[1:]
         return (sum(map(len, files)) + 2 * _pickled_scalars_bytes(len(files))) / 1024
     if kind == "learned":
-        return _pickled_bytes(_strings(payload)) / 1024
+        return _pickled_bytes(_strings(payload), []) / 1024
     if kind == "quantized":
-        return _pickled_bytes(_quantized_tensor(payload)) / 1024
+        return _pickled_tensor_bytes(payload.shape) / 1024
     raise ConfigError(f"unknown kind of data size {kind!r}; known: codec, codec_feature, learned, quantized")
 
 
@@ -92,17 +96,14 @@ def _strings(payload: Payload) -> dict[str, Any]:
     return {"strings": [[stream] for stream in payload.streams], "shape": torch.Size(payload.shape)}
 
 
-def _quantized_tensor(payload: Payload) -> dict[str, Any]:
-    """Return what upstream's quantiser gives for one image; zeros, because no value changes the size."""
+@cache
+def _pickled_tensor_bytes(shape: tuple[int, ...]) -> int:
+    """Return the size of what upstream's quantiser gives for one image; no value changes it."""
     import torch
     from torchdistill.common.tensor_util import QuantizedTensor
 
-    symbols = torch.zeros(1, *payload.shape, dtype=torch.uint8)
-    return {"z": QuantizedTensor(tensor=symbols, scale=torch.zeros(()), zero_point=0)}
-
-
-def _pickled_bytes(output: dict[str, Any]) -> int:
-    return sys.getsizeof(pickle.dumps(output, protocol=_PICKLE_PROTOCOL))
+    symbols, scale = torch.zeros(1, *shape, dtype=torch.uint8), torch.zeros(())
+    return _pickled_bytes({"z": QuantizedTensor(tensor=symbols, scale=scale, zero_point=0)}, [symbols, scale])
 
 
 @cache
@@ -111,4 +112,15 @@ def _pickled_scalars_bytes(count: int) -> int:
 
     # Only how many there are matters: a number's pickle is as long whatever the number.
     scalars = [torch.tensor(0.0) for _ in range(count)]
-    return sys.getsizeof(pickle.dumps(scalars, protocol=_PICKLE_PROTOCOL))
+    return _pickled_bytes(scalars, scalars)
+
+
+def _pickled_bytes(output: Any, tensors: Sequence["Tensor"]) -> int:
+    """Return the memory that a pickle takes in Python, as if the addresses of its tensors had 14 digits.
+
+    The pickle of a tensor holds the address of its memory in decimal, twice. Python is loaded at addresses of 14 digits
+    or, where it is not position-independent (Debian's), at ones of 8 to 10: the same image would have another size.
+    """
+    addresses = (str(tensor.untyped_storage()._cdata) for tensor in tensors)
+    missing = sum(2 * (_ADDRESS_DIGITS - len(address)) for address in addresses)
+    return sys.getsizeof(pickle.dumps(output, protocol=_PICKLE_PROTOCOL)) + missing

@@ -44,6 +44,10 @@ class CodecFeature(Method):
     upstream_size_rule = "codec_feature"
     format: ClassVar[str]
 
+    def unsupported(self, task: str) -> str | None:
+        """The papers have it as a failing baseline of classification."""
+        return None if task == "classification" else "the papers have it for classification alone"
+
     def codec_header_bytes(self, payload: Payload) -> int | None:
         """Bytes of all the files that are not entropy-coded picture data; minima and maxima are no headers."""
         from sc2.measure.codec_headers import codec_header_bytes

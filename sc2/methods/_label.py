@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 class SendsLabel(Method):
     """The device answers; the server only reads the answer."""
 
+    def unsupported(self, task: str) -> str | None:
+        """What goes over the link are class indices."""
+        return None if task == "classification" else "it sends classes of the image; boxes and masks are no classes"
+
     def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
         """Build the whole network."""
         from sc2.layers.on_device import WholeNetworkDevice

@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from sc2.config.base import Strict
+from sc2.tasks import get_task
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
+    from sc2.tasks.base import Task
+    from sc2.training.judge import Judge
     from sc2.training.recipe import Recipe
     from sc2.wire import Payload
 
@@ -148,13 +151,40 @@ class BuildContext:
         arch: The method's parameters without those of its training phases.
         point: The operating point.
         input: The benchmark's input specification (`resize`, `crop`, `interpolation`, `mean`, `std`).
-        teacher: The reference model's checkpoint: `backbone`, `classes`, `state` (see `sc2.teachers.checkpoint`).
+        teacher: The reference model's checkpoint: `task`, `backbone`, `classes`, `state`.
+        encoder: Weights of the method's network from another benchmark, whose encoder and entropy model are taken over
+            and frozen (`encoder_from`); None where the encoder is trained.
     """
 
     arch: Mapping[str, Any]
     point: str
     input: Mapping[str, Any]
     teacher: Mapping[str, Any]
+    encoder: Mapping[str, Tensor] | None = None
+
+    @property
+    def task(self) -> Task:
+        """The benchmark's task."""
+        return get_task(self.teacher.get("task", "classification"))
+
+    @property
+    def num_classes(self) -> int:
+        """Classes of the data set."""
+        return len(self.teacher["classes"])
+
+    @property
+    def pixels(self) -> dict[str, Any]:
+        """What the device needs of the input to turn pixels into numbers: nothing of sizes.
+
+        So that a device half that several tasks share is the same for all of them.
+        """
+        return {key: self.input[key] for key in ("mean", "std")}
+
+    def judge(self) -> Judge:
+        """Return what scores answers on the validation split."""
+        from sc2.training.judge import Judge
+
+        return Judge(self.task, self.num_classes)
 
 
 @dataclass(frozen=True)
@@ -205,8 +235,13 @@ class ServerHalf(ABC):
         """
 
     @abstractmethod
-    def answer(self, batch: Tensor) -> Tensor:
-        """Run the rest of the task model on a batch of decoded tensors; returns logits [B, classes]."""
+    def answer(self, batch: Tensor) -> Any:
+        """Run the rest of the task model on a batch of decoded tensors of one size.
+
+        Returns:
+            The task's output, which `Task.answers` takes apart; logits [B, classes] in classification. Boxes and masks
+            are in pixels of the network's input: the device knows how the image lies in it.
+        """
 
 
 class Method(ABC):
@@ -217,6 +252,9 @@ class Method(ABC):
     upstream_size_rule: ClassVar[Literal["codec", "codec_feature", "learned", "quantized"]] = "learned"
     """How upstream counts the data size (spec 2.3): a codec's file, the files of features and the pickles of their
     minima and maxima, or the pickle of what a learned encoder gave: coded strings, or a tensor of 8-bit symbols."""
+
+    takes_encoder: ClassVar[bool] = False
+    """Whether its encoder can be taken over from another benchmark, whatever the task there (`encoder_from`)."""
 
     def phases(self) -> Sequence[str]:
         """Names of the training phases in order: the fields of `Params.phases`, none for a codec."""

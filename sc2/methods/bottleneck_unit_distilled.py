@@ -41,6 +41,10 @@ class DistilledUnit(BottleneckUnit):
 
     Params = Params
 
+    def unsupported(self, task: str) -> str | None:
+        """It imitates a distribution over classes."""
+        return None if task == "classification" else "it learns from the reference model's classes of the whole image"
+
     def objective(self, params: Mapping[str, Any]) -> Objective:
         """Return the divergence from the reference model's answer."""
         from sc2.training.unit import distilled

@@ -1,13 +1,14 @@
 """End-to-End: the factorised-prior bottleneck and its backbone from scratch (Singh et al., arXiv 2007.11797; spec 1.9).
 
 The networks and the wire are those of `entropic_student`, but no weight comes from the reference model: everything is
-trained at once on labels at a rate price, L = CE + β · bits, both per image.
+trained at once on labels at a rate price, L = CE + β · bits, both per image. On a dense task the whole body may be that
+of a classification benchmark (`encoder_from`): then encoder and entropy model are frozen, and the rest learns the task.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -26,8 +27,19 @@ class Train(Strict):
 
     epochs: int = Field(default=60, gt=0, description="Passes over the training split")
     batch_size: int = Field(default=256, gt=1, description="Images per step")
-    lr: float = Field(default=1e-3, gt=0, description="Learning rate (Adam) at the start; it falls along a cosine")
+    lr: float = Field(
+        default=1e-3, gt=0, description="Learning rate at the start: Adam; SGD where the encoder is taken over"
+    )
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum of SGD, where the encoder is taken over")
     weight_decay: float = Field(default=1e-4, ge=0, description="Weight decay")
+    schedule: Literal["cosine", "multi_step", "poly"] = Field(
+        default="cosine", description="How the learning rate falls: the papers' for classification, COCO and VOC"
+    )
+    milestones: list[float] = Field(
+        default=[0.5], description="Fractions of the phase where the rate drops (multi_step)"
+    )
+    gamma: float = Field(default=0.1, gt=0, le=1, description="Factor of each drop (multi_step)")
+    power: float = Field(default=0.9, gt=0, description="Exponent of the polynomial fall (poly)")
     prior_lr_factor: float = Field(
         default=1.0,
         gt=0,
@@ -64,6 +76,7 @@ class EndToEnd(Method):
 
     Params = Params
     rate_axis = RateAxis(name="beta", symbol="β", low=0.0, high=1e6, integer=False)
+    takes_encoder = True
 
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
         """Ideal code length of the symbols under the device's tables, bits."""
@@ -76,11 +89,16 @@ class EndToEnd(Method):
         """Return the recipe of `train`."""
         from sc2.layers.from_scratch import UntrainedStudent
         from sc2.training.rate import rate_recipe
-        from sc2.training.recipe import cosine
+        from sc2.training.recipe import schedule
+        from sc2.training.student import tuned_recipe
 
         if phase != "train":
             return super().training(phase, params, context)
-        return rate_recipe(UntrainedStudent(context), params, float(context.point), cosine())
+        network = UntrainedStudent(context)
+        if context.encoder is None:
+            return rate_recipe(network, params, float(context.point), schedule(params), context)
+        network.take_over_body(context.encoder)
+        return tuned_recipe(network, params, context, frozen=[network.encoder, network.prior])
 
     def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
         """Split the trained network after the entropy coder."""

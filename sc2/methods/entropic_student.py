@@ -6,7 +6,8 @@
 Phase `distill`: everything up to the cut is learned from the reference model's features at the hint layers, at a
 rate price: L = Σ_k ‖s_k - t_k‖² + β · bits, both summed over the batch; the rest of the backbone is the reference
 model's and stays frozen. Phase `finetune`: encoder and entropy model are frozen, latents are rounded, decoder and the
-rest learn from labels and the reference model: L = α CE + (1 - α) τ² KL.
+rest learn the task: in classification from labels and the reference model, L = α CE + (1 - α) τ² KL, else by the task's
+own loss. On a dense task encoder and entropy model may be those of a classification benchmark (`encoder_from`).
 
 β is tied to the scale of the summed feature error, so every benchmark has a grid of its own.
 """
@@ -14,7 +15,7 @@ rest learn from labels and the reference model: L = α CE + (1 - α) τ² KL.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -51,10 +52,18 @@ class Finetune(Strict):
     lr: float = Field(default=1e-3, gt=0, description="Learning rate (SGD)")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum")
     weight_decay: float = Field(default=5e-4, ge=0, description="Weight decay")
+    schedule: Literal["multi_step", "poly"] = Field(
+        default="multi_step", description="Drops at milestones, or a polynomial fall as the papers' for segmentation"
+    )
     milestones: list[float] = Field(default=[0.5], description="Fractions of the phase where the rate drops")
     gamma: float = Field(default=0.1, gt=0, le=1, description="Factor of each drop")
-    alpha: float = Field(default=0.5, ge=0, le=1, description="Weight of the cross entropy; 1 - alpha of the KL term")
-    temperature: float = Field(default=1.0, gt=0, description="Softening of both distributions in the KL term")
+    power: float = Field(default=0.9, gt=0, description="Exponent of the polynomial fall")
+    alpha: float = Field(
+        default=0.5, ge=0, le=1, description="Classification: weight of the cross entropy; 1 - alpha of the KL term"
+    )
+    temperature: float = Field(
+        default=1.0, gt=0, description="Classification: softening of both distributions in the KL term"
+    )
 
 
 class Phases(Strict):
@@ -102,6 +111,7 @@ class EntropicStudent(Method):
 
     Params = Params
     rate_axis = RateAxis(name="beta", symbol="β", low=0.0, high=1e6, integer=False)
+    takes_encoder = True
 
     def prior(self) -> PriorKind:
         """Return the entropy model of the bottleneck."""

@@ -60,6 +60,10 @@ class FineTunedSplit(Method):
     Params = Params
     rate_axis = Grid("cut_beta", (Cut(), RateAxis(name="beta", symbol="", low=0.0, high=1e6, integer=False)))
 
+    def unsupported(self, task: str) -> str | None:
+        """The papers have it for classification; a bottleneck at a cut of a dense network is the bottleneck unit's."""
+        return None if task == "classification" else "the papers have it for classification alone"
+
     def curve(self, point: str) -> str:
         """The cut."""
         return self.rate_axis.parse(point)["cut"]
@@ -81,7 +85,8 @@ class FineTunedSplit(Method):
             return super().training(phase, params, context)
         values = self.rate_axis.parse(context.point)
         schedule = multi_step(params["milestones"], params["gamma"])
-        return rate_recipe(PastedBottleneck(context, values["cut"]), params, float(values["beta"]), schedule)
+        network = PastedBottleneck(context, values["cut"])
+        return rate_recipe(network, params, float(values["beta"]), schedule, context)
 
     def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
         """Split the trained network at the cut, after the entropy coder."""

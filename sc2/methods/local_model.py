@@ -72,7 +72,7 @@ class LocalModel(SendsLabel):
         if phase != "train":
             return super().training(phase, params, context)
         model = build_backbone(_network(context.arch, context.point), len(context.teacher["classes"]))
-        return teacher_recipe(model, dict(params))
+        return teacher_recipe(model, params, context.task, context.num_classes)
 
     def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
         """Put the trained network on the device."""

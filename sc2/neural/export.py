@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 from sc2.entropy.factorized import tables_of
 from sc2.entropy.hyperprior import hyperprior_tables
+from sc2.errors import ConfigError
 from sc2.methods.base import BuildContext, Export
 from sc2.neural.context import context_layers
+from sc2.neural.images import MULTIPLE
 from sc2.neural.network import InputCompression, channels_of
 
 # What upstream's figures count as the encoder of the joint model leaves out entropy_parameters, which the device needs
@@ -27,7 +29,12 @@ def split(context: BuildContext, codec: str, state: Mapping[str, Tensor]) -> Exp
 
     Raises:
         CheckpointError: The trained weights have no exact form.
+        ConfigError: The images may have sides that are no multiples of 64.
     """
+    if context.input.get("fit", "crop") == "whole" and context.input["multiple"] % MULTIPLE:
+        raise ConfigError(
+            f"input.multiple is {context.input['multiple']}; neural input compression needs a multiple of {MULTIPLE}"
+        )
     network = InputCompression(context, codec)
     network.load_state_dict(dict(state))
     model, teacher = network.codec, context.teacher

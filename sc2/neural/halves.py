@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from sc2.backbones.base import build_backbone
+from sc2.data.limits import refuse_foreign_size
 from sc2.data.normalise import normalise, to_batch
 from sc2.errors import WireError
 from sc2.methods.base import DeviceHalf, ServerHalf
-from sc2.neural.images import IMAGES_AT_ONCE, latent_side, pad, unpad
+from sc2.neural.images import IMAGES_AT_ONCE, STRIDE, latent_side, pad, unpad
 from sc2.neural.priors import PRIORS
 from sc2.neural.transforms import analysis, synthesis
 from sc2.wire import Payload
@@ -69,10 +70,9 @@ class NeuralServer(ServerHalf):
         self.input = blob["input"]
 
     def decode(self, payload: Payload) -> Tensor:
-        """Return y_hat [1, M, h, w]; the image must have the benchmark's size."""
-        side = self.input["crop"]
-        if payload.shape != (side, side):
-            raise WireError(f"the shape of the payload is {payload.shape}, the network takes images of {side}×{side}")
+        """Return y_hat [1, M, h, w]; the image must have a size that the network's input can have."""
+        if len(payload.shape) == 2:
+            refuse_foreign_size((payload.shape[1], payload.shape[0]), self.input, "sent")
         return self.receive(payload)
 
     def receive(self, payload: Payload) -> Tensor:
@@ -94,10 +94,15 @@ class NeuralServer(ServerHalf):
             parts = [unpad(self.synthesis(part), height, width) for part in latent.split(IMAGES_AT_ONCE)]
             return torch.cat(parts).clamp(0, 1)
 
-    def answer(self, batch: Tensor) -> Tensor:
-        """Return logits [B, classes] for latents [B, M, h, w] of images of the benchmark's size."""
-        side = self.input["crop"]
-        images = self.reconstruct(batch, side, side)
+    def _size(self, batch: Tensor) -> tuple[int, int]:
+        """Return height and width of the images of a batch of latents."""
+        if self.input.get("fit", "crop") == "crop":
+            return self.input["crop"], self.input["crop"]
+        # Multiples of 64 already (`export.split` sees to it): there was nothing to pad.
+        return STRIDE * batch.shape[2], STRIDE * batch.shape[3]
+
+    def answer(self, batch: Tensor) -> Any:
+        """Return the task's output for latents [B, M, h, w] of images of the benchmark's size."""
+        images = self.reconstruct(batch, *self._size(batch))
         with torch.no_grad():
-            logits: Tensor = self.reference(normalise(images * 255, self.input))
-        return logits
+            return self.reference(normalise(images * 255, self.input))

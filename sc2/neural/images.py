@@ -11,7 +11,8 @@ MULTIPLE = 64
 """The coarsest latent of the hyperprior codecs is 64 times smaller than the image."""
 IMAGES_AT_ONCE = 16
 """The widest layers work at half the image's sides: those of a whole evaluation batch would fill the memory."""
-_STRIDE = 16
+STRIDE = 16
+"""By how much smaller than the padded image the latent y is."""
 
 
 def padded_side(side: int) -> int:
@@ -21,7 +22,7 @@ def padded_side(side: int) -> int:
 
 def latent_side(side: int) -> int:
     """Return the side of the latent y of an image of side `side` (pixels) once that is padded."""
-    return padded_side(side) // _STRIDE
+    return padded_side(side) // STRIDE
 
 
 def pad(images: Tensor) -> Tensor:

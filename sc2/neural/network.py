@@ -38,7 +38,7 @@ def build_codec(name: str, n: int, m: int) -> nn.Module:
 
 
 class InputCompression(nn.Module):
-    """Codec, un-padding, normalisation, reference model: normalised images [B, 3, H, W] to logits [B, classes].
+    """Codec, un-padding, normalisation, reference model: normalised images [B, 3, H, W] to the task's output.
 
     The reference model is no submodule: it is frozen and known, and would only make checkpoints larger.
 
@@ -58,10 +58,10 @@ class InputCompression(nn.Module):
         """The reference model."""
         return self._outside[0]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Compress, reconstruct and classify; in eval mode with what the wire carries."""
+    def forward(self, x: Tensor) -> Any:
+        """Compress, reconstruct and answer; in eval mode with what the wire carries."""
         _, reconstructed, _ = self.reconstruct(x)
-        return self.classify(reconstructed)
+        return self.answer(reconstructed)
 
     def reconstruct(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return original and reconstruction in [0, 1] (not clamped in training), and the bits of the batch.
@@ -81,10 +81,9 @@ class InputCompression(nn.Module):
         reconstructed = unpad(self.codec.get_submodule("g_s")(latent), *images.shape[2:])
         return reconstructed.clamp(0, 1), _bits(likelihoods)
 
-    def classify(self, images: Tensor) -> Tensor:
-        """Return the reference model's logits for images [B, 3, H, W] with values in [0, 1]."""
-        logits: Tensor = self.reference(normalise(images * 255, self.input))
-        return logits
+    def answer(self, images: Tensor) -> Any:
+        """Return the reference model's output for images [B, 3, H, W] with values in [0, 1]."""
+        return self.reference(normalise(images * 255, self.input))
 
     def transform_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters of g_a and g_s; all others belong to the entropy model."""

@@ -107,22 +107,26 @@ def log_axis(
     axes.set_xlim(low / slot ** (len(far) + 0.8) if far else low, high)
     # A tick close to the break would run into its mark.
     first = low * slot**0.5 if far else low
-    _set_ticks(axes, [tick for tick in log_ticks(low, high, most_ticks) if tick >= first], places)
+    ticks = [tick for tick in log_ticks(low, high, most_ticks) if tick >= first]
+    # Beyond the break stand a few bytes: on an axis in KB they are still written as bytes.
+    far_texts = {position: _far_text(value, divisor) for value, position in places.items()}
+    _set_ticks(axes, ticks, far_texts)
     axes.set_xlabel(label)
     if far:
         _draw_break(axes, low)
     return Scale(divisor, places)
 
 
-def _set_ticks(axes: Axes, ticks: Sequence[float], places: dict[float, float]) -> None:
-    texts = {position: _far_text(value) for value, position in places.items()}
+def _set_ticks(axes: Axes, ticks: Sequence[float], texts: dict[float, str]) -> None:
     axes.xaxis.set_major_locator(FixedLocator([*texts, *ticks]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: texts.get(value) or plain(value)))
 
 
-def _far_text(value: float) -> str:
-    return "0" if value == 0 else f"{value:.2g}"
+def _far_text(value: float, divisor: float) -> str:
+    if value == 0:
+        return "0"
+    return f"{value:.2g}" if divisor == 1 else f"{value * divisor:.2g} B"
 
 
 def _draw_break(axes: Axes, position: float) -> None:

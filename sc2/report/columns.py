@@ -94,8 +94,29 @@ class Quality:
     columns: tuple[Column, ...]
 
 
+_BOX_AR_BY_SIZE = ("box_ar_small_pct", "box_ar_medium_pct", "box_ar_large_pct")
+_BOX_AP_BY_SIZE = ("box_ap_small_pct", "box_ap_medium_pct", "box_ap_large_pct")
+
 QUALITY: dict[str, Quality] = {
     "classification": Quality("top1_pct", "Top-1 accuracy (%)", " %", _floats(4, "top1_pct", "top5_pct")),
+    # COCO's twelve numbers; there may be no object of a size to find.
+    "detection": Quality(
+        "box_ap_pct",
+        "Box AP (%)",
+        " %",
+        (
+            *_floats(4, "box_ap_pct", "box_ap50_pct", "box_ap75_pct"),
+            *_floats(4, *_BOX_AP_BY_SIZE, nullable=True),
+            *_floats(4, "box_ar1_pct", "box_ar10_pct", "box_ar100_pct"),
+            *_floats(4, *_BOX_AR_BY_SIZE, nullable=True),
+        ),
+    ),
+    "segmentation": Quality(
+        "miou_pct",
+        "Mean IoU (%)",
+        " %",
+        _floats(4, "miou_pct", "pixel_accuracy_pct", "mean_pixel_accuracy_pct"),
+    ),
 }
 """Quality by task."""
 
@@ -138,7 +159,7 @@ def rate_quality_columns(task: str) -> tuple[Column, ...]:
     """Return the columns of `rate_quality.csv` for `task`; no timings, so that it comes out the same on any machine."""
     quality = quality_of(task).columns
     keys = (*_text("benchmark", "task"), *_RUN_BEFORE_POINT, *_text("point", "seed"), *_ints("images"))
-    return (*keys, *quality, *_SIZES, *_COSTS, *_text("record_id"))
+    return (*keys, *quality, *_SIZES, *_COSTS, *_text("device_model", "record_id"))
 
 
 def latency_columns() -> tuple[Column, ...]:
@@ -200,6 +221,15 @@ def switch_columns() -> tuple[Column, ...]:
     return (*keys, *sizes, *times, *_ints("threads"), *_text("cpu", "record_id"))
 
 
+def serving_columns() -> tuple[Column, ...]:
+    """Return the columns of `serving.csv`: what several tasks cost together, and with a device half each."""
+    keys = (*_text("group", "method", "method_title", "point", "seed"), *_ints("tasks", "device_models"))
+    sizes = _floats(3, "payload_bytes_together", "payload_bytes_separately")
+    costs = _ints(*(f"encoder_{cost}_{how}" for cost in ("macs", "param_bytes") for how in ("together", "separately")))
+    qualities = _floats(4, *(quality.primary for quality in QUALITY.values()), nullable=True)
+    return (*keys, *sizes, *costs, *qualities)
+
+
 def teacher_columns(task: str) -> tuple[Column, ...]:
     """Return the columns of `teacher.csv` for `task`."""
     keys = (*_text("benchmark", "task", "teacher"), *_ints("images"))
@@ -213,7 +243,7 @@ def kinds() -> dict[str, Kind]:
 
 def all_columns() -> list[Column]:
     """Return the columns of all tables; a name that several tables share stands for the same kind in each."""
-    columns = [*latency_columns(), *switch_columns(), *comparison_columns()]
+    columns = [*latency_columns(), *switch_columns(), *comparison_columns(), *serving_columns()]
     for task in QUALITY:
         columns += [*seeds_columns(task), *fewest_bytes_columns(task), *rate_quality_columns(task)]
         columns += teacher_columns(task)

@@ -34,16 +34,20 @@ def run(job: RunningJob) -> None:
     readme = job.outputs["readme"]
     tables, figures = job.input_list("tables"), job.input_list("figures")
     records = list({record.id: record for record in map(read_record, job.input_list("records"))}.values())
-    if not records:
-        raise ProvenanceError(f"{readme}: a snapshot needs the records of what it shows, but got none")
-    _check_records(figures, records)
-    text = _text(job, tables, _shown(figures), records)
-    _copy([*tables, *figures], readme.parent)
+    check_records(readme, figures, records)
+    text = _text(job, tables, shown_of(figures), records)
+    copy_to([*tables, *figures], readme.parent)
     readme.write_text(text, encoding="utf-8", newline="")
 
 
-def _check_records(figures: Sequence[Path], records: Sequence[Record]) -> None:
-    """Refuse a figure whose own record is not listed: it would be of another run."""
+def check_records(readme: Path, figures: Sequence[Path], records: Sequence[Record]) -> None:
+    """Refuse a figure whose own record is not listed: it would be of another run.
+
+    Raises:
+        ProvenanceError: There is such a figure, or no record at all.
+    """
+    if not records:
+        raise ProvenanceError(f"{readme}: a snapshot needs the records of what it shows, but got none")
     known = {record.id for record in records}
     for path in figures:
         if figure_record_id(path) not in known:
@@ -59,7 +63,7 @@ def _load(paths: Sequence[Path]) -> Tables:
     return Tables(*(read_table(by_name[name]) for name in _TABLES))
 
 
-def _shown(figures: Sequence[Path]) -> list[Path]:
+def shown_of(figures: Sequence[Path]) -> list[Path]:
     """Return one file per figure in the order given: the SVG where there is one."""
     shown: dict[str, Path] = {}
     for path in figures:
@@ -68,7 +72,7 @@ def _shown(figures: Sequence[Path]) -> list[Path]:
     return list(shown.values())
 
 
-def _copy(paths: Sequence[Path], folder: Path) -> None:
+def copy_to(paths: Sequence[Path], folder: Path) -> None:
     """Copy the files and remove those that an earlier snapshot left and this one no longer has."""
     names = [path.name for path in paths]
     if len(set(names)) != len(names):
@@ -88,7 +92,7 @@ def _text(job: RunningJob, paths: Sequence[Path], figures: Sequence[Path], recor
         "<!-- Written by `snakemake snapshot`: do not edit. -->",
         f"# {job.spec['title']}",
         f"Benchmark `{job.keys['benchmark']}`, made by `{command}`. {_teacher(tables)}",
-        *(f"![{_alt(path)}]({path.name})" for path in figures),
+        *(f"![{alt_text(path)}]({path.name})" for path in figures),
         "## Rate and quality",
         f"Means over the test images{_seeds_text(tables)}. Tables: {_links(paths)}.",
         _results(tables),
@@ -105,7 +109,7 @@ def _text(job: RunningJob, paths: Sequence[Path], figures: Sequence[Path], recor
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
-def _alt(path: Path) -> str:
+def alt_text(path: Path) -> str:
     """Return the alternative text of a figure."""
     return path.stem.replace("_", " ").capitalize()
 

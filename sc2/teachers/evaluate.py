@@ -5,44 +5,42 @@ import json
 import numpy as np
 import torch
 
+from sc2.answers import Answers
 from sc2.backbones.base import build_backbone
+from sc2.data.geometry import nominal_size
 from sc2.data.normalise import normalise, to_batch
 from sc2.data.store import SampleStore
-from sc2.data.transform import prepare_image
 from sc2.halves import load_checkpoint
 from sc2.job import RunningJob
 from sc2.measure.macs import count_macs
-from sc2.measure.quality import accuracy_pct, topk_correct
 from sc2.measure.size import parameter_count
-
-BATCH = 100
+from sc2.tasks import get_task
 
 
 def run(job: RunningJob) -> None:
-    """Measure accuracy, parameters and MACs of the reference model."""
+    """Measure quality, parameters and MACs of the reference model."""
     torch.set_num_threads(job.threads)
     content = load_checkpoint(job.input("teacher"), "teacher")
     model = build_backbone(content["backbone"], len(content["classes"]))
     model.load_state_dict(content["state"])
     model.eval()
-    store = SampleStore(job.input("index"), job.input("test"), "test")
-    spec = job.spec["input"]
-    logits = []
+    store, spec = SampleStore(job.input("index"), job.input("test"), "test"), job.spec["input"]
+    task, size = get_task(job.spec["task"]), nominal_size(spec)
     with torch.no_grad():
-        for start in range(0, len(store), BATCH):
-            chunk = range(start, min(start + BATCH, len(store)))
-            pixels = torch.cat([to_batch(np.asarray(prepare_image(store.image(i), spec))) for i in chunk])
-            logits.append(model(normalise(pixels, spec)))
-    answers, labels = torch.cat(logits), torch.tensor(store.labels)
+        answers = Answers(task, store, spec, len(content["classes"]), model)
+        for index in range(len(store)):
+            pixels = answers.image(index)
+            answers.receive(index, normalise(to_batch(np.asarray(pixels)), spec))
+        answers.finish()
+        macs = count_macs(model, torch.zeros(1, 3, size[1], size[0]))
     result = {
         "benchmark": job.keys["benchmark"],
-        "task": job.spec["task"],
+        "task": task.name,
         "teacher": content["backbone"]["name"],
         "record_id": job.record_id,
         "images": len(store),
-        "top1_pct": accuracy_pct(topk_correct(answers, labels, 1)),
-        "top5_pct": accuracy_pct(topk_correct(answers, labels, 5)),
+        **answers.scorer.summary(),
         "params": parameter_count(model),
-        "macs": count_macs(model, torch.zeros(1, 3, spec["crop"], spec["crop"])),
+        "macs": macs,
     }
     job.outputs["evaluation"].write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

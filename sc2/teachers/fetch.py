@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sc2.backbones.base import StagedClassifier
+from sc2.backbones.base import StagedModel
 from sc2.data.archive import data_dir, verified
 from sc2.data.store import read_meta
 from sc2.errors import CheckpointError, DataError
@@ -28,21 +28,53 @@ def run(job: RunningJob) -> None:
     """Fetch, check and convert the weights; the checkpoint holds `backbone`, `classes` and `state`."""
     teacher = job.spec["teacher"]
     classes = list(read_meta(job.input("meta")).classes)
+    model = reference_model(teacher, fetched_state(teacher), classes)
+    content = {"kind": "teacher", "task": "classification", "backbone": teacher["backbone"], "classes": classes}
+    save_atomically({**content, "state": model.state_dict()}, job.outputs["checkpoint"])
+
+
+def fetched_state(teacher: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the published weights that `source`, `weights` and `sha256` name, in their library's own layout.
+
+    Raises:
+        CheckpointError: There are none, or they cannot be read.
+        DataError: The file is missing, or another one.
+    """
     path = _SOURCES[teacher["source"]](teacher)
     if teacher["sha256"] is None:
         raise CheckpointError(_unknown_hash(path))
     verified(path, teacher["sha256"])
-    model = reference_model(teacher, read_state(path), classes)
-    content = {"kind": "teacher", "backbone": teacher["backbone"], "classes": classes, "state": model.state_dict()}
-    save_atomically(content, job.outputs["checkpoint"])
+    return read_state(path)
 
 
-def reference_model(teacher: Mapping[str, Any], state: Mapping[str, Tensor], classes: list[str]) -> StagedClassifier:
+def published_network(teacher: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return published weights under the names of a `StagedModel`, the published classifier among them.
+
+    Raises:
+        CheckpointError: As `fetched_state`, or the weights do not fit the network.
+    """
+    return _staged(teacher, fetched_state(teacher)).state_dict()
+
+
+def reference_model(teacher: Mapping[str, Any], state: Mapping[str, Tensor], classes: list[str]) -> StagedModel:
     """Load published weights into the library's own layout and return the network as stages.
 
     Raises:
         CheckpointError: The weights do not fit the network, or its outputs do not fit the classes.
     """
+    model = _staged(teacher, state)
+    if teacher["class_indices"] is not None:
+        model.keep_classes(teacher["class_indices"])
+    outputs = model.eval()(torch.zeros(1, 3, 224, 224)).shape[1]
+    if outputs != len(classes):
+        raise CheckpointError(
+            f"the reference model has {outputs} outputs, the data set {len(classes)} classes; "
+            "list the outputs to keep in teacher.class_indices"
+        )
+    return model
+
+
+def _staged(teacher: Mapping[str, Any], state: Mapping[str, Tensor]) -> StagedModel:
     family = importlib.import_module(f"sc2.backbones.{teacher['backbone']['name']}")
     if not hasattr(family, "network"):
         raise CheckpointError(f"the network {teacher['backbone']['name']} has no published weights: train it instead")
@@ -55,15 +87,7 @@ def reference_model(teacher: Mapping[str, Any], state: Mapping[str, Tensor], cla
         raise CheckpointError(
             f"{teacher['weights']} does not fit {backbone['name']} {backbone['args'] or ''}:\n{_mismatch(error)}"
         ) from error
-    model: StagedClassifier = family.staged(network)
-    if teacher["class_indices"] is not None:
-        model.keep_classes(teacher["class_indices"])
-    outputs = model.eval()(torch.zeros(1, 3, 224, 224)).shape[1]
-    if outputs != len(classes):
-        raise CheckpointError(
-            f"the reference model has {outputs} outputs, the data set {len(classes)} classes; "
-            "list the outputs to keep in teacher.class_indices"
-        )
+    model: StagedModel = family.staged(network)
     return model
 
 

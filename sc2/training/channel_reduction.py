@@ -10,7 +10,7 @@ from sc2.layers.channel_reduction import ReductionNetwork
 from sc2.layers.student import reference_model
 from sc2.methods.base import BuildContext
 from sc2.training.hints import HintLoss, Hooks
-from sc2.training.recipe import Recipe, Terms, classification_terms, multi_step
+from sc2.training.recipe import Recipe, Terms, multi_step
 
 
 def distill_recipe(params: Mapping[str, Any], context: BuildContext) -> Recipe:
@@ -18,19 +18,20 @@ def distill_recipe(params: Mapping[str, Any], context: BuildContext) -> Recipe:
 
     Validation goes through the quantiser, and picks the epoch with the lowest loss.
     """
-    student, teacher = ReductionNetwork(context), reference_model(context)
+    student, teacher, judge = ReductionNetwork(context), reference_model(context), context.judge()
     hint_loss = HintLoss(context.arch["cut"], context.arch["hints"])
     hooks = Hooks(student, teacher, hint_loss.student_paths, hint_loss.teacher_paths)
 
-    def step(images: Tensor, labels: Tensor) -> Terms:
+    def step(images: Tensor, targets: Any) -> Terms:
         _, student_outputs, teacher_outputs = hooks.run(images)
         loss = hint_loss(student_outputs, teacher_outputs)
-        return {"loss": loss, "sse": loss.detach() / len(labels)}
+        return {"loss": loss, "sse": loss.detach() / len(targets)}
 
-    def validate(images: Tensor, labels: Tensor) -> Terms:
-        logits, student_outputs, teacher_outputs = hooks.run(images)
+    def validate(images: Tensor, targets: Any) -> Terms:
+        features, student_outputs, teacher_outputs = hooks.run(images)
         loss = hint_loss(student_outputs, teacher_outputs)
-        return {"loss": loss, "sse": loss} | dict(classification_terms(logits, labels))
+        judge.add(student.head(features), targets)
+        return {"loss": loss, "sse": loss}
 
     return Recipe(
         model=student,
@@ -42,5 +43,6 @@ def distill_recipe(params: Mapping[str, Any], context: BuildContext) -> Recipe:
         epochs=params["epochs"],
         batch_size=params["batch_size"],
         validate=validate,
+        judge=judge,
         select=("loss", "min"),
     )

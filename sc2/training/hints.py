@@ -11,12 +11,17 @@ from torch import Tensor, nn
 from torchdistill.core.forward_hook import ForwardHookManager
 from torchdistill.losses.mid_level import SimpleLossWrapper
 
-DECODER, PRIOR, LOGITS = "decoder", "prior", "logits"
+from sc2.backbones.base import Features
+
+DECODER, PRIOR = "decoder", "prior"
 Outputs = dict[str, dict[str, Any]]
 
 
 class Hooked:
-    """Runs a model on a batch and hands out the logits and what modules inside it gave."""
+    """Runs a network up to its head on a batch and hands out what the head takes and what modules inside it gave.
+
+    The head is left out: what is learned from lies before it, and a detector's would take most of the time.
+    """
 
     def __init__(self, model: nn.Module, paths: Sequence[str]) -> None:
         self.model = model
@@ -25,29 +30,29 @@ class Hooked:
         for path in paths:
             self.manager.add_hook(model, path, requires_input=False)
 
-    def run(self, images: Tensor) -> tuple[Tensor, Outputs]:
-        """Return logits [B, classes] and the outputs by path; the logits are also there, under `LOGITS`."""
-        logits: Tensor = self.model(images)
+    def run(self, images: Tensor) -> tuple[Features, Outputs]:
+        """Return what the head takes, and the outputs by path."""
+        # By name: every split network has it, whatever its class.
+        found: Features = self.model.features(images)  # type: ignore[operator]
         outputs: Outputs = self.manager.pop_io_dict()
-        outputs[LOGITS] = {"output": logits}
-        return logits, outputs
+        return found, outputs
 
 
 class Hooks:
-    """Runs student and reference model on a batch and hands out the hooked outputs and the logits."""
+    """Runs student and reference model up to their heads on a batch and hands out the hooked outputs."""
 
     def __init__(
         self, student: nn.Module, teacher: nn.Module, student_paths: Sequence[str], teacher_paths: Sequence[str]
     ) -> None:
         self.student, self.teacher = Hooked(student, student_paths), Hooked(teacher, teacher_paths)
 
-    def run(self, images: Tensor) -> tuple[Tensor, Outputs, Outputs]:
-        """Return the student's logits, its outputs, and the reference model's, which has no gradients."""
+    def run(self, images: Tensor) -> tuple[Features, Outputs, Outputs]:
+        """Return what the student's head takes, its outputs, and the reference model's, which has no gradients."""
         assert not self.teacher.model.training, "the reference model must be in eval mode"
         with torch.no_grad():
             _, teacher_outputs = self.teacher.run(images)
-        logits, student_outputs = self.student.run(images)
-        return logits, student_outputs, teacher_outputs
+        found, student_outputs = self.student.run(images)
+        return found, student_outputs, teacher_outputs
 
 
 class HintLoss:

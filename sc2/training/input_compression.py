@@ -4,6 +4,7 @@ The reference model takes no part in it: it only says, on the validation split, 
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,11 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sc2.entropy.factorized import settle
+from sc2.layers.student import take_over
 from sc2.methods.base import BuildContext
 from sc2.neural.network import InputCompression
 from sc2.neural.start import wavelet_start
 from sc2.neural.weights import load_published
-from sc2.training.recipe import Recipe, Terms, classification_terms, one_cycle
+from sc2.training.recipe import Recipe, Terms, one_cycle
 
 PEAK = 255.0
 
@@ -45,15 +47,19 @@ def rate_distortion_recipe(params: Mapping[str, Any], context: BuildContext, cod
         codec: CompressAI's class name.
 
     Raises:
-        CheckpointError: Published weights are asked for, and there are none or they do not fit.
+        CheckpointError: Published weights, or those of another benchmark, are asked for and do not fit, or there are
+            none.
         DataError: Their file is missing or another one.
     """
-    network = InputCompression(context, codec)
+    network, judge = InputCompression(context, codec), context.judge()
     price = params["lambdas"][int(context.point) - 1]
     if params["start"] == "published":
         load_published(network.codec, params["weights"], context.point)
     if params["start"] == "wavelet":
         wavelet_start(network.codec, price)
+    taken_over = context.encoder is not None
+    if context.encoder is not None:
+        take_over(network, context.encoder, ["codec"])
     weight = price * PEAK**2
 
     def terms(images: Tensor) -> tuple[Terms, Tensor]:
@@ -62,13 +68,13 @@ def rate_distortion_recipe(params: Mapping[str, Any], context: BuildContext, cod
         bpp = bits / (images.shape[0] * images.shape[2] * images.shape[3])
         return {"loss": weight * mse + bpp, "mse": PEAK**2 * mse.detach(), "bpp": bpp.detach()}, reconstructed
 
-    def step(images: Tensor, labels: Tensor) -> Terms:
+    def step(images: Tensor, targets: Any) -> Terms:
         return terms(images)[0]
 
-    def validate(images: Tensor, labels: Tensor) -> Terms:
+    def validate(images: Tensor, targets: Any) -> Terms:
         found, reconstructed = terms(images)
-        summed = {name: value * len(labels) for name, value in found.items()}
-        return summed | dict(classification_terms(network.classify(reconstructed), labels))
+        judge.add(network.answer(reconstructed), targets)
+        return {name: value * len(targets) for name, value in found.items()}
 
     def optimizer(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         transforms = [*network.transform_parameters()]
@@ -77,19 +83,22 @@ def rate_distortion_recipe(params: Mapping[str, Any], context: BuildContext, cod
         groups = [{"params": transforms, "lr": params["lr"]}, {"params": rest, "lr": params["entropy_lr"]}]
         return ClippedAdam(groups, largest_norm=params["clip_norm"])
 
-    return Recipe(
+    recipe = Recipe(
         model=network,
         trained=[network.codec],
         frozen=[network.reference],
         step=step,
         optimizer=optimizer,
         learning_rate=one_cycle(),
-        epochs=params["epochs"],
+        epochs=0 if taken_over else params["epochs"],
         batch_size=params["batch_size"],
         validate=validate,
+        judge=judge,
         select=("loss", "min"),
         auxiliary=network.prior.loss,
         auxiliary_parameters=[network.prior.quantiles],
         auxiliary_lr=params["quantiles_lr"],
-        finish=lambda: settle(network.prior),
     )
+    if not taken_over:
+        recipe.finish = partial(settle, network.prior)
+    return recipe

@@ -20,8 +20,8 @@ from tqdm import tqdm
 from sc2.errors import SC2Error
 from sc2.training.recipe import Recipe, Terms
 
-Batches = Callable[[int], Iterator[tuple[Tensor, Tensor]]]
-"""Batches of one epoch: images float [B, 3, H, W] normalised, labels int64 [B]."""
+Batches = Callable[[int], Iterator[tuple[Tensor, Any]]]
+"""Batches of one epoch: images float [B, 3, H, W] normalised, and their targets, whose length is B."""
 
 History = list[dict[str, float]]
 
@@ -122,11 +122,11 @@ def _epoch(state: _State, train: Batches, val: Batches, *, seed: int, label: str
     torch.manual_seed(derived_seed(seed, state.epoch))
     sums: dict[str, float] = {}
     bar = tqdm(train(state.epoch), total=steps, desc=label, leave=False, disable=not sys.stderr.isatty())
-    for index, (images, labels) in enumerate(bar):
+    for index, (images, targets) in enumerate(bar):
         factor = recipe.learning_rate(state.epoch * steps + index, total)
         for group in state.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
-        terms = _step(state, images, labels)
+        terms = _step(state, images, targets)
         for name, value in terms.items():
             sums[name] = sums.get(name, 0.0) + value.item()
     state.epoch += 1
@@ -139,9 +139,9 @@ def _epoch(state: _State, train: Batches, val: Batches, *, seed: int, label: str
     print(f"[{label}] epoch {state.epoch}/{recipe.epochs}  {shown}", file=sys.stderr, flush=True)
 
 
-def _step(state: _State, images: Tensor, labels: Tensor) -> Terms:
+def _step(state: _State, images: Tensor, targets: Any) -> Terms:
     recipe = state.recipe
-    terms = recipe.step(images, labels)
+    terms = recipe.step(images, targets)
     if not torch.isfinite(terms["loss"]):
         raise SC2Error(f"the loss is {terms['loss'].item()} in epoch {state.epoch + 1}; lower the learning rate")
     state.optimizer.zero_grad(set_to_none=True)
@@ -156,16 +156,19 @@ def _step(state: _State, images: Tensor, labels: Tensor) -> Terms:
 
 
 def validate(recipe: Recipe, val: Batches) -> dict[str, float]:
-    """Return the validation terms per image, everything in eval mode and without gradients."""
+    """Return the validation terms per image and the judge's number, in eval mode and without gradients."""
     recipe.model.eval()
     sums: dict[str, float] = {}
     images_seen = 0
+    if recipe.judge is not None:
+        recipe.judge.begin()
     with torch.no_grad():
-        for images, labels in val(0):
-            images_seen += len(labels)
-            for name, value in recipe.validate(images, labels).items():
+        for images, targets in val(0):
+            images_seen += len(targets)
+            for name, value in recipe.validate(images, targets).items():
                 sums[name] = sums.get(name, 0.0) + value.item()
-    return {name: value / images_seen for name, value in sums.items()}
+    judged = recipe.judge.result() if recipe.judge is not None else {}
+    return {name: value / images_seen for name, value in sums.items()} | judged
 
 
 def _keep_if_better(state: _State, row: dict[str, float]) -> None:
@@ -174,7 +177,10 @@ def _keep_if_better(state: _State, row: dict[str, float]) -> None:
     term, direction = state.recipe.select
     value = row[f"val_{term}"]
     if not math.isfinite(value):
-        raise SC2Error(f"{term} is {value} on the validation split after epoch {state.epoch}; lower the learning rate")
+        raise SC2Error(
+            f"{term} is {value} on the validation split after epoch {state.epoch}: lower the learning rate, or, if the "
+            "split has nothing to find, give it more images"
+        )
     if state.best is None or (value < state.best["value"] if direction == "min" else value > state.best["value"]):
         weights = {name: tensor.detach().clone() for name, tensor in state.recipe.model.state_dict().items()}
         state.best = {"value": value, "epoch": state.epoch, "model": weights}

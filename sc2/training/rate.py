@@ -1,41 +1,52 @@
-"""Training on labels at a rate price, without a reference model: L = CE + β · bits, per image (spec 1.9, 1.11)."""
+"""Training on targets at a rate price, without a reference model: L = task + β · bits, per image (spec 1.9, 1.11)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from sc2.layers.student import head_of
 from sc2.layers.trained_priors import TrainedPrior
-from sc2.training.hints import PRIOR, Hooked, bits
-from sc2.training.recipe import Recipe, Terms, classification_terms
+from sc2.methods.base import BuildContext
+from sc2.training.hints import PRIOR, Hooked, Outputs, bits
+from sc2.training.recipe import Recipe, Terms
 
 
 def rate_recipe(
-    network: nn.Module, params: Mapping[str, Any], beta: float, learning_rate: Callable[[int, int], float]
+    network: nn.Module,
+    params: Mapping[str, Any],
+    beta: float,
+    learning_rate: Callable[[int, int], float],
+    context: BuildContext,
 ) -> Recipe:
     """Train all of a network with a `prior`; the epoch of the lowest loss is kept.
 
     Args:
-        network: Its children are trained; input [B, 3, H, W] normalised, output logits [B, classes].
+        network: Its children are trained; input [B, 3, H, W] normalised, output the task's.
         params: The phase's `epochs`, `batch_size`, `lr`, `weight_decay`, `prior_lr_factor` and `quantiles_lr`.
-        beta: Price of a bit, in nats of cross entropy.
+        beta: Price of a bit, in units of the task's loss (nats of cross entropy).
         learning_rate: Schedule, see `Recipe.learning_rate`.
+        context: What the network was built from.
     """
     hooked, prior = Hooked(network, [PRIOR]), network.get_submodule(PRIOR)
+    task, judge, head = context.task, context.judge(), head_of(network)
     assert isinstance(prior, TrainedPrior)
 
-    def terms(images: Tensor, labels: Tensor) -> Terms:
-        """Sums over the batch."""
-        logits, outputs = hooked.run(images)
-        error, rate = functional.cross_entropy(logits, labels, reduction="sum"), bits(outputs)
-        sums = {"loss": error + beta * rate, "cross_entropy": error.detach(), "bits": rate.detach()}
-        return sums | dict(classification_terms(logits, labels))
+    def priced(losses: Terms, outputs: Outputs) -> Terms:
+        rate = bits(outputs)
+        return {**losses, "loss": losses["loss"] + beta * rate, "task": losses["loss"].detach(), "bits": rate.detach()}
 
-    def step(images: Tensor, labels: Tensor) -> Terms:
-        found = terms(images, labels)
-        return {name: found[name] / len(labels) for name in ("loss", "cross_entropy", "bits")}
+    def step(images: Tensor, targets: Any) -> Terms:
+        features, outputs = hooked.run(images)
+        found = priced(task.losses(head, features, targets, summed=True), outputs)
+        return {name: value / len(targets) for name, value in found.items()}
+
+    def validate(images: Tensor, targets: Any) -> Terms:
+        features, outputs = hooked.run(images)
+        output = head(features)
+        judge.add(output, targets)
+        return priced(task.losses(head, features, targets, output=output, summed=True), outputs)
 
     def optimizer(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         density = {id(parameter) for parameter in prior.parameters()}
@@ -56,7 +67,8 @@ def rate_recipe(
         learning_rate=learning_rate,
         epochs=params["epochs"],
         batch_size=params["batch_size"],
-        validate=terms,
+        validate=validate,
+        judge=judge,
         select=("loss", "min"),
         auxiliary=prior.quantiles_loss,
         auxiliary_parameters=prior.quantiles(),

@@ -3,10 +3,12 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+
+from sc2.training.judge import Judge
 
 Terms = dict[str, Tensor]
 """Scalars of one batch; `loss` is what gets minimised (or, in validation, compared)."""
@@ -20,13 +22,15 @@ class Recipe:
         model: What is saved at the end of the phase.
         trained: Its parts that the phase trains.
         frozen: Modules whose weights and running statistics must not move; kept in eval mode, teacher included.
-        step: Loss terms of a training batch: images float [B, 3, H, W] normalised, labels int64 [B].
+        step: Loss terms of a training batch: images float [B, 3, H, W] normalised, targets as the task collates them.
         optimizer: Makes the optimiser of the trained parameters.
         learning_rate: Factor on the learning rate at a fraction of the phase: `factor(step, total_steps)`.
         epochs: Passes over the training split.
         batch_size: Images per step.
-        validate: Terms of a validation batch, summed over the split and divided by its images.
-        select: Term of `validate` that picks the epoch to keep, and its better direction; None keeps the last epoch.
+        validate: Terms of a validation batch, summed over the split and divided by its images; gives its answers to
+            the judge.
+        judge: Scores the answers on the validation split; its number is a term as well.
+        select: Term of validation that picks the epoch to keep, and its better direction; None keeps the last epoch.
         auxiliary: A loss of parameters with an optimiser of their own (quantiles of the entropy model).
         auxiliary_parameters: Those parameters; they are never given to the main optimiser.
         auxiliary_lr: Their learning rate (Adam).
@@ -37,13 +41,14 @@ class Recipe:
 
     model: nn.Module
     trained: Sequence[nn.Module]
-    step: Callable[[Tensor, Tensor], Terms]
+    step: Callable[[Tensor, Any], Terms]
     optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer]
     learning_rate: Callable[[int, int], float]
     epochs: int
     batch_size: int
-    validate: Callable[[Tensor, Tensor], Terms]
+    validate: Callable[[Tensor, Any], Terms]
     frozen: Sequence[nn.Module] = ()
+    judge: Judge | None = None
     select: tuple[str, Literal["min", "max"]] | None = None
     auxiliary: Callable[[], Tensor] | None = None
     auxiliary_parameters: Sequence[nn.Parameter] = ()
@@ -98,6 +103,34 @@ def cosine() -> Callable[[int, int], float]:
     return factor
 
 
-def classification_terms(logits: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
-    """Return `top1_pct` of a batch of logits [B, K] as a sum over the batch (to be divided by the images)."""
-    return {"top1_pct": 100.0 * (logits.argmax(1) == labels).sum().double()}
+def polynomial(power: float) -> Callable[[int, int], float]:
+    """Fall as (1 - step / total) to a power, as is usual in segmentation (spec 1.9)."""
+
+    def factor(step: int, total: int) -> float:
+        return float((1 - step / total) ** power)
+
+    return factor
+
+
+def schedule(params: Mapping[str, Any]) -> Callable[[int, int], float]:
+    """Return the schedule that a phase's parameters name: `schedule`, and `milestones` and `gamma`, or `power`."""
+    if params["schedule"] == "poly":
+        return polynomial(params["power"])
+    return cosine() if params["schedule"] == "cosine" else multi_step(params["milestones"], params["gamma"])
+
+
+def by_part(head: nn.Module, parameters: Sequence[nn.Parameter], factors: Mapping[str, float], lr: float) -> list[Any]:
+    """Return an optimiser's groups: parts of a head that learn faster or slower, and the rest.
+
+    Args:
+        head: The head whose children `factors` names; what it has no parameter of in `parameters` is left out.
+        parameters: All that the optimiser gets.
+        factors: Factor on the learning rate by the child's name.
+        lr: Learning rate of the rest.
+    """
+    groups, rest = [], list(parameters)
+    for name, factor in factors.items():
+        own = {id(parameter) for parameter in head.get_submodule(name).parameters()}
+        groups.append({"params": [p for p in rest if id(p) in own], "lr": factor * lr})
+        rest = [p for p in rest if id(p) not in own]
+    return [{"params": rest, "lr": lr}, *(group for group in groups if group["params"])]

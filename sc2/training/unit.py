@@ -12,25 +12,37 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sc2.backbones.base import Features
 from sc2.layers.bottleneck_unit import UnitNetwork
 from sc2.methods._bottleneck_unit import UnitPoint
 from sc2.methods.base import BuildContext
-from sc2.training.recipe import Recipe, Terms, classification_terms, one_cycle
+from sc2.tasks.base import Task
+from sc2.training.recipe import Recipe, Terms, one_cycle
 
-Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""The task's loss, a mean over the batch, of: logits [B, K], the reference model's logits [B, K], labels [B]."""
-
-
-def supervised(logits: Tensor, reference: Tensor, labels: Tensor) -> Tensor:
-    """Return the cross entropy with the labels."""
-    return functional.cross_entropy(logits, labels)
+Objective = Callable[[Task, UnitNetwork, Features, Tensor, Any], Terms]
+"""`loss`, a mean over the batch, and its parts, of: the task, the network, what its head takes, the frozen network's
+features at the cut as they were before the unit, the targets."""
 
 
-def distilled(logits: Tensor, reference: Tensor, labels: Tensor, *, temperature: float) -> Tensor:
-    """Return τ² times the divergence from the reference model's softened classes; labels are not looked at."""
+def supervised(task: Task, network: UnitNetwork, features: Features, before: Tensor, targets: Any) -> Terms:
+    """Return the task's own loss."""
+    return task.losses(network.head, features, targets)
+
+
+def distilled(
+    task: Task, network: UnitNetwork, features: Features, before: Tensor, targets: Any, *, temperature: float
+) -> Terms:
+    """Return τ² times the divergence from the reference model's softened classes; targets are not looked at."""
+    with torch.no_grad():
+        reference = network.tail(before)
+    return {"loss": divergence(network.head(features), reference, temperature=temperature)}
+
+
+def divergence(logits: Tensor, reference: Tensor, *, temperature: float) -> Tensor:
+    """Return τ² KL(reference ‖ logits) of softened classes, for logits [B, K], a mean over the batch."""
     log_student, log_teacher = (functional.log_softmax(x / temperature, dim=1) for x in (logits, reference))
-    divergence = functional.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
-    return temperature**2 * divergence
+    found = functional.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
+    return temperature**2 * found
 
 
 def unit_recipe(params: Mapping[str, Any], context: BuildContext, point: UnitPoint, objective: Objective) -> Recipe:
@@ -42,28 +54,26 @@ def unit_recipe(params: Mapping[str, Any], context: BuildContext, point: UnitPoi
         point: Where the unit sits and how big it is.
         objective: The task's loss.
     """
-    network = UnitNetwork(context, point)
+    network, task, judge = UnitNetwork(context, point), context.task, context.judge()
 
-    def terms(images: Tensor, labels: Tensor) -> Terms:
-        features = network.features(images)
-        latent = network.latent(features)
-        logits = network.answer(latent)
-        with torch.no_grad():
-            reference = network.tail(features)
+    def terms(images: Tensor, targets: Any) -> tuple[Terms, Features]:
+        before = network.before(images)
+        latent = network.latent(before)
+        features = network.received(latent)
+        found = objective(task, network, features, before, targets)
         # In validation the bits are those of the symbols themselves.
         noisy = latent + torch.rand_like(latent) - 0.5 if network.encoder.training else torch.round(latent)
-        bits = network.prior.bits(noisy) / len(labels)
-        task = objective(logits, reference, labels)
-        return {"loss": task + params["bit_price"] * bits, "task": task, "bits": bits, "logits": logits}
+        bits = network.prior.bits(noisy) / len(targets)
+        total = found["loss"] + params["bit_price"] * bits
+        return {**found, "loss": total, "task": found["loss"].detach(), "bits": bits.detach()}, features
 
-    def step(images: Tensor, labels: Tensor) -> Terms:
-        found = terms(images, labels)
-        return {"loss": found["loss"], "task": found["task"].detach(), "bits": found["bits"].detach()}
+    def step(images: Tensor, targets: Any) -> Terms:
+        return terms(images, targets)[0]
 
-    def validate(images: Tensor, labels: Tensor) -> Terms:
-        found = terms(images, labels)
-        sums = {name: found[name] * len(labels) for name in ("loss", "task", "bits")}
-        return sums | dict(classification_terms(found["logits"], labels))
+    def validate(images: Tensor, targets: Any) -> Terms:
+        found, features = terms(images, targets)
+        judge.add(network.head(features), targets)
+        return {name: value * len(targets) for name, value in found.items()}
 
     def calibrate(batches: Iterable[Tensor]) -> None:
         network.counts.zero_()
@@ -80,6 +90,7 @@ def unit_recipe(params: Mapping[str, Any], context: BuildContext, point: UnitPoi
         epochs=params["epochs"],
         batch_size=params["batch_size"],
         validate=validate,
+        judge=judge,
         select=("loss", "min"),
         calibrate=calibrate,
     )

@@ -1,10 +1,12 @@
-"""One tiny benchmark that every method of the catalogue is held against.
+"""One tiny benchmark per task that every method of the catalogue is held against.
 
-A method joins the contract by being in `sc2/methods/`; what it needs in addition is its parameters at this size, below.
+A method joins the contract by being in `sc2/methods/`, on every task that it supports; what it needs in addition is its
+parameters at this size, below.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from sc2.backbones.base import build_backbone
 from sc2.config.load import merge
 from sc2.methods import get_method, method_names
 from sc2.methods.base import BuildContext, Method, RateAxis
+from sc2.tasks import get_task, task_names
+from tests.dense import HEADS
 
 CLASSES = ["circle", "square", "star"]
 
@@ -54,6 +58,12 @@ TINY_POINTS: dict[str, tuple[str, str]] = {
     "bottleneck_unit": ("layer2_q0.25_s2_k6", "layer1_q0.5_s1_k4"),
     "bottleneck_unit_distilled": ("stem_q0.25_s4_k5", "layer2_q0.25_s2_k6"),
 }
+# The same on a task where other points are needed: a cut must not lie behind what a detector's head takes.
+TINY_POINTS_OF_TASK: dict[tuple[str, str], tuple[str, str]] = {
+    ("detection", "bottleneck_unit"): ("layer1_q0.25_s1_k6", "stem_q0.5_s2_k4"),
+}
+# Methods whose training depends on the task. The others' is tried on classification alone, where it is the same.
+TRAINED_BY_TASK = ("bottleneck_unit", "channel_reduction_quantization", "end_to_end", "entropic_student")
 NEURAL_INPUT = {"channels": [[6, 8]], "phases": {"train": {"epochs": 2, "batch_size": 4, "lr": 1e-3}}}
 for _name in ("factorized_prior", "scale_hyperprior", "mean_scale_hyperprior", "joint_autoregressive"):
     TINY_PARAMS[_name] = NEURAL_INPUT
@@ -61,8 +71,9 @@ for _name in ("factorized_prior", "scale_hyperprior", "mean_scale_hyperprior", "
 
 @dataclass
 class Case:
-    """A method on the tiny benchmark, trained for a few steps where it trains."""
+    """A method on the tiny benchmark of a task, trained for a few steps where it trains."""
 
+    task: str
     name: str
     method: Method
     params: dict[str, Any]
@@ -80,21 +91,45 @@ def images() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def labels() -> Tensor:
-    return torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
+def labels(task_name: str) -> Any:
+    """Targets of the eight images, as the task collates them."""
+    if task_name == "classification":
+        return torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
+    task, generator = get_task(task_name), np.random.default_rng(2)
+    corners = generator.integers(0, 14, (8, 2))
+    boxes = np.concatenate([corners, corners + generator.integers(8, 18, (8, 2))], axis=1)
+    if task_name == "detection":
+        none = {"crowd": np.zeros(1, bool), "area": np.ones(1)}
+        rows = [{"boxes": box[None].astype(float), "labels": np.array([i % 3]), **none} for i, box in enumerate(boxes)]
+        return task.collate(rows)
+    masks = np.zeros((8, 32, 32), np.uint8)
+    for index, (x0, y0, x1, y1) in enumerate(boxes):
+        masks[index, y0:y1, x0:x1] = 1 + index % 3
+    return task.collate(list(masks))
 
 
-@pytest.fixture(scope="session")
-def teacher() -> dict[str, Any]:
+@cache
+def teacher_of(task_name: str) -> dict[str, Any]:
     """Checkpoint of a reference model whose batch statistics are not the initial ones."""
     torch.manual_seed(1)
     # Not narrower: torch 2.14 damages its own memory in the backward pass of a 1×1 convolution of stride 2 with fewer
     # than eight input channels in channels-last order.
-    backbone = {"name": "small_resnet", "args": {"width": 8}}
+    task = get_task(task_name)
+    head = task.Head.model_validate(HEADS[task_name]).model_dump()
+    backbone = task.network({"name": "small_resnet", "args": {"width": 8}}, head)
     model = build_backbone(backbone, len(CLASSES)).train()
     for _ in range(3):
         model(torch.randn(8, 3, 32, 32))
-    return {"backbone": backbone, "classes": CLASSES, "state": model.state_dict()}
+    for name, parameter in model.named_parameters():
+        if name.endswith(("cls_logits.weight", "cls_score.weight")):
+            # Scores that lie apart: the order of boxes must not hang on rounding.
+            parameter.data.mul_(30)
+    return {"task": task_name, "backbone": backbone, "classes": CLASSES, "state": model.state_dict()}
+
+
+@pytest.fixture(scope="session")
+def teacher(task_name: str) -> dict[str, Any]:
+    return teacher_of(task_name)
 
 
 def make_case(name: str, point: str, input_spec: dict[str, Any], teacher: dict[str, Any]) -> Case:
@@ -102,12 +137,14 @@ def make_case(name: str, point: str, input_spec: dict[str, Any], teacher: dict[s
     method = get_method(name)
     params = method.Params.model_validate(merge({}, TINY_PARAMS.get(name, {}))).model_dump(mode="json")
     arch = {key: value for key, value in params.items() if key != "phases"}
-    return Case(name, method, params, BuildContext(arch, point, input_spec, teacher), None)
+    return Case(teacher["task"], name, method, params, BuildContext(arch, point, input_spec, teacher), None)
 
 
-def points(method: Method) -> tuple[str, str]:
+def points(method: Method, task: str) -> tuple[str, str]:
     """Two operating points of a method that lie apart."""
     name = type(method).__module__.rpartition(".")[2]
+    if (task, name) in TINY_POINTS_OF_TASK:
+        return TINY_POINTS_OF_TASK[task, name]
     if name in TINY_POINTS:
         return TINY_POINTS[name]
     assert isinstance(method.rate_axis, RateAxis), f"{name} needs two points in TINY_POINTS"
@@ -117,23 +154,54 @@ def points(method: Method) -> tuple[str, str]:
     return "0.01", "10"
 
 
-@pytest.fixture(scope="session", params=method_names())
-def method_name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+PAIRS = [(task, name) for task in task_names() for name in method_names() if not get_method(name).unsupported(task)]
+
+
+@pytest.fixture(scope="session", params=PAIRS, ids=["-".join(pair) for pair in PAIRS])
+def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Every task with every method that supports it."""
+    task, name = request.param
+    return str(task), str(name)
+
+
+@pytest.fixture(scope="session")
+def task_name(pair: tuple[str, str]) -> str:
+    return pair[0]
+
+
+@pytest.fixture(scope="session")
+def method_name(pair: tuple[str, str]) -> str:
+    return pair[1]
 
 
 @pytest.fixture(scope="session")
 def case(
-    method_name: str, input_spec: dict[str, Any], teacher: dict[str, Any], images: np.ndarray, labels: Tensor
+    method_name: str, input_spec: dict[str, Any], teacher: dict[str, Any], images: np.ndarray, labels: Any
 ) -> Case:
     """Every method after all of its phases."""
-    made = make_case(method_name, points(get_method(method_name))[0], input_spec, teacher)
+    made = make_case(method_name, points(get_method(method_name), teacher["task"])[0], input_spec, teacher)
     for phase in made.method.phases():
         made.state = train_phase(made, phase, images, labels, seed=0)
     return made
 
 
-def train_phase(case: Case, phase: str, images: np.ndarray, labels: Tensor, *, seed: int) -> dict[str, Tensor]:
+def phases_to_repeat(case: Case) -> Sequence[str]:
+    """The phases that are trained again and again: none where another task has tried the same."""
+    own = case.task == "classification" or case.name in TRAINED_BY_TASK
+    return case.method.phases() if own else ()
+
+
+def assert_same_output(task: str, one: Any, other: Any) -> None:
+    """Compare the task's outputs up to rounding."""
+    torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-3 if task == "detection" else 1e-5)
+
+
+def joined(task: str, outputs: Sequence[Any]) -> Any:
+    """Return the output of a batch, of the outputs of its images."""
+    return [boxes for output in outputs for boxes in output] if task == "detection" else torch.cat(list(outputs))
+
+
+def train_phase(case: Case, phase: str, images: np.ndarray, labels: Any, *, seed: int) -> dict[str, Tensor]:
     """Run one phase on the images from where the case stands; returns the weights."""
     recipe = phase_recipe(case, phase, seed=seed)
     run_recipe(recipe, case, images, labels, seed=seed)
@@ -149,9 +217,7 @@ def phase_recipe(case: Case, phase: str, *, seed: int) -> Any:
     return recipe
 
 
-def run_recipe(
-    recipe: Any, case: Case, images: np.ndarray, labels: Tensor, *, seed: int, state_path: Any = None
-) -> Any:
+def run_recipe(recipe: Any, case: Case, images: np.ndarray, labels: Any, *, seed: int, state_path: Any = None) -> Any:
     """Train a recipe on the images in a fixed order."""
     import tempfile
     from pathlib import Path
@@ -161,7 +227,7 @@ def run_recipe(
 
     batch = normalise(torch.from_numpy(images).permute(0, 3, 1, 2), case.context.input)
 
-    def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(epoch: int) -> Iterator[tuple[Tensor, Any]]:
         size = recipe.batch_size
         return ((batch[i : i + size], labels[i : i + size]) for i in range(0, len(batch), size))
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from sc2.backbones import hybrid_vit, mobilenet_v2, mobilenet_v3, regnety, resnet, small_resnet
 from sc2.backbones.base import (
-    StagedClassifier,
+    StagedModel,
     build_backbone,
     cuts,
     module_path,
@@ -92,7 +92,7 @@ def with_statistics(network: nn.Module) -> nn.Module:
 
 
 @pytest.fixture(scope="module", params=SMALL)
-def pair(request: pytest.FixtureRequest) -> tuple[nn.Module, StagedClassifier]:
+def pair(request: pytest.FixtureRequest) -> tuple[nn.Module, StagedModel]:
     """A network in its library's layout, and as stages that share its weights."""
     torch.manual_seed(0)
     family, args = SMALL[request.param]
@@ -100,7 +100,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[nn.Module, StagedClassifier]:
     return library, FAMILIES[family].staged(library).eval()
 
 
-def test_the_stages_answer_as_the_library_does(pair: tuple[nn.Module, StagedClassifier]) -> None:
+def test_the_stages_answer_as_the_library_does(pair: tuple[nn.Module, StagedModel]) -> None:
     library, staged = pair
     assert parameter_count(staged) == parameter_count(library)
     images = torch.randn(2, 3, 64, 64)
@@ -108,7 +108,7 @@ def test_the_stages_answer_as_the_library_does(pair: tuple[nn.Module, StagedClas
         assert torch.equal(staged(images), library(images))
 
 
-def test_every_cut_divides_the_network(pair: tuple[nn.Module, StagedClassifier]) -> None:
+def test_every_cut_divides_the_network(pair: tuple[nn.Module, StagedModel]) -> None:
     """Cuts after stages, inside the second and the last of them, and after the pooling."""
     _, model = pair
     names, images, whole = cuts(model), torch.randn(1, 3, 64, 64), parameter_count(model)
@@ -142,7 +142,7 @@ def test_the_cuts_of_a_resnet() -> None:
 @pytest.mark.parametrize("cut", ["layer4.0", "layer3", "avgpool"])
 def test_the_output_at_a_cut_can_be_hooked(cut: str) -> None:
     model, images, seen = with_statistics(resnet.build(3, 18)), torch.randn(1, 3, 64, 64), []
-    assert isinstance(model, StagedClassifier)
+    assert isinstance(model, StagedModel)
     hook = model.get_submodule(module_path(model, cut)).register_forward_hook(lambda *call: seen.append(call[2]))
     with torch.no_grad():
         model(images)

@@ -25,8 +25,9 @@ from sc2.measure.size import parameter_count
 from sc2.methods import get_method
 from sc2.methods._bottleneck_unit import UnitPoint
 from sc2.methods.base import BuildContext
+from sc2.tasks import get_task
 from sc2.training.recipe import Recipe
-from sc2.training.unit import distilled, supervised
+from sc2.training.unit import distilled, divergence, supervised
 from sc2.wire import Payload
 
 POINT = "layer2_q0.5_s2_k6"
@@ -166,29 +167,41 @@ def test_bits_in_validation_are_those_of_the_symbols(context: BuildContext, batc
     recipe = recipe_of(context)
     network = network_of(recipe).eval()
     with torch.no_grad():
-        symbols = torch.round(network.latent(network.features(batch[0])))
+        symbols = torch.round(network.latent(network.before(batch[0])))
         expected = network.prior.bits(symbols)
     assert recipe.validate(*batch)["bits"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_supervised_loss_looks_at_labels_and_distilled_at_the_reference_only() -> None:
+def test_supervised_loss_looks_at_labels_and_distilled_at_the_reference_only(
+    context: BuildContext, batch: tuple[Tensor, Tensor]
+) -> None:
+    network, task = network_of(recipe_of(context)).eval(), get_task("classification")
+    before = network.before(batch[0])
+    features, labels, other = network.received(network.latent(before)), batch[1] * 0, batch[1] * 0 + 1
+
+    def loss(objective: Any, before: Tensor, labels: Tensor, **settings: float) -> float:
+        return objective(task, network, features, before, labels, **settings)["loss"].item()
+
+    assert loss(supervised, before, labels) == loss(supervised, -before, labels)
+    assert loss(supervised, before, labels) != loss(supervised, before, other)
+    assert loss(distilled, before, labels, temperature=1) == loss(distilled, before, other, temperature=1)
+    assert loss(distilled, before, labels, temperature=1) != loss(distilled, -before, labels, temperature=1)
+
+
+def test_the_divergence_is_between_softened_classes() -> None:
     torch.manual_seed(0)
-    logits, reference, labels = torch.randn(4, 3), torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
-    other = torch.tensor([1, 2, 0, 1])
-    assert supervised(logits, reference, labels) == supervised(logits, -reference, labels)
-    assert supervised(logits, reference, labels) != supervised(logits, reference, other)
-    assert distilled(logits, reference, labels, temperature=1) == distilled(logits, reference, other, temperature=1)
+    logits, reference = torch.randn(4, 3), torch.randn(4, 3)
     teacher, student = reference.div(2).softmax(1), logits.div(2).softmax(1)
     expected = 4 * (teacher * (teacher / student).log()).sum(1).mean()
-    torch.testing.assert_close(distilled(logits, reference, labels, temperature=2), expected)
-    assert distilled(logits, logits, labels, temperature=3).item() == pytest.approx(0, abs=1e-6)
+    torch.testing.assert_close(divergence(logits, reference, temperature=2), expected)
+    assert divergence(logits, logits, temperature=3).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_the_gradient_passes_straight_through_the_rounding(context: BuildContext) -> None:
     network = network_of(recipe_of(context)).eval()
     latent = torch.rand(2, 6, 2, 2).mul(3).requires_grad_()
     rounded = torch.round(latent.detach()).requires_grad_()
-    network.answer(latent).sum().backward()
+    network.head(network.received(latent)).sum().backward()
     network.tail(network.decoder(rounded * network.step)).sum().backward()
     torch.testing.assert_close(latent.grad, rounded.grad)
 
@@ -202,7 +215,7 @@ def test_tables_are_the_counts_of_the_images_they_were_calibrated_on(
     recipe.calibrate([batch[0][:2]])
     recipe.calibrate([batch[0][:4], batch[0][4:]])
     with torch.no_grad():
-        expected = count_symbols(torch.round(network.encoder(network.features(batch[0])) / 0.5), COUNTED)
+        expected = count_symbols(torch.round(network.encoder(network.before(batch[0])) / 0.5), COUNTED)
     assert torch.equal(network.counts, expected)
     assert network.counts.sum().item() == 6 * 6 * 2 * 2
 

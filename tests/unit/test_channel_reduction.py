@@ -80,11 +80,11 @@ def test_a_cut_without_a_picture_is_refused() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return x[:, :, :3, :3]
 
-    from sc2.backbones.base import StagedClassifier
+    from sc2.backbones.base import StagedModel
     from sc2.layers.channel_reduction import _target
 
     with pytest.raises(ConfigError, match=r"have a side of 3 for images of 64; .* choose another cut"):
-        _target(StagedClassifier({"stem": Global()}), "stem", 64)
+        _target(StagedModel({"stem": Global()}), "stem", 64)
 
 
 def test_mobilenet_v2_with_folded_batch_norms_keeps_its_weights_and_its_signs() -> None:

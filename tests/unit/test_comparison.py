@@ -31,7 +31,7 @@ def run(method: str, point: str, size: float, top1: float, **changes: Any) -> di
     keys = {"benchmark": "b", "task": "classification", "method": method, "method_title": method.title()}
     keys |= {"trained": True, "rate_axis": "beta", "curve": "", "point": point, "seed": "0", "images": 4}
     costs = {"encoder_params": 0, "encoder_param_bytes": 0, "encoder_table_bytes": 0, "sc2bench_encoder_kb": 0}
-    costs |= {"encoder_macs": 0, "server_params": 1, "server_macs": 1, "record_id": "a" * 16}
+    costs |= {"encoder_macs": 0, "server_params": 1, "server_macs": 1, "device_model": "c0de", "record_id": "a" * 16}
     nulls = {"codec_header_bytes_mean": None, "estimated_bits_mean": None}
     return {**keys, **sizes, **costs, **nulls, "top1_pct": top1, "top5_pct": 99.0, **changes}
 

@@ -147,21 +147,21 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         put("seed", ["0"]),
         "config.yaml",
         "config.yaml: seed",
-        ["unknown key; did you mean 'seeds'? allowed: benchmarks, figures, seeds"],
+        ["unknown key; did you mean 'seeds'? allowed: benchmarks, figures, groups, seeds"],
     ),
     "unknown key of a benchmark": (
         DEFAULT,
         put("titel", "x"),
         "config.yaml",
         f"{DEFAULT}: titel",
-        ["unknown key; did you mean 'title'?", "dataset, extends"],
+        ["unknown key; did you mean 'title'?", "dataset, examples, extends"],
     ),
     "unknown key one level down": (
         DEFAULT,
         put("input", "resise", 64),
         "config.yaml",
         f"{DEFAULT}: input.resise",
-        ["unknown key; did you mean 'resize'? allowed: crop, interpolation, mean, resize, std"],
+        ["unknown key; did you mean 'resize'? allowed: crop, fit, interpolation, longest, mean, multiple, resize, std"],
     ),
     "unknown key behind a union": (
         DEFAULT,
@@ -175,14 +175,14 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         put("teacher", "weights", "x"),
         "config.yaml",
         f"{DEFAULT}: teacher.weights",
-        ["unknown key;", "allowed: backbone, source, training"],
+        ["unknown key;", "allowed: backbone, body_from, body_weights, head, source, training"],
     ),
     "unknown key of a grid": (
         DEFAULT,
         put("methods", "jpeg", "point", ["1"]),
         "config.yaml",
         f"{DEFAULT}: methods.jpeg.point",
-        ["unknown key; did you mean 'points'? allowed: params, points"],
+        ["unknown key; did you mean 'points'? allowed: encoder_from, params, points"],
     ),
     "unknown parameter of a method on a benchmark": (
         DEFAULT,
@@ -259,14 +259,14 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         drop("kind"),
         "config.yaml",
         "datasets/photodigits.yaml: kind",
-        ["this key is required: add it; allowed: image_folder, photodigits"],
+        ["this key is required: add it; allowed: coco, image_folder, photodigits, voc"],
     ),
     "unknown kind of a data set": (
         "datasets/photodigits.yaml",
         put("kind", "photodigit"),
         "config.yaml",
         "datasets/photodigits.yaml: kind",
-        ["unknown kind of data set; did you mean 'photodigits'? allowed: image_folder, photodigits"],
+        ["unknown kind of data set; did you mean 'photodigits'? allowed: coco, image_folder, photodigits, voc"],
     ),
     "too few numbers": (
         DEFAULT,
@@ -309,6 +309,34 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         "config.yaml",
         f"{DEFAULT}: input.crop",
         ["crop must be at most resize, which is 64 (it says 100)"],
+    ),
+    "crop of a whole image": (
+        DEFAULT,
+        put("input", "fit", "whole"),
+        "config.yaml",
+        f"{DEFAULT}: input.crop",
+        ["crop belongs to fit: crop; take it out, or write null where it is inherited (it says 64)"],
+    ),
+    "longest side of a crop": (
+        DEFAULT,
+        put("input", "longest", 128),
+        "config.yaml",
+        f"{DEFAULT}: input.longest",
+        ["longest belongs to fit: whole; take it out (it says 128)"],
+    ),
+    "multiple of a crop": (
+        DEFAULT,
+        put("input", "multiple", 32),
+        "config.yaml",
+        f"{DEFAULT}: input.multiple",
+        ["multiple belongs to fit: whole; take it out, the size is that of crop (it says 32)"],
+    ),
+    "long side shorter than the short one": (
+        DEFAULT,
+        put("input", {"fit": "whole", "resize": 64, "longest": 32, "mean": [0.5] * 3, "std": [0.25] * 3}),
+        "config.yaml",
+        f"{DEFAULT}: input.longest",
+        ["longest must be at least resize, which is 64 (it says 32)"],
     ),
     "default out of range in a method file": (
         "methods/entropic_student.yaml",
@@ -535,7 +563,7 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         f"{DEFAULT}: dataset",
         [
             "there is no file datasets/photodigit.yaml; did you mean 'photodigits'? ",
-            "allowed: ilsvrc2012, imagenette, photodigits",
+            "allowed: coco2017, ilsvrc2012, imagenette, photodigits",
         ],
     ),
     "unknown network": (
@@ -547,10 +575,10 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
     ),
     "unknown task": (
         DEFAULT,
-        put("task", "detection"),
+        put("task", "detecting"),
         "config.yaml",
         f"{DEFAULT}: task",
-        ['unknown value (it says "detection"); allowed: classification'],
+        ['unknown value (it says "detecting"); did', "allowed: classification, detection, segmentation"],
     ),
     "extends what is not there": (
         QUICK,
@@ -652,14 +680,18 @@ def test_a_missing_run_file(project: Project) -> None:
     [(where, message)] = project.problems("imagnette.yaml")
     assert where == "imagnette.yaml"
     assert message.startswith(
-        "there is no such run file; did you mean 'imagenette'? allowed: config, ilsvrc2012, imagenette, quick"
+        "there is no such run file; did you mean 'imagenette'? allowed: coco, config, ilsvrc2012, imagenette, quick, "
+        "voc"
     )
 
 
 def test_a_missing_method_file(project: Project) -> None:
     (project.folder / "methods/jpeg.yaml").unlink()
-    [(where, message)] = project.problems()
-    assert where == f"{DEFAULT}: methods.jpeg"
+    # Each benchmark that asks for it is named.
+    where, messages = zip(*project.problems(), strict=True)
+    assert where[0] == f"{DEFAULT}: methods.jpeg"
+    assert all(name.endswith(": methods.jpeg") for name in where)
+    [message] = set(messages)
     others = [name for name in method_names() if name != "jpeg"]
     assert message == f"there is no file methods/jpeg.yaml; allowed: {', '.join(others)}"
 

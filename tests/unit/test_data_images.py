@@ -1,27 +1,34 @@
+import io
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from sc2.data import images
-from sc2.data.images import ImageTensors, batches
+from sc2.data.images import ImageTensors, Labels, batches
 from sc2.data.photodigits import open_dataset
-from sc2.data.source import SPLITS
+from sc2.data.source import SPLITS, Box, NewSample
 from sc2.data.store import SampleStore, StoreWriter
+from sc2.data.transform import prepare_image
 from sc2.errors import DataError
 
 SPEC = {"resize": 32, "crop": 28, "interpolation": "bilinear"}
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("store")
+def written(folder, classes, samples):
     paths = {"index": folder / "index.jsonl", "meta": folder / "meta.json"}
     paths |= {split: folder / f"{split}.tar" for split in SPLITS}
-    source = open_dataset({"kind": "photodigits", "seed": 0, "images": {"train": 23, "val": 1, "test": 1}})
-    with StoreWriter("small", source.classes, paths) as writer:
-        for sample in source.samples:
+    with StoreWriter("small", classes, paths) as writer:
+        for sample in samples:
             writer.add(sample)
     return SampleStore(paths["index"], paths["train"], "train")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    source = open_dataset({"kind": "photodigits", "seed": 0, "images": {"train": 23, "val": 1, "test": 1}})
+    return written(tmp_path_factory.mktemp("store"), source.classes, source.samples)
 
 
 @pytest.fixture
@@ -43,14 +50,14 @@ def test_items(dataset, store):
     image, label = dataset[3]
     assert (len(dataset), label) == (23, 3)
     assert (image.dtype, image.shape) == (torch.uint8, (3, 28, 28))
-    expected = images.prepare_image(store.image(3), SPEC)
+    expected = prepare_image(store.image(3), SPEC)
     assert np.array_equal(image.permute(1, 2, 0).numpy(), np.asarray(expected))
 
 
 def test_each_image_is_decoded_once_and_copies_are_handed_out(dataset, monkeypatch):
     calls = []
-    prepare = images.prepare_image
-    monkeypatch.setattr(images, "prepare_image", lambda image, spec: calls.append(1) or prepare(image, spec))
+    read = SampleStore.image
+    monkeypatch.setattr(SampleStore, "image", lambda store, i: calls.append(1) or read(store, i))
     first = run(dataset, seed=None)
     for image, _ in first:
         image.zero_()
@@ -60,17 +67,17 @@ def test_each_image_is_decoded_once_and_copies_are_handed_out(dataset, monkeypat
 
 
 def test_a_large_split_is_not_kept_in_memory(dataset, store, monkeypatch):
-    monkeypatch.setattr(images, "MEMORY_LIMIT", 1000)
+    monkeypatch.setattr(images, "MEMORY_LIMIT", 3 * 28 * 28 * 2)
     large = ImageTensors(store, SPEC)
-    assert large._kept is None
     assert same(run(large), run(dataset))
+    assert len(large._kept) == 2
 
 
 def test_evaluation_takes_everything_in_order(dataset):
     found = run(dataset, seed=None)
     assert [len(labels) for _, labels in found] == [5, 5, 5, 5, 3]
     assert torch.cat([labels for _, labels in found]).tolist() == dataset.store.labels
-    assert torch.equal(torch.cat([image for image, _ in found]), dataset.gather(range(23))[0])
+    assert torch.equal(torch.cat([image for image, _ in found]), dataset.batch(range(23))[0])
 
 
 def test_training_depends_on_seed_and_epoch_alone(dataset):
@@ -112,3 +119,112 @@ def test_shifts_move_each_image_and_mirror_its_border(dataset):
 def test_fewer_images_than_one_batch_is_an_error(dataset):
     with pytest.raises(DataError, match="fewer than one batch of 24"):
         run(dataset, 24)
+
+
+def test_the_order_and_the_augmentation_are_drawn_as_ever(dataset):
+    """What was drawn before there were other tasks than classification: a seed still means the same training."""
+    generator = torch.Generator().manual_seed(int(np.random.SeedSequence((1, 0)).generate_state(1)[0]))
+    order = torch.randperm(23, generator=generator)
+    for start, (found, labels) in zip((0, 5, 10, 15), run(dataset, augment={"flip": True, "shift_px": 3}), strict=True):
+        indices = order[start : start + 5].tolist()
+        whole = torch.stack([dataset[i].image for i in indices])
+        mirrored = torch.rand(5, generator=generator) < 0.5
+        whole[mirrored] = whole[mirrored].flip(3)
+        wide = torch.nn.functional.pad(whole.float(), [3] * 4, mode="reflect").to(torch.uint8)
+        offsets = torch.randint(0, 7, (5, 2), generator=generator).tolist()
+        expected = [image[:, y : y + 28, x : x + 28] for image, (y, x) in zip(wide, offsets, strict=True)]
+        assert torch.equal(found, torch.stack(expected))
+        assert labels.tolist() == [dataset.store.labels[i] for i in indices]
+
+
+class Places(Labels):
+    """The marked pixel of each image: the centre of its box in the input, and its mask."""
+
+    def target(self, store, index):
+        box = store.boxes(index)[0]
+        return np.array([[box.x0, box.y0, box.x1, box.y1]]), np.asarray(store.mask(index))
+
+    def placed(self, target, placement):
+        return placement.boxes_in(target[0]), placement.mask_in(target[1], padding=255)
+
+    def mirrored(self, target, width):
+        x0, y0, x1, y1 = target[0][0]
+        return np.array([[width - x1, y0, width - x0, y1]]), target[1][:, ::-1]
+
+    def shifted(self, target, x, y, size):
+        width, height = size
+        wide = np.pad(target[1], 2, mode="reflect")
+        return target[0] + [x, y, x, y], wide[2 - y : 2 - y + height, 2 - x : 2 - x + width]
+
+    def padded(self, target, size):
+        height, width = target[1].shape
+        return target[0], np.pad(target[1], ((0, size[1] - height), (0, size[0] - width)), constant_values=255)
+
+    def collate(self, targets):
+        return [boxes[0] for boxes, _ in targets], np.stack([mask for _, mask in targets])
+
+
+SIZES = [(20, 14), (14, 20), (18, 14), (30, 14), (14, 14), (26, 14)]
+WHOLE = {"fit": "whole", "resize": 14, "longest": 28, "multiple": 8, "interpolation": "nearest"}
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """Grey images of several sizes with a bright object of 3 × 2 pixels, its box and its mask."""
+
+    def samples():
+        for split in SPLITS:
+            for number, (width, height) in enumerate(SIZES):
+                pixels, x, y = np.full((height, width), 50, np.uint8), width // 2 - 1 - number % 3, height // 2 - 1
+                pixels[y : y + 2, x : x + 3] = 250
+                mask = (pixels == 250).astype(np.uint8)
+                box = Box(x, y, x + 3, y + 2, 0)
+                yield NewSample(split, f"{number}", None, png(pixels), ".png", (box,), png(mask), ".png")
+
+    return written(tmp_path_factory.mktemp("scenes"), ("spot",), samples())
+
+
+def png(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_images_of_different_sizes_share_a_padded_batch(scenes):
+    dataset = ImageTensors(scenes, WHOLE, Places())
+    found, (boxes, masks) = next(batches(dataset, 6, seed=None))
+    assert found.shape == (6, 3, 24, 32)  # 20 and 28 rounded up to multiples of 8
+    assert masks.shape == (6, 24, 32)
+    for image, mask, (width, height) in zip(found, masks, [(20, 14), (14, 20), (18, 14), (28, 13)], strict=False):
+        assert image[:, :height, :width].all()
+        assert not image[:, height:].any()
+        assert not image[:, :, width:].any()
+        assert (mask[:height, :width] < 2).all()
+        assert (mask[height:] == 255).all()
+        assert (mask[:, width:] == 255).all()
+    assert boxes[0].tolist() == [9, 6, 12, 8]
+    assert next(batches(dataset, 1, seed=None))[0].shape == (1, 3, 16, 24)
+
+
+@pytest.mark.parametrize("spec", [WHOLE, {"resize": 14, "crop": 14, "interpolation": "nearest"}])
+@pytest.mark.parametrize("augment", [{}, {"flip": True}, {"shift_px": 2}, {"flip": True, "shift_px": 2}])
+def test_boxes_and_masks_follow_their_image(scenes, spec, augment):
+    dataset = ImageTensors(scenes, spec, Places())
+    plain = {tuple(box) for box in dataset.batch(range(6))[1][0]}
+    seen = set()
+    for epoch in range(4):
+        for found, (boxes, masks) in batches(dataset, 3, seed=0, epoch=epoch, augment=augment):
+            for image, box, mask in zip(found, boxes, masks, strict=True):
+                bright = (image[0] == 250).numpy()
+                seen.add(tuple(box))
+                assert np.array_equal(bright, mask == 1)
+                if bright.any():
+                    rows, columns = np.nonzero(bright)
+                    edges = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+                    assert np.abs(edges - np.clip(box, 0, 100)).max() <= 1
+    assert (seen != plain) == bool(augment)
+
+
+def test_a_data_set_without_the_wanted_targets_is_refused(scenes):
+    with pytest.raises(DataError, match="its images have no label"):
+        next(batches(ImageTensors(scenes, WHOLE), 2, seed=None))

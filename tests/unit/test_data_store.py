@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from sc2.data import prepare
-from sc2.data.source import SPLITS, NewSample
+from sc2.data.source import SPLITS, Box, NewSample
 from sc2.data.store import SampleStore, StoreWriter, read_meta
 from sc2.errors import ConfigError, DataError
 from sc2.job import RunningJob
@@ -25,7 +25,7 @@ def paths(folder):
 def samples():
     for split in SPLITS:
         for number in (2, 0, 1):
-            boxes, mask = (((0, 0, 1, 2, 1),), b"P5\n2 2\n255\n\0\2\0\2") if number else ((), None)
+            boxes, mask = ((Box(0, 0, 1, 2, 1),), b"P5\n2 2\n255\n\0\2\0\2") if number else ((), None)
             yield NewSample(split, f"a/{number}", number % 2, ppm(number), ".ppm", boxes, mask)
 
 
@@ -49,7 +49,8 @@ def test_round_trip(stored):
     assert [store.read(i) for i in range(3)] == [ppm(0), ppm(1), ppm(2)]
     assert store.image(2).mode == "RGB"
     assert store.image(2).getpixel((1, 1)) == (2, 2, 2)
-    assert store.samples[1].boxes == ((0, 0, 1, 2, 1),)
+    assert store.boxes(1) == (Box(0, 0, 1, 2, 1),)
+    assert store.boxes(0) == ()
     assert list(store.mask(1).tobytes()) == [0, 2, 0, 2]
     with pytest.raises(DataError, match="a/0 has no mask"):
         store.mask(0)
@@ -82,6 +83,57 @@ def test_index_lines_have_sorted_keys_and_only_what_is_known(stored):
     assert set(rows[1]["mask"]) == {"member", "offset", "size", "sha256"}
 
 
+def dense(boxes=(), mask=None, mask_suffix=".pgm"):
+    def content():
+        for split in SPLITS:
+            yield NewSample(split, "a", None, ppm(1), ".ppm", boxes, mask, mask_suffix)
+
+    return content
+
+
+def test_images_without_a_label(tmp_path):
+    write(tmp_path, dense())
+    store = SampleStore(paths(tmp_path)["index"], paths(tmp_path)["val"], "val")
+    assert store.samples[0].label is None
+    assert "label" not in paths(tmp_path)["index"].read_text()
+    with pytest.raises(DataError, match=r"val\.tar: its images have no label"):
+        _ = store.labels
+    with pytest.raises(DataError, match=r"val\.tar: its images have no boxes"):
+        store.boxes(0)
+
+
+def test_everything_about_a_box_is_kept_and_the_index_stays_short(tmp_path):
+    boxes = (
+        Box(0, 0, 2, 2, 1),
+        Box(0.5, 0, 1.25, 2, 0, area=0.75),
+        Box(0, 0, 1, 1, 0, crowd=True),
+        Box(0, 0, 1, 1, 0, difficult=True),
+        Box(0, 0, 1, 1, 0, crowd=True, difficult=True, area=0.5),
+    )
+    write(tmp_path, dense(boxes))
+    assert SampleStore(paths(tmp_path)["index"], paths(tmp_path)["val"], "val").boxes(0) == boxes
+    assert json.loads(paths(tmp_path)["index"].read_text().splitlines()[0])["boxes"] == [
+        [0, 0, 2, 2, 1],
+        [0.5, 0, 1.25, 2, 0, 0.75],
+        [0, 0, 1, 1, 0, 1, 1],
+        [0, 0, 1, 1, 0, 1, 2],
+        [0, 0, 1, 1, 0, 0.5, 3],
+    ]
+
+
+def test_a_mask_in_a_palette_keeps_its_numbers(tmp_path):
+    mask = Image.new("P", (2, 2))
+    mask.putpalette([200, 100, 50] * 256)
+    mask.putdata([0, 1, 2, 255])
+    file = io.BytesIO()
+    mask.save(file, "PNG")
+    write(tmp_path, dense(mask=file.getvalue(), mask_suffix=".png"))
+    store = SampleStore(paths(tmp_path)["index"], paths(tmp_path)["val"], "val")
+    assert store.mask(0).mode == "L"
+    assert list(store.mask(0).tobytes()) == [0, 1, 2, 255]
+    assert store.samples[0].mask.member == "000000.mask.png"
+
+
 def fails_in_the_middle():
     yield from list(samples())[:4]
     raise RuntimeError("stopped")
@@ -102,7 +154,8 @@ def bad(**change):
     [
         (fails_in_the_middle, RuntimeError, "stopped"),
         (bad(label=2), DataError, "label 2"),
-        (bad(boxes=((0, 0, 1, 1, 7),)), DataError, "label 7"),
+        (bad(boxes=(Box(0, 0, 1, 1, 7),)), DataError, "label 7"),
+        (bad(boxes=(Box(1, 0, 1, 1, 1),)), DataError, "x has an empty box"),
         (bad(id="a/0"), DataError, "two samples of split train are called a/0"),
         (bad(split="dev"), DataError, "unknown split 'dev'"),
         (lambda: [next(samples())], DataError, "split val is empty"),

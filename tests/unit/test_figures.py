@@ -65,7 +65,13 @@ def row(
     sizes = {f"payload_bytes_{name}": size for name in ("mean", "std", "p50", "p95", "p99")}
     sizes |= {"container_bytes_mean": size + 40, "sc2bench_kb_mean": size / 1024, "sc2bench_kb_std": 0.0}
     costs = {"encoder_params": int(256 * kb), "encoder_param_bytes": int(1024 * kb), "encoder_table_bytes": 0}
-    costs |= {"sc2bench_encoder_kb": kb, "encoder_macs": macs, "server_params": 9, "server_macs": 9}
+    costs |= {
+        "sc2bench_encoder_kb": kb,
+        "encoder_macs": macs,
+        "server_params": 9,
+        "server_macs": 9,
+        "device_model": "c0de",
+    }
     more = {"trained": kb > 0, "rate_axis": axis, "point": point, "seed": seed, "record_id": "a" * 16, "images": 500}
     nulls = {"codec_header_bytes_mean": None, "estimated_bits_mean": None}
     return {**keys, **sizes, **costs, **more, **nulls, "top1_pct": top1, "top5_pct": 99.0}

@@ -98,7 +98,7 @@ def logits_of(answer: str) -> list[float]:
 def test_the_answer_over_the_wire_is_the_one_in_process(split: Path, image: Path, tmp_path: Path) -> None:
     container = tmp_path / "out.sc2"
     line = encode_file(split, image, container)
-    answer = json.loads(decode_file(split, container, top=5, as_json=True))
+    answer = json.loads(decode_file([split], container, top=5, as_json=True))
     device, content = load_device(split)
     server, _ = load_server(split)
     pixels = np.asarray(prepare_image(decode_image(image.read_bytes(), "image"), content["input"]))
@@ -113,12 +113,12 @@ def test_the_answer_over_the_wire_is_the_one_in_process(split: Path, image: Path
 
 def test_the_printed_answer_is_a_list_of_probabilities(split: Path, image: Path, tmp_path: Path) -> None:
     encode_file(split, image, tmp_path / "out.sc2")
-    lines = decode_file(split, tmp_path / "out.sc2", top=2, as_json=False).splitlines()
+    lines = decode_file([split], tmp_path / "out.sc2", top=2, as_json=False).splitlines()
     assert len(lines) == 2
     names, percents = zip(*((line.split()[0], float(line.split()[1])) for line in lines), strict=True)
     assert set(names) < set(CLASSES)
     assert percents[0] >= percents[1]
-    assert len(decode_file(split, tmp_path / "out.sc2", top=10, as_json=False).splitlines()) == 3
+    assert len(decode_file([split], tmp_path / "out.sc2", top=10, as_json=False).splitlines()) == 3
 
 
 def test_each_end_needs_its_own_half_only(split: Path, image: Path, tmp_path: Path) -> None:
@@ -126,8 +126,8 @@ def test_each_end_needs_its_own_half_only(split: Path, image: Path, tmp_path: Pa
     device.write_bytes((split / "device.pt").read_bytes())
     server.write_bytes((split / "server.pt").read_bytes())
     encode_file(device, image, tmp_path / "out.sc2")
-    answer = decode_file(server, tmp_path / "out.sc2", top=1, as_json=True)
-    assert logits_of(answer) == logits_of(decode_file(split, tmp_path / "out.sc2", top=1, as_json=True))
+    answer = decode_file([server], tmp_path / "out.sc2", top=1, as_json=True)
+    assert logits_of(answer) == logits_of(decode_file([split], tmp_path / "out.sc2", top=1, as_json=True))
 
 
 def test_the_device_half_holds_nothing_of_the_server(split: Path) -> None:
@@ -150,7 +150,7 @@ def test_two_processes(split: Path, image: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.sc2"
     encode_file(split, image, other)
     assert container.read_bytes() == other.read_bytes()
-    here = logits_of(decode_file(split, other, top=1, as_json=True))
+    here = logits_of(decode_file([split], other, top=1, as_json=True))
     # Another process may sum in another order; what was received is the same to the bit.
     np.testing.assert_allclose(logits_of(decoded.stdout), here, rtol=1e-5, atol=1e-6)
 
@@ -166,7 +166,7 @@ def test_a_container_of_another_model_is_refused(
     other = export_split(tmp_path / "other", method, point, input_spec, teacher, seed=seed)
     encode_file(other, image, tmp_path / "out.sc2")
     with pytest.raises(WireError, match=r"out\.sc2: the container was made by another model"):
-        decode_file(split, tmp_path / "out.sc2", top=1, as_json=False)
+        decode_file([split], tmp_path / "out.sc2", top=1, as_json=False)
 
 
 def test_every_flipped_byte_is_noticed(split: Path, image: Path, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_every_flipped_byte_is_noticed(split: Path, image: Path, tmp_path: Path)
     bad[-8] ^= 0x10
     path.write_bytes(bad)
     with pytest.raises(WireError, match=r"out\.sc2: the container is damaged"):
-        decode_file(split, path, top=1, as_json=False)
+        decode_file([split], path, top=1, as_json=False)
 
 
 def test_every_truncation_is_noticed(split: Path, image: Path, tmp_path: Path) -> None:
@@ -197,10 +197,10 @@ def test_every_truncation_is_noticed(split: Path, image: Path, tmp_path: Path) -
     for length in (0, 3, 20, len(good) - 1):
         path.write_bytes(good[:length])
         with pytest.raises(WireError, match=r"out\.sc2: "):
-            decode_file(split, path, top=1, as_json=False)
+            decode_file([split], path, top=1, as_json=False)
     path.write_bytes(good + b"\x00")
     with pytest.raises(WireError, match="1 unexpected bytes after the container"):
-        decode_file(split, path, top=1, as_json=False)
+        decode_file([split], path, top=1, as_json=False)
 
 
 def test_a_whole_container_with_a_strange_payload_is_refused(split: Path, tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_whole_container_with_a_strange_payload_is_refused(split: Path, tmp_pa
         path = tmp_path / f"{number}.sc2"
         path.write_bytes(pack(payload, bytes.fromhex(content["fingerprint"])))
         with pytest.raises(WireError, match=f"{number}.sc2: "):
-            decode_file(split, path, top=1, as_json=False)
+            decode_file([split], path, top=1, as_json=False)
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + bytes(20)])
@@ -227,7 +227,7 @@ def test_missing_files_are_named(split: Path, image: Path, tmp_path: Path) -> No
     with pytest.raises(DataError, match=r"cannot read .*nowhere\.png: No such file"):
         encode_file(split, tmp_path / "nowhere.png", tmp_path / "out.sc2")
     with pytest.raises(DataError, match=r"cannot read .*nowhere\.sc2: No such file"):
-        decode_file(split, tmp_path / "nowhere.sc2", top=1, as_json=False)
+        decode_file([split], tmp_path / "nowhere.sc2", top=1, as_json=False)
     with pytest.raises(DataError, match=r"cannot write .*out\.sc2: No such file"):
         encode_file(split, image, tmp_path / "no_such_folder" / "out.sc2")
 
@@ -329,11 +329,25 @@ def test_the_fingerprint_covers_whatever_decides_the_bytes(input_spec: dict[str,
         device_fingerprint(
             "jpeg", half | {"tables": {"cdf": torch.tensor([0, 1, 2, 4], dtype=torch.int32)}}, input_spec
         ),
-        device_fingerprint("jpeg", half, input_spec | {"crop": 31}),
+        device_fingerprint("jpeg", half, input_spec | {"mean": [0.4, 0.5, 0.5]}),
+        device_fingerprint("jpeg", half, input_spec | {"std": [0.25, 0.25, 0.3]}),
     ]
     assert len({base, *others}) == 1 + len(others)
     transposed = half | {"state": {"w": torch.ones(2, 2).T}}
     assert device_fingerprint("jpeg", transposed, input_spec) == base
+
+
+def test_a_device_half_is_the_same_whatever_the_size_of_its_images(
+    input_spec: dict[str, Any], teacher: dict[str, Any], tmp_path: Path
+) -> None:
+    """Server halves of several tasks take the containers of one encoder."""
+    larger = input_spec | {"resize": 64, "crop": 64, "interpolation": "nearest"}
+    folders = [
+        export_split(tmp_path / name, "entropic_student", "1", spec, teacher)
+        for name, spec in (("small", input_spec), ("large", larger))
+    ]
+    prints = [load_checkpoint(folder / "device.pt", "device")["fingerprint"] for folder in folders]
+    assert prints[0] == prints[1]
 
 
 def test_a_device_half_that_was_altered_is_refused(split: Path, tmp_path: Path) -> None:

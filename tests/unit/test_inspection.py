@@ -9,6 +9,7 @@ import pytest
 from sc2.aligned import aligned
 from sc2.cli import main
 from sc2.methods import get_method, method_names
+from sc2.tasks import task_names
 
 BENCHMARK = "photodigits_small_resnet"
 PAPERS = "ilsvrc2012_resnet50"
@@ -38,7 +39,7 @@ def inspect_json(capsys: pytest.CaptureFixture[str], method: str, point: str, be
 def test_every_method_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["methods"]) == 0
     header, *lines = capsys.readouterr().out.splitlines()
-    assert header.split() == ["method", "title", "rate", "axis", "training", "classification"]
+    assert header.split() == ["method", "title", "rate", "axis", "training", *task_names()]
     assert [line.split()[0] for line in lines] == method_names()
     [student] = [line for line in lines if line.startswith("entropic_student ")]
     assert "Entropic Student (FP)" in student
@@ -53,8 +54,9 @@ def test_methods_as_json_with_a_declared_reason(
     assert main(["methods", "--json"]) == 0
     found = {method["method"]: method for method in json.loads(capsys.readouterr().out)}
     assert list(found) == method_names()
-    assert found["jpeg"]["unsupported"] == {"classification": None}
-    assert found["webp"]["unsupported"] == {"classification": "not for classification"}
+    assert found["jpeg"]["unsupported"] == dict.fromkeys(task_names())
+    assert found["webp"]["unsupported"] == {task: f"not for {task}" for task in task_names()}
+    assert found["local_model"]["unsupported"]["detection"].startswith("it sends classes of the image")
     assert found["jpeg"]["rate_axis"] == {"name": "quality", "low": 1, "high": 100, "integer": True}
     assert found["fine_tuned_split"]["rate_axis"] == {"name": "cut_beta", "pattern": "<cut>_<beta>"}
     assert found["jpeg"]["phases"] == []

@@ -103,7 +103,7 @@ def test_equal_logits_send_the_lower_classes(input_spec: dict[str, Any], images:
 def test_all_costs_are_the_devices(input_spec: dict[str, Any]) -> None:
     method = get_method("teacher_on_device")
     exported = method.export(BuildContext({}, "top1", input_spec, make_teacher(10)), None)
-    costs = count_costs(method, exported, 32)
+    costs = count_costs(method, exported, (32, 32))
     model = build_backbone(BACKBONE, 10).eval()
     assert costs["encoder_params"] == parameter_count(model)
     assert costs["encoder_macs"] == count_macs(model, torch.zeros(1, 3, 32, 32))
@@ -138,14 +138,20 @@ def test_the_printed_answer_lists_what_was_sent(input_spec: dict[str, Any], imag
     fingerprint = device_fingerprint("teacher_on_device", exported.device, input_spec)
     common = {"method": "teacher_on_device", "point": "top1", "input": input_spec, "fingerprint": fingerprint}
     save_atomically({"kind": "device", **common, "half": exported.device}, tmp_path / "device.pt")
-    server = {"kind": "server", **common, "classes": teacher["classes"], "half": exported.server}
+    server = {
+        "kind": "server",
+        "task": "classification",
+        **common,
+        "classes": teacher["classes"],
+        "half": exported.server,
+    }
     save_atomically(server, tmp_path / "server.pt")
     Image.fromarray(images[0]).save(tmp_path / "image.png")
     encode_file(tmp_path, tmp_path / "image.png", tmp_path / "out.sc2")
-    [line] = decode_file(tmp_path, tmp_path / "out.sc2", top=5, as_json=False).splitlines()
+    [line] = decode_file([tmp_path], tmp_path / "out.sc2", top=5, as_json=False).splitlines()
     name, percent, _ = line.split()
     assert percent == "100.00"
-    text = decode_file(tmp_path, tmp_path / "out.sc2", top=5, as_json=True)
+    text = decode_file([tmp_path], tmp_path / "out.sc2", top=5, as_json=True)
     answer = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
     assert answer["class"] == name == teacher["classes"][answer["index"]]
     assert answer["logits"].count(None) == 9

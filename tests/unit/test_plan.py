@@ -13,7 +13,7 @@ from sc2.config.load import Config, load_config
 from sc2.errors import ConfigError
 from sc2.methods import get_method
 from sc2.methods.base import Method
-from sc2.plan import job, last_phase, phases, phases_before, runs, skipped
+from sc2.plan import Run, body_from, encoder_from, job, last_phase, phases, phases_before, runs, skipped
 
 CONFIG = Path(__file__).parents[2] / "config"
 NAME = "photodigits_small_resnet"
@@ -55,6 +55,7 @@ def _two_seeds(content: dict[str, Any]) -> None:
     content["benchmarks"] = {NAME: list(POINTS)}
     content["figures"] = ["rate_accuracy", "exrd", "three_way"]
     content["seeds"] = ["0", "1"]
+    content["groups"] = {}
 
 
 def every_job(config: Config) -> dict[str, str]:
@@ -324,3 +325,132 @@ def _seconds_to_plan(config: Config) -> tuple[float, int]:
         jobs += [job(config, "train", {**keys, "phase": phase}) for phase in phases(run.method)]
         ids |= {planned.id for planned in jobs if planned is not None}
     return time.process_time() - start, len(ids)
+
+
+# Encoders and bodies of another benchmark
+
+DETECTION = "photodigits_detection"
+TASKS = "config.yaml"
+
+
+@pytest.fixture
+def load_tasks(tmp_path: Path) -> Load:
+    """Loads the run file of the three tasks with some keys changed."""
+
+    def loaded(changes: dict[str, Change] | None = None) -> Config:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        shutil.copytree(CONFIG, folder)
+        for file, change in (changes or {}).items():
+            content = yaml.safe_load((folder / file).read_text(encoding="utf-8"))
+            change(content)
+            (folder / file).write_text(yaml.safe_dump(content), encoding="utf-8")
+        return load_config(folder / TASKS)
+
+    return loaded
+
+
+def test_a_first_phase_takes_the_encoder_of_the_same_run_elsewhere_and_a_second_none(load_tasks: Load) -> None:
+    config = load_tasks()
+    for point in ("0.5", "4"):
+        own = Run(DETECTION, "entropic_student", point, "0")
+        assert encoder_from(config, own, "distill") == [Run(NAME, "entropic_student", point, "0")]
+        assert encoder_from(config, own, "finetune") == []
+    assert encoder_from(config, Run(NAME, "entropic_student", "4", "0"), "distill") == []
+    reduction = Run(DETECTION, "channel_reduction_quantization", "1", "0")
+    assert encoder_from(config, reduction, "distill") == []
+    assert body_from(config, DETECTION) == [NAME]
+    assert body_from(config, NAME) == []
+    keys = {"benchmark": DETECTION, "method": "entropic_student", "point": "4", "seed": "0", "phase": "distill"}
+    planned = job(config, "train", keys)
+    assert planned is not None
+    assert planned.spec["encoder_from"] == NAME
+    assert "sc2/tasks/detection.py" in planned.fingerprint.files
+    assert "sc2/layers/heads/detection.py" in planned.fingerprint.files
+    assert "sc2/layers/heads/segmentation.py" not in planned.fingerprint.files
+
+
+def test_a_dense_job_depends_on_its_task_and_head_alone(load_tasks: Load) -> None:
+    plain, changed = (
+        load_tasks({f"benchmarks/{DETECTION}.yaml": put("teacher", "head", "out_channels", width)})
+        for width in (32, 16)
+    )
+    for benchmark in (NAME, DETECTION, "photodigits_segmentation"):
+        one, two = (job(config, "train_teacher", {"benchmark": benchmark}) for config in (plain, changed))
+        assert one is not None
+        assert two is not None
+        assert (one.id != two.id) == (benchmark == DETECTION)
+        assert one.spec["task"] == plain.benchmarks[benchmark].config.task
+
+
+def _without(*path: str) -> Change:
+    *parents, last = path
+
+    def change(content: dict[str, Any]) -> None:
+        for key in parents:
+            content = content[key]
+        content[last].remove("entropic_student") if isinstance(content[last], list) else content.pop(last)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "where", "message"),
+    [
+        (
+            TASKS,
+            _without("benchmarks", NAME),
+            f"{DETECTION}.yaml: methods.entropic_student.encoder_from",
+            f"does not run entropic_student on {NAME}",
+        ),
+        (
+            BENCHMARK,
+            put("methods", "entropic_student", "points", ["1"]),
+            f"{DETECTION}.yaml: methods.entropic_student.encoder_from",
+            f"{NAME} has no run of entropic_student at 0.06, 0.5, 4: add the points there",
+        ),
+        (
+            f"benchmarks/{DETECTION}.yaml",
+            put("methods", "jpeg", "encoder_from", NAME),
+            f"{DETECTION}.yaml: methods.jpeg.encoder_from",
+            "jpeg has no encoder to take from another benchmark",
+        ),
+        (
+            "benchmarks/photodigits_segmentation.yaml",
+            put("methods", "entropic_student", "encoder_from", DETECTION),
+            "photodigits_segmentation.yaml: methods.entropic_student.encoder_from",
+            f"the encoder of {DETECTION} is itself taken from another benchmark",
+        ),
+        (
+            f"benchmarks/{DETECTION}.yaml",
+            put("teacher", "body_from", "photodigits"),
+            f"{DETECTION}.yaml: teacher.body_from",
+            "there is no benchmark 'photodigits' in",
+        ),
+        (
+            f"benchmarks/{DETECTION}.yaml",
+            put("teacher", "head", "anchor_px", [32]),
+            f"{DETECTION}.yaml: teacher.head.anchor_px",
+            "",
+        ),
+        (
+            f"benchmarks/{DETECTION}.yaml",
+            put("input", {"resize": 100, "crop": 100, "mean": [0, 0, 0], "std": [1, 1, 1]}),
+            f"{DETECTION}.yaml: input",
+            "input.crop is 100, but detection needs a multiple of 32",
+        ),
+        (BENCHMARK, put("teacher", "head", {"width": 3}), f"{NAME}.yaml: teacher.head.width", "unknown key"),
+        (
+            f"benchmarks/{DETECTION}.yaml",
+            put("teacher", {"source": "file", "weights": "w", "sha256": None, "backbone": {"name": "resnet"}}),
+            f"{DETECTION}.yaml: teacher.source",
+            "published reference models are classifiers: train one",
+        ),
+    ],
+)
+def test_what_cannot_be_taken_from_another_benchmark_is_said(
+    load_tasks: Load, file: str, change: Change, where: str, message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_tasks({file: change})
+    assert where in str(caught.value)
+    assert message in str(caught.value)

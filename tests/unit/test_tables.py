@@ -21,16 +21,16 @@ RATE_QUALITY = """\
 benchmark,task,method,method_title,trained,rate_axis,curve,point,seed,images,top1_pct,top5_pct,\
 payload_bytes_mean,payload_bytes_std,payload_bytes_p50,payload_bytes_p95,payload_bytes_p99,\
 container_bytes_mean,codec_header_bytes_mean,estimated_bits_mean,sc2bench_kb_mean,sc2bench_kb_std,\
-encoder_params,encoder_param_bytes,encoder_table_bytes,sc2bench_encoder_kb,encoder_macs,server_params,server_macs,\
+encoder_params,encoder_param_bytes,encoder_table_bytes,sc2bench_encoder_kb,encoder_macs,server_params,server_macs,device_model,\
 record_id
 b,classification,webp,WebP,false,quality,,9,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
-140.500,20.000,,0.098145,0.000000,0,0,0,0.000,0,10,20,1234567890123456
+140.500,20.000,,0.098145,0.000000,0,0,0,0.000,0,10,20,c0de,1234567890123456
 b,classification,webp,WebP,false,quality,,10,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
-140.500,20.000,,0.098145,0.000000,0,0,0,0.000,0,10,20,1234567890123456
+140.500,20.000,,0.098145,0.000000,0,0,0,0.000,0,10,20,c0de,1234567890123456
 b,classification,es,Entropic Student (FP),true,beta,big,0.5,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
-140.500,,801.250,0.098145,0.000000,6,24,8,0.031,7,10,20,00000000000000ff
+140.500,,801.250,0.098145,0.000000,6,24,8,0.031,7,10,20,c0de,00000000000000ff
 b,classification,es,Entropic Student (FP),true,beta,big,0.5,10,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
-140.500,,801.250,0.098145,0.000000,6,24,8,0.031,7,10,20,00000000000000ff
+140.500,,801.250,0.098145,0.000000,6,24,8,0.031,7,10,20,c0de,00000000000000ff
 """
 LATENCY = """\
 benchmark,method,point,seed,encoder_ms_p50,encoder_ms_p95,coder_encode_ms_p50,coder_encode_ms_p95,coder_decode_ms_p50,server_ms_p50,repeats,threads,cpu,record_id
@@ -66,7 +66,15 @@ def summary(method: str, point: str, seed: str = "0", /, **changes: Any) -> dict
     }
     keys = {"benchmark": "b", "task": "classification", "method": method, "point": point, "seed": seed, "images": 4}
     rest = {"trained": learned, "top1_pct": 50, "top5_pct": 200 / 3, "sc2bench_kb_std": 0.0, "server_params": 10}
-    return {**keys, **rest, **sizes, **(student if learned else codec), "server_macs": 20, **changes}
+    return {
+        **keys,
+        **rest,
+        **sizes,
+        **(student if learned else codec),
+        "server_macs": 20,
+        "device_model": "c0de",
+        **changes,
+    }
 
 
 def latency(method: str = "webp", point: str = "10", **changes: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sc2.backbones import mobilenet_v2, resnet
-from sc2.backbones.base import StagedClassifier, build_backbone
+from sc2.backbones.base import StagedModel, build_backbone
 from sc2.config.load import load_config
 from sc2.data.archive import data_dir
 from sc2.data.normalise import normalise, to_batch
@@ -24,8 +24,10 @@ from sc2.data.transform import decode_image, prepare_image
 from sc2.errors import CheckpointError, DataError
 from sc2.halves import load_checkpoint
 from sc2.job import RunningJob
+from sc2.tasks import get_task
 from sc2.teachers.fetch import _SOURCES, read_state, reference_model
 from sc2.teachers.fetch import run as fetch
+from sc2.teachers.train import take_over_published_body
 
 RESNET: dict[str, Any] = {"name": "resnet", "args": {"depth": 18}}
 MOBILENET: dict[str, Any] = {"name": "mobilenet_v2", "args": {"tf_same_padding": True}}
@@ -306,7 +308,7 @@ def test_stages_before_and_after_a_cut_are_the_whole(backbone: dict[str, Any]) -
         whole = model(images)
         for name in list(model.stages)[:-1]:
             before, after = model.up_to(name), model.after(name)
-            assert isinstance(before, StagedClassifier)
+            assert isinstance(before, StagedModel)
             torch.testing.assert_close(after(before(images)), whole)
 
 
@@ -348,3 +350,22 @@ def _every_fourth(archive: Path, input_spec: Mapping[str, Any]) -> tuple[Tensor,
             images.append(to_batch(pixels))
             classes.append(folders.index(name.split("/")[-2]))
     return normalise(torch.cat(images), input_spec), torch.tensor(classes)
+
+
+# Bodies of dense reference models
+
+
+def test_a_dense_reference_model_starts_with_a_published_body(tmp_path: Path) -> None:
+    state = published(RESNET, 20)
+    torch.save(state, tmp_path / "w.pth")
+    sha256 = hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()
+    task = get_task("segmentation")
+    head = task.Head.model_validate({"width": 8, "atrous_rates": [1]}).model_dump()
+    model = build_backbone(task.network(RESNET, head), 3)
+    before = {name: value.clone() for name, value in model.head.state_dict().items()}
+    take_over_published_body(model, RESNET, {"source": "file", "weights": "w.pth", "sha256": sha256})
+    assert torch.equal(model.stages["stem"][0].weight, state["conv1.weight"])
+    assert torch.equal(model.stages["layer4"][1].bn2.running_var, state["layer4.1.bn2.running_var"])
+    assert all(torch.equal(value, before[name]) for name, value in model.head.state_dict().items())
+    with pytest.raises(CheckpointError, match="does not fit"):
+        take_over_published_body(model, MOBILENET, {"source": "file", "weights": "w.pth", "sha256": sha256})

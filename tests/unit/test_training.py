@@ -13,8 +13,10 @@ from sc2.backbones.base import build_backbone
 from sc2.errors import SC2Error
 from sc2.methods import get_method
 from sc2.methods.base import BuildContext
+from sc2.tasks import get_task
+from sc2.training.judge import Judge
 from sc2.training.loop import derived_seed, fit, save_atomically, validate
-from sc2.training.recipe import Recipe, Terms, classification_terms, multi_step, one_cycle
+from sc2.training.recipe import Recipe, Terms, by_part, multi_step, one_cycle, polynomial
 from sc2.training.tables import write_history
 
 STEPS = 4
@@ -330,9 +332,38 @@ def test_a_method_refuses_a_phase_that_it_does_not_have(input_spec: dict[str, An
             get_method(name).training("warm_up", {}, BuildContext({}, "1", input_spec, {}))
 
 
-def test_classification_terms_are_a_sum() -> None:
-    logits = torch.tensor([[2.0, 1.0], [0.0, 3.0], [5.0, 4.0]])
-    assert classification_terms(logits, torch.tensor([0, 1, 1]))["top1_pct"].item() == 200
+def test_the_judge_scores_the_split_and_not_its_batches() -> None:
+    judge = Judge(get_task("classification"), 2)
+    for _ in range(2):
+        judge.begin()
+        judge.add(torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 1]))
+        judge.add(torch.tensor([[5.0, 4.0]]), torch.tensor([1]))
+        assert judge.result() == {"top1_pct": pytest.approx(200 / 3)}
+
+
+def test_validation_hands_the_judges_number_on(tmp_path: Path) -> None:
+    model, judge = Weight(), Judge(get_task("classification"), 2)
+
+    def measure(images: Tensor, labels: Tensor) -> Terms:
+        judge.add(torch.stack([torch.zeros(2), model.w.repeat(2) * torch.tensor([0.0, 1.0])])[: len(labels)], labels)
+        return {}
+
+    history = train(counting_recipe(model, validate=measure, judge=judge, select=judge.select), tmp_path)
+    assert [row["val_top1_pct"] for row in history] == [50, 50, 50]
+
+
+def test_poly_falls_to_zero_as_a_power() -> None:
+    assert [polynomial(1.0)(step, 4) for step in range(4)] == [1, 0.75, 0.5, 0.25]
+    assert polynomial(0.9)(2, 4) == pytest.approx(0.5**0.9)
+
+
+def test_parts_of_a_head_get_rates_of_their_own() -> None:
+    head = nn.ModuleDict({"main": nn.Linear(1, 1), "aux": nn.Linear(1, 1)})
+    groups = by_part(head, list(head.parameters()), {"aux": 10.0}, 0.1)
+    assert [(group["lr"], len(group["params"])) for group in groups] == [(0.1, 2), (1.0, 2)]
+    assert [p is q for p, q in zip(groups[1]["params"], head["aux"].parameters(), strict=True)] == [True, True]
+    assert len(by_part(head, list(head["main"].parameters()), {"aux": 10.0}, 0.1)) == 1
+    assert len(by_part(head, list(head.parameters()), {}, 0.1)[0]["params"]) == 4
 
 
 # Checkpoints

@@ -76,6 +76,23 @@ def phase_before(wildcards):
     return [f"results/train/{RUN}/{phase}.pt".format(**wildcards) for phase in phases]
 
 
+def encoder_of(wildcards):
+    """Checkpoint of another benchmark that a training phase takes its encoder from: one, or none."""
+    run = plan.Run(wildcards.benchmark, wildcards.method, wildcards.point, wildcards.seed)
+    return [
+        f"results/train/{RUN}/{phase}.pt".format(
+            benchmark=other.benchmark, method=other.method, point=other.point, seed=other.seed
+        )
+        for other in plan.encoder_from(CONFIG, run, wildcards.phase)
+        for phase in plan.last_phase(other.method)
+    ]
+
+
+def body_of(wildcards):
+    """Reference model of another benchmark that a reference model's training starts from: one, or none."""
+    return expand("results/teachers/{benchmark}/teacher.pt", benchmark=plan.body_from(CONFIG, wildcards.benchmark))
+
+
 def last_checkpoint(wildcards):
     """Checkpoint of the last training phase: one, or none for a method without training."""
     return [f"results/train/{RUN}/{phase}.pt".format(**wildcards) for phase in plan.last_phase(wildcards.method)]
@@ -120,6 +137,28 @@ def halves(name):
     return of
 
 
+def halves_shown(name):
+    """Function from a method on a benchmark to a file of its exports with the first seed, by point."""
+
+    def of(wildcards):
+        return [
+            f"results/export/{RUN}/{name}".format(benchmark=r.benchmark, method=r.method, point=r.point, seed=r.seed)
+            for r in plan.first_seed(CONFIG, wildcards.benchmark, wildcards.method)
+        ]
+
+    return of
+
+
+def examples(benchmarks):
+    """Pictures of answers, both formats."""
+    return [
+        f"results/examples/{benchmark}/{method}.{format}"
+        for benchmark in benchmarks
+        for method in plan.examples(CONFIG, benchmark)
+        for format in ("svg", "png")
+    ]
+
+
 def tables(benchmarks):
     """Tables of some benchmarks."""
     names = ["rate_quality", "rate_quality_seeds", "comparison", "fewest_bytes", "latency", "switch", "teacher"]
@@ -136,9 +175,35 @@ def figures(benchmarks):
     )
 
 
+def tables_of_group(name):
+    """Function from a group to a table of each of its benchmarks."""
+
+    def of(wildcards):
+        benchmarks = CONFIG.run.groups[wildcards.group]
+        return expand("results/tables/{benchmark}/{name}.csv", benchmark=benchmarks, name=name)
+
+    return of
+
+
+def groups():
+    """What compares the benchmarks of each group."""
+    names = ["serving.csv", "overview.svg", "overview.png"]
+    return expand("results/groups/{group}/{name}", group=CONFIG.run.groups, name=names)
+
+
 def records(wildcards):
     """Records of all that a benchmark's figures are made from."""
-    benchmark = wildcards.benchmark
+    return records_of(wildcards.benchmark)
+
+
+def records_of_group(wildcards):
+    """Records of all that a group's overview is made from."""
+    own = f"results/groups/{wildcards.group}/group.prov.json"
+    return [own, *(path for benchmark in CONFIG.run.groups[wildcards.group] for path in records_of(benchmark))]
+
+
+def records_of(benchmark):
+    """Records of all that the figures of a benchmark are made from."""
     dataset = CONFIG.benchmarks[benchmark].config.dataset
     trainings = [
         f"results/train/{RUN}/{phase}.prov.json".format(
@@ -157,4 +222,5 @@ def records(wildcards):
         *latencies_of(benchmark, "latency.prov.json"),
         f"results/tables/{benchmark}/tables.prov.json",
         *expand("results/figures/{benchmark}/{figure}.prov.json", benchmark=benchmark, figure=CONFIG.run.figures),
+        *(path.replace(".svg", ".prov.json") for path in examples([benchmark]) if path.endswith(".svg")),
     ]

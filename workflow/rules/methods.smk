@@ -9,6 +9,7 @@ rule train:
         val=data_of("val.tar"),
         teacher="results/teachers/{benchmark}/teacher.pt",
         previous=phase_before,
+        encoder=encoder_of,
     output:
         checkpoint="results/train/{benchmark}/{method}/{point}/seed{seed}/{phase}.pt",
         history="results/train/{benchmark}/{method}/{point}/seed{seed}/{phase}.csv",
@@ -39,6 +40,7 @@ rule train:
             --val {input.val:q} \
             --teacher {input.teacher:q} \
             --previous {input.previous:q} \
+            --encoder {input.encoder:q} \
             --out-checkpoint {output.checkpoint:q} \
             --out-history {output.history:q} \
             --record {output.record:q} \

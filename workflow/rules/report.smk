@@ -86,11 +86,88 @@ rule plot_figure:
         """
 
 
+rule draw_examples:
+    input:
+        index=data_of("index.jsonl"),
+        test=data_of("test.tar"),
+        devices=halves_shown("device.pt"),
+        servers=halves_shown("server.pt"),
+    output:
+        svg="results/examples/{benchmark}/{method}.svg",
+        png="results/examples/{benchmark}/{method}.png",
+        record="results/examples/{benchmark}/{method}.prov.json",
+    log:
+        "logs/examples/{benchmark}/{method}.log",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="30m",
+    params:
+        job=job_id("draw_examples"),
+        config=run_file,
+    shell:
+        r"""
+        python -m sc2 draw_examples \
+            --config {params.config:q} \
+            --benchmark {wildcards.benchmark:q} \
+            --method {wildcards.method:q} \
+            --index {input.index:q} \
+            --test {input.test:q} \
+            --devices {input.devices:q} \
+            --servers {input.servers:q} \
+            --out-svg {output.svg:q} \
+            --out-png {output.png:q} \
+            --record {output.record:q} \
+            --job {params.job:q} \
+            --threads {threads} 2>&1 | tee {log:q}
+        """
+
+
+rule compare_tasks:
+    input:
+        rate_quality=tables_of_group("rate_quality"),
+        latency=tables_of_group("latency"),
+        teacher=tables_of_group("teacher"),
+    output:
+        serving="results/groups/{group}/serving.csv",
+        svg="results/groups/{group}/overview.svg",
+        png="results/groups/{group}/overview.png",
+        record="results/groups/{group}/group.prov.json",
+    log:
+        "logs/groups/{group}.log",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="10m",
+    params:
+        job=job_id("compare_tasks"),
+        config=run_file,
+    shell:
+        r"""
+        python -m sc2 compare_tasks \
+            --config {params.config:q} \
+            --group {wildcards.group:q} \
+            --rate-quality {input.rate_quality:q} \
+            --latency {input.latency:q} \
+            --teacher {input.teacher:q} \
+            --out-serving {output.serving:q} \
+            --out-svg {output.svg:q} \
+            --out-png {output.png:q} \
+            --record {output.record:q} \
+            --job {params.job:q} \
+            --threads {threads} 2>&1 | tee {log:q}
+        """
+
+
 rule snapshot:
     """Copies tables and figures, with hardware, times and record ids, to docs/reference/; only on request."""
     input:
         tables=lambda wildcards: tables([wildcards.benchmark]),
-        figures=lambda wildcards: figures([wildcards.benchmark]),
+        figures=lambda wildcards: figures([wildcards.benchmark]) + examples([wildcards.benchmark]),
         records=records,
     output:
         readme="docs/reference/{benchmark}/README.md",
@@ -112,6 +189,41 @@ rule snapshot:
             --config {params.config:q} \
             --benchmark {wildcards.benchmark:q} \
             --tables {input.tables:q} \
+            --figures {input.figures:q} \
+            --records {input.records:q} \
+            --out-readme {output.readme:q} \
+            --record {output.record:q} \
+            --job {params.job:q} \
+            --threads {threads} 2>&1 | tee {log:q}
+        """
+
+
+rule snapshot_group:
+    """Copies the overview of a group and what serving it costs to docs/reference/; only on request."""
+    input:
+        serving="results/groups/{group}/serving.csv",
+        figures=expand("results/groups/{{group}}/overview.{format}", format=["svg", "png"]),
+        records=records_of_group,
+    output:
+        readme="docs/reference/{group}/README.md",
+        record="docs/reference/{group}/snapshot.prov.json",
+    log:
+        "logs/snapshot/{group}.log",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="10m",
+    params:
+        job=job_id("snapshot_group"),
+        config=run_file,
+    shell:
+        r"""
+        python -m sc2 snapshot_group \
+            --config {params.config:q} \
+            --group {wildcards.group:q} \
+            --serving {input.serving:q} \
             --figures {input.figures:q} \
             --records {input.records:q} \
             --out-readme {output.readme:q} \

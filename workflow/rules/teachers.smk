@@ -7,6 +7,7 @@ rule train_teacher:
         meta=data_of("meta.json"),
         train=data_of("train.tar"),
         val=data_of("val.tar"),
+        body=body_of,
     output:
         checkpoint="results/teachers/{benchmark}/teacher.pt",
         history="results/teachers/{benchmark}/teacher.csv",
@@ -34,6 +35,7 @@ rule train_teacher:
             --meta {input.meta:q} \
             --train {input.train:q} \
             --val {input.val:q} \
+            --body {input.body:q} \
             --out-checkpoint {output.checkpoint:q} \
             --out-history {output.history:q} \
             --record {output.record:q} \

@@ -136,4 +136,4 @@ def _round_sizes(largest: float) -> list[float]:
     unit = 1.0 if largest < 1000 else KB
     power = 10.0 ** math.floor(math.log10(largest / unit))
     top = max(step for step in (1, 2, 5) if step * power <= largest / unit) * power
-    return [float(f"{top / 5 * unit:.0e}"), top * unit]
+    return [float(f"{top / 5:.0e}") * unit, top * unit]

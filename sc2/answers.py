@@ -1,0 +1,78 @@
+"""From what was received of a split's images to scores: answers in batches, compared where the images are stored."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sc2.data.geometry import Placement
+from sc2.data.store import SampleStore
+from sc2.data.transform import prepare_image
+from sc2.tasks.base import Task
+
+
+class Answers:
+    """Runs a network on what has been received, several images at once, and scores the answers.
+
+    Images of one size wait for each other; the order of the scores is that of the split all the same. Answers and
+    targets are compared in the coordinates of the stored image.
+
+    Attributes:
+        scorer: Holds all answers once `finish` has been called.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        store: SampleStore,
+        spec: Mapping[str, Any],
+        num_classes: int,
+        answer: Callable[[Tensor], Any],
+        batch: int | None = None,
+    ) -> None:
+        """Take what is asked and who answers.
+
+        Args:
+            task: The task.
+            store: The split.
+            spec: The network's input.
+            num_classes: Classes of the data set.
+            answer: Turns received tensors of one size, stacked, into the task's output.
+            batch: Images answered at once; the task's own number by default.
+        """
+        self.task, self.store, self.spec, self.answer = task, store, spec, answer
+        self.batch = task.evaluation_batch if batch is None else batch
+        self.scorer = task.scorer(num_classes)
+        self._waiting: dict[tuple[int, ...], list[tuple[int, Tensor]]] = {}
+        self._placements: dict[int, Placement] = {}
+        self._ready: dict[int, Any] = {}
+        self._scored = 0
+
+    def image(self, index: int) -> Image.Image:
+        """Return an image of the split as the network's input."""
+        image = self.store.image(index)
+        self._placements[index] = Placement.of(image.size, self.spec)
+        return prepare_image(image, self.spec)
+
+    def receive(self, index: int, received: Tensor) -> None:
+        """Take the tensor [1, …] of an image that `image` was asked for."""
+        waiting = self._waiting.setdefault(tuple(received.shape), [])
+        waiting.append((index, received))
+        if len(waiting) == self.batch:
+            self._run(self._waiting.pop(tuple(received.shape)))
+
+    def finish(self) -> None:
+        """Answer all that waits."""
+        while self._waiting:
+            self._run(self._waiting.popitem()[1])
+        assert self._scored == len(self.store), "an image of the split was not received"
+
+    def _run(self, waiting: list[tuple[int, Tensor]]) -> None:
+        output = self.answer(torch.cat([received for _, received in waiting]))
+        for (index, _), answer in zip(waiting, self.task.answers(output), strict=True):
+            self._ready[index] = self.task.restored(answer, self._placements.pop(index))
+        while self._scored in self._ready:
+            self.scorer.add(self._ready.pop(self._scored), self.task.target(self.store, self._scored))
+            self._scored += 1

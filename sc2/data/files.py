@@ -1,0 +1,119 @@
+"""Where the files of a data set come from: an archive or a folder, read in the same way.
+
+Kinds of data set that read the user's files share these sources; each adds the download that it knows.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from pydantic import Field
+
+from sc2.config.base import Strict
+from sc2.data.archive import data_dir, member_names, read_members, verified
+from sc2.errors import DataError
+
+
+class ArchiveSource(Strict):
+    """A tar or tar.gz in the data folder."""
+
+    kind: Literal["archive"] = Field(description="Always `archive`.")
+    file: str = Field(
+        pattern=r"^[^/\\]+$",
+        description="Name of the archive in the data folder (SC2_DATA or data/).",
+    )
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the archive, 64 lower-case hex digits.")
+
+
+class FolderSource(Strict):
+    """A folder inside the data folder that the user has filled.
+
+    It has no hash of its own: whoever gets other files under the same names gets other prepared data, whose hashes
+    stand in the records.
+    """
+
+    kind: Literal["folder"] = Field(description="Always `folder`.")
+    folder: str = Field(
+        pattern=r"^[^/\\.][^/\\]*$",
+        description="Name of the folder in the data folder (SC2_DATA or data/); a symbolic link serves as well.",
+    )
+
+
+class Files(Protocol):
+    """A tree of files to read from; names are relative, with forward slashes."""
+
+    @property
+    def title(self) -> str:
+        """What to call the tree in messages."""
+
+    def names(self) -> list[str]:
+        """Return the names of all files."""
+
+    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield name and content of the wanted files, in any order."""
+
+
+@dataclass(frozen=True)
+class ArchiveFiles:
+    """The files inside a tar or tar.gz."""
+
+    path: Path
+
+    @property
+    def title(self) -> str:
+        """The path of the archive."""
+        return str(self.path)
+
+    def names(self) -> list[str]:
+        """Return the names of all files in the archive."""
+        return member_names(self.path)
+
+    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the wanted files in the archive's order."""
+        return read_members(self.path, wanted)
+
+
+@dataclass(frozen=True)
+class FolderFiles:
+    """The files below a folder."""
+
+    path: Path
+
+    @property
+    def title(self) -> str:
+        """The path of the folder."""
+        return str(self.path)
+
+    def names(self) -> list[str]:
+        """Return the names of all files below the folder, sorted."""
+        return sorted(path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file())
+
+    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the wanted files, sorted."""
+        for name in sorted(wanted):
+            try:
+                data = (self.path / name).read_bytes()
+            except OSError as error:
+                raise DataError(
+                    f"{self.path / name}: cannot be read ({error}). Mend it; if torchvision made the folder, delete "
+                    f"{self.path} and run again."
+                ) from error
+            yield name, data
+
+
+def open_files(source: ArchiveSource | FolderSource) -> Files:
+    """Open an archive, whose SHA-256 is checked, or a folder.
+
+    Raises:
+        DataError: It is missing, damaged or another one.
+    """
+    if isinstance(source, ArchiveSource):
+        return ArchiveFiles(verified(data_dir() / source.file, source.sha256))
+    folder = data_dir() / source.folder
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: no such folder. Put it or a link to it there, or set the environment variable SC2_DATA to "
+            f"the folder that holds {source.folder}/."
+        )
+    return FolderFiles(folder)

@@ -1,0 +1,181 @@
+"""How an image lies in the network's input, and the way there and back for boxes and masks. No torch.
+
+Sizes are (width, height) in pixels, as Pillow has them. Edges of boxes are real numbers: the left edge of an image is
+0, its right edge its width, so scaling an image scales its boxes by the same factors without any offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sc2.errors import ConfigError
+
+Size = tuple[int, int]
+Mask = NDArray[np.uint8]
+
+INTERPOLATIONS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How `sc2.data.transform.prepare_image` brings an image into the network's input. All sizes are in pixels.
+
+    Attributes:
+        original: Width and height of the upright stored image.
+        resized: Width and height after resizing.
+        left: Columns of the resized image that are cut off at the left.
+        top: Rows that are cut off at the top.
+        size: Width and height of the network's input; what lies beyond the resized image is padding.
+    """
+
+    original: Size
+    resized: Size
+    left: int
+    top: int
+    size: Size
+
+    @classmethod
+    def of(cls, original: Size, spec: Mapping[str, Any]) -> Placement:
+        """Return the placement of an image of a width and height.
+
+        Args:
+            original: Width and height of the upright image.
+            spec: `fit` (`crop`, also when it lacks, or `whole`) and `resize`, the short side after resizing in pixels.
+                `crop`: the centre square of `crop` pixels is kept. `whole`: the long side is at most `longest` pixels
+                (not limited when None), and both sides are rounded up to a multiple of `multiple`.
+
+        Raises:
+            ConfigError: The numbers contradict each other, or `fit` is unknown.
+        """
+        fit, resize = spec.get("fit", "crop"), spec["resize"]
+        if fit == "crop":
+            crop = spec["crop"]
+            if not 0 < crop <= resize:
+                raise ConfigError(f"input: crop is {crop} but must be between 1 and resize, which is {resize}")
+            resized = _resized(original, resize, None)
+            left, top = round((resized[0] - crop) / 2), round((resized[1] - crop) / 2)
+            return cls(original, resized, left, top, (crop, crop))
+        if fit == "whole":
+            resized = _resized(original, resize, spec.get("longest"))
+            multiple = spec.get("multiple", 1)
+            return cls(original, resized, 0, 0, (_up(resized[0], multiple), _up(resized[1], multiple)))
+        raise ConfigError(f"input: fit is {fit!r} but must be crop or whole")
+
+    @property
+    def visible(self) -> Size:
+        """Width and height of the part of the input that shows the image; the rest, right and bottom, is padding."""
+        return min(self.size[0], self.resized[0] - self.left), min(self.size[1], self.resized[1] - self.top)
+
+    def unpadded(self) -> Placement:
+        """Return the same placement in an input without padding."""
+        return replace(self, size=self.visible)
+
+    def image_in(self, image: Image.Image, interpolation: str) -> Image.Image:
+        """Bring an image into the input; the padding is black. One that fits already is returned untouched.
+
+        Raises:
+            ConfigError: The interpolation is unknown.
+        """
+        if interpolation not in INTERPOLATIONS:
+            allowed = ", ".join(INTERPOLATIONS)
+            raise ConfigError(f"input: interpolation is {interpolation!r} but must be one of {allowed}")
+        if self.resized != self.original:
+            image = image.resize(self.resized, INTERPOLATIONS[interpolation])
+        if self.size == self.resized:
+            return image
+        # Pillow fills what lies outside of the image with zeros.
+        return image.crop((self.left, self.top, self.left + self.size[0], self.top + self.size[1]))
+
+    def boxes_in(self, boxes: NDArray[Any]) -> NDArray[np.float64]:
+        """Bring boxes of the stored image into the input, cut off at the edges of what is visible.
+
+        Args:
+            boxes: x0, y0, x1, y1 in pixels, [N, 4].
+
+        Returns:
+            float64 [N, 4]; a box of which nothing is visible has no width or no height.
+        """
+        return _clipped(boxes * self._scale - self._offset, self.visible)
+
+    def boxes_out(self, boxes: NDArray[Any]) -> NDArray[np.float64]:
+        """Bring boxes [N, 4] of the input back to the stored image, cut off at its edges: float64 [N, 4]."""
+        return _clipped((_clipped(boxes, self.visible) + self._offset) / self._scale, self.original)
+
+    def mask_in(self, mask: Mask, *, padding: int) -> Mask:
+        """Bring a mask of the stored image into the input without mixing values.
+
+        Args:
+            mask: uint8 [H, W] of the image.
+            padding: Value of what shows nothing of the image.
+        """
+        (width, height), resized = self.visible, _scaled(mask, self.resized)
+        placed = np.full(self.size[::-1], padding, np.uint8)
+        placed[:height, :width] = resized[self.top : self.top + height, self.left : self.left + width]
+        return placed
+
+    def mask_out(self, mask: Mask, *, outside: int) -> Mask:
+        """Bring a mask of the input back to the stored image without mixing values.
+
+        Args:
+            mask: uint8 [H, W] of the input.
+            outside: Value of the part of the image that was cut off.
+        """
+        width, height = self.visible
+        resized = np.full(self.resized[::-1], outside, np.uint8)
+        resized[self.top : self.top + height, self.left : self.left + width] = mask[:height, :width]
+        return _scaled(resized, self.original)
+
+    @property
+    def _scale(self) -> NDArray[np.float64]:
+        factors = self.resized[0] / self.original[0], self.resized[1] / self.original[1]
+        return np.array([*factors, *factors])
+
+    @property
+    def _offset(self) -> NDArray[np.float64]:
+        return np.array([self.left, self.top, self.left, self.top], np.float64)
+
+
+def nominal_size(spec: Mapping[str, Any]) -> Size:
+    """Return the size (width, height) of the network's input for which costs are stated.
+
+    `crop`: the size of every input. `whole`: the largest input of a landscape image, its long side being `longest` or,
+    where that is None, `resize`.
+    """
+    if spec.get("fit", "crop") == "crop":
+        return spec["crop"], spec["crop"]
+    multiple = spec.get("multiple", 1)
+    return _up(spec.get("longest") or spec["resize"], multiple), _up(spec["resize"], multiple)
+
+
+def _resized(size: Size, resize: int, longest: int | None) -> Size:
+    """Return the size whose short side is `resize`, or less where the long side would exceed `longest`."""
+    short, long = sorted(size)
+    new_short, new_long = resize, int(resize * long / short)
+    if longest is not None and new_long > longest:
+        new_short, new_long = max(1, int(longest * new_short / new_long)), longest
+    return (new_short, new_long) if size[0] <= size[1] else (new_long, new_short)
+
+
+def _scaled(mask: Mask, size: Size) -> Mask:
+    if mask.shape == size[::-1]:
+        return mask
+    return np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+
+
+def _clipped(boxes: NDArray[Any], size: Size) -> NDArray[np.float64]:
+    clipped: NDArray[np.float64] = np.clip(boxes, 0, np.array([*size, *size], np.float64))
+    return clipped
+
+
+def _up(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple

@@ -1,0 +1,238 @@
+"""PASCAL VOC in its published layout, for semantic segmentation or for detection.
+
+The tree is the one that torchvision unpacks: `VOCdevkit/VOC2012/` with `JPEGImages/`, `SegmentationClass/`,
+`Annotations/` and `ImageSets/{Segmentation,Main}/{train,val}.txt`. The official `val` images become the *test* split,
+and the validation split is held out of `train` (see `sc2.data.splits`). Images and masks are stored as they are.
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, ClassVar, Literal
+from xml.etree import ElementTree
+
+from pydantic import Field
+
+from sc2.config.base import Strict
+from sc2.data.annotations import check_mask, check_size, fitted_boxes
+from sc2.data.archive import data_dir
+from sc2.data.files import ArchiveSource, Files, FolderFiles, FolderSource, open_files
+from sc2.data.source import Box, NewSample, Source
+from sc2.data.splits import hold_out
+from sc2.data.transform import decode_image
+from sc2.errors import DataError
+
+CLASSES = (
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+"""The twenty classes; class k has the value k + 1 in the published masks."""
+
+
+class VocDownload(Strict):
+    """VOC 2012 (training and validation images, 2 GB) as torchvision downloads it into the data folder."""
+
+    kind: Literal["torchvision"] = Field(description="Always `torchvision`.")
+
+
+class Params(Strict):
+    """Configuration of a `voc` data set."""
+
+    num_classes: ClassVar[int] = len(CLASSES)
+    """The twenty classes, without the background."""
+
+    kind: Literal["voc"] = Field(description="Always `voc`.")
+    source: Annotated[ArchiveSource | FolderSource | VocDownload, Field(discriminator="kind")] = Field(
+        description="Where VOCdevkit comes from."
+    )
+    year: str = Field(
+        default="2012", pattern=r"^20(0[7-9]|1[0-2])$", description="Which VOC, where the source holds several."
+    )
+    uses: Literal["segmentation", "detection"] = Field(
+        description="segmentation: the images of ImageSets/Segmentation and their masks; detection: those of "
+        "ImageSets/Main and their boxes."
+    )
+    val_images: int = Field(ge=1, description="Validation images held out of the training images, at least 1.")
+    max_images: int | None = Field(
+        default=None, ge=1, description="At most so many training and so many test images, for small runs."
+    )
+    seed: int = Field(default=0, ge=0, description="Chooses the images that are held out or left out.")
+
+
+_SETS = {"segmentation": "Segmentation", "detection": "Main"}
+_DRAWN = {"segmentation": ("SegmentationClass", ".png"), "detection": ("Annotations", ".xml")}
+
+
+def open_dataset(config: Mapping[str, Any]) -> Source:
+    """Open the data set that `config` (see `Params`) describes; downloads it if the source says so.
+
+    Raises:
+        DataError: The source is missing, damaged or another one, or a list, an image, a mask or an annotation lacks.
+    """
+    params = Params.model_validate(config)
+    files = FolderFiles(download()) if isinstance(params.source, VocDownload) else open_files(params.source)
+    tree = _Tree(files, frozenset(files.names()), params)
+    lists = tree.lists()
+    splits = hold_out(
+        files.title,
+        lists["train"],
+        lists["val"],
+        val_images=params.val_images,
+        max_images=params.max_images,
+        seed=params.seed,
+    )
+    counts = {split: len(ids) for split, ids in splits.items()}
+    return Source(CLASSES, counts, _samples(tree, {id_: split for split, ids in splits.items() for id_ in ids}))
+
+
+def download() -> Path:
+    """Download VOC 2012 with torchvision unless the data folder holds `VOCdevkit`, and return that folder.
+
+    torchvision unpacks anew each time and does not notice a half-unpacked folder, so it works in a temporary folder,
+    and the result is moved to its place when it is complete.
+
+    Raises:
+        DataError: The download failed or was damaged; nothing is left behind.
+    """
+    final = data_dir() / "VOCdevkit"
+    if final.is_dir():
+        return final
+    from torchvision.datasets import VOCSegmentation  # imports torch, so only when it is needed
+
+    data_dir().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=data_dir(), prefix=".VOCdevkit-") as work:
+        try:
+            VOCSegmentation(work, year="2012", image_set="train", download=True)  # checks the archive's MD5
+            (Path(work) / "VOCdevkit").rename(final)
+        except (OSError, RuntimeError, EOFError) as error:
+            raise DataError(
+                f"{final}: torchvision could not download VOC 2012: {error}\nTry again, or set the data set's `source` "
+                "to a folder that holds VOCdevkit, or to its archive with the sha256."
+            ) from error
+    return final
+
+
+class _Tree:
+    """The files of one year: their names and their content."""
+
+    def __init__(self, files: Files, names: frozenset[str], params: Params) -> None:
+        self.files, self.params = files, params
+        self._names, self._root = names, _root(files, names, params)
+
+    def lists(self) -> dict[str, list[str]]:
+        """Return the ids of the official lists `train` and `val`, whose files are all there."""
+        paths = {self._path("ImageSets", _SETS[self.params.uses], f"{part}.txt"): part for part in ("train", "val")}
+        self._require(paths)
+        # In a list of one class, a number follows the id.
+        found = {
+            paths[name]: list(dict.fromkeys(line.split()[0] for line in data.decode().splitlines() if line.strip()))
+            for name, data in self.files.read(paths)
+        }
+        for ids in found.values():
+            self._require(map(self.image, ids))
+            self._require(map(self.drawn, ids))
+        return found
+
+    def image(self, id_: str) -> str:
+        return self._path("JPEGImages", f"{id_}.jpg")
+
+    def drawn(self, id_: str) -> str:
+        """Name of the mask or of the file of boxes."""
+        folder, suffix = _DRAWN[self.params.uses]
+        return self._path(folder, f"{id_}{suffix}")
+
+    def _path(self, *parts: str) -> str:
+        return str(PurePosixPath(*self._root, *parts))
+
+    def _require(self, names: Iterable[str]) -> None:
+        if missing := [name for name in names if name not in self._names]:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise DataError(
+                f"{self.files.title}: {missing[0]}{more} missing, needed for `uses: {self.params.uses}`. Get the whole "
+                f"of VOC {self.params.year}, or mend the list in ImageSets/{_SETS[self.params.uses]}/."
+            )
+
+
+def _root(files: Files, names: Iterable[str], params: Params) -> tuple[str, ...]:
+    """Return the folder that holds `ImageSets`: of the wanted year, or the only one that there is."""
+    wanted = ("ImageSets", _SETS[params.uses], "train.txt")
+    found = [path.parts[:-3] for path in map(PurePosixPath, names) if path.parts[-3:] == wanted]
+    of_year = [root for root in found if root and root[-1] == f"VOC{params.year}"]
+    roots = of_year or found
+    if len(roots) == 1:
+        return roots[0]
+    if not roots:
+        raise DataError(f"{files.title}: holds no {'/'.join(wanted)}, so it is no VOC. Point to the folder VOCdevkit.")
+    places = ", ".join(sorted("/".join(root) or "." for root in roots))
+    raise DataError(f"{files.title}: holds several VOC {params.year}: {places}. Keep one of them, or set year.")
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The mask or the boxes of an image, as read."""
+
+    name: str
+    data: bytes
+
+
+def _samples(tree: _Tree, split_of: Mapping[str, str]) -> Iterator[NewSample]:
+    id_of = {tree.drawn(id_): id_ for id_ in split_of}
+    drawn = {id_of[name]: _Drawn(name, data) for name, data in tree.files.read(id_of)}
+    id_of = {tree.image(id_): id_ for id_ in split_of}
+    for name, data in tree.files.read(id_of):
+        id_ = id_of[name]
+        size = decode_image(data, f"{tree.files.title}, {name}").size  # fail now, not during a training
+        title = f"{tree.files.title}, {drawn[id_].name}"
+        sample = NewSample(split_of[id_], id_, None, data, ".jpg")
+        if tree.params.uses == "segmentation":
+            check_mask(title, drawn[id_].data, size, len(CLASSES))
+            yield replace(sample, mask=drawn[id_].data, mask_suffix=".png")
+        else:
+            yield replace(sample, boxes=read_boxes(title, drawn[id_].data, size))
+
+
+def read_boxes(name: str, data: bytes, image: tuple[int, int]) -> tuple[Box, ...]:
+    """Read the boxes of a VOC annotation file; parts of persons are passed over.
+
+    VOC counts pixels from 1 and names the last pixel inside, so `xmin` 1 and `xmax` 10 become 0 and 10.
+
+    Args:
+        name: What to call the file in an error message.
+        data: The XML file.
+        image: Width and height of the upright image in pixels.
+
+    Raises:
+        DataError: The file is damaged, names an unknown class, or was made for an image of another size.
+    """
+    if b"<!" in data:  # entities could grow without bounds
+        raise DataError(f"{name}: holds XML declarations that an annotation does not need. Take them out.")
+    try:
+        root = ElementTree.fromstring(data)
+        if (declared := _size(root)) is not None:
+            check_size(name, image, declared)
+        boxes = [_box(name, entry) for entry in root.iterfind("object")]
+    except (ElementTree.ParseError, ValueError) as error:
+        raise DataError(f"{name}: not a readable annotation ({error}). Get the file again.") from error
+    return fitted_boxes(name, image, boxes)
+
+
+def _size(root: ElementTree.Element) -> tuple[int, int] | None:
+    width, height = (int(float(root.findtext(f"size/{key}") or 0)) for key in ("width", "height"))
+    return (width, height) if width and height else None
+
+
+def _box(name: str, entry: ElementTree.Element) -> Box:
+    class_name = (entry.findtext("name") or "").strip()
+    if class_name not in CLASSES:
+        raise DataError(f"{name}: the unknown class {class_name!r}; there are {', '.join(CLASSES)}.")
+    x0, y0, x1, y1 = (_number(entry, key) for key in ("xmin", "ymin", "xmax", "ymax"))
+    difficult = (entry.findtext("difficult") or "0").strip() == "1"
+    return Box(x0 - 1, y0 - 1, x1, y1, CLASSES.index(class_name), difficult=difficult)
+
+
+def _number(entry: ElementTree.Element, key: str) -> float:
+    text = entry.findtext(f"bndbox/{key}")
+    if text is None:
+        raise ValueError(f"an object without bndbox/{key}")
+    return float(text)

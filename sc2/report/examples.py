@@ -1,0 +1,96 @@
+"""Stage `draw_examples`: a few test images and what a method answers about them at falling rates, bytes below each.
+
+The images are the first ones of the test split: chosen before anything was known about them.
+"""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from sc2.data.geometry import Placement
+from sc2.data.store import SampleStore
+from sc2.data.transform import prepare_image
+from sc2.halves import load_device, load_server
+from sc2.job import RunningJob
+from sc2.report import style
+from sc2.report.looks import point_text
+from sc2.tasks import get_task
+from sc2.tasks.base import Task
+from sc2.wire import pack, unpack
+
+_CELL = 1.45
+"""Width and height of a picture (inches)."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A method at one point.
+
+    Attributes:
+        title: The point, for readers.
+        payload_bytes: Of each image.
+        answers: To each image, in pixels of the stored one.
+    """
+
+    title: str
+    payload_bytes: list[int]
+    answers: list[Any]
+
+
+def run(job: RunningJob) -> None:
+    """Draw the examples of one method into `svg` and `png`; the halves are in the order of the spec's points."""
+    torch.set_num_threads(job.threads)
+    spec, task = job.spec, get_task(job.spec["task"])
+    store = SampleStore(job.input("index"), job.input("test"), "test")
+    indexes = range(min(spec["images"], len(store)))
+    columns, classes = [], []
+    for point, device, server in zip(spec["points"], job.input_list("devices"), job.input_list("servers"), strict=True):
+        (device_half, content), (server_half, of_server) = load_device(device), load_server(server)
+        classes = of_server["classes"]
+        sent = [_sent(task, store, index, spec["input"], device_half, server_half, content) for index in indexes]
+        title = point_text(spec["rate_axis"], point)
+        columns.append(Column(title, [size for size, _ in sent], [answer for _, answer in sent]))
+    columns.sort(key=lambda column: -sum(column.payload_bytes))
+    title = f"{spec['method_title']} on {spec['title']}"
+    with style.applied():
+        figure = _figure(title, task, store, indexes, columns, classes)
+    style.save(figure, job.outputs["svg"], job.outputs["png"], job.record_id, title)
+
+
+def _sent(
+    task: Task, store: SampleStore, index: int, spec: dict[str, Any], device: Any, server: Any, content: dict[str, Any]
+) -> tuple[int, Any]:
+    """Return the payload's bytes and the answer for one image, through the container."""
+    image, fingerprint = store.image(index), bytes.fromhex(content["fingerprint"])
+    payload = device.encode(np.asarray(prepare_image(image, spec)))
+    [answer] = task.answers(server.answer(server.decode(unpack(pack(payload, fingerprint), fingerprint))))
+    return payload.num_bytes, task.restored(answer, Placement.of(image.size, spec))
+
+
+def _figure(
+    title: str, task: Task, store: SampleStore, indexes: Sequence[int], columns: Sequence[Column], classes: list[str]
+) -> Figure:
+    figure = Figure(figsize=(_CELL * (1 + len(columns)), _CELL * 1.13 * len(indexes) + 0.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=9, color=style.INK)
+    grid: list[list[Axes]] = figure.subplots(len(indexes), 1 + len(columns), squeeze=False).tolist()
+    draw = importlib.import_module(f"sc2.report.pictures.{task.name}").draw
+    for row, (index, cells) in enumerate(zip(indexes, grid, strict=True)):
+        shown = [task.target(store, index), *(column.answers[row] for column in columns)]
+        below = ["", *(f"{column.payload_bytes[row]:,} B" for column in columns)]
+        for axes, content, text in zip(cells, shown, below, strict=True):
+            axes.imshow(np.asarray(store.image(index)), interpolation="nearest")
+            draw(axes, content, classes)
+            axes.set(xticks=[], yticks=[])
+            axes.set_xlabel(text, fontsize=8, labelpad=2)
+            axes.grid(visible=False)
+    for axes, text in zip(grid[0], ["truth", *(column.title for column in columns)], strict=True):
+        axes.set_title(text, fontsize=8)
+    return figure

@@ -1,0 +1,28 @@
+"""Stage `compare_tasks`: the benchmarks of a group side by side, and what it costs to serve all their tasks at once."""
+
+from sc2.job import RunningJob
+from sc2.report import overview, serving, style
+from sc2.report.columns import serving_columns
+from sc2.report.series import Tables
+from sc2.report.table_io import Row, read_table, write_table
+
+
+def run(job: RunningJob) -> None:
+    """Write `serving` and draw the overview into `svg` and `png`.
+
+    The inputs are the benchmarks' tables in the order of the spec's `titles`.
+
+    Raises:
+        DataError: A table is unreadable.
+    """
+    names = ("rate_quality", "latency", "teacher")
+    files = zip(*(job.input_list(name) for name in names), strict=True)
+    benchmarks = [Tables(*map(read_table, paths)) for paths in files]
+    group, titles = job.keys["group"], list(job.spec["titles"])
+    source = job.input_list("rate_quality")[0]
+    found = [Row(source, values) for values in serving.rows(group, benchmarks)]
+    write_table(job.outputs["serving"], serving_columns(), found)
+    title = f"{group}: {len(benchmarks)} tasks"
+    with style.applied():
+        figure = overview.draw(title, titles, benchmarks)
+    style.save(figure, job.outputs["svg"], job.outputs["png"], job.record_id, title)

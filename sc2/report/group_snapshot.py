@@ -1,0 +1,66 @@
+"""Stage `snapshot_group`: the overview of a group and what serving its tasks costs, for a reader who runs nothing.
+
+Copies them to `docs/reference/<group>/` and writes the README beside them from the table and the records alone.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from sc2.job import RunningJob
+from sc2.provenance.record import Record, read_record
+from sc2.report import facts
+from sc2.report.columns import QUALITY
+from sc2.report.markdown import number, table
+from sc2.report.snapshot import alt_text, check_records, copy_to, shown_of
+from sc2.report.table_io import read_table
+
+
+def run(job: RunningJob) -> None:
+    """Copy `serving` and `figures` beside `readme` and write it from them and the `records`.
+
+    Raises:
+        DataError: The table is unreadable.
+        ProvenanceError: A record is missing or damaged, or a figure's record is not among them.
+    """
+    readme, figures, serving = job.outputs["readme"], job.input_list("figures"), job.input("serving")
+    records = list({record.id: record for record in map(read_record, job.input_list("records"))}.values())
+    check_records(readme, figures, records)
+    text = _text(job, serving, shown_of(figures), records)
+    copy_to([serving, *figures], readme.parent)
+    readme.write_text(text, encoding="utf-8", newline="")
+
+
+def _text(job: RunningJob, serving: Path, figures: Sequence[Path], records: Sequence[Record]) -> str:
+    parts = [
+        "<!-- Written by `snakemake snapshots`: do not edit. -->",
+        f"# {job.keys['group']}: {len(job.spec['benchmarks'])} tasks",
+        "Benchmarks: " + ", ".join(f"[{name}](../{name}/README.md)" for name in job.spec["benchmarks"]) + ".",
+        *(f"![{alt_text(path)}]({path.name})" for path in figures),
+        "## Serving all tasks",
+        "Per image, with one payload where the device half is the same for all tasks, and one per task where it is "
+        f"not; columns in [metrics.md](../../metrics.md), all seeds in [{serving.name}]({serving.name}).",
+        _serving(read_table(serving)),
+        "## Made on",
+        facts.made_on(records),
+    ]
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _serving(rows: pd.DataFrame) -> str:
+    rows = rows[rows["seed"] == rows["seed"].iloc[0]] if len(rows) else rows
+    qualities = [quality for quality in QUALITY.values() if rows[quality.primary].notna().any()]
+    header = ("method", "point", *(quality.label for quality in qualities), "device halves", "payloads (B)")
+    more = ("encoder MACs", "encoder parameters (B)", "if separate: payloads (B)", "encoder MACs")
+    cells = [
+        (
+            *(str(row["method_title"]), str(row["point"])),
+            *(number(row[quality.primary], 1) for quality in qualities),
+            *(number(row["device_models"]), number(row["payload_bytes_together"], 1)),
+            *(number(row["encoder_macs_together"]), number(row["encoder_param_bytes_together"])),
+            *(number(row["payload_bytes_separately"], 1), number(row["encoder_macs_separately"])),
+        )
+        for _, row in rows.iterrows()
+    ]
+    return table((*header, *more), cells, numbers_from=2)

@@ -1,0 +1,57 @@
+"""The overview of a group: rate against quality, one panel per benchmark, one legend for all."""
+
+import textwrap
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sc2.report import style
+from sc2.report.axes import data_axis
+from sc2.report.labels import Placer, label_teacher
+from sc2.report.layout import Layout
+from sc2.report.series import Series, Tables, collect, teacher_text, teacher_value
+
+_PANEL = (3.5, 3.6)
+"""Width and height of a panel (inches)."""
+
+_TICKS = 6
+
+
+def draw(title: str, names: Sequence[str], benchmarks: Sequence[Tables]) -> Figure:
+    """Draw the curves of every benchmark with its own axes.
+
+    Args:
+        title: Text above the panels.
+        names: Text above each panel.
+        benchmarks: Their tables.
+    """
+    curves = [collect(tables, list(tables.rate_quality["method"].unique())) for tables in benchmarks]
+    layout = Layout(style.entries(_once(curves)), always_beside=True)
+    figure = layout.canvas((len(benchmarks) * _PANEL[0], _PANEL[1]))
+    figure.suptitle(textwrap.fill(title, 60 * len(benchmarks)), x=0.01, ha="left", fontsize=10, color=style.INK)
+    panels: list[Axes] = figure.subplots(1, len(benchmarks), squeeze=False).flatten().tolist()
+    for axes, name, tables, found in zip(panels, names, benchmarks, curves, strict=True):
+        _panel(axes, textwrap.fill(name, 34), tables, found)
+    layout.legend(figure)
+    for axes, tables in zip(panels, benchmarks, strict=True):
+        label_teacher(Placer(figure, axes), teacher_text(tables), teacher_value(tables))
+    return figure
+
+
+def _once(curves: Sequence[Sequence[Series]]) -> list[Series]:
+    """Return every curve's first appearance, for the legend."""
+    found: dict[str, Series] = {}
+    for series in (series for panel in curves for series in panel):
+        found.setdefault(series.title, series)
+    return list(found.values())
+
+
+def _panel(axes: Axes, name: str, tables: Tables, curves: Sequence[Series]) -> None:
+    scale = data_axis(axes, curves, _TICKS)
+    teacher = teacher_value(tables)
+    style.quality_axis(axes, curves, teacher, tables.quality.label)
+    style.teacher_line(axes, teacher)
+    axes.set_title(name, loc="left", fontsize=9, fontweight="bold")
+    for series in curves:
+        style.curve(axes, series, scale(series.data_bytes), scale.length(series.data_bytes_std))

@@ -1,0 +1,184 @@
+"""What a task is: what a sample's target is, what loss a network learns it by, and how answers are scored. No torch.
+
+One task = one file `sc2/tasks/<name>.py` with a subclass of `Task` called `TASK`. Whatever needs torch is imported
+inside the functions. The drivers ask the task and never look at its name.
+
+An *answer* is what a network says about one image, a *target* what is true of it: both in pixels of the network's
+input, or, once restored, of the stored image. A network's *output* holds the answers of a whole batch.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from sc2.config.base import Strict
+from sc2.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from sc2.backbones.base import Features
+    from sc2.data.geometry import Placement
+    from sc2.data.store import SampleStore
+
+
+class HeadParams(Strict):
+    """What can be set of the head of a task's reference model; nothing where it is the network's own classifier."""
+
+
+class Scorer(ABC):
+    """Collects answers and targets of a split, image by image."""
+
+    @abstractmethod
+    def add(self, answer: Any, target: Any) -> None:
+        """Take the answer and the target of one image, in the same pixels."""
+
+    @abstractmethod
+    def columns(self) -> dict[str, list[Any]]:
+        """Return what is known of each image by name, in the order in which the images came."""
+
+    @abstractmethod
+    def summary(self) -> dict[str, float | None]:
+        """Return the numbers of the split, in percent; None where a number is not defined.
+
+        Raises:
+            DataError: No image came.
+        """
+
+
+class Task(ABC):
+    """One task. Subclasses hold no state: every call gets what it needs."""
+
+    name: ClassVar[str]
+    Head: ClassVar[type[HeadParams]] = HeadParams
+    select: ClassVar[tuple[str, Literal["min", "max"]]]
+    """The number of a scorer's summary that picks the epoch to keep, and its better direction."""
+    multiple_px: ClassVar[int] = 1
+    """What the sides of the network's input must be multiples of: the largest stride of the stages that it uses."""
+    lr_factors: ClassVar[Mapping[str, float]] = {}
+    """Factors on the learning rate of parts of the head, by name."""
+    evaluation_batch: ClassVar[int] = 100
+    """Images whose answers are computed at once in evaluation."""
+
+    def network(self, backbone: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the network's spec for `sc2.backbones.base.build_backbone`.
+
+        Args:
+            backbone: `name` and `args` of the body.
+            head: The head's parameters, of `Head`.
+        """
+        return {**backbone, "head": {"name": self.name, "args": dict(head)}}
+
+    @abstractmethod
+    def target(self, store: SampleStore, index: int) -> Any:
+        """Return the target of a sample, in pixels of the stored image.
+
+        Raises:
+            DataError: The data set does not hold what the task needs.
+        """
+
+    def placed(self, target: Any, placement: Placement) -> Any:
+        """Bring a target into the network's input."""
+        return target
+
+    def restored(self, answer: Any, placement: Placement) -> Any:
+        """Bring an answer back to the stored image."""
+        return answer
+
+    def mirrored(self, target: Any, width: int) -> Any:
+        """Return a target of the image mirrored left to right; `width` of the input in pixels."""
+        return target
+
+    def shifted(self, target: Any, x: int, y: int, size: tuple[int, int]) -> Any:
+        """Return a target of the image moved by `x` pixels to the right and `y` down, in an input of width, height."""
+        return target
+
+    def padded(self, target: Any, size: tuple[int, int]) -> Any:
+        """Return a target of the image padded on the right and at the bottom to a width and height."""
+        return target
+
+    @abstractmethod
+    def collate(self, targets: Sequence[Any]) -> Any:
+        """Put the targets of a batch together; the result has the length of the batch."""
+
+    @abstractmethod
+    def moved(self, targets: Any, device: torch.device) -> Any:
+        """Return a batch of targets on a device."""
+
+    @abstractmethod
+    def single(self, targets: Any) -> list[Any]:
+        """Take a batch of targets apart again, on the CPU."""
+
+    @abstractmethod
+    def losses(
+        self,
+        head: nn.Module,
+        features: Features,
+        targets: Any,
+        *,
+        output: Any = None,
+        summed: bool = False,
+        label_smoothing: float = 0.0,
+    ) -> dict[str, Tensor]:
+        """Return the task's own loss of a batch.
+
+        Args:
+            head: The head of a network.
+            features: What it takes, of a batch.
+            targets: Of the batch.
+            output: What the head gave for the features, where that is known already.
+            summed: The sum over the batch instead of the mean.
+            label_smoothing: Of a cross entropy over classes.
+
+        Returns:
+            `loss`, a scalar, and the parts that it is the sum of, without gradients, where there are several.
+
+        Raises:
+            ConfigError: Label smoothing is asked for where it has no meaning.
+        """
+
+    def imitation(self, *, alpha: float, temperature: float) -> Imitation | None:
+        """Return the loss that learns from a reference model's answers too; None where the task learns from targets.
+
+        Args:
+            alpha: Weight of the targets' loss; 1 - alpha of the divergence from the reference model.
+            temperature: Softening of both distributions in the divergence.
+        """
+        return None
+
+    @abstractmethod
+    def answers(self, output: Any) -> list[Any]:
+        """Take a network's output for a batch apart: one answer per image, on the CPU."""
+
+    @abstractmethod
+    def scorer(self, num_classes: int) -> Scorer:
+        """Return an empty scorer."""
+
+    @abstractmethod
+    def describe(self, answer: Any, classes: Sequence[str], *, top: int) -> str:
+        """Return an answer in words, a line each; the `top` best where they are ranked."""
+
+    @abstractmethod
+    def as_json(self, answer: Any, classes: Sequence[str]) -> dict[str, Any]:
+        """Return an answer as values of JSON."""
+
+    def check_input(self, spec: Mapping[str, Any]) -> None:
+        """Refuse an input whose sides the network's features cannot be told from.
+
+        Raises:
+            ConfigError: The message says which side is needed.
+        """
+        key = "multiple" if spec.get("fit", "crop") == "whole" else "crop"
+        if int(spec[key]) % self.multiple_px:
+            raise ConfigError(f"input.{key} is {spec[key]}, but {self.name} needs a multiple of {self.multiple_px}")
+
+
+class Imitation(ABC):
+    """A loss on a network's and a reference model's outputs and the targets."""
+
+    @abstractmethod
+    def __call__(self, output: Any, reference: Any, targets: Any) -> Tensor:
+        """Return the loss of a batch, a scalar."""

@@ -1,0 +1,203 @@
+"""Object detection: boxes with classes, judged by COCO's average precision; Faster R-CNN (spec 1.8, 2.2)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from sc2.data.geometry import Placement
+from sc2.errors import ConfigError
+from sc2.tasks.base import HeadParams, Scorer, Task
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from sc2.backbones.base import Features
+    from sc2.data.store import SampleStore
+
+Objects = dict[str, np.ndarray]
+"""A target: `boxes` float64 [n, 4] (x0, y0, x1, y1; pixels), `labels` int64 [n], `crowd` bool [n], `area` float64 [n];
+an answer: `boxes`, `labels` and `scores` float64 [n], the best first."""
+
+_LEAST_PX = 1.0
+"""A box that the crop leaves fewer pixels of, in either direction, is not trained on."""
+
+
+class Head(HeadParams):
+    """Faster R-CNN over a feature pyramid; the defaults are torchvision's."""
+
+    out_channels: int = Field(default=256, gt=0, description="Channels of the feature pyramid")
+    representation: int = Field(default=1024, gt=0, description="Width of the box head's two layers")
+    anchor_px: list[int] = Field(
+        default=[32, 64, 128, 256, 512],
+        min_length=5,
+        max_length=5,
+        description="Side of the anchors by level of the pyramid, pixels",
+    )
+    proposals: int = Field(default=1000, gt=0, description="Proposals kept per image")
+    score_threshold: float = Field(default=0.05, ge=0, lt=1, description="Boxes below this score are dropped")
+    max_detections: int = Field(default=100, gt=0, description="Boxes per image at most")
+
+
+class DetectionScorer(Scorer):
+    """COCO's average precision and recall over a split."""
+
+    def __init__(self, num_classes: int) -> None:
+        self.num_classes = num_classes
+        self.answers: list[Objects] = []
+        self.targets: list[Objects] = []
+
+    def add(self, answer: Objects, target: Objects) -> None:
+        """Take the boxes found and the boxes that there are."""
+        self.answers.append(answer)
+        self.targets.append(target)
+
+    def columns(self) -> dict[str, list[Any]]:
+        """Return the number of objects (crowds aside) and of boxes found, and these as JSON, best first.
+
+        One entry of `boxes` is [x0, y0, x1, y1, score, class]; pixels of the stored image.
+        """
+        return {
+            "objects": [int((~target["crowd"]).sum()) for target in self.targets],
+            "detections": [len(answer["boxes"]) for answer in self.answers],
+            "boxes": [json.dumps(_rows(answer)) for answer in self.answers],
+        }
+
+    def summary(self) -> dict[str, float | None]:
+        """Return COCO's twelve numbers in percent."""
+        from sc2.measure.detection import coco_summary
+
+        return coco_summary(self.targets, self.answers, self.num_classes)
+
+
+class Detection(Task):
+    """Boxes with classes."""
+
+    name = "detection"
+    Head = Head
+    select = ("box_ap_pct", "max")
+    multiple_px = 32
+    evaluation_batch = 16
+
+    def target(self, store: SampleStore, index: int) -> Objects:
+        """Return the boxes of an image; it may have none."""
+        boxes = store.boxes(index)
+        return {
+            "boxes": np.array([(box.x0, box.y0, box.x1, box.y1) for box in boxes], np.float64).reshape(-1, 4),
+            "labels": np.array([box.label for box in boxes], np.int64),
+            "crowd": np.array([box.crowd for box in boxes], bool),
+            "area": np.array([box.area for box in boxes], np.float64),
+        }
+
+    def placed(self, target: Objects, placement: Placement) -> Objects:
+        """Bring boxes into the input; those that the crop leaves nothing of are dropped."""
+        return _kept(target, placement.boxes_in(target["boxes"]))
+
+    def restored(self, answer: Objects, placement: Placement) -> Objects:
+        """Bring the boxes found back to the stored image."""
+        return {**answer, "boxes": placement.boxes_out(answer["boxes"])}
+
+    def mirrored(self, target: Objects, width: int) -> Objects:
+        """Return the boxes of the mirrored image."""
+        x0, y0, x1, y1 = target["boxes"].T
+        return {**target, "boxes": np.stack([width - x1, y0, width - x0, y1], axis=1)}
+
+    def shifted(self, target: Objects, x: int, y: int, size: tuple[int, int]) -> Objects:
+        """Return the boxes of the shifted image, cut off at its edges."""
+        moved = target["boxes"] + np.array([x, y, x, y])
+        return _kept(target, np.clip(moved, 0, np.array([*size, *size])))
+
+    def collate(self, targets: Sequence[Objects]) -> list[dict[str, Tensor]]:
+        """Return tensors per image."""
+        import torch
+
+        return [{name: torch.from_numpy(values) for name, values in target.items()} for target in targets]
+
+    def moved(self, targets: list[dict[str, Tensor]], device: torch.device) -> list[dict[str, Tensor]]:
+        """Return the tensors on a device."""
+        return [{name: values.to(device) for name, values in target.items()} for target in targets]
+
+    def single(self, targets: list[dict[str, Tensor]]) -> list[Objects]:
+        """Return arrays per image."""
+        return [{name: values.cpu().numpy() for name, values in target.items()} for target in targets]
+
+    def losses(
+        self,
+        head: nn.Module,
+        features: Features,
+        targets: list[dict[str, Tensor]],
+        *,
+        output: Any = None,
+        summed: bool = False,
+        label_smoothing: float = 0.0,
+    ) -> dict[str, Tensor]:
+        """Return the sum of Faster R-CNN's four losses, and the four; crowds are not trained on."""
+        import torch
+
+        from sc2.layers.heads.detection import DetectionHead
+
+        if label_smoothing:
+            raise ConfigError("label_smoothing has no meaning in detection; take it off")
+        assert isinstance(head, DetectionHead)
+        assert isinstance(features, dict)
+        wanted = [
+            {"boxes": target["boxes"][~target["crowd"]].float(), "labels": target["labels"][~target["crowd"]]}
+            for target in targets
+        ]
+        parts = head.losses(features, wanted)
+        total = torch.stack(list(parts.values())).sum()
+        factor = len(targets) if summed else 1
+        named = {name.removeprefix("loss_"): factor * value.detach() for name, value in parts.items()}
+        return {"loss": factor * total} | named
+
+    def answers(self, output: list[dict[str, Tensor]]) -> list[Objects]:
+        """Return the boxes found per image."""
+        return [
+            {name: values.detach().cpu().numpy().astype(_DTYPES[name]) for name, values in boxes.items()}
+            for boxes in output
+        ]
+
+    def scorer(self, num_classes: int) -> Scorer:
+        """Return a scorer of COCO's numbers."""
+        return DetectionScorer(num_classes)
+
+    def describe(self, answer: Objects, classes: Sequence[str], *, top: int) -> str:
+        """Return the best boxes: class, score, edges in pixels."""
+        lines = [
+            f"{classes[int(label)]:<24} {100 * score:6.2f} %  x {x0:.1f} … {x1:.1f}  y {y0:.1f} … {y1:.1f}"
+            for x0, y0, x1, y1, score, label in _rows(answer)[:top]
+        ]
+        return "\n".join(lines) or "no object"
+
+    def as_json(self, answer: Objects, classes: Sequence[str]) -> dict[str, Any]:
+        """Return all boxes, best first."""
+        return {
+            "boxes": [
+                {"class": classes[int(label)], "index": int(label), "score": score, "box_px": [x0, y0, x1, y1]}
+                for x0, y0, x1, y1, score, label in _rows(answer)
+            ]
+        }
+
+
+_DTYPES: Mapping[str, Any] = {"boxes": np.float64, "scores": np.float64, "labels": np.int64}
+
+
+def _rows(answer: Objects) -> list[list[float]]:
+    rows = zip(answer["boxes"].tolist(), answer["scores"].tolist(), answer["labels"].tolist(), strict=True)
+    return [[*box, score, label] for box, score, label in rows]
+
+
+def _kept(target: Objects, boxes: np.ndarray) -> Objects:
+    sides = boxes[:, 2:] - boxes[:, :2]
+    kept = (sides >= _LEAST_PX).all(axis=1)
+    rest = {name: values[kept] for name, values in target.items()}
+    # What is left of the object is not known, only what is left of its box.
+    return {**rest, "boxes": boxes[kept], "area": np.minimum(rest["area"], sides[kept].prod(axis=1))}
+
+
+TASK = Detection()

@@ -1,0 +1,180 @@
+"""Semantic segmentation: a class per pixel, judged by the mean intersection over union; DeepLabv3 (spec 1.8, 2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from sc2.data.geometry import Placement
+from sc2.data.source import IGNORED
+from sc2.tasks.base import HeadParams, Scorer, Task
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from sc2.backbones.base import Features
+    from sc2.data.store import SampleStore
+
+BACKGROUND = 0
+AUXILIARY_WEIGHT = 0.5
+
+Mask = np.ndarray
+"""uint8 [H, W]: 0 the background, k + 1 class k, 255 not scored (in targets)."""
+
+
+class Head(HeadParams):
+    """DeepLabv3's head; the defaults are torchvision's."""
+
+    output_stride: Literal[4, 8, 16, 32] = Field(
+        default=8, description="By how much smaller than the image layer4 is: strides beyond it become dilations"
+    )
+    width: int = Field(default=256, gt=0, description="Channels inside the head")
+    atrous_rates: list[int] = Field(default=[12, 24, 36], min_length=1, description="Dilations of the atrous pooling")
+
+
+class SegmentationScorer(Scorer):
+    """Mean intersection over union and pixel accuracies over a split."""
+
+    def __init__(self, num_classes: int) -> None:
+        self.matrices: list[np.ndarray] = []
+        self.num_labels = 1 + num_classes
+
+    def add(self, answer: Mask, target: Mask) -> None:
+        """Take a predicted and a true mask of the same size."""
+        from sc2.measure.segmentation import confusion_matrix
+
+        self.matrices.append(confusion_matrix(target, answer, self.num_labels))
+
+    def columns(self) -> dict[str, list[Any]]:
+        """Return the same numbers for each image alone, and how many of its pixels are scored."""
+        from sc2.measure.segmentation import segmentation_summary
+
+        each = [segmentation_summary(matrix) for matrix in self.matrices]
+        names = list(each[0]) if each else []
+        return {
+            **{name: [numbers[name] for numbers in each] for name in names},
+            "scored_px": [int(matrix.sum()) for matrix in self.matrices],
+        }
+
+    def summary(self) -> dict[str, float | None]:
+        """Return the numbers of all pixels of the split together."""
+        from sc2.errors import DataError
+        from sc2.measure.segmentation import segmentation_summary
+
+        if not self.matrices:
+            raise DataError("the mean intersection over union of no image is not defined")
+        return segmentation_summary(np.sum(self.matrices, axis=0))
+
+
+class Segmentation(Task):
+    """A class per pixel."""
+
+    name = "segmentation"
+    Head = Head
+    select = ("miou_pct", "max")
+    multiple_px = 32
+    lr_factors: ClassVar[Mapping[str, float]] = {"aux": 10.0}  # as upstream trains it (spec 1.9, 1.10)
+    evaluation_batch = 16
+
+    def network(self, backbone: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the dilated body with its head."""
+        rest = {key: value for key, value in head.items() if key != "output_stride"}
+        return {**super().network(backbone, rest), "output_stride": head["output_stride"]}
+
+    def target(self, store: SampleStore, index: int) -> Mask:
+        """Return the mask of an image."""
+        return np.asarray(store.mask(index))
+
+    def placed(self, target: Mask, placement: Placement) -> Mask:
+        """Bring a mask into the input; padding is not scored."""
+        return placement.mask_in(target, padding=IGNORED)
+
+    def restored(self, answer: Mask, placement: Placement) -> Mask:
+        """Bring a predicted mask back to the stored image; what the input did not show is background."""
+        return placement.mask_out(answer, outside=BACKGROUND)
+
+    def mirrored(self, target: Mask, width: int) -> Mask:
+        """Return the mask of the mirrored image."""
+        return np.ascontiguousarray(target[:, ::-1])
+
+    def shifted(self, target: Mask, x: int, y: int, size: tuple[int, int]) -> Mask:
+        """Return the mask of the shifted image; at the edges it is mirrored as the image is."""
+        reach = max(abs(x), abs(y))
+        height, width = target.shape
+        padded = np.pad(target, reach, mode="reflect")
+        return padded[reach - y : reach - y + height, reach - x : reach - x + width]
+
+    def padded(self, target: Mask, size: tuple[int, int]) -> Mask:
+        """Return the mask of the padded image; padding is not scored."""
+        height, width = target.shape
+        return np.pad(target, ((0, size[1] - height), (0, size[0] - width)), constant_values=IGNORED)
+
+    def collate(self, targets: Sequence[Mask]) -> Tensor:
+        """Return masks uint8 [B, H, W]."""
+        import torch
+
+        return torch.from_numpy(np.stack(targets))
+
+    def moved(self, targets: Tensor, device: torch.device) -> Tensor:
+        """Return the masks on a device."""
+        return targets.to(device)
+
+    def single(self, targets: Tensor) -> list[Mask]:
+        """Return a mask per image."""
+        return list(targets.cpu().numpy())
+
+    def losses(
+        self,
+        head: nn.Module,
+        features: Features,
+        targets: Tensor,
+        *,
+        output: Tensor | None = None,
+        summed: bool = False,
+        label_smoothing: float = 0.0,
+    ) -> dict[str, Tensor]:
+        """Return the cross entropy per pixel plus half of the auxiliary head's, and the two."""
+        from torch.nn import functional
+
+        from sc2.layers.heads.segmentation import SegmentationHead
+
+        assert isinstance(head, SegmentationHead)
+        assert isinstance(features, dict)
+
+        def cross_entropy(logits: Tensor) -> Tensor:
+            return functional.cross_entropy(
+                logits, targets.long(), ignore_index=IGNORED, label_smoothing=label_smoothing
+            )
+
+        main = cross_entropy(head(features) if output is None else output)
+        auxiliary = cross_entropy(head.auxiliary(features))
+        factor = len(targets) if summed else 1
+        parts = {"cross_entropy": factor * main.detach(), "auxiliary": factor * auxiliary.detach()}
+        return {"loss": factor * (main + AUXILIARY_WEIGHT * auxiliary)} | parts
+
+    def answers(self, output: Tensor) -> list[Mask]:
+        """Return the best class of every pixel, a mask per image."""
+        from sc2.layers.heads.segmentation import masks
+
+        return list(masks(output).cpu().numpy())
+
+    def scorer(self, num_classes: int) -> Scorer:
+        """Return a scorer of masks."""
+        return SegmentationScorer(num_classes)
+
+    def describe(self, answer: Mask, classes: Sequence[str], *, top: int) -> str:
+        """Return the classes that cover most pixels, the background among them."""
+        names, (labels, counts) = ("background", *classes), np.unique(answer, return_counts=True)
+        order = np.argsort(-counts, kind="stable")[:top]
+        return "\n".join(f"{names[labels[i]]:<24} {100 * counts[i] / answer.size:6.2f} % of the pixels" for i in order)
+
+    def as_json(self, answer: Mask, classes: Sequence[str]) -> dict[str, Any]:
+        """Return the mask as rows of labels, and the names of the labels."""
+        return {"labels": ["background", *classes], "mask": answer.tolist()}
+
+
+TASK = Segmentation()

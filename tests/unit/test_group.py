@@ -1,0 +1,101 @@
+"""Benchmarks of several tasks side by side: the overview, the serving table, and their page."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sc2.errors import ProvenanceError
+from sc2.job import RunningJob
+from sc2.report import group, group_snapshot
+from sc2.report.columns import quality_of, rate_quality_columns, teacher_columns
+from sc2.report.metadata import figure_record_id
+from sc2.report.table_io import Row, read_table, write_table
+from tests.unit.test_snapshot import write_record
+
+RECORD = "0" * 16
+TASKS = {"classification": 64.0, "detection": 96.0, "segmentation": 128.0}
+
+
+def values_of(columns: Any, **known: Any) -> dict[str, Any]:
+    """A value for every column: the known ones, and something of the right kind for the others."""
+    other = {"text": "x", "flag": True, "int": 1, "float": 10.0}
+    return {column.name: known.get(column.name, other[column.kind]) for column in columns}
+
+
+def write_tables(folder: Path, task: str, size: float) -> dict[str, Path]:
+    folder.mkdir()
+    primary = quality_of(task).primary
+    runs = [
+        values_of(
+            rate_quality_columns(task),
+            **{"task": task, "method": "entropic_student", "method_title": "Student", "curve": "", "point": point},
+            **{"rate_axis": "beta", "seed": "0", "payload_bytes_mean": size / float(point), "device_model": point},
+            **{"encoder_macs": int(size), primary: 70.0 - float(point)},
+        )
+        for point in ("1", "4")
+    ]
+    paths = {name: folder / f"{name}.csv" for name in ("rate_quality", "latency", "teacher")}
+    write_table(paths["rate_quality"], rate_quality_columns(task), [Row(folder, run) for run in runs])
+    paths["latency"].write_text("benchmark,method,point,seed\n")
+    teacher = values_of(teacher_columns(task), task=task, teacher="net", **{primary: 75.0})
+    write_table(paths["teacher"], teacher_columns(task), [Row(folder, teacher)])
+    return paths
+
+
+@pytest.fixture
+def compared(tmp_path: Path) -> RunningJob:
+    """The stage's job, done."""
+    tables = [write_tables(tmp_path / task, task, size) for task, size in TASKS.items()]
+    inputs = {name: [paths[name] for paths in tables] for name in ("rate_quality", "latency", "teacher")}
+    outputs = {"serving": tmp_path / "serving.csv", "svg": tmp_path / "overview.svg", "png": tmp_path / "overview.png"}
+    spec = {"benchmarks": list(TASKS), "titles": [f"Panel of {task}" for task in TASKS]}
+    job = RunningJob("compare_tasks", {"group": "g"}, spec, inputs, outputs, RECORD)
+    group.run(job)
+    return job
+
+
+def test_the_shared_payload_is_that_of_the_largest_images(compared: RunningJob) -> None:
+    rows = read_table(compared.outputs["serving"])
+    assert rows["point"].tolist() == ["1", "4"]
+    assert rows["device_models"].tolist() == [1, 1]
+    assert rows["payload_bytes_together"].tolist() == [128.0, 32.0]
+    assert rows["payload_bytes_separately"].tolist() == [288.0, 72.0]
+    assert rows[["top1_pct", "box_ap_pct", "miou_pct"]].to_numpy().tolist() == [[69.0] * 3, [66.0] * 3]
+
+
+def test_the_overview_has_a_panel_per_benchmark_and_one_legend(compared: RunningJob) -> None:
+    assert figure_record_id(compared.outputs["svg"]) == figure_record_id(compared.outputs["png"]) == RECORD
+    drawn = compared.outputs["svg"].read_text()
+    for task in TASKS:
+        assert f"Panel of {task}" in drawn
+        assert quality_of(task).label in drawn
+    assert drawn.count("<!-- Student -->") == 1
+
+
+def page(compared: RunningJob, folder: Path, record: str) -> str:
+    folder.mkdir(parents=True)
+    records = [write_record(folder / "made.prov.json", record, "compare_tasks", "10:00", "10:30")]
+    figures = [compared.outputs["svg"], compared.outputs["png"]]
+    inputs = {"serving": compared.outputs["serving"], "figures": figures, "records": records}
+    outputs = {"readme": folder / "README.md"}
+    job = RunningJob("snapshot_group", {"group": "g"}, compared.spec, inputs, outputs, RECORD)
+    group_snapshot.run(job)
+    return outputs["readme"].read_text(encoding="utf-8")
+
+
+def test_the_page_shows_figure_and_costs(compared: RunningJob, tmp_path: Path) -> None:
+    text = page(compared, tmp_path / "docs" / "g", RECORD)
+    assert "![Overview](overview.svg)" in text
+    assert "[detection](../detection/README.md)" in text
+    assert "| Student | 4 | 66.0 | 66.0 | 66.0 | 1 | 32.0 | 128 | 1 | 72.0 | 288 |\n" in text
+    assert {path.name for path in (tmp_path / "docs" / "g").iterdir()} >= {
+        "overview.svg",
+        "overview.png",
+        "serving.csv",
+    }
+
+
+def test_a_figure_of_another_run_is_refused(compared: RunningJob, tmp_path: Path) -> None:
+    with pytest.raises(ProvenanceError, match="not among those of the snapshot"):
+        page(compared, tmp_path / "docs" / "g", "1" * 16)

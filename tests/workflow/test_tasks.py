@@ -1,0 +1,54 @@
+"""Three tasks in one plan: what depends on an encoder that another task's benchmark trained."""
+
+from pathlib import Path
+
+from tests.workflow.project import Project, create, parse_plan
+
+QUICK = ("--configfile", "config/quick.yaml")
+CLASSIFICATION = "photodigits_quick_small_resnet"
+DENSE = ("photodigits_quick_detection", "photodigits_quick_segmentation")
+STUDENT = "entropic_student"
+FIGURES = ("rate_accuracy", "exrd", "three_way")
+
+
+def built(path: Path) -> Project:
+    """A project in which Snakemake believes that everything has been run: every file is there, and up to date."""
+    project = create(path)
+    header, *rows = [line.split("\t") for line in project.snakemake("--summary", *QUICK).splitlines() if "\t" in line]
+    for row in rows:
+        project.write(row[header.index("output_file")], "made")
+    project.snakemake("--touch", *QUICK)
+    assert project.planned(*QUICK) == set()
+    return project
+
+
+def runs(benchmark: str, point: str, *phases: str) -> set[str]:
+    """What a run of the Entropic Student consists of, from some phases on."""
+    run = f"{benchmark}/{STUDENT}/{point}/0"
+    return {f"train {run}/{phase}" for phase in phases} | {f"export {run}", f"evaluate {run}"}
+
+
+def shown(benchmark: str) -> set[str]:
+    """What gathers the runs of a benchmark's Entropic Student."""
+    drawn = {f"plot_figure {benchmark}/{figure}" for figure in FIGURES}
+    return drawn | {f"measure_latency {benchmark}/{STUDENT}", f"make_tables {benchmark}"}
+
+
+def test_an_encoder_is_an_input_of_the_other_tasks(tmp_path: Path) -> None:
+    """Another encoder of one β: its dependants in detection and segmentation run again, those of another β do not."""
+    project = built(tmp_path / "project")
+    checkpoint = f"results/train/{CLASSIFICATION}/{STUDENT}/4/seed0/finetune.pt"
+    again = parse_plan(project.snakemake("-n", *QUICK, "--forcerun", checkpoint))
+    expected = runs(CLASSIFICATION, "4", "finetune") | shown(CLASSIFICATION) | {"compare_tasks photodigits_quick"}
+    for benchmark in DENSE:
+        expected |= runs(benchmark, "4", "distill", "finetune") | shown(benchmark)
+        expected.add(f"draw_examples {benchmark}/{STUDENT}")
+    assert again == expected
+
+
+def test_a_reference_model_is_an_input_of_those_that_start_from_its_body(tmp_path: Path) -> None:
+    project = built(tmp_path / "project")
+    teacher = f"results/teachers/{CLASSIFICATION}/teacher.pt"
+    again = parse_plan(project.snakemake("-n", *QUICK, "--forcerun", teacher))
+    assert {f"train_teacher {benchmark}" for benchmark in (CLASSIFICATION, *DENSE)} <= again
+    assert not any(job.startswith("prepare_data") for job in again)
