@@ -54,8 +54,9 @@ snapshot: env ## copy tables and figures to docs/reference/ (CONFIG=config/image
 pull: env ## fetch the results that dvc.lock names, and verify them
 	$(BIN)/python -m sc2 pull
 
+# A worker per core and one thread each: threads of two networks on the same cores wait for each other.
 test: env ## run the tests; those on real images need SC2_DATA, see data/README.md
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: env ## lint, format, types
 	$(BIN)/ruff check .
