@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sc2.report.fewest_bytes import MAX_LOSS_POINTS, Measured, fewest, measured
 from sc2.report.looks import is_corner, point_text
-from sc2.report.markdown import number, table
+from sc2.report.markdown import in_a_sentence, number, table
 from sc2.report.series import Tables, teacher_value
 
 _LEVELS = tuple(loss for loss in MAX_LOSS_POINTS if loss > 1)
@@ -39,7 +39,7 @@ def section(tables: Tables) -> list[str]:
     return [
         "## At equal quality",
         f"Fewest bytes per image of a measured point that loses at most {losses} points of the teacher's "
-        f"{tables.quality.label.removesuffix(' (%)').lower()}, and what the encoder of those points costs. Bold: the "
+        f"{in_a_sentence(tables.quality.label)}, and what the encoder of those points costs. Bold: the "
         "fewest of all methods that leave the answer to the server. A dash: no point reaches it.",
         table(("method", *levels, "encoder: KB, MACs in % of the teacher's"), rows, numbers_from=1),
     ]

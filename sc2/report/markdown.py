@@ -38,3 +38,8 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02d} min {rest:02d} s"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def in_a_sentence(label: str) -> str:
+    """Return an axis label as it is written inside a sentence: `Box AP (%)` as `box AP`."""
+    return label[:1].lower() + label[1:].removesuffix(" (%)")

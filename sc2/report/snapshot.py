@@ -15,7 +15,7 @@ from sc2.job import RunningJob
 from sc2.provenance.record import Record, read_record
 from sc2.report import equal_quality, facts
 from sc2.report.looks import point_text
-from sc2.report.markdown import number, table, with_spread
+from sc2.report.markdown import in_a_sentence, number, table, with_spread
 from sc2.report.metadata import figure_record_id
 from sc2.report.series import Series, Tables, collect
 from sc2.report.table_io import read_table
@@ -121,7 +121,7 @@ def _links(paths: Sequence[Path]) -> str:
 def _teacher(tables: Tables) -> str:
     teacher, quality = tables.teacher.iloc[0], tables.quality
     return (
-        f"Teacher `{teacher['teacher']}`: {quality.label.removesuffix(' (%)').lower()} "
+        f"Teacher `{teacher['teacher']}`: {in_a_sentence(quality.label)} "
         f"{number(teacher[quality.primary], 2)}{quality.unit} on {number(teacher['images'])} test images, "
         f"{number(teacher['params'])} parameters, {number(teacher['macs'])} MACs."
     )

@@ -11,7 +11,7 @@ from sc2.errors import DataError, ProvenanceError
 from sc2.job import RunningJob
 from sc2.provenance.record import Record
 from sc2.report import snapshot, style
-from sc2.report.markdown import duration, number, table
+from sc2.report.markdown import duration, in_a_sentence, number, table
 
 FIGURE_RECORD = "f" * 16
 RATE_QUALITY = """\
@@ -205,3 +205,8 @@ def test_markdown_numbers_and_tables() -> None:
     assert [duration(seconds) for seconds in (0.4, 61, 3723)] == ["0 s", "1 min 01 s", "1 h 02 min 03 s"]
     assert [number(1234.56, 1), number(float("nan")), number(0)] == ["1,234.6", "–", "0"]
     assert table(("a", "b"), [("x|y", "1")], numbers_from=1) == "| a | b |\n| --- | ---: |\n| x\\|y | 1 |\n"
+
+
+def test_labels_in_a_sentence_keep_their_abbreviations() -> None:
+    labels = ("Top-1 accuracy (%)", "Box AP (%)", "Mean IoU (%)")
+    assert [in_a_sentence(label) for label in labels] == ["top-1 accuracy", "box AP", "mean IoU"]
