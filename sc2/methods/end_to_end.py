@@ -8,6 +8,7 @@ of a classification benchmark (`encoder_from`): then encoder and entropy model a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -32,8 +33,10 @@ class Train(Strict):
     )
     momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum of SGD, where the encoder is taken over")
     weight_decay: float = Field(default=1e-4, ge=0, description="Weight decay")
-    schedule: Literal["cosine", "multi_step", "poly"] = Field(
-        default="cosine", description="How the learning rate falls: the papers' for classification, COCO and VOC"
+    schedule: Literal["cosine", "multi_step", "poly", "one_cycle"] = Field(
+        default="cosine",
+        description="How the learning rate falls: the papers' for classification, COCO and VOC; one_cycle rises first, "
+        "which a short schedule with an untrained head needs (ours)",
     )
     milestones: list[float] = Field(
         default=[0.5], description="Fractions of the phase where the rate drops (multi_step)"
@@ -89,16 +92,18 @@ class EndToEnd(Method):
         """Return the recipe of `train`."""
         from sc2.layers.from_scratch import UntrainedStudent
         from sc2.training.rate import rate_recipe
-        from sc2.training.recipe import schedule
+        from sc2.training.recipe import one_cycle, schedule
         from sc2.training.student import tuned_recipe
 
         if phase != "train":
             return super().training(phase, params, context)
         network = UntrainedStudent(context)
+        rate = one_cycle() if params["schedule"] == "one_cycle" else schedule(params)
         if context.encoder is None:
-            return rate_recipe(network, params, float(context.point), schedule(params), context)
+            return rate_recipe(network, params, float(context.point), rate, context)
         network.take_over_body(context.encoder)
-        return tuned_recipe(network, params, context, frozen=[network.encoder, network.prior])
+        recipe = tuned_recipe(network, params, context, frozen=[network.encoder, network.prior])
+        return replace(recipe, learning_rate=rate)
 
     def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
         """Split the trained network after the entropy coder."""
