@@ -116,6 +116,23 @@ def test_end_to_end_starts_from_the_seed_alone(input_spec: dict[str, Any], teach
     assert not any(torch.equal(states[0][name], trained[name]) for name in weights)
 
 
+@pytest.mark.parametrize("taken_over", [False, True])
+def test_the_rate_of_end_to_end_can_rise_first(
+    taken_over: bool, input_spec: dict[str, Any], teacher: dict[str, Any]
+) -> None:
+    """With and without an encoder of another benchmark; the papers' schedules only fall."""
+    encoder = UntrainedStudent(BuildContext(ARCH, "1", input_spec, teacher)).state_dict() if taken_over else None
+    method = get_method("end_to_end")
+    params, rates = method.Params().model_dump()["phases"]["train"], {}
+    for name in ("one_cycle", "poly"):
+        context = BuildContext(ARCH, "1", input_spec, teacher, encoder)
+        factor = method.training("train", params | {"schedule": name}, context).learning_rate
+        rates[name] = [factor(step, 100) for step in range(100)]
+    assert rates["poly"] == sorted(rates["poly"], reverse=True)
+    assert rates["one_cycle"][0] < 0.1 < 0.99 < max(rates["one_cycle"])
+    assert rates["one_cycle"].index(max(rates["one_cycle"])) in range(10, 30)
+
+
 def test_a_network_with_frozen_batch_norms_cannot_be_trained_from_scratch(input_spec: dict[str, Any]) -> None:
     backbone = {"name": "mobilenet_v2", "args": {"frozen_batch_norm": True}}
     checkpoint = {"backbone": backbone, "classes": ["a", "b"], "state": build_backbone(backbone, 2).state_dict()}
