@@ -25,7 +25,7 @@ def dilate(model: StagedModel, output_stride: int) -> None:
 
     Args:
         model: Any body whose stages halve the resolution at most once each.
-        output_stride: 4, 8, 16 or 32.
+        output_stride: 8, 16 or 32.
 
     Raises:
         ConfigError: The stem alone has a larger stride.

@@ -65,12 +65,8 @@ class TableCoder:
 
     def bits(self, symbols: Integers, indexes: Integers) -> float:
         """Return the ideal code length of symbols [n] under tables indexes [n], escapes included (bits)."""
-        escapes = self.escape[indexes]
-        values = symbols.astype(np.int64) - self.offset[indexes]
-        outside = (values < 0) | (values >= escapes)
-        entries = np.where(outside, escapes, values)
+        entries, _, numbers = _escaped(symbols.astype(np.int64) - self.offset[indexes], self.escape[indexes])
         counts = self.cdf[indexes, entries + 1] - self.cdf[indexes, entries]
-        numbers = _folded(values[outside], escapes[outside])
         # The lengths of whole numbers below 2^53, from the exponent of their floating-point form.
         lengths = np.frexp(numbers.astype(np.float64))[1]
         return float((PRECISION_BITS - np.log2(counts)).sum() + (_LENGTH_BITS + lengths).sum())
@@ -80,13 +76,11 @@ class TableCoder:
         offset, escape = int(self.offset[table]), int(self.escape[table])
         if symbols.min() >= offset and symbols.max() < offset + escape:
             return symbols - np.int32(offset), []
-        values = symbols.astype(np.int64) - offset
-        outside = (values < 0) | (values >= escape)
-        numbers = _folded(values[outside], np.int64(escape)).tolist()
-        if max(numbers) >= 2**_MOST_ESCAPE_BITS:
+        entries, outside, numbers = _escaped(symbols.astype(np.int64) - offset, np.full(len(symbols), escape))
+        if numbers.max() >= 2**_MOST_ESCAPE_BITS:
             worst = symbols[outside][int(np.argmax(numbers))]
             raise WireError(f"a latent value of {worst} cannot be coded; is the model sound?")
-        return np.where(outside, escape, values).astype(np.int32), numbers
+        return entries.astype(np.int32), numbers.tolist()
 
     def unfolded(self, number: int, table: int) -> int:
         """Return the value, less the table's offset, of a number that stands for an escaped symbol."""
@@ -179,9 +173,14 @@ _LENGTH_BITS = 5
 _LENGTHS = constriction.stream.model.Uniform(2**_LENGTH_BITS)
 
 
-def _folded(values: Any, escape: Any) -> Any:
-    """Return the numbers that stand for values outside a table: odd below it, even above, nearer values first."""
-    return np.where(values >= 0, 2 * (values - escape), -2 * values - 1)
+def _escaped(values: NDArray[np.int64], escapes: NDArray[np.int64]) -> tuple[Any, Any, Any]:
+    """Return table entries [n] of values [n], which of them are the escape, and the numbers that stand for those.
+
+    The numbers are odd for values below a table, even above, nearer values first.
+    """
+    outside = (values < 0) | (values >= escapes)
+    far, escape = values[outside], escapes[outside]
+    return np.where(outside, escapes, values), outside, np.where(far >= 0, 2 * (far - escape), -2 * far - 1)
 
 
 def _grouped(tables: Integers) -> tuple[Integers | slice, list[tuple[int, slice]]]:

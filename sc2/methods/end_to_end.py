@@ -8,7 +8,6 @@ of a classification benchmark (`encoder_from`): then encoder and entropy model a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -92,18 +91,16 @@ class EndToEnd(Method):
         """Return the recipe of `train`."""
         from sc2.layers.from_scratch import UntrainedStudent
         from sc2.training.rate import rate_recipe
-        from sc2.training.recipe import one_cycle, schedule
+        from sc2.training.recipe import schedule
         from sc2.training.student import tuned_recipe
 
         if phase != "train":
             return super().training(phase, params, context)
         network = UntrainedStudent(context)
-        rate = one_cycle() if params["schedule"] == "one_cycle" else schedule(params)
         if context.encoder is None:
-            return rate_recipe(network, params, float(context.point), rate, context)
+            return rate_recipe(network, params, float(context.point), schedule(params), context)
         network.take_over_body(context.encoder)
-        recipe = tuned_recipe(network, params, context, frozen=[network.encoder, network.prior])
-        return replace(recipe, learning_rate=rate)
+        return tuned_recipe(network, params, context, frozen=[network.encoder, network.prior])
 
     def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
         """Split the trained network after the entropy coder."""

@@ -29,7 +29,7 @@ Mask = np.ndarray
 class Head(HeadParams):
     """DeepLabv3's head; the defaults are torchvision's."""
 
-    output_stride: Literal[4, 8, 16, 32] = Field(
+    output_stride: Literal[8, 16, 32] = Field(
         default=8, description="By how much smaller than the image layer4 is: strides beyond it become dilations"
     )
     width: int = Field(default=256, gt=0, description="Channels inside the head")

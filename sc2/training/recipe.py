@@ -114,9 +114,13 @@ def polynomial(power: float) -> Callable[[int, int], float]:
 
 def schedule(params: Mapping[str, Any]) -> Callable[[int, int], float]:
     """Return the schedule that a phase's parameters name: `schedule`, and `milestones` and `gamma`, or `power`."""
-    if params["schedule"] == "poly":
-        return polynomial(params["power"])
-    return cosine() if params["schedule"] == "cosine" else multi_step(params["milestones"], params["gamma"])
+    named: dict[str, Callable[[], Callable[[int, int], float]]] = {
+        "cosine": cosine,
+        "one_cycle": one_cycle,
+        "poly": lambda: polynomial(params["power"]),
+        "multi_step": lambda: multi_step(params["milestones"], params["gamma"]),
+    }
+    return named[params["schedule"]]()
 
 
 def by_part(head: nn.Module, parameters: Sequence[nn.Parameter], factors: Mapping[str, float], lr: float) -> list[Any]:

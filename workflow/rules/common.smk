@@ -93,6 +93,11 @@ def body_of(wildcards):
     return expand("results/teachers/{benchmark}/teacher.pt", benchmark=plan.body_from(CONFIG, wildcards.benchmark))
 
 
+def teacher_threads(wildcards):
+    """Two where the first reference model is trained, before which little else can run; one beside other jobs."""
+    return 1 if body_of(wildcards) else 2
+
+
 def last_checkpoint(wildcards):
     """Checkpoint of the last training phase: one, or none for a method without training."""
     return [f"results/train/{RUN}/{phase}.pt".format(**wildcards) for phase in plan.last_phase(wildcards.method)]

@@ -18,7 +18,7 @@ rule train_teacher:
         benchmark="|".join(TRAINED) or NONE,
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: teacher_threads
     resources:
         mem_mb=4000,
         runtime="24h",
