@@ -10,6 +10,7 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
+import torch
 
 from sc2.data.store import SampleStore
 from sc2.data.transform import prepare_image
@@ -20,6 +21,7 @@ from sc2.measure.switch import HalfContents
 from sc2.methods.base import DeviceHalf, ServerHalf
 from sc2.provenance.record import environment
 from sc2.switch import switches
+from sc2.tasks import get_task
 
 BUDGET_S = 20.0  # Per quantity: a slow network is timed fewer times rather than for minutes.
 
@@ -38,7 +40,8 @@ def run(job: RunningJob) -> None:
         for (point, seed), device_file, server_file in files:
             (device, on_device), (server, on_server) = load_device(device_file), load_server(server_file)
             assert on_device["point"] == on_server["point"] == point, f"{device_file} is not of the point {point}"
-            times.append({"point": point, "seed": seed, **_times(device, server, images, spec)})
+            batch = get_task(on_server["task"]).evaluation_batch
+            times.append({"point": point, "seed": seed, **_times(device, server, images, spec, batch)})
             if seed == first_seed:
                 points[point] = {
                     "device": HalfContents.of(on_device["half"], device.network),
@@ -57,8 +60,11 @@ def _images(job: RunningJob) -> list[np.ndarray]:
     return [np.asarray(prepare_image(store.image(i), job.spec["input"])) for i in range(count)]
 
 
-def _times(device: DeviceHalf, server: ServerHalf, images: list[np.ndarray], spec: dict[str, Any]) -> dict[str, Any]:
+def _times(
+    device: DeviceHalf, server: ServerHalf, images: list[np.ndarray], spec: dict[str, Any], batch: int
+) -> dict[str, Any]:
     timings = time_parts(device, server, images, repeats=spec["repeats"], warmup=spec["warmup"])
+    in_batches = time_batches(device, server, images, repeats=spec["repeats"], batch=batch)
     return {
         "encoder_ms_p50": timings["encoder"].p50_ms,
         "encoder_ms_p95": timings["encoder"].p95_ms,
@@ -66,6 +72,8 @@ def _times(device: DeviceHalf, server: ServerHalf, images: list[np.ndarray], spe
         "coder_encode_ms_p95": timings["coder_encode"].p95_ms,
         "coder_decode_ms_p50": timings["coder_decode"].p50_ms,
         "server_ms_p50": timings["server"].p50_ms,
+        "server_batch_ms_p50": in_batches.p50_ms / batch,
+        "server_batch": batch,
         "repeats": min(timing.repeats for timing in timings.values()),
     }
 
@@ -91,3 +99,21 @@ def time_parts(
         "coder_decode": timed(server.decode, payloads),
         "server": timed(server.answer, received),
     }
+
+
+def time_batches(
+    device: DeviceHalf, server: ServerHalf, images: list[np.ndarray], *, repeats: int, batch: int
+) -> Timing:
+    """Time the server's network on a batch, as the evaluation runs it (`sc2.answers`): whole batches, not per image.
+
+    Args:
+        device: The device half.
+        server: The server half.
+        images: uint8 [H, W, 3]. The batch repeats those of the first one's size in order.
+        repeats: Images to time at least; one batch in any case.
+        batch: Images at once.
+    """
+    same = [image for image in images if image.shape == images[0].shape]
+    received = [server.decode(device.encode(image)) for image in same]
+    together = torch.cat([received[i % len(received)] for i in range(batch)])
+    return time_call(lambda: server.answer(together), repeats=-(-repeats // batch), warmup=1, budget_s=BUDGET_S)

@@ -148,10 +148,13 @@ _COSTS = (
     *_ints("encoder_macs", "server_params", "server_macs"),
 )
 
-_TIMES = _floats(
-    4,
-    *("encoder_ms_p50", "encoder_ms_p95", "coder_encode_ms_p50", "coder_encode_ms_p95"),
-    *("coder_decode_ms_p50", "server_ms_p50"),
+_TIMES = (
+    *_floats(
+        4,
+        *("encoder_ms_p50", "encoder_ms_p95", "coder_encode_ms_p50", "coder_encode_ms_p95"),
+        *("coder_decode_ms_p50", "server_ms_p50", "server_batch_ms_p50"),
+    ),
+    *_ints("server_batch"),
 )
 
 

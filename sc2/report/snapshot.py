@@ -194,11 +194,14 @@ def _latency(tables: Tables) -> list[str]:
         "coder_encode_ms_p50": "entropy coder, encode (ms)",
         "coder_decode_ms_p50": "entropy coder, decode (ms)",
         "server_ms_p50": "server (ms)",
+        "server_batch_ms_p50": "server, in batches (ms)",
     }
     machines = sorted({f"{time['cpu']}, {time['threads']} thread(s)" for _, time in times.iterrows()})
+    batches = sorted({str(time["server_batch"]) for _, time in times.iterrows()})
     rows = [(*_run_cells(tables, time), *(number(time[name], 3) for name in columns)) for _, time in times.iterrows()]
     return [
-        f"Median per image on {'; '.join(machines)}.",
+        f"Median per image on {'; '.join(machines)}. All is done image by image, but for the last column: there the "
+        f"server answers {'; '.join(batches)} images at once, as the evaluation does.",
         table(("method", "point", "seed", *columns.values()), rows, numbers_from=3),
     ]
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import Tensor
 
 from sc2.answers import Answers
 from sc2.endpoints import decode_file, encode_file
@@ -17,7 +18,7 @@ from sc2.evaluate import run as evaluate
 from sc2.export import run as export
 from sc2.halves import load_checkpoint, load_device, load_server
 from sc2.job import RunningJob
-from sc2.latency import time_parts
+from sc2.latency import time_batches, time_parts
 from sc2.methods import get_method
 from sc2.report.columns import quality_of
 from sc2.report.examples import run as draw_examples
@@ -232,7 +233,7 @@ def test_batches_of_equal_shapes_give_the_numbers_of_single_images(
     device = get_method(METHOD).load_device(load_checkpoint(built[task]["device"], "device")["half"])
     calls: list[int] = []
 
-    def answer(batch: torch.Tensor) -> Any:
+    def answer(batch: Tensor) -> Any:
         calls.append(len(batch))
         return model.answer(batch)
 
@@ -260,3 +261,26 @@ def test_the_parts_of_any_task_can_be_timed(built: dict[str, Any], task: str) ->
     server, _ = load_server(built[task]["server"])
     images = [np.asarray(store_of(built["project"].data, "test").image(0))]
     assert time_parts(device, server, images, repeats=2, warmup=0)["server"].p50_ms > 0
+
+
+@pytest.mark.parametrize(("repeats", "calls"), [(1, 1), (6, 2), (7, 3)])
+def test_batches_are_timed_whole(built: dict[str, Any], repeats: int, calls: int) -> None:
+    """A batch of three takes the images of the first one's size in turn; one call warms up."""
+    device, _ = load_device(built["segmentation"]["device"])
+    server, _ = load_server(built["segmentation"]["server"])
+    seen: list[Tensor] = []
+
+    class Watched:
+        decode = staticmethod(server.decode)
+
+        @staticmethod
+        def answer(received: Tensor) -> None:
+            seen.append(received)
+
+    image = np.asarray(store_of(built["project"].data, "test").image(0))
+    other = image[:, ::-1]
+    smaller = image[:-32]
+    found = time_batches(device, Watched, [image, smaller, other], repeats=repeats, batch=3)  # type: ignore[arg-type]
+    assert (found.repeats, len(seen)) == (calls, calls + 1)
+    first, second = (server.decode(device.encode(each)) for each in (image, other))
+    assert torch.equal(seen[0], torch.cat([first, second, first]))

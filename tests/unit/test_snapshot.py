@@ -22,8 +22,8 @@ b,classification,es,Entropic Student (FP),true,beta,,0.5,0,70.0000,100.000,,24.7
 b,classification,es,Entropic Student (FP),true,beta,,0.5,1,72.0000,104.000,,24.700,6000,5120000
 """
 LATENCY = """\
-benchmark,method,point,seed,encoder_ms_p50,coder_encode_ms_p50,coder_decode_ms_p50,server_ms_p50,threads,cpu
-b,es,0.5,0,1.5000,0.2500,0.1250,3.0000,1,Some CPU
+benchmark,method,point,seed,encoder_ms_p50,coder_encode_ms_p50,coder_decode_ms_p50,server_ms_p50,server_batch_ms_p50,server_batch,threads,cpu
+b,es,0.5,0,1.5000,0.2500,0.1250,3.0000,1.5000,16,1,Some CPU
 """
 TEACHER = """\
 benchmark,task,teacher,images,top1_pct,params,macs
@@ -130,7 +130,7 @@ def test_it_shows_the_comparison_where_there_is_one(job: RunningJob, tmp_path: P
 def test_it_shows_latency_and_says_when_there_is_none(job: RunningJob, tmp_path: Path) -> None:
     text = text_of(job)
     assert "Median per image on Some CPU, 1 thread(s)." in text
-    assert "| Entropic Student (FP) | β=0.5 | 0 | 1.500 | 0.250 | 0.125 | 3.000 |\n" in text
+    assert "| Entropic Student (FP) | β=0.5 | 0 | 1.500 | 0.250 | 0.125 | 3.000 | 1.500 |\n" in text
     (tmp_path / "latency.csv").write_text(LATENCY.splitlines()[0] + "\n")
     assert "## Latency\n\nNot measured.\n" in text_of(job)
 

@@ -33,8 +33,8 @@ b,classification,es,Entropic Student (FP),true,beta,big,0.5,10,4,50.0000,66.6667
 140.500,,801.250,0.098145,0.000000,6,24,8,0.031,7,10,20,c0de,00000000000000ff
 """
 LATENCY = """\
-benchmark,method,point,seed,encoder_ms_p50,encoder_ms_p95,coder_encode_ms_p50,coder_encode_ms_p95,coder_decode_ms_p50,server_ms_p50,repeats,threads,cpu,record_id
-b,webp,10,0,0.0000,0.0000,1.2346,2.0000,0.5000,3.0000,30,1,"CPU, of some kind",ab
+benchmark,method,point,seed,encoder_ms_p50,encoder_ms_p95,coder_encode_ms_p50,coder_encode_ms_p95,coder_decode_ms_p50,server_ms_p50,server_batch_ms_p50,server_batch,repeats,threads,cpu,record_id
+b,webp,10,0,0.0000,0.0000,1.2346,2.0000,0.5000,3.0000,1.5000,16,30,1,"CPU, of some kind",ab
 """
 TEACHER_CSV = """\
 benchmark,task,teacher,images,top1_pct,top5_pct,params,macs,record_id
@@ -80,7 +80,8 @@ def summary(method: str, point: str, seed: str = "0", /, **changes: Any) -> dict
 def latency(method: str = "webp", point: str = "10", **changes: Any) -> dict[str, Any]:
     keys = {"benchmark": "b", "method": method, "point": point, "seed": "0", "record_id": "ab"}
     times = {"encoder_ms_p50": 0, "encoder_ms_p95": 0, "coder_encode_ms_p50": 1.23456, "coder_encode_ms_p95": 2}
-    times |= {"coder_decode_ms_p50": 0.5, "server_ms_p50": 3, "repeats": 30, "threads": 1, "cpu": "CPU, of some kind"}
+    times |= {"coder_decode_ms_p50": 0.5, "server_ms_p50": 3, "server_batch_ms_p50": 1.5, "server_batch": 16}
+    times |= {"repeats": 30, "threads": 1, "cpu": "CPU, of some kind"}
     return {**keys, **times, **changes}
 
 
