@@ -96,6 +96,27 @@ def last_phase(method: str) -> list[str]:
     return phases(method)[-1:]
 
 
+def trainings(config: Config, run: Run) -> list[str]:
+    """Return the phases that a run trains, in order; none where all that it would train is taken over."""
+    return phases(run.method) if _trained_elsewhere(config, run) is None else []
+
+
+def exported(config: Config, run: Run) -> list[tuple[Run, str]]:
+    """Return the run and the phase whose checkpoint a run exports, as a list of one or none."""
+    return [(_trained_elsewhere(config, run) or run, phase) for phase in last_phase(run.method)]
+
+
+def _trained_elsewhere(config: Config, run: Run) -> Run | None:
+    benchmark = config.benchmarks.get(run.benchmark)
+    method = benchmark.methods.get(run.method) if benchmark is not None else None
+    source = _taken_whole(method) if method is not None else None
+    return None if source is None else replace(run, benchmark=source)
+
+
+def _taken_whole(method: MethodOnBenchmark) -> str | None:
+    return method.encoder_from if get_method(method.name).trains_encoder_only else None
+
+
 def body_from(config: Config, benchmark: str) -> list[str]:
     """Return the benchmark whose reference model a reference model starts from, as a list of one or none."""
     name = getattr(config.benchmarks[benchmark].config.teacher, "body_from", None)
@@ -212,7 +233,7 @@ def _snapshot(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
 
 def _train(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Described | None:
     params = method.params.model_dump(mode="json")
-    if keys["phase"] not in params.get("phases", {}):
+    if keys["phase"] not in params.get("phases", {}) or _taken_whole(method) is not None:
         return None
     spec = _run_spec(benchmark, method, keys)
     # A phase sees its own parameters only, so that a later phase can change and rerun alone.
@@ -223,7 +244,8 @@ def _train(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Descr
 
 
 def _export(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Described:
-    return _run_spec(benchmark, method, keys), _run_modules(benchmark, method)
+    spec, source = _run_spec(benchmark, method, keys), _taken_whole(method)
+    return spec if source is None else spec | {"encoder_from": source}, _run_modules(benchmark, method)
 
 
 def _evaluate(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Described:

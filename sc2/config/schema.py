@@ -225,7 +225,7 @@ class MethodGrid(Strict):
     encoder_from: Name | None = Field(
         default=None,
         description="Take encoder and entropy model from the run of the same method, point and seed on this benchmark, "
-        "and freeze them; it must be in the run file",
+        "and freeze them (a learned image codec: all of it); it must be in the run file",
     )
     params: dict[str, Any] = Field(default={}, description="Overrides of config/methods/<name>.yaml, key by key")
 

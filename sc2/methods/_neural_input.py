@@ -6,7 +6,7 @@
 The codecs are CompressAI's; one quality, 1 … 8, is one training with the price λ of distortion:
 L = λ · 255² · MSE + bits per pixel. Its only phase, `train`, starts from fresh weights or from published ones; with the
 latter it may have no epochs at all. The reference model stays as it is. The codec knows nothing of the task: it may be
-that of another benchmark (`encoder_from`), and is not trained then.
+that of another benchmark (`encoder_from`): then nothing is trained here.
 """
 
 from __future__ import annotations
@@ -121,6 +121,7 @@ class NeuralInput(Method):
 
     rate_axis = RateAxis(name="quality", symbol="q", low=1, high=QUALITIES, integer=True)
     takes_encoder = True
+    trains_encoder_only = True
     codec: ClassVar[str]
 
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:

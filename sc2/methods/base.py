@@ -256,6 +256,9 @@ class Method(ABC):
     takes_encoder: ClassVar[bool] = False
     """Whether its encoder can be taken over from another benchmark, whatever the task there (`encoder_from`)."""
 
+    trains_encoder_only: ClassVar[bool] = False
+    """Whether that is all it trains: a run that takes it over has no training, and exports the other run's weights."""
+
     def phases(self) -> Sequence[str]:
         """Names of the training phases in order: the fields of `Params.phases`, none for a codec."""
         field = self.Params.model_fields.get("phases")

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sc2.entropy.factorized import tables_of
 from sc2.entropy.hyperprior import hyperprior_tables
 from sc2.errors import ConfigError
+from sc2.layers.student import take_over
 from sc2.methods.base import BuildContext, Export
 from sc2.neural.context import context_layers
 from sc2.neural.images import MULTIPLE
@@ -28,7 +29,7 @@ def split(context: BuildContext, codec: str, state: Mapping[str, Tensor]) -> Exp
         state: State dict of an `InputCompression`.
 
     Raises:
-        CheckpointError: The trained weights have no exact form.
+        CheckpointError: The trained weights have no exact form, or are another benchmark's and do not fit.
         ConfigError: The images may have sides that are no multiples of 64.
     """
     if context.input.get("fit", "crop") == "whole" and context.input["multiple"] % MULTIPLE:
@@ -36,7 +37,7 @@ def split(context: BuildContext, codec: str, state: Mapping[str, Tensor]) -> Exp
             f"input.multiple is {context.input['multiple']}; neural input compression needs a multiple of {MULTIPLE}"
         )
     network = InputCompression(context, codec)
-    network.load_state_dict(dict(state))
+    take_over(network, state, ["codec"])
     model, teacher = network.codec, context.teacher
     n, m = channels_of(context.arch, context.point)
     common = {"codec": codec, "n": n, "m": m}

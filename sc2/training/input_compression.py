@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sc2.entropy.factorized import settle
-from sc2.layers.student import take_over
 from sc2.methods.base import BuildContext
 from sc2.neural.network import InputCompression
 from sc2.neural.start import wavelet_start
@@ -47,8 +46,7 @@ def rate_distortion_recipe(params: Mapping[str, Any], context: BuildContext, cod
         codec: CompressAI's class name.
 
     Raises:
-        CheckpointError: Published weights, or those of another benchmark, are asked for and do not fit, or there are
-            none.
+        CheckpointError: Published weights are asked for and do not fit, or there are none.
         DataError: Their file is missing or another one.
     """
     network, judge = InputCompression(context, codec), context.judge()
@@ -57,9 +55,6 @@ def rate_distortion_recipe(params: Mapping[str, Any], context: BuildContext, cod
         load_published(network.codec, params["weights"], context.point)
     if params["start"] == "wavelet":
         wavelet_start(network.codec, price)
-    taken_over = context.encoder is not None
-    if context.encoder is not None:
-        take_over(network, context.encoder, ["codec"])
     weight = price * PEAK**2
 
     def terms(images: Tensor) -> tuple[Terms, Tensor]:
@@ -83,14 +78,14 @@ def rate_distortion_recipe(params: Mapping[str, Any], context: BuildContext, cod
         groups = [{"params": transforms, "lr": params["lr"]}, {"params": rest, "lr": params["entropy_lr"]}]
         return ClippedAdam(groups, largest_norm=params["clip_norm"])
 
-    recipe = Recipe(
+    return Recipe(
         model=network,
         trained=[network.codec],
         frozen=[network.reference],
         step=step,
         optimizer=optimizer,
         learning_rate=one_cycle(),
-        epochs=0 if taken_over else params["epochs"],
+        epochs=params["epochs"],
         batch_size=params["batch_size"],
         validate=validate,
         judge=judge,
@@ -98,7 +93,5 @@ def rate_distortion_recipe(params: Mapping[str, Any], context: BuildContext, cod
         auxiliary=network.prior.loss,
         auxiliary_parameters=[network.prior.quantiles],
         auxiliary_lr=params["quantiles_lr"],
+        finish=partial(settle, network.prior),
     )
-    if not taken_over:
-        recipe.finish = partial(settle, network.prior)
-    return recipe

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sc2.backbones.base import build_backbone
 from sc2.data.normalise import normalise, to_batch
 from sc2.entropy.exact import ONE, ExactNetwork, exact_layers
-from sc2.errors import WireError
+from sc2.errors import CheckpointError, WireError
 from sc2.methods import get_method
 from sc2.methods.base import BuildContext, Export
 from sc2.neural.context import ContextModel, Step, context_layers, steps
@@ -67,6 +67,15 @@ class Split:
         self.exported: Export = self.method.export(context, self.network.state_dict())
         self.device: Any = self.method.load_device(self.exported.device)
         self.server: Any = self.method.load_server(self.exported.server)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_weights_of_other_parameters_are_refused(teacher: dict[str, Any], name: str) -> None:
+    """They can be those of another benchmark (`encoder_from`), which may set its own."""
+    state = InputCompression(BuildContext({"channels": [[N, M]]}, "3", INPUT, teacher), METHODS[name]).state_dict()
+    wider = BuildContext({"channels": [[N, M + 1]]}, "3", INPUT, teacher)
+    with pytest.raises(CheckpointError, match="give the method the same parameters on both"):
+        get_method(name).export(wider, state)
 
 
 @pytest.fixture(scope="module", params=METHODS)

@@ -13,7 +13,19 @@ from sc2.config.load import Config, load_config
 from sc2.errors import ConfigError
 from sc2.methods import get_method
 from sc2.methods.base import Method
-from sc2.plan import Run, body_from, encoder_from, job, last_phase, phases, phases_before, runs, skipped
+from sc2.plan import (
+    Run,
+    body_from,
+    encoder_from,
+    exported,
+    job,
+    last_phase,
+    phases,
+    phases_before,
+    runs,
+    skipped,
+    trainings,
+)
 
 CONFIG = Path(__file__).parents[2] / "config"
 NAME = "photodigits_small_resnet"
@@ -367,6 +379,22 @@ def test_a_first_phase_takes_the_encoder_of_the_same_run_elsewhere_and_a_second_
     assert "sc2/tasks/detection.py" in planned.fingerprint.files
     assert "sc2/layers/heads/detection.py" in planned.fingerprint.files
     assert "sc2/layers/heads/segmentation.py" not in planned.fingerprint.files
+
+
+def test_a_codec_taken_over_is_not_trained_and_exports_the_other_benchmarks_weights(load_tasks: Load) -> None:
+    config = load_tasks()
+    own, other = (Run(name, "factorized_prior", "2", "0") for name in (DETECTION, NAME))
+    assert (trainings(config, own), trainings(config, other)) == ([], ["train"])
+    assert exported(config, own) == exported(config, other) == [(other, "train")]
+    keys = {"benchmark": DETECTION, "method": "factorized_prior", "point": "2", "seed": "0"}
+    assert job(config, "train", {**keys, "phase": "train"}) is None
+    planned = job(config, "export", keys)
+    assert planned is not None
+    assert planned.spec["encoder_from"] == NAME
+    student = Run(DETECTION, "entropic_student", "4", "0")
+    assert trainings(config, student) == ["distill", "finetune"]
+    assert exported(config, student) == [(student, "finetune")]
+    assert exported(config, Run(DETECTION, "jpeg", "10", "0")) == []
 
 
 def test_a_dense_job_depends_on_its_task_and_head_alone(load_tasks: Load) -> None:

@@ -26,6 +26,7 @@ FETCHED = [name for name in CONFIG.benchmarks if name not in TRAINED]
 NONE = "(?!)"
 
 RUN = "{benchmark}/{method}/{point}/seed{seed}"
+LARGE_BATCH = 16
 
 
 def unplanned(stage, wildcards):
@@ -68,9 +69,21 @@ def of_runs(pattern, benchmark, method=None):
     ]
 
 
+def run_of(wildcards):
+    """The run that a job's wildcards name."""
+    return plan.Run(wildcards.benchmark, wildcards.method, wildcards.point, wildcards.seed)
+
+
+def checkpoint(run, phase):
+    """Where a training phase of a run leaves its weights."""
+    return f"results/train/{RUN}/{phase}.pt".format(
+        benchmark=run.benchmark, method=run.method, point=run.point, seed=run.seed
+    )
+
+
 def phase_before(wildcards):
     """Checkpoint that a training phase starts from: one, or none for the first."""
-    if wildcards.phase not in plan.phases(wildcards.method):
+    if wildcards.phase not in plan.trainings(CONFIG, run_of(wildcards)):
         raise unplanned("train", wildcards)
     phases = plan.phases_before(wildcards.method, wildcards.phase)
     return [f"results/train/{RUN}/{phase}.pt".format(**wildcards) for phase in phases]
@@ -78,14 +91,8 @@ def phase_before(wildcards):
 
 def encoder_of(wildcards):
     """Checkpoint of another benchmark that a training phase takes its encoder from: one, or none."""
-    run = plan.Run(wildcards.benchmark, wildcards.method, wildcards.point, wildcards.seed)
-    return [
-        f"results/train/{RUN}/{phase}.pt".format(
-            benchmark=other.benchmark, method=other.method, point=other.point, seed=other.seed
-        )
-        for other in plan.encoder_from(CONFIG, run, wildcards.phase)
-        for phase in plan.last_phase(other.method)
-    ]
+    others = plan.encoder_from(CONFIG, run_of(wildcards), wildcards.phase)
+    return [checkpoint(other, phase) for other in others for phase in plan.last_phase(other.method)]
 
 
 def body_of(wildcards):
@@ -94,13 +101,13 @@ def body_of(wildcards):
 
 
 def teacher_threads(wildcards):
-    """Two where the first reference model is trained, before which little else can run; one beside other jobs."""
-    return 1 if body_of(wildcards) else 2
+    """Two for large batches: before the first reference model little else can run. Small ones gain nothing by it."""
+    return 2 if CONFIG.benchmarks[wildcards.benchmark].config.teacher.training.batch_size >= LARGE_BATCH else 1
 
 
 def last_checkpoint(wildcards):
-    """Checkpoint of the last training phase: one, or none for a method without training."""
-    return [f"results/train/{RUN}/{phase}.pt".format(**wildcards) for phase in plan.last_phase(wildcards.method)]
+    """Checkpoint of the last training phase, here or where it is taken from: none for a method without training."""
+    return [checkpoint(run, phase) for run, phase in plan.exported(CONFIG, run_of(wildcards))]
 
 
 def data_of(name):
@@ -215,7 +222,7 @@ def records_of(benchmark):
             benchmark=r.benchmark, method=r.method, point=r.point, seed=r.seed
         )
         for r in plan.runs(CONFIG, benchmark)
-        for phase in plan.phases(r.method)
+        for phase in plan.trainings(CONFIG, r)
     ]
     return [
         f"results/data/{dataset}/data.prov.json",
