@@ -159,6 +159,12 @@ class TeacherTraining(Strict):
     epochs: int = Field(gt=0, description="Passes over the training split")
     batch_size: int = Field(gt=0, description="Images per step")
     lr: float = Field(gt=0, description="Peak learning rate of the one-cycle schedule (SGD, Nesterov momentum 0.9)")
+    body_lr_factor: float = Field(
+        default=1.0,
+        ge=0,
+        description="Factor on the learning rate of all before the head; below 1 for a body that comes with its weights "
+        "and whose batch norms are frozen (0: it stays as it is)",
+    )
     weight_decay: float = Field(default=5e-4, ge=0, description="Weight decay")
     label_smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="Label smoothing of the cross entropy; 0 in detection"
