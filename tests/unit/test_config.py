@@ -168,7 +168,10 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         put("teacher", "training", "epoch", 3),
         "config.yaml",
         f"{DEFAULT}: teacher.training.epoch",
-        ["unknown key; did you mean 'epochs'? allowed: batch_size, epochs, label_smoothing, lr, weight_decay"],
+        [
+            "unknown key; did you mean 'epochs'? allowed: batch_size, body_lr_factor, epochs, label_smoothing, lr, "
+            "weight_decay"
+        ],
     ),
     "key of another branch of a union": (
         DEFAULT,

@@ -62,6 +62,7 @@ class Project:
 
     def teacher(self, task: str, body: list[Path]) -> Path:
         training = {"epochs": 1, "batch_size": 4, "lr": 0.01, "weight_decay": 0.0, "label_smoothing": 0.0}
+        training["body_lr_factor"] = 1.0
         head = get_task(task).Head.model_validate(HEADS[task]).model_dump()
         teacher = {"backbone": BACKBONE, "head": head, "training": training, "body_weights": None}
         job = self.job("teacher", task, {"teacher": teacher}, {"body": body}, ["checkpoint", "history"])

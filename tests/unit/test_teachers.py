@@ -27,7 +27,7 @@ from sc2.job import RunningJob
 from sc2.tasks import get_task
 from sc2.teachers.fetch import _SOURCES, read_state, reference_model
 from sc2.teachers.fetch import run as fetch
-from sc2.teachers.train import take_over_published_body
+from sc2.teachers.train import take_over_published_body, teacher_recipe
 
 RESNET: dict[str, Any] = {"name": "resnet", "args": {"depth": 18}}
 MOBILENET: dict[str, Any] = {"name": "mobilenet_v2", "args": {"tf_same_padding": True}}
@@ -353,6 +353,23 @@ def _every_fourth(archive: Path, input_spec: Mapping[str, Any]) -> tuple[Tensor,
 
 
 # Bodies of dense reference models
+
+
+def test_a_body_learns_at_its_own_rate() -> None:
+    task = get_task("segmentation")
+    head = {**task.Head().model_dump(), "width": 8}
+    model = build_backbone(task.network({"name": "small_resnet", "args": {"width": 4}}, head), 3)
+    training = {"lr": 0.2, "body_lr_factor": 0.02, "weight_decay": 0.0, "label_smoothing": 0.0}
+    recipe = teacher_recipe(model, {**training, "epochs": 1, "batch_size": 2}, task, 3)
+    groups = recipe.optimizer(recipe.trained_parameters()).param_groups
+    rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
+    found = {name: rates[id(parameter)] for name, parameter in model.named_parameters()}
+    assert len(rates) == len(found)
+    for name, rate in found.items():
+        part = name.removeprefix("stages.head.")
+        expected = 0.004 if part == name else 2.0 if part.startswith("aux.") else 0.2
+        assert rate == pytest.approx(expected), name
+    assert len(set(found.values())) == 3
 
 
 def test_a_dense_reference_model_starts_with_a_published_body(tmp_path: Path) -> None:
