@@ -162,8 +162,8 @@ class TeacherTraining(Strict):
     body_lr_factor: float = Field(
         default=1.0,
         ge=0,
-        description="Factor on the learning rate of all before the head: below 1 for a body that comes with weights and "
-        "frozen batch norms; 0: it stays as it is",
+        description="Factor on the learning rate of all before the head: below 1 for a given body with frozen "
+        "batch norms; 0: it stays as it is",
     )
     weight_decay: float = Field(default=5e-4, ge=0, description="Weight decay")
     label_smoothing: float = Field(
