@@ -32,7 +32,9 @@ def run(job: RunningJob) -> None:
         take_over_body(model, load_checkpoint(path, "teacher"))
     if teacher["body_weights"] is not None:
         take_over_published_body(model, teacher["backbone"], teacher["body_weights"])
-    train_recipe(teacher_recipe(model, teacher["training"], task, len(classes)), job, task, seed=SEED)
+    training = teacher["training"]
+    recipe = teacher_recipe(model, training, task, len(classes), body_lr_factor=training["body_lr_factor"])
+    train_recipe(recipe, job, task, seed=SEED)
     content = {"kind": "teacher", "task": task.name, "backbone": network, "classes": classes}
     save_atomically({**content, "state": model.state_dict()}, job.outputs["checkpoint"])
     state_path(job).unlink(missing_ok=True)
@@ -72,8 +74,18 @@ def take_over_published_body(model: StagedModel, backbone: Mapping[str, Any], we
     take_over_body(model, {"backbone": backbone, "state": published_network({**weights, "backbone": backbone})})
 
 
-def teacher_recipe(model: StagedModel, training: Mapping[str, float], task: Task, num_classes: int) -> Recipe:
-    """The task's own loss, SGD (Nesterov), a one-cycle learning rate; keeps the epoch that the task picks."""
+def teacher_recipe(
+    model: StagedModel, training: Mapping[str, float], task: Task, num_classes: int, *, body_lr_factor: float = 1.0
+) -> Recipe:
+    """The task's own loss, SGD (Nesterov), a one-cycle learning rate; keeps the epoch that the task picks.
+
+    Args:
+        model: The network.
+        training: `epochs`, `batch_size`, `lr`, `weight_decay` and `label_smoothing`.
+        task: The task.
+        num_classes: Classes of the data set.
+        body_lr_factor: Factor on the learning rate of all before the head.
+    """
     judge, smoothing = Judge(task, num_classes), training["label_smoothing"]
 
     def step(images: Tensor, targets: Any) -> Terms:
@@ -89,7 +101,7 @@ def teacher_recipe(model: StagedModel, training: Mapping[str, float], task: Task
         body = [parameter for parameter in parameters if id(parameter) not in in_head]
         groups = [
             *by_part(model.head, head, task.lr_factors, training["lr"]),
-            {"params": body, "lr": training["body_lr_factor"] * training["lr"]},
+            {"params": body, "lr": body_lr_factor * training["lr"]},
         ]
         return torch.optim.SGD(
             groups, lr=training["lr"], momentum=0.9, nesterov=True, weight_decay=training["weight_decay"]

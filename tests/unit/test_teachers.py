@@ -359,8 +359,8 @@ def test_a_body_learns_at_its_own_rate() -> None:
     task = get_task("segmentation")
     head = {**task.Head().model_dump(), "width": 8}
     model = build_backbone(task.network({"name": "small_resnet", "args": {"width": 4}}, head), 3)
-    training = {"lr": 0.2, "body_lr_factor": 0.02, "weight_decay": 0.0, "label_smoothing": 0.0}
-    recipe = teacher_recipe(model, {**training, "epochs": 1, "batch_size": 2}, task, 3)
+    training = {"epochs": 1, "batch_size": 2, "lr": 0.2, "weight_decay": 0.0, "label_smoothing": 0.0}
+    recipe = teacher_recipe(model, training, task, 3, body_lr_factor=0.02)
     groups = recipe.optimizer(recipe.trained_parameters()).param_groups
     rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
     found = {name: rates[id(parameter)] for name, parameter in model.named_parameters()}
