@@ -61,12 +61,14 @@ def all_cores(wildcards):
     return workflow.cores or 1
 
 
+def folder_of(run):
+    """What the results of a run lie under, in the folder of a stage."""
+    return RUN.format(benchmark=run.benchmark, method=run.method, point=run.point, seed=run.seed)
+
+
 def of_runs(pattern, benchmark, method=None):
     """Paths of all runs of a benchmark, or of a method on it; `{run}` stands for benchmark/method/point/seed."""
-    return [
-        pattern.format(run=RUN.format(benchmark=r.benchmark, method=r.method, point=r.point, seed=r.seed))
-        for r in plan.runs(CONFIG, benchmark, method)
-    ]
+    return [pattern.format(run=folder_of(run)) for run in plan.runs(CONFIG, benchmark, method)]
 
 
 def run_of(wildcards):
@@ -76,17 +78,15 @@ def run_of(wildcards):
 
 def checkpoint(run, phase):
     """Where a training phase of a run leaves its weights."""
-    return f"results/train/{RUN}/{phase}.pt".format(
-        benchmark=run.benchmark, method=run.method, point=run.point, seed=run.seed
-    )
+    return f"results/train/{folder_of(run)}/{phase}.pt"
 
 
 def phase_before(wildcards):
     """Checkpoint that a training phase starts from: one, or none for the first."""
-    if wildcards.phase not in plan.trainings(CONFIG, run_of(wildcards)):
+    run = run_of(wildcards)
+    if wildcards.phase not in plan.trainings(CONFIG, run):
         raise unplanned("train", wildcards)
-    phases = plan.phases_before(wildcards.method, wildcards.phase)
-    return [f"results/train/{RUN}/{phase}.pt".format(**wildcards) for phase in phases]
+    return [checkpoint(run, phase) for phase in plan.phases_before(run.method, wildcards.phase)]
 
 
 def encoder_of(wildcards):
@@ -154,8 +154,8 @@ def halves_shown(name):
 
     def of(wildcards):
         return [
-            f"results/export/{RUN}/{name}".format(benchmark=r.benchmark, method=r.method, point=r.point, seed=r.seed)
-            for r in plan.first_seed(CONFIG, wildcards.benchmark, wildcards.method)
+            f"results/export/{folder_of(run)}/{name}"
+            for run in plan.first_seed(CONFIG, wildcards.benchmark, wildcards.method)
         ]
 
     return of
@@ -218,11 +218,9 @@ def records_of(benchmark):
     """Records of all that the figures of a benchmark are made from."""
     dataset = CONFIG.benchmarks[benchmark].config.dataset
     trainings = [
-        f"results/train/{RUN}/{phase}.prov.json".format(
-            benchmark=r.benchmark, method=r.method, point=r.point, seed=r.seed
-        )
-        for r in plan.runs(CONFIG, benchmark)
-        for phase in plan.trainings(CONFIG, r)
+        f"results/train/{folder_of(run)}/{phase}.prov.json"
+        for run in plan.runs(CONFIG, benchmark)
+        for phase in plan.trainings(CONFIG, run)
     ]
     return [
         f"results/data/{dataset}/data.prov.json",
