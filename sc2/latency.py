@@ -63,8 +63,7 @@ def _images(job: RunningJob) -> list[np.ndarray]:
 def _times(
     device: DeviceHalf, server: ServerHalf, images: list[np.ndarray], spec: dict[str, Any], batch: int
 ) -> dict[str, Any]:
-    timings = time_parts(device, server, images, repeats=spec["repeats"], warmup=spec["warmup"])
-    in_batches = time_batches(device, server, images, repeats=spec["repeats"], batch=batch)
+    timings = time_parts(device, server, images, repeats=spec["repeats"], warmup=spec["warmup"], batch=batch)
     return {
         "encoder_ms_p50": timings["encoder"].p50_ms,
         "encoder_ms_p95": timings["encoder"].p95_ms,
@@ -72,48 +71,43 @@ def _times(
         "coder_encode_ms_p95": timings["coder_encode"].p95_ms,
         "coder_decode_ms_p50": timings["coder_decode"].p50_ms,
         "server_ms_p50": timings["server"].p50_ms,
-        "server_batch_ms_p50": in_batches.p50_ms / batch,
+        "server_batch_ms_p50": timings["server_batch"].p50_ms / batch,
         "server_batch": batch,
-        "repeats": min(timing.repeats for timing in timings.values()),
+        "repeats": min(timing.repeats for name, timing in timings.items() if name != "server_batch"),
     }
 
 
 def time_parts(
-    device: DeviceHalf, server: ServerHalf, images: list[np.ndarray], *, repeats: int, warmup: int
+    device: DeviceHalf, server: ServerHalf, images: list[np.ndarray], *, repeats: int, warmup: int, batch: int
 ) -> dict[str, Timing]:
-    """Time the four parts of a split on some images (uint8 [H, W, 3]), each part alone.
+    """Time the parts of a split, each part alone; for a codec the encoder does nothing: its work is the coder's.
 
-    For a codec the encoder does nothing: all of its work is the coder's.
+    Args:
+        device: The device half.
+        server: The server half.
+        images: uint8 [H, W, 3].
+        repeats: Images to time each part on, in turn; as many batches as hold so many.
+        warmup: Images before that, not timed.
+        batch: Images that the server's network answers at once, as the evaluation does (`sc2.answers`).
+
+    Returns:
+        By part: `encoder`, `coder_encode`, `coder_decode`, `server`, and `server_batch` for a whole batch of images of
+        the first one's size.
     """
     latents = [device.analyse(pixels) for pixels in images]
     payloads = [device.code(latent) for latent in latents]
     received = [server.decode(payload) for payload in payloads]
+    same = [tensor for tensor in received if tensor.shape == received[0].shape]
+    together = torch.cat([same[i % len(same)] for i in range(batch)])
 
-    def timed(function: Callable[[Any], object], arguments: Iterable[Any]) -> Timing:
-        endless = cycle(arguments)
-        return time_call(lambda: function(next(endless)), repeats=repeats, warmup=warmup, budget_s=BUDGET_S)
+    def timed(function: Callable[[Any], object], arguments: Iterable[Any], images_each: int = 1) -> Timing:
+        endless, calls, before = cycle(arguments), -(-repeats // images_each), -(-warmup // images_each)
+        return time_call(lambda: function(next(endless)), repeats=calls, warmup=before, budget_s=BUDGET_S)
 
     return {
         "encoder": timed(device.analyse, images),
         "coder_encode": timed(device.code, latents),
         "coder_decode": timed(server.decode, payloads),
         "server": timed(server.answer, received),
+        "server_batch": timed(server.answer, [together], batch),
     }
-
-
-def time_batches(
-    device: DeviceHalf, server: ServerHalf, images: list[np.ndarray], *, repeats: int, batch: int
-) -> Timing:
-    """Time the server's network on a batch, as the evaluation runs it (`sc2.answers`): whole batches, not per image.
-
-    Args:
-        device: The device half.
-        server: The server half.
-        images: uint8 [H, W, 3]. The batch repeats those of the first one's size in order.
-        repeats: Images to time at least; one batch in any case.
-        batch: Images at once.
-    """
-    same = [image for image in images if image.shape == images[0].shape]
-    received = [server.decode(device.encode(image)) for image in same]
-    together = torch.cat([received[i % len(received)] for i in range(batch)])
-    return time_call(lambda: server.answer(together), repeats=-(-repeats // batch), warmup=1, budget_s=BUDGET_S)

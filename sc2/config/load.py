@@ -201,6 +201,9 @@ class _Loader:
         if grid.encoder_from is not None and not method.takes_encoder:
             at = (*keys, "encoder_from")
             self.add(source.file_of(at), at, f"{name} has no encoder to take from another benchmark: take it out")
+        if method.one_size and config.input.fit != "crop":
+            message = f"{name} is made for inputs of one size: set input.fit to crop, or take {name} off the run file"
+            self.add(source.file_of(keys), keys, message)
         return MethodOnBenchmark(name, defaults.title, grid.points, params, grid.encoder_from)
 
     def head(self, config: BenchmarkConfig, source: _Content) -> HeadParams | None:

@@ -95,8 +95,6 @@ class UnitNetwork(nn.Module):
         model = reference_model(context)
         # In a tuple, so that they are no part of this module's state.
         self._frozen = (model.up_to(point.cut), model.after(point.cut))
-        if context.input.get("fit", "crop") != "crop":
-            raise ConfigError("a bottleneck unit is made for one square size: set input.fit to crop, or take it off")
         self.channels, self.size = map_shape(model, point.cut, int(context.input["crop"]))
         self.encoder = unit_encoder(self.channels, point.latent_channels, point.stride)
         signed = context.arch["signed_features"]

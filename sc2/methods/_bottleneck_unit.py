@@ -85,6 +85,7 @@ class BottleneckUnit(Method):
     """A unit as the workflow sees it; networks in `sc2.layers.bottleneck_unit`, losses in `sc2.training.unit`."""
 
     rate_axis = AXIS
+    one_size = True
 
     @abstractmethod
     def objective(self, params: Mapping[str, Any]) -> Objective:

@@ -259,6 +259,9 @@ class Method(ABC):
     trains_encoder_only: ClassVar[bool] = False
     """Whether that is all it trains: a run that takes it over has no training, and exports the other run's weights."""
 
+    one_size: ClassVar[bool] = False
+    """Whether its networks are made for one size of input, so that the benchmark needs `input.fit: crop`."""
+
     def phases(self) -> Sequence[str]:
         """Names of the training phases in order: the fields of `Params.phases`, none for a codec."""
         field = self.Params.model_fields.get("phases")

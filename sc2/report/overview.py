@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,8 +27,8 @@ def draw(title: str, names: Sequence[str], benchmarks: Sequence[Tables]) -> Figu
         names: Text above each panel.
         benchmarks: Their tables.
     """
-    curves = [collect(tables, list(tables.rate_quality["method"].unique())) for tables in benchmarks]
-    layout = Layout(style.entries(_once(curves)), always_beside=True)
+    curves = alike([collect(tables, list(tables.rate_quality["method"].unique())) for tables in benchmarks])
+    layout = Layout(style.entries(once(curves)), always_beside=True)
     figure = layout.canvas((len(benchmarks) * _PANEL[0], _PANEL[1]))
     figure.suptitle(textwrap.fill(title, 60 * len(benchmarks)), x=0.01, ha="left", fontsize=10, color=style.INK)
     panels: list[Axes] = figure.subplots(1, len(benchmarks), squeeze=False).flatten().tolist()
@@ -39,12 +40,18 @@ def draw(title: str, names: Sequence[str], benchmarks: Sequence[Tables]) -> Figu
     return figure
 
 
-def _once(curves: Sequence[Sequence[Series]]) -> list[Series]:
-    """Return every curve's first appearance, for the legend."""
-    found: dict[str, Series] = {}
-    for series in (series for panel in curves for series in panel):
-        found.setdefault(series.title, series)
-    return list(found.values())
+def alike(curves: Sequence[Sequence[Series]]) -> list[list[Series]]:
+    """Number the curves of a method over all panels, so that each has one look that no other has."""
+    every = {(series.method, series.curve) for panel in curves for series in panel}
+    number = {(method, curve): sorted(c for m, c in every if m == method).index(curve) for method, curve in every}
+    return [[replace(series, curve_index=number[series.method, series.curve]) for series in panel] for panel in curves]
+
+
+def once(curves: Sequence[Sequence[Series]]) -> list[Series]:
+    """Return every curve once, for the legend: by method as they first appear, then by number."""
+    found = {series.title: series for panel in curves for series in panel}
+    methods = list(dict.fromkeys(series.method for panel in curves for series in panel))
+    return sorted(found.values(), key=lambda series: (methods.index(series.method), series.curve_index))
 
 
 def _panel(axes: Axes, name: str, tables: Tables, curves: Sequence[Series]) -> None:

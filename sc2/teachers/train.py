@@ -96,13 +96,7 @@ def teacher_recipe(
         return {}
 
     def optimizer(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        in_head = {id(parameter) for parameter in model.head.parameters()}
-        head = [parameter for parameter in parameters if id(parameter) in in_head]
-        body = [parameter for parameter in parameters if id(parameter) not in in_head]
-        groups = [
-            *by_part(model.head, head, task.lr_factors, training["lr"]),
-            {"params": body, "lr": body_lr_factor * training["lr"]},
-        ]
+        groups = by_part(model.head, parameters, task.lr_factors, training["lr"], outside=body_lr_factor)
         return torch.optim.SGD(
             groups, lr=training["lr"], momentum=0.9, nesterov=True, weight_decay=training["weight_decay"]
         )

@@ -123,18 +123,27 @@ def schedule(params: Mapping[str, Any]) -> Callable[[int, int], float]:
     return named[params["schedule"]]()
 
 
-def by_part(head: nn.Module, parameters: Sequence[nn.Parameter], factors: Mapping[str, float], lr: float) -> list[Any]:
-    """Return an optimiser's groups: parts of a head that learn faster or slower, and the rest.
+def by_part(
+    head: nn.Module,
+    parameters: Sequence[nn.Parameter],
+    factors: Mapping[str, float],
+    lr: float,
+    *,
+    outside: float = 1.0,
+) -> list[Any]:
+    """Return an optimiser's groups, one per learning rate: parts of a head, and what is not in the head, may differ.
 
     Args:
         head: The head whose children `factors` names; what it has no parameter of in `parameters` is left out.
         parameters: All that the optimiser gets.
         factors: Factor on the learning rate by the child's name.
         lr: Learning rate of the rest.
+        outside: Factor on the learning rate of what is not in the head.
     """
-    groups, rest = [], list(parameters)
+    factor_of = dict.fromkeys(map(id, head.parameters()), 1.0)
     for name, factor in factors.items():
-        own = {id(parameter) for parameter in head.get_submodule(name).parameters()}
-        groups.append({"params": [p for p in rest if id(p) in own], "lr": factor * lr})
-        rest = [p for p in rest if id(p) not in own]
-    return [{"params": rest, "lr": lr}, *(group for group in groups if group["params"])]
+        factor_of |= dict.fromkeys(map(id, head.get_submodule(name).parameters()), factor)
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter in parameters:
+        groups.setdefault(factor_of.get(id(parameter), outside), []).append(parameter)
+    return [{"params": members, "lr": factor * lr} for factor, members in groups.items()]

@@ -173,6 +173,13 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
             "weight_decay"
         ],
     ),
+    "method for one size of input where images are whole": (
+        "benchmarks/photodigits_detection.yaml",
+        put("input", {"fit": "whole", "resize": 128, "multiple": 32, "mean": [0.5] * 3, "std": [0.25] * 3}),
+        "config.yaml",
+        "benchmarks/photodigits_detection.yaml: methods.bottleneck_unit",
+        ["bottleneck_unit is made for inputs of one size: set input.fit to crop, or take bottleneck_unit off"],
+    ),
     "key of another branch of a union": (
         DEFAULT,
         put("teacher", "weights", "x"),

@@ -18,7 +18,7 @@ from sc2.evaluate import run as evaluate
 from sc2.export import run as export
 from sc2.halves import load_checkpoint, load_device, load_server
 from sc2.job import RunningJob
-from sc2.latency import time_batches, time_parts
+from sc2.latency import time_parts
 from sc2.methods import get_method
 from sc2.report.columns import quality_of
 from sc2.report.examples import run as draw_examples
@@ -261,7 +261,9 @@ def test_the_parts_of_any_task_can_be_timed(built: dict[str, Any], task: str) ->
     device, _ = load_device(built[task]["device"])
     server, _ = load_server(built[task]["server"])
     images = [np.asarray(store_of(built["project"].data, "test").image(0))]
-    assert time_parts(device, server, images, repeats=2, warmup=0)["server"].p50_ms > 0
+    timings = time_parts(device, server, images, repeats=2, warmup=0, batch=2)
+    assert [timings[name].repeats for name in ("encoder", "server", "server_batch")] == [2, 2, 1]
+    assert all(timing.p50_ms > 0 for timing in timings.values())
 
 
 @pytest.mark.parametrize(("repeats", "calls"), [(1, 1), (6, 2), (7, 3)])
@@ -280,8 +282,9 @@ def test_batches_are_timed_whole(built: dict[str, Any], repeats: int, calls: int
 
     image = np.asarray(store_of(built["project"].data, "test").image(0))
     other = image[:, ::-1]
-    smaller = image[:-32]
-    found = time_batches(device, Watched, [image, smaller, other], repeats=repeats, batch=3)  # type: ignore[arg-type]
-    assert (found.repeats, len(seen)) == (calls, calls + 1)
+    images = [image, image[:-32], other]
+    found = time_parts(device, Watched, images, repeats=repeats, warmup=1, batch=3)  # type: ignore[arg-type]
+    batches = [tensor for tensor in seen if len(tensor) == 3]
+    assert (found["server_batch"].repeats, len(batches)) == (calls, calls + 1)
     first, second = (server.decode(device.encode(each)) for each in (image, other))
-    assert torch.equal(seen[0], torch.cat([first, second, first]))
+    assert torch.equal(batches[0], torch.cat([first, second, first]))

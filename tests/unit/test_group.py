@@ -10,6 +10,8 @@ from sc2.job import RunningJob
 from sc2.report import group, group_snapshot
 from sc2.report.columns import quality_of, rate_quality_columns, teacher_columns
 from sc2.report.metadata import figure_record_id
+from sc2.report.overview import alike, once
+from sc2.report.series import Tables, collect
 from sc2.report.table_io import Row, read_table, write_table
 from tests.unit.test_snapshot import write_record
 
@@ -23,17 +25,17 @@ def values_of(columns: Any, **known: Any) -> dict[str, Any]:
     return {column.name: known.get(column.name, other[column.kind]) for column in columns}
 
 
-def write_tables(folder: Path, task: str, size: float) -> dict[str, Path]:
+def write_tables(folder: Path, task: str, size: float, curves: tuple[str, str] = ("", "")) -> dict[str, Path]:
     folder.mkdir()
     primary = quality_of(task).primary
     runs = [
         values_of(
             rate_quality_columns(task),
-            **{"task": task, "method": "entropic_student", "method_title": "Student", "curve": "", "point": point},
+            **{"task": task, "method": "entropic_student", "method_title": "Student", "curve": curve, "point": point},
             **{"rate_axis": "beta", "seed": "0", "payload_bytes_mean": size / float(point), "device_model": point},
             **{"encoder_macs": int(size), primary: 70.0 - float(point)},
         )
-        for point in ("1", "4")
+        for point, curve in zip(("1", "4"), curves, strict=True)
     ]
     paths = {name: folder / f"{name}.csv" for name in ("rate_quality", "latency", "teacher")}
     write_table(paths["rate_quality"], rate_quality_columns(task), [Row(folder, run) for run in runs])
@@ -71,6 +73,19 @@ def test_the_overview_has_a_panel_per_benchmark_and_one_legend(compared: Running
         assert f"Panel of {task}" in drawn
         assert quality_of(task).label in drawn
     assert drawn.count("<!-- Student -->") == 1
+
+
+def test_a_curve_looks_the_same_in_every_panel_and_as_no_other(tmp_path: Path) -> None:
+    """A depth that is alone in its panel does not take the look of another one in the panel beside it."""
+    curves = {"classification": ("layer2", "layer3"), "detection": ("layer1", "layer1")}
+    panels = []
+    for task, names in curves.items():
+        paths = write_tables(tmp_path / task, task, 64.0, names)
+        tables = Tables(**{name: read_table(path) for name, path in paths.items()})
+        panels.append(collect(tables, ["entropic_student"]))
+    assert [one.curve_index for panel in panels for one in panel] == [0, 1, 0]
+    assert [one.curve_index for panel in alike(panels) for one in panel] == [1, 2, 0]
+    assert [one.title for one in once(alike(panels))] == ["Student, layer1", "Student, layer2", "Student, layer3"]
 
 
 def page(compared: RunningJob, folder: Path, record: str) -> str:

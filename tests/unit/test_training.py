@@ -366,6 +366,15 @@ def test_parts_of_a_head_get_rates_of_their_own() -> None:
     assert len(by_part(head, list(head.parameters()), {}, 0.1)[0]["params"]) == 4
 
 
+def test_what_is_outside_the_head_gets_a_rate_of_its_own() -> None:
+    body, head = nn.Linear(1, 1), nn.ModuleDict({"main": nn.Linear(1, 1), "aux": nn.Linear(1, 1)})
+    every = [*body.parameters(), *head.parameters()]
+    groups = by_part(head, every, {"aux": 10.0}, 0.1, outside=0.5)
+    assert [(group["lr"], len(group["params"])) for group in groups] == [(0.05, 2), (0.1, 2), (1.0, 2)]
+    assert groups[0]["params"][0] is body.weight
+    assert [len(group["params"]) for group in by_part(head, every, {"aux": 10.0}, 0.1)] == [4, 2]
+
+
 # Checkpoints
 
 

@@ -63,6 +63,15 @@ def test_fresh_project_plans_everything_without_heavy_imports(finished: Project,
     assert new.planned() == EVERYTHING
 
 
+def test_jobs_on_this_machine_are_not_limited_per_second(project: Project) -> None:
+    """Snakemake's limit costs most of a core in a run of hundreds of jobs (see `onstart` in the Snakefile)."""
+    wrapper = 'include: "Snakefile"\nonsuccess: print("limit:", workflow.scheduler.job_rate_limiter)\n'
+    project.write("workflow/watched", wrapper)
+    table = f"results/tables/{BENCHMARK}/rate_quality.csv"
+    (project.path / table).unlink()
+    assert "limit: None" in project.snakemake("-s", "workflow/watched", table)
+
+
 def test_cosmetic_edits_change_nothing(project: Project) -> None:
     """Comments, docstrings, formatting, times of sources and outputs: no job is planned."""
     method, loop = f"sc2/methods/{STUDENT}.py", "sc2/training/loop.py"
