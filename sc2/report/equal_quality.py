@@ -17,28 +17,34 @@ _LEVELS = tuple(loss for loss in MAX_LOSS_POINTS if loss > 1)
 
 
 def section(tables: Tables) -> list[str]:
-    """Return heading, explanation and table: a row per method, a column per level of quality.
+    """Return heading, explanation and table: a row per method, a column per level of quality above zero.
+
+    Nothing where there is no such level, because the teacher itself is worth no more than what may be lost.
 
     Raises:
         DataError: The teacher's multiply-accumulates are zero.
     """
+    teacher = teacher_value(tables)
+    losses = [loss for loss in _LEVELS if loss < teacher]
+    if not losses:
+        return []
     axes = dict(zip(tables.rate_quality["method"], tables.rate_quality["rate_axis"], strict=True))
     found = {
-        name: (title, [_best(points, teacher_value(tables) - loss) for loss in _LEVELS])
+        name: (title, [_best(points, teacher - loss) for loss in losses])
         for name, (title, points) in measured(tables).items()
     }
-    smallest = [_smallest(found, column) for column in range(len(_LEVELS))]
+    smallest = [_smallest(found, column) for column in range(len(losses))]
     rows = []
     for name, (title, cells) in found.items():
         shown = [_cell(point, axes[name], lead == name) for point, lead in zip(cells, smallest, strict=True)]
         costs = list(dict.fromkeys(_cost(point) for point in cells if point is not None))
         rows.append((title, *shown, "; ".join(costs) or "–"))
     unit = tables.quality.unit
-    levels = [f"≥ {number(teacher_value(tables) - loss, 1)}{unit}" for loss in _LEVELS]
-    losses = ", ".join(number(loss) for loss in _LEVELS)
+    levels = [f"≥ {number(teacher - loss, 1)}{unit}" for loss in losses]
+    together = ", ".join(number(loss) for loss in losses)
     return [
         "## At equal quality",
-        f"Fewest bytes per image of a measured point that loses at most {losses} points of the teacher's "
+        f"Fewest bytes per image of a measured point that loses at most {together} points of the teacher's "
         f"{in_a_sentence(tables.quality.label)}, and what the encoder of those points costs. Bold: the "
         "fewest of all methods that leave the answer to the server. A dash: no point reaches it.",
         table(("method", *levels, "encoder: KB, MACs in % of the teacher's"), rows, numbers_from=1),

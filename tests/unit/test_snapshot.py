@@ -106,6 +106,14 @@ def test_it_shows_bytes_and_encoder_at_equal_quality(job: RunningJob, tmp_path: 
     assert "| JPEG | – | – | – | – |\n" in text
 
 
+@pytest.mark.parametrize(("teacher", "levels"), [("7.5", "| method | ≥ 5.5 % | ≥ 2.5 % | encoder"), ("0.3", None)])
+def test_no_quality_below_zero_is_asked_for(job: RunningJob, tmp_path: Path, teacher: str, levels: str | None) -> None:
+    (tmp_path / "teacher.csv").write_text(TEACHER.replace("88.4000", teacher))
+    text = text_of(job)
+    assert ("## At equal quality" in text) == (levels is not None)
+    assert levels is None or levels in text
+
+
 COMPARISON = """\
 anchor,method,method_title,curve,seeds,bd_rate_pct,bd_rate_pct_seed_std,bd_quality_points,bd_quality_points_seed_std,\
 hypervolume
