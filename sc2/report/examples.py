@@ -4,6 +4,7 @@ The images are the first ones of the test split: chosen before anything was know
 """
 
 import importlib
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,8 @@ from sc2.wire import pack, unpack
 
 _CELL = 1.45
 """Width and height of a picture (inches)."""
+
+_TITLE_CHARACTERS_PER_INCH = 13
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,11 @@ def _sent(
 def _figure(
     title: str, task: Task, store: SampleStore, indexes: Sequence[int], columns: Sequence[Column], classes: list[str]
 ) -> Figure:
-    figure = Figure(figsize=(_CELL * (1 + len(columns)), _CELL * 1.13 * len(indexes) + 0.5), layout="constrained")
+    width = _CELL * (1 + len(columns))
+    figure = Figure(figsize=(width, _CELL * 1.13 * len(indexes) + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=9, color=style.INK)
+    lines = textwrap.fill(title, round(_TITLE_CHARACTERS_PER_INCH * width))
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=9, color=style.INK)
     grid: list[list[Axes]] = figure.subplots(len(indexes), 1 + len(columns), squeeze=False).tolist()
     draw = importlib.import_module(f"sc2.report.pictures.{task.name}").draw
     for row, (index, cells) in enumerate(zip(indexes, grid, strict=True)):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from sc2.answers import Answers
@@ -182,6 +183,18 @@ def test_examples_show_every_point(built: dict[str, Any], task: str) -> None:
     drawn = job.outputs["svg"].read_text()
     assert drawn.count("<image ") >= 2 * 3
     assert figure_record_id(job.outputs["png"]) == job.record_id
+
+
+def test_a_long_title_stays_inside_the_figure(built: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[Figure] = []
+    monkeypatch.setattr("sc2.report.style.save", lambda figure, *_: saved.append(figure))
+    spec = {"points": ["1", "4"], "rate_axis": "beta", "images": 2, "method_title": "Student (FP)"}
+    spec["title"] = "PASCAL VOC segmentation, DeepLabv3 on MobileNetV2, small"
+    inputs = {"devices": [built["detection"]["device"]] * 2, "servers": [built["detection"]["server"]] * 2}
+    draw_examples(built["project"].job("examples", "detection", spec, inputs, ["svg", "png"]))
+    title = saved[0].texts[0]
+    assert "\n" in title.get_text()
+    assert title.get_window_extent().x1 < saved[0].bbox.width
 
 
 @pytest.mark.parametrize("task", TASKS)
