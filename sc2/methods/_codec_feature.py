@@ -42,6 +42,7 @@ class CodecFeature(Method):
     Params = Params
     rate_axis = RateAxis(name="quality", symbol="q", low=1, high=100, integer=True)
     upstream_size_rule = "codec_feature"
+    one_size = True
     format: ClassVar[str]
 
     def unsupported(self, task: str) -> str | None:

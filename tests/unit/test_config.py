@@ -637,6 +637,13 @@ def test_a_mistake_is_named_with_file_key_and_fix(project: Project, name: str) -
     assert all(fragment in problems[0][1] for fragment in fragments), problems
 
 
+def test_every_method_for_one_size_is_refused_where_images_are_whole(project: Project) -> None:
+    project.edit(DEFAULT, put("input", {"fit": "whole", "resize": 64, "mean": [0.5] * 3, "std": [0.25] * 3}))
+    assert {where.removeprefix(f"{DEFAULT}: methods.") for where, _ in project.problems()} == {
+        *("bottleneck_unit", "bottleneck_unit_distilled", "codec_feature_jpeg", "codec_feature_webp"),
+    }
+
+
 def test_all_problems_are_listed_at_once(project: Project) -> None:
     project.edit("config.yaml", put("figures", ["exdr"]))
     project.edit(DEFAULT, put("methods", "jpeg", "points", ["0", "101"]))
