@@ -42,8 +42,9 @@ def draw(title: str, names: Sequence[str], benchmarks: Sequence[Tables]) -> Figu
 
 def alike(curves: Sequence[Sequence[Series]]) -> list[list[Series]]:
     """Number the curves of a method over all panels, so that each has one look that no other has."""
-    every = {(series.method, series.curve) for panel in curves for series in panel}
-    number = {(method, curve): sorted(c for m, c in every if m == method).index(curve) for method, curve in every}
+    number: dict[tuple[str, str], int] = {}
+    for method, curve in sorted({(series.method, series.curve) for panel in curves for series in panel}):
+        number[method, curve] = sum(method == other for other, _ in number)
     return [[replace(series, curve_index=number[series.method, series.curve]) for series in panel] for panel in curves]
 
 
