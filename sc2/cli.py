@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sc2.errors import SC2Error
-from sc2.stages import STAGES, Stage
+from sc2.jobs.stages import STAGES, Stage
 from sc2.version import VERSION
 
 DEFAULT_CONFIG = "config/config.yaml"
@@ -156,7 +156,7 @@ def _option(name: str) -> str:
 
 
 def _run_stage(arguments: argparse.Namespace) -> None:
-    from sc2.run import run_stage
+    from sc2.jobs.run import run_stage
 
     stage = STAGES[arguments.stage]
     run_stage(
@@ -172,13 +172,13 @@ def _run_stage(arguments: argparse.Namespace) -> None:
 
 
 def _encode(arguments: argparse.Namespace) -> None:
-    from sc2.endpoints import encode_file
+    from sc2.commands.link import encode_file
 
     print(encode_file(arguments.checkpoint, arguments.image, arguments.output))
 
 
 def _decode(arguments: argparse.Namespace) -> None:
-    from sc2.endpoints import decode_file
+    from sc2.commands.link import decode_file
 
     print(
         decode_file(
@@ -192,13 +192,13 @@ def _decode(arguments: argparse.Namespace) -> None:
 
 
 def _methods(arguments: argparse.Namespace) -> None:
-    from sc2.catalogue import list_methods
+    from sc2.commands.methods import list_methods
 
     print(list_methods(arguments.config, as_json=arguments.json))
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
-    from sc2.inspection import inspect
+    from sc2.commands.inspect import inspect
 
     print(
         inspect(
@@ -220,7 +220,7 @@ def _trace(arguments: argparse.Namespace) -> None:
 
 def _verify(arguments: argparse.Namespace) -> int:
     from sc2.config.load import load_config
-    from sc2.plan import job
+    from sc2.jobs.identity import job
     from sc2.provenance.verify import format_report, prune, verify
 
     config = load_config(arguments.config)
@@ -234,8 +234,8 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _pull(arguments: argparse.Namespace) -> int:
+    from sc2.commands.pull import pull
     from sc2.config.load import load_config
-    from sc2.restore import pull
 
     return pull(load_config(arguments.config), arguments.remote)
 

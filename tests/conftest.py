@@ -1,4 +1,4 @@
-"""Shared fixtures: a tiny data set and reference model, and the methods' own parameters scaled to them."""
+"""Shared fixtures: a tiny data set and teacher, and the methods' own parameters scaled to them."""
 
 from pathlib import Path
 from typing import Any

@@ -9,7 +9,6 @@ stage that is a chain of blocks (`layer4.0`), or between the head's pooling and 
 A network for a dense task has *taps*: the stages whose outputs its head takes (`sc2/layers/heads/`).
 """
 
-import importlib
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
@@ -108,43 +107,6 @@ class StagedModel(nn.Module):
         last.weight = nn.Parameter(last.weight.detach()[rows].clone())
         last.bias = nn.Parameter(last.bias.detach()[rows].clone())
         last.out_features = len(indices)
-
-
-def build_backbone(spec: Mapping[str, Any], num_classes: int) -> StagedModel:
-    """Build the network that a `BackboneSpec` names, with random weights.
-
-    Args:
-        spec: `name` and `args` of the network; for another task than classification also its `head`, with `name` (a
-            file in `sc2/layers/heads/`) and `args`, and `output_stride` where strides become dilations.
-        num_classes: Classes of the task, without a background.
-
-    Raises:
-        ConfigError: The network cannot be built with these arguments.
-    """
-    family = importlib.import_module(f"sc2.backbones.{spec['name']}")
-    try:
-        built: StagedModel = family.build(num_classes, **spec["args"])
-    except (TypeError, ValueError, RuntimeError) as error:  # whatever the library makes of a wrong argument
-        reason = " ".join(str(error).split())
-        raise ConfigError(
-            f"the network {spec['name']} cannot be built with {dict(spec['args'])}: {reason}; change backbone.args"
-        ) from error
-    if spec.get("output_stride") is not None:
-        from sc2.backbones.dilation import dilate
-
-        dilate(built, spec["output_stride"])
-    head = spec.get("head")
-    if head is None:
-        return built
-    attached: StagedModel = importlib.import_module(f"sc2.layers.heads.{head['name']}").attach(
-        built, num_classes, **head["args"]
-    )
-    return attached
-
-
-def body(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the spec of the same network as a classifier: for a device, which runs stages before the head only."""
-    return {key: value for key, value in spec.items() if key != "head"}
 
 
 def staged_by_resolution(features: nn.Sequential, head: nn.Module) -> StagedModel:

@@ -1,4 +1,4 @@
-"""A ResNet of four blocks for small images: the reference model of the embedded default.
+"""A ResNet of four blocks for small images: the teacher of the embedded default.
 
 One basic block per stage behind a convolution of stride 2, all four halving the resolution once more: strides 4, 8, 16,
 32 at widths w, 2w, 4w, 8w. No pooling in front of the blocks: it would throw away strokes that are few pixels wide.

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from sc2.config.load import dataset_kinds
+from sc2.config.found import dataset_kinds
 from sc2.config.schema import BenchmarkConfig, MethodFile, RunConfig
 from sc2.methods import get_method, method_names
 

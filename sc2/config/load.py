@@ -1,95 +1,26 @@
 """Reads and validates the configuration: every problem is collected, and named with file, key and fix. No torch."""
 
-import ast
 import importlib
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from sc2.config.base import Strict
 from sc2.config.explain import choices, explain, key_text
+from sc2.config.found import backbone_arguments, backbone_names, dataset_kinds, figure_names
+from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
 from sc2.config.schema import BenchmarkConfig, FetchedTeacher, MethodFile, RunConfig
+from sc2.config.yaml_files import Content, UniqueKeys, merge
 from sc2.errors import ConfigError
 from sc2.methods import get_method, method_names
+from sc2.strict import Strict
 from sc2.tasks import get_task
 from sc2.tasks.base import HeadParams
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
-@dataclass(frozen=True)
-class MethodOnBenchmark:
-    """A method's resolved grid on one benchmark."""
-
-    name: str
-    title: str
-    points: list[str]
-    params: Strict
-    encoder_from: str | None = None
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """A benchmark with its data set and its methods resolved.
-
-    Attributes:
-        name: Name of its file.
-        config: What its file says.
-        dataset: Configuration of its data set.
-        methods: The methods that run on it, in the order of the tables.
-        skipped: The methods asked for that cannot run on its task, with the reason that they declare.
-        head: Parameters of its reference model's head.
-    """
-
-    name: str
-    config: BenchmarkConfig
-    dataset: Strict
-    methods: dict[str, MethodOnBenchmark]
-    skipped: dict[str, str] = field(default_factory=dict)
-    head: HeadParams = field(default_factory=HeadParams)
-
-    @property
-    def network(self) -> dict[str, Any]:
-        """The reference model as `sc2.backbones.base.build_backbone` takes it."""
-        backbone = self.config.teacher.backbone.model_dump(mode="json")
-        return get_task(self.config.task).network(backbone, self.head.model_dump(mode="json"))
-
-
-@dataclass(frozen=True)
-class Config:
-    """The whole validated configuration: what to run and every parameter of it."""
-
-    path: Path
-    run: RunConfig
-    benchmarks: dict[str, Benchmark]
-
-    @cached_property
-    def datasets(self) -> dict[str, Strict]:
-        """Data sets that the benchmarks use, by name."""
-        return {benchmark.config.dataset: benchmark.dataset for benchmark in self.benchmarks.values()}
-
-
-@dataclass(frozen=True)
-class _Content:
-    """What one file says, and before it what the files say that it extends; the last one wins."""
-
-    files: tuple[tuple[Path, Mapping[str, Any]], ...]
-
-    @property
-    def merged(self) -> dict[str, Any]:
-        content: dict[str, Any] = {}
-        for _, own in self.files:
-            content = merge(content, own)
-        return content
-
-    def file_of(self, keys: Sequence[Any]) -> Path:
-        """Return the file that a user has to edit: the one that says most of the path, the extending one first."""
-        return max(reversed(self.files), key=lambda file: _known_keys(file[1], keys))[0]
 
 
 @dataclass
@@ -114,7 +45,7 @@ class _Loader:
 
     def read(self, file: Path) -> dict[str, Any] | None:
         try:
-            content = yaml.load(file.read_text(encoding="utf-8"), _UniqueKeys)
+            content = yaml.load(file.read_text(encoding="utf-8"), UniqueKeys)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
@@ -128,7 +59,7 @@ class _Loader:
             return None
         return content
 
-    def model(self, kind: type[Model], source: _Content, content: Any, prefix: tuple[str, ...] = ()) -> Model | None:
+    def model(self, kind: type[Model], source: Content, content: Any, prefix: tuple[str, ...] = ()) -> Model | None:
         try:
             return kind.model_validate(content)
         except ValidationError as error:
@@ -136,7 +67,7 @@ class _Loader:
                 self.add(source.file_of((*prefix, *keys)), (*prefix, *keys), message)
             return None
 
-    def benchmark_content(self, file: Path) -> _Content | None:
+    def benchmark_content(self, file: Path) -> Content | None:
         """Read a benchmark's file and those that it extends."""
         files: list[tuple[Path, Mapping[str, Any]]] = []
         names: list[str] = []
@@ -148,7 +79,7 @@ class _Loader:
             files.insert(0, (file, content))
             parent = content.get("extends")
             if not isinstance(parent, str):
-                return _Content(tuple(files))
+                return Content(tuple(files))
             if parent in names:
                 circle = " → ".join([*names, parent])
                 self.add(file, ("extends",), f"goes round in a circle: {circle}; take it out of one of them")
@@ -172,15 +103,15 @@ class _Loader:
             self.add(file, ("kind",), f"unknown kind of data set; {choices(kind, kinds)}")
             return None
         params: type[Strict] = importlib.import_module(f"sc2.data.{kind}").Params
-        return self.model(params, _Content(((file, content),)), content)
+        return self.model(params, Content(((file, content),)), content)
 
-    def method(self, name: str, config: BenchmarkConfig, source: _Content) -> MethodOnBenchmark | None:
+    def method(self, name: str, config: BenchmarkConfig, source: Content) -> MethodOnBenchmark | None:
         keys = ("methods", name)
         file = self.file("methods", name, (source.file_of(keys), keys))
         content = None if file is None else self.read(file)
         if file is None or content is None:
             return None
-        own = _Content(((file, content),))
+        own = Content(((file, content),))
         defaults = self.model(MethodFile, own, content)
         if defaults is None:
             return None
@@ -206,7 +137,7 @@ class _Loader:
             self.add(source.file_of(keys), keys, message)
         return MethodOnBenchmark(name, defaults.title, grid.points, params, grid.encoder_from)
 
-    def head(self, config: BenchmarkConfig, source: _Content) -> HeadParams | None:
+    def head(self, config: BenchmarkConfig, source: Content) -> HeadParams | None:
         """Check the head, and whether the input fits the task."""
         task, teacher = get_task(config.task), config.teacher
         try:
@@ -216,14 +147,12 @@ class _Loader:
         if isinstance(teacher, FetchedTeacher):
             if config.task != "classification":
                 where = ("teacher", "source")
-                message = (
-                    "published reference models are classifiers: train one, with teacher.body_weights to start from"
-                )
+                message = "published teachers are classifiers: train one, with teacher.body_weights to start from"
                 self.add(source.file_of(where), where, message)
             return task.Head()
         return self.model(task.Head, source, teacher.head, ("teacher", "head"))
 
-    def network(self, name: str, args: Iterable[str], source: _Content, keys: tuple[Any, ...]) -> None:
+    def network(self, name: str, args: Iterable[str], source: Content, keys: tuple[Any, ...]) -> None:
         """Check a network's name and the names of its arguments, without importing it."""
         if name not in backbone_names():
             where = (*keys, "name")
@@ -316,22 +245,6 @@ class _Loader:
         return None
 
 
-class _UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # several times faster in C
-    """YAML in which a key stands once: of two equal ones the first would be lost without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Refuse a mapping with a key twice."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key.value!r} stands here twice", problem_mark=key.start_mark
-                )
-            if isinstance(key.value, str):
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 def load_config(path: Path | str) -> Config:
     """Read a run file and everything it refers to.
 
@@ -389,7 +302,7 @@ def load_titles(path: Path | str) -> dict[str, str]:
     for name in method_names():
         file = loader.folder / "methods" / f"{name}.yaml"
         content = loader.read(file) if file.is_file() else {"title": name}
-        found = None if content is None else loader.model(MethodFile, _Content(((file, content),)), content)
+        found = None if content is None else loader.model(MethodFile, Content(((file, content),)), content)
         titles[name] = name if found is None else found.title
     if loader.problems:
         raise _all_problems(loader)
@@ -409,55 +322,4 @@ def _run_file(loader: _Loader, path: Path) -> RunConfig | None:
         loader.add(path, (), f"there is no such run file; {choices(path.stem, near)}")
         return None
     content = loader.read(path)
-    return None if content is None else loader.model(RunConfig, _Content(((path, content),)), content)
-
-
-def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with the keys of `override` put over it; mappings are merged, everything else is replaced."""
-    merged = dict(base)
-    for key, value in override.items():
-        old = merged.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        merged[key] = merge(old, value) if both else value  # type: ignore[arg-type]
-    return merged
-
-
-def dataset_kinds() -> list[str]:
-    """Return the kinds of data set: files in `sc2/data/` that declare `Params`."""
-    return _files_with("data", "class Params(")
-
-
-def backbone_names() -> list[str]:
-    """Return the networks: files in `sc2/backbones/` that declare `build`."""
-    return _files_with("backbones", "def build(")
-
-
-def backbone_arguments(name: str) -> list[str]:
-    """Return the arguments of a network's `build`, without the number of classes."""
-    source = (Path(__file__).parents[1] / "backbones" / f"{name}.py").read_text(encoding="utf-8")
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef) and node.name == "build":
-            return [argument.arg for argument in (*node.args.args[1:], *node.args.kwonlyargs)]
-    raise AssertionError(f"sc2/backbones/{name}.py has no function build")
-
-
-def figure_names() -> list[str]:
-    """Return the figures: files in `sc2/report/figures/` that declare `draw`."""
-    return _files_with("report/figures", "def draw(")
-
-
-def _files_with(folder: str, declaration: str) -> list[str]:
-    # Read, not imported: networks import torch, figures import matplotlib, and this runs when the workflow is parsed.
-    paths = (Path(__file__).parents[1] / folder).glob("*.py")
-    return sorted(path.stem for path in paths if f"\n{declaration}" in path.read_text(encoding="utf-8"))
-
-
-def _known_keys(content: Any, keys: Sequence[Any]) -> int:
-    """Return how many steps of a path a file's content has."""
-    for count, key in enumerate(keys):
-        inside = isinstance(content, Mapping) and key in content
-        inside = inside or (isinstance(content, list) and isinstance(key, int) and key < len(content))
-        if not inside:
-            return count
-        content = content[key]
-    return len(keys)
+    return None if content is None else loader.model(RunConfig, Content(((path, content),)), content)

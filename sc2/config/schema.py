@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
-from sc2.config.base import Strict
+from sc2.strict import Strict
 
 NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 POINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(_[A-Za-z0-9][A-Za-z0-9.-]*)*")
@@ -154,7 +154,7 @@ class BackboneSpec(Strict):
 
 
 class TeacherTraining(Strict):
-    """Schedule of a reference model trained here."""
+    """Schedule of a teacher trained here."""
 
     epochs: int = Field(gt=0, description="Passes over the training split")
     batch_size: int = Field(gt=0, description="Images per step")
@@ -172,15 +172,15 @@ class TeacherTraining(Strict):
 
 
 class PublishedBody(Strict):
-    """Published weights of a classifier, whose body a reference model's training starts from."""
+    """Published weights of a classifier, whose body a teacher's training starts from."""
 
-    source: Literal["file", "torchvision", "timm"] = Field(description="As for a reference model that is fetched")
+    source: Literal["file", "torchvision", "timm"] = Field(description="As for a teacher that is fetched")
     weights: str = Field(description="File name, torchvision weights (e.g. IMAGENET1K_V1) or timm tag")
     sha256: Sha256 | None = Field(description="SHA-256 of the file; null where it is not known yet")
 
 
 class TrainedTeacher(Strict):
-    """A reference model trained by the rule `train_teacher`."""
+    """A teacher trained by the rule `train_teacher`."""
 
     source: Literal["train"]
     backbone: BackboneSpec
@@ -189,7 +189,7 @@ class TrainedTeacher(Strict):
         description="What follows the body: fields of `Head` in sc2/tasks/<task>.py; classification has none",
     )
     body_from: Name | None = Field(
-        default=None, description="Start with the body of this benchmark's reference model; it must be in the run file"
+        default=None, description="Start with the body of this benchmark's teacher; it must be in the run file"
     )
     body_weights: PublishedBody | None = Field(
         default=None, description="Start with the body of a published classifier"
@@ -205,7 +205,7 @@ class TrainedTeacher(Strict):
 
 
 class FetchedTeacher(Strict):
-    """A reference model whose weights are downloaded or read by the rule `fetch_teacher`."""
+    """A teacher whose weights are downloaded or read by the rule `fetch_teacher`."""
 
     source: Literal["file", "torchvision", "timm"] = Field(
         description="file: a state dict in the data folder (SC2_DATA, default data/); torchvision, timm: by name"
@@ -214,7 +214,7 @@ class FetchedTeacher(Strict):
     weights: str = Field(description="File name, torchvision weights (e.g. IMAGENET1K_V1) or timm tag")
     sha256: Sha256 | None = Field(
         description="SHA-256 of the file, or of the state dict file that the library downloads. null where it is not "
-        "known yet: no reference model is made then, and the message says the hash of the file that is there"
+        "known yet: no teacher is made then, and the message says the hash of the file that is there"
     )
     class_indices: list[int] | None = Field(
         default=None, description="Keep only these outputs of the classifier, in this order (a subset of its classes)"
@@ -257,7 +257,7 @@ class ExamplesSpec(Strict):
 
 
 class BenchmarkConfig(Strict):
-    """Task × data set × reference model, and every method's grid on it (`config/benchmarks/<name>.yaml`)."""
+    """Task × data set × teacher, and every method's grid on it (`config/benchmarks/<name>.yaml`)."""
 
     extends: Name | None = Field(default=None, description="Benchmark whose keys are taken where this file has none")
     title: str = Field(description="Shown above the figures")

@@ -14,13 +14,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from sc2.config.base import Strict
 from sc2.data.annotations import check_size, fitted_boxes
 from sc2.data.files import ArchiveSource, Files, FolderSource, open_files
 from sc2.data.source import Box, NewSample, Source
 from sc2.data.splits import hold_out
 from sc2.data.transform import decode_image
 from sc2.errors import DataError
+from sc2.strict import Strict
 
 _FOLDER = r"^[^/\\.][^/\\]*$"
 

@@ -10,9 +10,9 @@ from typing import Literal, Protocol
 
 from pydantic import Field
 
-from sc2.config.base import Strict
 from sc2.data.archive import data_dir, member_names, read_members, verified
 from sc2.errors import DataError
+from sc2.strict import Strict
 
 
 class ArchiveSource(Strict):

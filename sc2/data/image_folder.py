@@ -12,13 +12,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from sc2.config.base import Strict
 from sc2.data.archive import data_dir
 from sc2.data.files import ArchiveSource, Files, FolderFiles, FolderSource, open_files
 from sc2.data.source import NewSample, Source
 from sc2.data.splits import ranked
 from sc2.data.transform import decode_image
 from sc2.errors import DataError
+from sc2.strict import Strict
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp"})
 """What counts as an image; other files, and hidden ones, are passed over."""

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field, model_validator
 
-from sc2.config.base import Strict
 from sc2.data.ingredients import PHOTOS, Draws, Pixels, digit_pools, load_glyphs, load_photos
 from sc2.data.source import IGNORED, SPLITS, Box, NewSample, Source
 from sc2.errors import ConfigError
+from sc2.strict import Strict
 
 
 class Counts(Strict):

@@ -14,7 +14,6 @@ from xml.etree import ElementTree
 
 from pydantic import Field
 
-from sc2.config.base import Strict
 from sc2.data.annotations import check_mask, check_size, fitted_boxes
 from sc2.data.archive import data_dir
 from sc2.data.files import ArchiveSource, Files, FolderFiles, FolderSource, open_files
@@ -22,6 +21,7 @@ from sc2.data.source import Box, NewSample, Source
 from sc2.data.splits import hold_out
 from sc2.data.transform import decode_image
 from sc2.errors import DataError
+from sc2.strict import Strict
 
 CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from sc2.errors import ConfigError
 from sc2.measure.percentile import check_values, percentile
-from sc2.wire import Payload
+from sc2.split.wire import Payload
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,16 +1,39 @@
-"""The method catalogue: one file per method, found by name. Imports no torch."""
+"""The method catalogue: one folder per family, one file per method in it, found by name. Imports no torch."""
 
 import importlib
+from functools import cache
 from pathlib import Path
 
 from sc2.errors import ConfigError
-from sc2.methods.base import Method
+from sc2.split.method import Method
+
+_FOLDER = Path(__file__).parent
+
+
+@cache
+def _modules() -> dict[str, str]:
+    """Return the module of every method by the method's name: the files of the families that declare `METHOD`."""
+    # Read, not imported: a plan of one method should not import all others.
+    files = (path for path in _FOLDER.glob("*/*.py") if "\nMETHOD = " in path.read_text(encoding="utf-8"))
+    return {
+        path.stem: f"{__name__}.{path.parent.name}.{path.stem}" for path in sorted(files, key=lambda path: path.stem)
+    }
 
 
 def method_names() -> list[str]:
-    """Return the names of all methods: the files in this folder, without `base` and what starts with `_`, sorted."""
-    names = (path.stem for path in Path(__file__).parent.glob("*.py"))
-    return sorted(name for name in names if name != "base" and not name.startswith("_"))
+    """Return the names of all methods, sorted."""
+    return list(_modules())
+
+
+def module_of(name: str) -> str:
+    """Return the dotted name of a method's module.
+
+    Raises:
+        ConfigError: There is no such method.
+    """
+    if name not in _modules():
+        raise ConfigError(f"no method {name!r}; there are: {', '.join(method_names())}")
+    return _modules()[name]
 
 
 def get_method(name: str) -> Method:
@@ -19,8 +42,6 @@ def get_method(name: str) -> Method:
     Raises:
         ConfigError: There is no such method.
     """
-    if name not in method_names():
-        raise ConfigError(f"no method {name!r}; there are: {', '.join(method_names())}")
-    method = importlib.import_module(f"sc2.methods.{name}").METHOD
+    method = importlib.import_module(module_of(name)).METHOD
     assert isinstance(method, Method)
     return method

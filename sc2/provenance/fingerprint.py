@@ -23,7 +23,7 @@ class Fingerprint:
 
     Attributes:
         digest: SHA-256 over all files of the closure (64 hex digits).
-        files: Digest of each file's code by its path relative to the root, e.g. `sc2/wire.py`; sorted by path.
+        files: Digest of each file's code by its path relative to the root, e.g. `sc2/split/wire.py`; sorted by path.
     """
 
     digest: str
@@ -62,7 +62,7 @@ def fingerprint(modules: Iterable[str], root: Path | None = None) -> Fingerprint
     """Hash the import closure of some modules inside the package `sc2`.
 
     Args:
-        modules: Dotted names, e.g. `["sc2.methods.jpeg"]`; their order and repetition do not matter.
+        modules: Dotted names, e.g. `["sc2.methods.codec.jpeg"]`; their order and repetition do not matter.
         root: Folder that contains the package; the one this module was imported from by default.
 
     Raises:

@@ -18,13 +18,13 @@ from matplotlib.figure import Figure
 from sc2.data.geometry import Placement
 from sc2.data.store import SampleStore
 from sc2.data.transform import prepare_image
-from sc2.halves import load_device, load_server
 from sc2.job import RunningJob
 from sc2.report import style
 from sc2.report.looks import point_text
+from sc2.runs.halves import load_device, load_server
+from sc2.split.wire import pack, unpack
 from sc2.tasks import get_task
 from sc2.tasks.base import Task
-from sc2.wire import pack, unpack
 
 _CELL = 1.45
 """Width and height of a picture (inches)."""

@@ -13,8 +13,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from sc2.config.base import Strict
 from sc2.errors import ConfigError
+from sc2.strict import Strict
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class HeadParams(Strict):
-    """What can be set of the head of a task's reference model; nothing where it is the network's own classifier."""
+    """What can be set of the head of a task's teacher; nothing where it is the network's own classifier."""
 
 
 class Scorer(ABC):
@@ -64,7 +64,7 @@ class Task(ABC):
     """Images whose answers are computed at once in evaluation."""
 
     def network(self, backbone: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the network's spec for `sc2.backbones.base.build_backbone`.
+        """Return the network's spec for `sc2.backbones.build.build_backbone`.
 
         Args:
             backbone: `name` and `args` of the body.
@@ -141,10 +141,10 @@ class Task(ABC):
         """
 
     def imitation(self, *, alpha: float, temperature: float) -> Imitation | None:
-        """Return the loss that learns from a reference model's answers too; None where the task learns from targets.
+        """Return the loss that learns from a teacher's answers too; None where the task learns from targets.
 
         Args:
-            alpha: Weight of the targets' loss; 1 - alpha of the divergence from the reference model.
+            alpha: Weight of the targets' loss; 1 - alpha of the divergence from the teacher.
             temperature: Softening of both distributions in the divergence.
         """
         return None
@@ -177,7 +177,7 @@ class Task(ABC):
 
 
 class Imitation(ABC):
-    """A loss on a network's and a reference model's outputs and the targets."""
+    """A loss on a network's and a teacher's outputs and the targets."""
 
     @abstractmethod
     def __call__(self, output: Any, reference: Any, targets: Any) -> Tensor:

@@ -1,1 +1,1 @@
-"""Reference models: trained here, or fetched by hash."""
+"""Teachers: trained here, or fetched by hash."""

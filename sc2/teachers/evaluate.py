@@ -1,24 +1,24 @@
-"""Stage `evaluate_teacher`: the reference model on the uncompressed test images, the line in every figure."""
+"""Stage `evaluate_teacher`: the teacher on the uncompressed test images, the line in every figure."""
 
 import json
 
 import numpy as np
 import torch
 
-from sc2.answers import Answers
-from sc2.backbones.base import build_backbone
+from sc2.backbones.build import build_backbone
+from sc2.checkpoint import load_checkpoint
 from sc2.data.geometry import nominal_size
 from sc2.data.normalise import normalise, to_batch
 from sc2.data.store import SampleStore
-from sc2.halves import load_checkpoint
 from sc2.job import RunningJob
 from sc2.measure.macs import count_macs
 from sc2.measure.size import parameter_count
+from sc2.runs.answers import Answers
 from sc2.tasks import get_task
 
 
 def run(job: RunningJob) -> None:
-    """Measure quality, parameters and MACs of the reference model."""
+    """Measure quality, parameters and MACs of the teacher."""
     torch.set_num_threads(job.threads)
     content = load_checkpoint(job.input("teacher"), "teacher")
     model = build_backbone(content["backbone"], len(content["classes"]))

@@ -1,4 +1,4 @@
-"""Stage `fetch_teacher`: a published reference model, by name from torchvision or timm, or from a local file.
+"""Stage `fetch_teacher`: a published teacher, by name from torchvision or timm, or from a local file.
 
 Whatever the source, the weights are one file whose SHA-256 the configuration names; it is checked before it is read,
 and read without running any code that it may hold.
@@ -6,29 +6,28 @@ and read without running any code that it may hold.
 
 import hashlib
 import importlib
-import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sc2.backbones.base import StagedModel
+from sc2.backbones.state_file import read_state
+from sc2.checkpoint import save_atomically
 from sc2.data.archive import data_dir, verified
 from sc2.data.store import read_meta
 from sc2.errors import CheckpointError, DataError
 from sc2.job import RunningJob
-from sc2.training.loop import save_atomically
 
 
 def run(job: RunningJob) -> None:
     """Fetch, check and convert the weights; the checkpoint holds `backbone`, `classes` and `state`."""
     teacher = job.spec["teacher"]
     classes = list(read_meta(job.input("meta")).classes)
-    model = reference_model(teacher, fetched_state(teacher), classes)
+    model = loaded_teacher(teacher, fetched_state(teacher), classes)
     content = {"kind": "teacher", "task": "classification", "backbone": teacher["backbone"], "classes": classes}
     save_atomically({**content, "state": model.state_dict()}, job.outputs["checkpoint"])
 
@@ -56,7 +55,7 @@ def published_network(teacher: Mapping[str, Any]) -> dict[str, Tensor]:
     return _staged(teacher, fetched_state(teacher)).state_dict()
 
 
-def reference_model(teacher: Mapping[str, Any], state: Mapping[str, Tensor], classes: list[str]) -> StagedModel:
+def loaded_teacher(teacher: Mapping[str, Any], state: Mapping[str, Tensor], classes: list[str]) -> StagedModel:
     """Load published weights into the library's own layout and return the network as stages.
 
     Raises:
@@ -68,7 +67,7 @@ def reference_model(teacher: Mapping[str, Any], state: Mapping[str, Tensor], cla
     outputs = model.eval()(torch.zeros(1, 3, 224, 224)).shape[1]
     if outputs != len(classes):
         raise CheckpointError(
-            f"the reference model has {outputs} outputs, the data set {len(classes)} classes; "
+            f"the teacher has {outputs} outputs, the data set {len(classes)} classes; "
             "list the outputs to keep in teacher.class_indices"
         )
     return model
@@ -89,29 +88,6 @@ def _staged(teacher: Mapping[str, Any], state: Mapping[str, Tensor]) -> StagedMo
         ) from error
     model: StagedModel = family.staged(network)
     return model
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from a PyTorch or safetensors file, without running any code that it may hold.
-
-    Raises:
-        CheckpointError: The file cannot be read as one.
-    """
-    try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} holds more than tensors and plain values, or is damaged; it is not read, because that could run "
-            "code in it. Save its state dict alone."
-        ) from error
-    except Exception as error:  # whatever a damaged file makes the readers stumble over
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise CheckpointError(f"{path} cannot be read, it is damaged or truncated: {reason}") from error
-    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise CheckpointError(
-            f"{path} holds no state dict, that is names with a tensor each: save the state dict alone"
-        )
-    return dict(state)
 
 
 def _unknown_hash(path: Path) -> str:

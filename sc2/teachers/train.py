@@ -1,28 +1,25 @@
-"""Stage `train_teacher`: train a benchmark's reference model on its data set."""
+"""Stage `train_teacher`: train a benchmark's teacher on its data set."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from sc2.backbones.base import HEAD, StagedModel, build_backbone
+from sc2.backbones.base import HEAD, StagedModel
+from sc2.backbones.build import build_backbone
+from sc2.checkpoint import load_checkpoint, save_atomically
 from sc2.data.store import read_meta
 from sc2.errors import CheckpointError
-from sc2.halves import load_checkpoint
 from sc2.job import RunningJob
 from sc2.tasks import get_task
-from sc2.tasks.base import Task
-from sc2.training.judge import Judge
-from sc2.training.loop import save_atomically
-from sc2.training.recipe import Recipe, Terms, by_part, one_cycle
-from sc2.training.stage import state_path, train_recipe
+from sc2.training.driver import state_path, train_recipe
+from sc2.training.supervised import teacher_recipe
 
-SEED = 0  # The reference model is one model, whatever seeds the methods run with.
+SEED = 0  # The teacher is one model, whatever seeds the methods run with.
 
 
 def run(job: RunningJob) -> None:
-    """Train the reference model; the checkpoint holds `task`, `backbone`, `classes` and `state`."""
+    """Train the teacher; the checkpoint holds `task`, `backbone`, `classes` and `state`."""
     teacher, task = job.spec["teacher"], get_task(job.spec["task"])
     classes = list(read_meta(job.input("meta")).classes)
     network = task.network(teacher["backbone"], teacher["head"])
@@ -41,11 +38,11 @@ def run(job: RunningJob) -> None:
 
 
 def take_over_body(model: StagedModel, other: Mapping[str, Any]) -> None:
-    """Start from another benchmark's reference model: all of its weights but the head's.
+    """Start from another benchmark's teacher: all of its weights but the head's.
 
     Args:
         model: Changed in place.
-        other: The other reference model's checkpoint.
+        other: The other teacher's checkpoint.
 
     Raises:
         CheckpointError: It is another network.
@@ -72,44 +69,3 @@ def take_over_published_body(model: StagedModel, backbone: Mapping[str, Any], we
     from sc2.teachers.fetch import published_network
 
     take_over_body(model, {"backbone": backbone, "state": published_network({**weights, "backbone": backbone})})
-
-
-def teacher_recipe(
-    model: StagedModel, training: Mapping[str, float], task: Task, num_classes: int, *, body_lr_factor: float = 1.0
-) -> Recipe:
-    """The task's own loss, SGD (Nesterov), a one-cycle learning rate; keeps the epoch that the task picks.
-
-    Args:
-        model: The network.
-        training: `epochs`, `batch_size`, `lr`, `weight_decay` and `label_smoothing`.
-        task: The task.
-        num_classes: Classes of the data set.
-        body_lr_factor: Factor on the learning rate of all before the head.
-    """
-    judge, smoothing = Judge(task, num_classes), training["label_smoothing"]
-
-    def step(images: Tensor, targets: Any) -> Terms:
-        return task.losses(model.head, model.features(images), targets, label_smoothing=smoothing)
-
-    def validate(images: Tensor, targets: Any) -> Terms:
-        judge.add(model(images), targets)
-        return {}
-
-    def optimizer(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        groups = by_part(model.head, parameters, task.lr_factors, training["lr"], outside=body_lr_factor)
-        return torch.optim.SGD(
-            groups, lr=training["lr"], momentum=0.9, nesterov=True, weight_decay=training["weight_decay"]
-        )
-
-    return Recipe(
-        model=model,
-        trained=[model],
-        step=step,
-        optimizer=optimizer,
-        learning_rate=one_cycle(),
-        epochs=int(training["epochs"]),
-        batch_size=int(training["batch_size"]),
-        validate=validate,
-        judge=judge,
-        select=judge.select,
-    )

@@ -1,6 +1,6 @@
-"""What happens inside a student and its reference model: hooked outputs, hint losses, bits, over torchdistill.
+"""What happens inside a student and its teacher: hooked outputs, hint losses, bits, over torchdistill.
 
-Guarded here, because torchdistill leaves it to its caller: the reference model is in eval mode.
+Guarded here, because torchdistill leaves it to its caller: the teacher is in eval mode.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class Hooked:
 
 
 class Hooks:
-    """Runs student and reference model up to their heads on a batch and hands out the hooked outputs."""
+    """Runs student and teacher up to their heads on a batch and hands out the hooked outputs."""
 
     def __init__(
         self, student: nn.Module, teacher: nn.Module, student_paths: Sequence[str], teacher_paths: Sequence[str]
@@ -47,8 +47,8 @@ class Hooks:
         self.student, self.teacher = Hooked(student, student_paths), Hooked(teacher, teacher_paths)
 
     def run(self, images: Tensor) -> tuple[Features, Outputs, Outputs]:
-        """Return what the student's head takes, its outputs, and the reference model's, which has no gradients."""
-        assert not self.teacher.model.training, "the reference model must be in eval mode"
+        """Return what the student's head takes, its outputs, and the teacher's, which has no gradients."""
+        assert not self.teacher.model.training, "the teacher must be in eval mode"
         with torch.no_grad():
             _, teacher_outputs = self.teacher.run(images)
         found, student_outputs = self.student.run(images)
@@ -58,11 +58,11 @@ class Hooks:
 class HintLoss:
     """Σ_k ‖s_k - t_k‖² over hint layers, summed over the batch.
 
-    For students with a `decoder`, whose output stands for the reference model's at the cut, and a `tail` of stages.
+    For students with a `decoder`, whose output stands for the teacher's at the cut, and a `tail` of stages.
 
     Attributes:
         student_paths: What to hook in the student.
-        teacher_paths: What to hook in the reference model.
+        teacher_paths: What to hook in the teacher.
     """
 
     def __init__(self, cut: str, hints: Sequence[str]) -> None:

@@ -1,11 +1,10 @@
-"""The one training loop: every phase of every method and every reference model goes through `fit`.
+"""The one training loop: every phase of every method and every teacher goes through `fit`.
 
 Everything random in an epoch depends on (seed, epoch) only, and the whole state is saved after each epoch, so that a
 killed training that starts again ends with the same weights.
 """
 
 import hashlib
-import io
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from sc2.checkpoint import save_atomically
 from sc2.errors import SC2Error
 from sc2.training.recipe import Recipe, Terms
 
@@ -56,16 +56,6 @@ class _State:
         if self.auxiliary:
             self.auxiliary.load_state_dict(content["auxiliary"])
         self.epoch, self.history, self.best = content["epoch"], content["history"], content["best"]
-
-
-def save_atomically(content: Any, path: Path) -> None:
-    """Save with `torch.save` so that `path` is either whole or not there; equal content gives equal bytes."""
-    # The archive inside the file is named after it: a buffer has no name, so the bytes depend on the content only.
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(buffer.getvalue())
-    temporary.replace(path)
 
 
 def fit(

@@ -14,10 +14,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from sc2.backbones.base import build_backbone
-from sc2.config.load import merge
+from sc2.backbones.build import build_backbone
+from sc2.config.yaml_files import merge
 from sc2.methods import get_method, method_names
-from sc2.methods.base import BuildContext, Method, RateAxis
+from sc2.split.axes import RateAxis
+from sc2.split.method import BuildContext, Method
 from sc2.tasks import get_task, task_names
 from tests.dense import HEADS
 
@@ -110,7 +111,7 @@ def labels(task_name: str) -> Any:
 
 @cache
 def teacher_of(task_name: str) -> dict[str, Any]:
-    """Checkpoint of a reference model whose batch statistics are not the initial ones."""
+    """Checkpoint of a teacher whose batch statistics are not the initial ones."""
     torch.manual_seed(1)
     # Not narrower: torch 2.14 damages its own memory in the backward pass of a 1×1 convolution of stride 2 with fewer
     # than eight input channels in channels-last order.

@@ -9,14 +9,14 @@ import torch
 import yaml
 from torch import Tensor
 
+from sc2.checkpoint import save_atomically
 from sc2.data.normalise import normalise
 from sc2.errors import WireError
-from sc2.export import count_costs
-from sc2.halves import device_fingerprint, load_device, load_server
 from sc2.methods import get_method, method_names
-from sc2.methods.base import RateAxis
-from sc2.training.loop import save_atomically
-from sc2.wire import Payload, pack, unpack
+from sc2.runs.export import count_costs
+from sc2.runs.halves import device_fingerprint, load_device, load_server
+from sc2.split.axes import RateAxis
+from sc2.split.wire import Payload, pack, unpack
 from tests.contract.conftest import (
     Case,
     assert_same_output,

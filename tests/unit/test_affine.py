@@ -8,7 +8,15 @@ from torch import Tensor
 from torchdistill.common.tensor_util import quantize_tensor
 
 from sc2.errors import WireError
-from sc2.layers.affine import SIDE_BYTES, Quantized, dequantize, from_bytes, quantize, through_quantizer, to_bytes
+from sc2.methods.reduction.affine import (
+    SIDE_BYTES,
+    Quantized,
+    dequantize,
+    from_bytes,
+    quantize,
+    through_quantizer,
+    to_bytes,
+)
 
 
 def tensors() -> list[Tensor]:

@@ -8,14 +8,8 @@ import torch
 from torch import nn
 
 from sc2.backbones import hybrid_vit, mobilenet_v2, mobilenet_v3, regnety, resnet, small_resnet
-from sc2.backbones.base import (
-    StagedModel,
-    build_backbone,
-    cuts,
-    module_path,
-    stage_channels,
-    stage_shape,
-)
+from sc2.backbones.base import StagedModel, cuts, module_path, stage_channels, stage_shape
+from sc2.backbones.build import build_backbone
 from sc2.errors import ConfigError
 from sc2.measure.macs import count_macs
 from sc2.measure.size import parameter_count

@@ -8,10 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sc2.backbones.base import build_backbone
+from sc2.backbones.build import build_backbone
 from sc2.entropy.counts import count_symbols
 from sc2.errors import ConfigError, WireError
-from sc2.layers.bottleneck_unit import (
+from sc2.measure.size import parameter_count
+from sc2.methods import get_method
+from sc2.methods.unit.halves import UnitDevice, UnitServer, split_unit
+from sc2.methods.unit.network import (
     COUNTED,
     UnitNetwork,
     latent_size,
@@ -20,15 +23,12 @@ from sc2.layers.bottleneck_unit import (
     unit_decoder,
     unit_encoder,
 )
-from sc2.layers.unit_halves import UnitDevice, UnitServer, split_unit
-from sc2.measure.size import parameter_count
-from sc2.methods import get_method
-from sc2.methods._bottleneck_unit import UnitPoint
-from sc2.methods.base import BuildContext
+from sc2.methods.unit.point import UnitPoint
+from sc2.methods.unit.training import distilled, divergence, supervised
+from sc2.split.method import BuildContext
+from sc2.split.wire import Payload
 from sc2.tasks import get_task
 from sc2.training.recipe import Recipe
-from sc2.training.unit import distilled, divergence, supervised
-from sc2.wire import Payload
 
 POINT = "layer2_q0.5_s2_k6"
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sc2.backbones.base import build_backbone
+from sc2.backbones.build import build_backbone
 from sc2.config.load import load_config
 from sc2.errors import ConfigError
-from sc2.layers.affine import through_quantizer
-from sc2.layers.channel_reduction import ReductionNetwork, expansion, reduction
 from sc2.methods import get_method
-from sc2.methods.base import BuildContext
+from sc2.methods.reduction.affine import through_quantizer
+from sc2.methods.reduction.network import ReductionNetwork, expansion, reduction
+from sc2.split.method import BuildContext
 from sc2.training.hints import HintLoss
 
 METHOD = get_method("channel_reduction_quantization")
@@ -81,7 +81,7 @@ def test_a_cut_without_a_picture_is_refused() -> None:
             return x[:, :, :3, :3]
 
     from sc2.backbones.base import StagedModel
-    from sc2.layers.channel_reduction import _target
+    from sc2.methods.reduction.network import _target
 
     with pytest.raises(ConfigError, match=r"have a side of 3 for images of 64; .* choose another cut"):
         _target(StagedModel({"stem": Global()}), "stem", 64)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sc2.cli import build_parser, main
-from sc2.stages import STAGES
+from sc2.jobs.stages import STAGES
 from sc2.version import VERSION
 
 TOOLS = ("encode", "decode", "methods", "inspect", "trace", "verify", "pull", "schema")

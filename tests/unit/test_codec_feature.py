@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from sc2.backbones.base import build_backbone
+from sc2.backbones.build import build_backbone
 from sc2.data.normalise import normalise, to_batch
 from sc2.errors import WireError
-from sc2.export import count_costs
-from sc2.layers.codec_feature import from_pictures, group_sizes, to_pictures
 from sc2.measure.macs import count_macs
 from sc2.measure.rate import sc2bench_kb
 from sc2.measure.size import parameter_count
 from sc2.methods import get_method
-from sc2.methods.base import BuildContext
-from sc2.wire import Payload, container_overhead
+from sc2.methods.codec_feature.halves import from_pictures, group_sizes, to_pictures
+from sc2.runs.export import count_costs
+from sc2.split.method import BuildContext
+from sc2.split.wire import Payload, container_overhead
 
 BACKBONE = {"name": "small_resnet", "args": {"width": 4}}
 CLASSES = ["circle", "square", "star"]
@@ -131,7 +131,7 @@ def test_costs_are_those_of_the_stages(cut: str, input_spec: dict[str, Any], tea
     assert costs["encoder_table_bytes"] == 0
 
 
-def test_without_a_codec_in_between_the_halves_are_the_reference_model(
+def test_without_a_codec_in_between_the_halves_are_the_teacher(
     input_spec: dict[str, Any], teacher: dict[str, Any]
 ) -> None:
     method = get_method("codec_feature_webp")

@@ -14,13 +14,13 @@ import pytest
 import torch
 from PIL import Image
 
-from sc2.backbones.base import build_backbone
-from sc2.codecs import compress, decompress
+from sc2.backbones.build import build_backbone
+from sc2.data.image_codec import compress, decompress
 from sc2.data.normalise import normalise, to_batch
 from sc2.errors import WireError
 from sc2.methods import get_method
-from sc2.methods.base import BuildContext
-from sc2.wire import Payload, pack, unpack
+from sc2.split.method import BuildContext
+from sc2.split.wire import Payload, pack, unpack
 
 BACKBONE = {"name": "small_resnet", "args": {"width": 4}}
 CLASSES = ["circle", "square"]

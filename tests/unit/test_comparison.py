@@ -10,12 +10,12 @@ import pytest
 
 from sc2.errors import DataError
 from sc2.job import RunningJob
+from sc2.jobs.stages import STAGES
 from sc2.measure.hypervolume import hypervolume
 from sc2.methods import get_method
 from sc2.report import tables
 from sc2.report.fewest_bytes import Measured, fewest, limits_of
 from sc2.report.table_io import read_table
-from sc2.stages import STAGES
 
 TEACHER = {
     **{"benchmark": "b", "task": "classification", "teacher": "resnet", "record_id": "7" * 16},

@@ -8,19 +8,20 @@ from compressai.entropy_models import EntropyBottleneck
 from torch import Tensor
 
 from sc2.backbones import resnet
-from sc2.backbones.base import build_backbone, stage_channels, stage_shape
+from sc2.backbones.base import stage_channels, stage_shape
+from sc2.backbones.build import build_backbone
 from sc2.config.load import load_benchmark, load_config
 from sc2.entropy.factorized import FactorizedCoder, settle, tables_of
-from sc2.layers.affine import SIDE_BYTES, quantize, to_bytes
-from sc2.layers.channel_reduction import expansion, reduction
-from sc2.layers.fp_bottleneck import analysis, synthesis
-from sc2.layers.student import StudentNetwork
 from sc2.measure.macs import count_macs
 from sc2.measure.rate import sc2bench_kb
 from sc2.measure.size import parameter_count, state_bits
 from sc2.methods import get_method
-from sc2.methods.base import BuildContext
-from sc2.wire import Payload
+from sc2.methods.reduction.affine import SIDE_BYTES, quantize, to_bytes
+from sc2.methods.reduction.network import expansion, reduction
+from sc2.methods.student.bottleneck import analysis, synthesis
+from sc2.methods.student.network import StudentNetwork
+from sc2.split.method import BuildContext
+from sc2.split.wire import Payload
 
 INPUT_224 = {"resize": 224, "crop": 224, "interpolation": "bilinear", "mean": [0.5] * 3, "std": [0.25] * 3}
 PAPER = get_method("entropic_student").Params().model_dump()

@@ -12,22 +12,23 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from sc2.answers import Answers
-from sc2.endpoints import decode_file, encode_file
+from sc2.checkpoint import load_checkpoint
+from sc2.commands.link import decode_file, encode_file
 from sc2.errors import CheckpointError, ConfigError, DataError
-from sc2.evaluate import run as evaluate
-from sc2.export import run as export
-from sc2.halves import load_checkpoint, load_device, load_server
 from sc2.job import RunningJob
-from sc2.latency import time_parts
 from sc2.methods import get_method
 from sc2.report.columns import quality_of
 from sc2.report.examples import run as draw_examples
 from sc2.report.metadata import figure_record_id
+from sc2.runs.answers import Answers
+from sc2.runs.evaluate import run as evaluate
+from sc2.runs.export import run as export
+from sc2.runs.halves import load_device, load_server
+from sc2.runs.latency import time_parts
+from sc2.runs.train import run as train
 from sc2.tasks import get_task
 from sc2.teachers.evaluate import run as evaluate_teacher
 from sc2.teachers.train import run as train_teacher
-from sc2.training.stage import run as train
 from tests.dense import HEADS, SPEC, store_of, write_scenes
 
 TASKS = ["classification", "detection", "segmentation"]
@@ -198,7 +199,7 @@ def test_a_long_title_stays_inside_the_figure(built: dict[str, Any], monkeypatch
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_reference_model_is_judged_by_the_same_columns(built: dict[str, Any], task: str) -> None:
+def test_the_teacher_is_judged_by_the_same_columns(built: dict[str, Any], task: str) -> None:
     job = built["project"].job("evaluation", task, {}, {"teacher": built[task]["teacher"]}, ["evaluation"])
     evaluate_teacher(job)
     found = json.loads(job.outputs["evaluation"].read_text())

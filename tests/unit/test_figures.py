@@ -15,11 +15,11 @@ from PIL import Image
 
 from sc2.errors import ConfigError, DataError, ProvenanceError
 from sc2.job import RunningJob
+from sc2.jobs.stages import STAGES
 from sc2.report import axes, looks, plot, tables
 from sc2.report.metadata import figure_record_id, figure_title
 from sc2.report.series import Context, Tables, collect
 from sc2.report.table_io import read_table
-from sc2.stages import STAGES
 
 TITLES = {"jpeg": "JPEG", "webp": "WebP", "entropic_student": "Entropic Student (FP)", "later_method": "Later method"}
 RECORD = "0123456789abcdef"

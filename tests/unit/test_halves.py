@@ -12,17 +12,17 @@ import pytest
 import torch
 from PIL import Image
 
-from sc2.backbones.base import build_backbone
+from sc2.backbones.build import build_backbone
+from sc2.checkpoint import load_checkpoint, load_phase, save_atomically
+from sc2.commands.link import decode_file, encode_file
 from sc2.data.transform import decode_image, prepare_image
-from sc2.endpoints import decode_file, encode_file
 from sc2.errors import CheckpointError, DataError, WireError
-from sc2.export import run as export
-from sc2.halves import device_fingerprint, load_checkpoint, load_device, load_phase, load_server
 from sc2.job import RunningJob
 from sc2.methods import get_method
-from sc2.methods.base import BuildContext
-from sc2.training.loop import save_atomically
-from sc2.wire import Payload, pack, read_header, unpack
+from sc2.runs.export import run as export
+from sc2.runs.halves import device_fingerprint, load_device, load_server
+from sc2.split.method import BuildContext
+from sc2.split.wire import Payload, pack, read_header, unpack
 
 BACKBONE = {"name": "small_resnet", "args": {"width": 4}}
 CLASSES = ["circle", "square", "star"]

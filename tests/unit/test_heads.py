@@ -10,7 +10,8 @@ from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.segmentation.deeplabv3 import DeepLabHead, DeepLabV3
 
-from sc2.backbones.base import StagedModel, body, build_backbone, cuts
+from sc2.backbones.base import StagedModel, cuts
+from sc2.backbones.build import body, build_backbone
 from sc2.errors import ConfigError
 from sc2.tasks import get_task
 

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from sc2.entropy.exact import ExactNetwork, exact_layers
 from sc2.entropy.hyperprior import HyperpriorCoder
 from sc2.errors import WireError
-from sc2.layers.fp_bottleneck import analysis
 from sc2.layers.hyperprior import mean_scale_analysis, mean_scale_synthesis, scale_analysis, scale_synthesis
 from sc2.layers.priors import FACTORIZED, MEAN_SCALE_HYPERPRIOR, SCALE_HYPERPRIOR, PriorKind
 from sc2.layers.trained_priors import TrainedPrior
 from sc2.measure.macs import count_macs
 from sc2.measure.size import parameter_count, state_bits
 from sc2.methods import get_method
+from sc2.methods.student.bottleneck import analysis
 
 KINDS = {"factorized": FACTORIZED, "scale": SCALE_HYPERPRIOR, "mean_scale": MEAN_SCALE_HYPERPRIOR}
 HYPERPRIORS = [SCALE_HYPERPRIOR, MEAN_SCALE_HYPERPRIOR]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sc2.aligned import aligned
 from sc2.cli import main
+from sc2.commands.aligned import aligned
 from sc2.methods import get_method, method_names
 from sc2.tasks import task_names
 
@@ -96,7 +96,7 @@ def test_the_papers_split_needs_no_data_and_no_weights(capsys: pytest.CaptureFix
 def test_what_is_counted_is_what_export_counts(capsys: pytest.CaptureFixture[str]) -> None:
     found = inspect_json(capsys, "entropic_student", "4")
     costs = found["costs"]
-    assert set(found) >= {"benchmark", "method", "point", "in_grid", "costs", "reference_model", "evaluations"}
+    assert set(found) >= {"benchmark", "method", "point", "in_grid", "costs", "teacher", "evaluations"}
     assert (found["rate_axis"], found["in_grid"], found["evaluations"]) == ("beta", True, [])
     assert costs["latent_shape"] == [8, 15, 15]
     assert costs["encoder_param_bytes"] == 4 * costs["encoder_params"]
@@ -105,9 +105,9 @@ def test_what_is_counted_is_what_export_counts(capsys: pytest.CaptureFixture[str
     assert costs["encoder_params"] == 75 * 24 + 24 * 25 + 25 * 24 * 16 + 16 * 17 + 4 * 16 * 8
 
 
-def test_a_codec_ships_nothing_and_the_server_runs_the_reference_model(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_codec_ships_nothing_and_the_server_runs_the_teacher(capsys: pytest.CaptureFixture[str]) -> None:
     found = inspect_json(capsys, "jpeg", "33")
-    costs, whole = found["costs"], found["reference_model"]
+    costs, whole = found["costs"], found["teacher"]
     assert not found["in_grid"]
     assert [costs[f"encoder_{part}"] for part in ("params", "param_bytes", "table_bytes", "macs")] == [0, 0, 0, 0]
     assert (costs["server_params"], costs["server_macs"]) == (whole["params"], whole["macs"])

@@ -10,7 +10,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from sc2.backbones.base import build_backbone
+from sc2.backbones.build import build_backbone
 from sc2.measure.macs import count_macs
 
 

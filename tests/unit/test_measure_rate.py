@@ -12,7 +12,7 @@ import pytest
 from sc2.errors import ConfigError, DataError
 from sc2.measure.percentile import percentile
 from sc2.measure.rate import distribution, sc2bench_kb
-from sc2.wire import Payload
+from sc2.split.wire import Payload
 from tests.pickles import address_slack
 
 
@@ -86,7 +86,7 @@ def test_unknown_kind() -> None:
 
 def test_needs_no_torch_for_codecs() -> None:
     program = (
-        "import sys; from sc2.wire import Payload; from sc2.measure.rate import sc2bench_kb, distribution;"
+        "import sys; from sc2.split.wire import Payload; from sc2.measure.rate import sc2bench_kb, distribution;"
         "import sc2.measure.codec_headers, sc2.measure.latency;"
         "sc2bench_kb(Payload((b'x',), ()), 'codec'); assert 'torch' not in sys.modules"
     )

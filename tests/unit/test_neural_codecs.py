@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sc2.backbones.base import build_backbone
+from sc2.backbones.build import build_backbone
 from sc2.data.normalise import normalise, to_batch
 from sc2.entropy.exact import ONE, ExactNetwork, exact_layers
 from sc2.errors import CheckpointError, WireError
 from sc2.methods import get_method
-from sc2.methods.base import BuildContext, Export
-from sc2.neural.context import ContextModel, Step, context_layers, steps
-from sc2.neural.network import InputCompression, build_codec
-from sc2.neural.transforms import analysis, mean_scale_analysis, scale_analysis, synthesis
-from sc2.wire import Payload, pack, unpack
+from sc2.methods.learned_codec.context import ContextModel, Step, context_layers, steps
+from sc2.methods.learned_codec.network import InputCompression, build_codec
+from sc2.methods.learned_codec.transforms import analysis, mean_scale_analysis, scale_analysis, synthesis
+from sc2.split.method import BuildContext, Export
+from sc2.split.wire import Payload, pack, unpack
 
 METHODS = {
     "factorized_prior": "FactorizedPrior",

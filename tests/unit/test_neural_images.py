@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sc2.data.normalise import normalise
-from sc2.neural.images import denormalise, latent_side, pad, padded_side, unpad
+from sc2.methods.learned_codec.images import denormalise, latent_side, pad, padded_side, unpad
 
 SIZES = [(1, 1), (1, 2), (1, 200), (64, 64), (63, 65), (65, 63), (225, 223), (128, 1), (64, 129)]
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sc2.neural.network import build_codec
-from sc2.neural.start import latent_gain, wavelet_start
+from sc2.methods.learned_codec.network import build_codec
+from sc2.methods.learned_codec.wavelet_start import latent_gain, wavelet_start
 
 
 def pictures() -> Tensor:

@@ -10,16 +10,16 @@ import yaml
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from sc2.backbones.base import build_backbone
+from sc2.backbones.build import build_backbone
 from sc2.errors import CheckpointError, DataError
 from sc2.measure.macs import count_macs
 from sc2.measure.size import state_bits
 from sc2.methods import get_method
-from sc2.methods.base import BuildContext
-from sc2.neural.export import upstream_state
-from sc2.neural.network import build_codec, channels_of
-from sc2.neural.transforms import analysis
-from sc2.neural.weights import load_published
+from sc2.methods.learned_codec.export import upstream_state
+from sc2.methods.learned_codec.network import build_codec, channels_of
+from sc2.methods.learned_codec.published import load_published
+from sc2.methods.learned_codec.transforms import analysis
+from sc2.split.method import BuildContext
 from sc2.training.loop import fit
 
 ZOO = {

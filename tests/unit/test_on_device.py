@@ -9,20 +9,20 @@ import pytest
 import torch
 from PIL import Image
 
-from sc2.backbones.base import build_backbone
+from sc2.backbones.build import build_backbone
+from sc2.checkpoint import save_atomically
+from sc2.commands.link import decode_file, encode_file
 from sc2.data.normalise import normalise
-from sc2.endpoints import decode_file, encode_file
 from sc2.errors import WireError
-from sc2.export import count_costs
-from sc2.halves import device_fingerprint
-from sc2.layers.on_device import LabelServer, WholeNetworkDevice, label_bytes
 from sc2.measure.macs import count_macs
 from sc2.measure.quality import top1_pct, top5_pct, topk_correct
 from sc2.measure.size import parameter_count
 from sc2.methods import get_method
-from sc2.methods.base import BuildContext
-from sc2.training.loop import save_atomically
-from sc2.wire import Payload
+from sc2.methods.corner.halves import LabelServer, WholeNetworkDevice, label_bytes
+from sc2.runs.export import count_costs
+from sc2.runs.halves import device_fingerprint
+from sc2.split.method import BuildContext
+from sc2.split.wire import Payload
 
 BACKBONE = {"name": "small_resnet", "args": {"width": 4}}
 
@@ -56,7 +56,7 @@ def test_bytes_of_a_label(num_classes: int, size: int) -> None:
 
 
 @pytest.mark.parametrize("num_classes", [3, 10, 300])
-def test_the_label_is_the_reference_models(num_classes: int, input_spec: dict[str, Any], images: np.ndarray) -> None:
+def test_the_label_is_the_teachers(num_classes: int, input_spec: dict[str, Any], images: np.ndarray) -> None:
     teacher = make_teacher(num_classes)
     model = build_backbone(BACKBONE, num_classes).eval()
     model.load_state_dict(teacher["state"])

@@ -9,16 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
-from sc2.config.load import Config, load_config
+from sc2.config.load import load_config
+from sc2.config.resolved import Config
 from sc2.errors import ConfigError
-from sc2.methods import get_method
-from sc2.methods.base import Method
-from sc2.plan import (
+from sc2.jobs.identity import job
+from sc2.jobs.plan import (
     Run,
     body_from,
     encoder_from,
     exported,
-    job,
     last_phase,
     phases,
     phases_before,
@@ -26,6 +25,8 @@ from sc2.plan import (
     skipped,
     trainings,
 )
+from sc2.methods import get_method
+from sc2.split.method import Method
 
 CONFIG = Path(__file__).parents[2] / "config"
 NAME = "photodigits_small_resnet"
@@ -212,8 +213,8 @@ def test_the_code_of_a_method_is_in_its_own_jobs_only(load: Load) -> None:
     jpeg, webp = (job(config, "evaluate", {**keys, "method": method}) for method in ("jpeg", "webp"))
     assert jpeg is not None
     assert webp is not None
-    assert "sc2/methods/jpeg.py" in jpeg.fingerprint.files
-    assert "sc2/methods/webp.py" not in jpeg.fingerprint.files
+    assert "sc2/methods/codec/jpeg.py" in jpeg.fingerprint.files
+    assert "sc2/methods/codec/webp.py" not in jpeg.fingerprint.files
     assert "sc2/backbones/small_resnet.py" in jpeg.fingerprint.files
     assert "sc2/backbones/mobilenet_v2.py" not in jpeg.fingerprint.files
     assert jpeg.code != webp.code
@@ -234,7 +235,7 @@ def test_one_job_times_all_runs_of_a_method(load: Load) -> None:
     planned = job(config, "measure_latency", {"benchmark": NAME, "method": "entropic_student"})
     assert planned is not None
     assert planned.spec["runs"] == [[point, seed] for point in POINTS["entropic_student"] for seed in ("0", "1")]
-    assert "sc2/methods/entropic_student.py" in planned.fingerprint.files
+    assert "sc2/methods/student/entropic_student.py" in planned.fingerprint.files
 
 
 def test_phases_and_what_comes_before_them() -> None:
@@ -471,7 +472,7 @@ def _without(*path: str) -> Change:
             f"benchmarks/{DETECTION}.yaml",
             put("teacher", {"source": "file", "weights": "w", "sha256": None, "backbone": {"name": "resnet"}}),
             f"{DETECTION}.yaml: teacher.source",
-            "published reference models are classifiers: train one",
+            "published teachers are classifiers: train one",
         ),
     ],
 )

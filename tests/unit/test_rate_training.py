@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sc2.backbones.base import build_backbone
+from sc2.backbones.build import build_backbone
 from sc2.errors import ConfigError
-from sc2.layers.fine_tuned import PastedBottleneck
-from sc2.layers.from_scratch import UntrainedStudent
 from sc2.measure.macs import count_macs
 from sc2.measure.size import parameter_count
 from sc2.methods import get_method
-from sc2.methods.base import BuildContext
+from sc2.methods.student.fine_tuned import PastedBottleneck
+from sc2.methods.student.from_scratch import UntrainedStudent
+from sc2.split.method import BuildContext
 from sc2.training.recipe import Recipe, cosine
 
 BACKBONE = {"name": "small_resnet", "args": {"width": 4}}
@@ -144,9 +144,7 @@ def test_a_network_with_frozen_batch_norms_cannot_be_trained_from_scratch(input_
 
 
 @pytest.mark.parametrize("cut", ["stem", "layer1", "layer2", "layer3", "layer4", "avgpool"])
-def test_the_halves_are_the_reference_model_cut_in_two(
-    cut: str, input_spec: dict[str, Any], teacher: dict[str, Any]
-) -> None:
+def test_the_halves_are_the_teacher_cut_in_two(cut: str, input_spec: dict[str, Any], teacher: dict[str, Any]) -> None:
     method, context = get_method("fine_tuned_split"), BuildContext({}, f"{cut}_1e-5", input_spec, teacher)
     whole = build_backbone(BACKBONE, 3).eval()
     whole.load_state_dict(teacher["state"])

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sc2 import latency
 from sc2.job import RunningJob
 from sc2.measure.switch import HalfContents
-from sc2.switch import switches
+from sc2.runs import latency
+from sc2.runs.switch import switches
 
 SHARED, OLD, NEW = torch.arange(10.0), torch.ones(4), torch.zeros(6)
 

@@ -8,10 +8,10 @@ import pytest
 
 from sc2.errors import DataError
 from sc2.job import RunningJob
+from sc2.jobs.stages import STAGES
 from sc2.report import tables
 from sc2.report.columns import Column, latency_columns, rate_quality_columns
 from sc2.report.table_io import read_table
-from sc2.stages import STAGES
 
 TEACHER = {
     **{"benchmark": "b", "task": "classification", "teacher": "small, wide", "record_id": "0000000000000007"},

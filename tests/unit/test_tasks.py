@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from sc2.backbones.base import build_backbone
+from sc2.backbones.build import build_backbone
 from sc2.config.schema import BenchmarkConfig
 from sc2.data.geometry import Placement
 from sc2.data.images import ImageTensors, batches

@@ -1,4 +1,4 @@
-"""Reference models from a file: checked by hash, loaded strictly, cut down to some classes; TensorFlow's padding."""
+"""Teachers from a file: checked by hash, loaded strictly, cut down to some classes; TensorFlow's padding."""
 
 import hashlib
 import os
@@ -16,18 +16,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sc2.backbones import mobilenet_v2, resnet
-from sc2.backbones.base import StagedModel, build_backbone
+from sc2.backbones.base import StagedModel
+from sc2.backbones.build import build_backbone
+from sc2.backbones.state_file import read_state
+from sc2.checkpoint import load_checkpoint
 from sc2.config.load import load_config
 from sc2.data.archive import data_dir
 from sc2.data.normalise import normalise, to_batch
 from sc2.data.transform import decode_image, prepare_image
 from sc2.errors import CheckpointError, DataError
-from sc2.halves import load_checkpoint
 from sc2.job import RunningJob
 from sc2.tasks import get_task
-from sc2.teachers.fetch import _SOURCES, read_state, reference_model
+from sc2.teachers.fetch import _SOURCES, loaded_teacher
 from sc2.teachers.fetch import run as fetch
-from sc2.teachers.train import take_over_published_body, teacher_recipe
+from sc2.teachers.train import take_over_published_body
+from sc2.training.supervised import teacher_recipe
 
 RESNET: dict[str, Any] = {"name": "resnet", "args": {"depth": 18}}
 MOBILENET: dict[str, Any] = {"name": "mobilenet_v2", "args": {"tf_same_padding": True}}
@@ -106,8 +109,8 @@ def test_a_local_file_becomes_a_teacher_with_the_same_answers(
 def test_kept_classes_give_the_same_logits_as_slicing(backbone: dict[str, Any]) -> None:
     state, indices = published(backbone, 20), [7, 0, 19]
     teacher = {"backbone": backbone, "weights": "w", "class_indices": indices}
-    whole = reference_model({**teacher, "class_indices": None}, state, [str(n) for n in range(20)])
-    kept = reference_model(teacher, state, CLASSES)
+    whole = loaded_teacher({**teacher, "class_indices": None}, state, [str(n) for n in range(20)])
+    kept = loaded_teacher(teacher, state, CLASSES)
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(kept(images), whole(images)[:, indices])
@@ -208,7 +211,7 @@ def test_a_missing_and_a_strange_name_are_named(tmp_path: Path) -> None:
     state["surplus"] = state.pop("layer1.0.conv1.weight")
     state["fc.bias"] = state.pop("fc.bias")  # last again
     with pytest.raises(CheckpointError, match=r"(?s)layer1\.0\.conv1\.weight.*surplus"):
-        reference_model({"backbone": RESNET, "weights": "w", "class_indices": None}, state, CLASSES)
+        loaded_teacher({"backbone": RESNET, "weights": "w", "class_indices": None}, state, CLASSES)
 
 
 def test_a_wrong_number_of_classes_is_refused_with_the_key_to_set(tmp_path: Path) -> None:
@@ -222,7 +225,7 @@ def test_a_wrong_number_of_classes_is_refused_with_the_key_to_set(tmp_path: Path
 def test_a_network_without_published_weights_is_refused() -> None:
     teacher = {"backbone": {"name": "small_resnet", "args": {}}, "weights": "w", "class_indices": None}
     with pytest.raises(CheckpointError, match="small_resnet has no published weights: train it instead"):
-        reference_model(teacher, {"a": torch.ones(1)}, CLASSES)
+        loaded_teacher(teacher, {"a": torch.ones(1)}, CLASSES)
 
 
 class Hostile:
@@ -327,13 +330,13 @@ def test_mobilenet_v2_on_real_photographs(root: Path) -> None:
     input_spec = {**config.input.model_dump(), "resize": 224, "crop": 224}
     images, labels = _every_fourth(archive, input_spec)
     indices = torch.tensor(teacher["class_indices"])
-    whole = reference_model({**teacher, "class_indices": None}, state, [str(n) for n in range(1000)])
+    whole = loaded_teacher({**teacher, "class_indices": None}, state, [str(n) for n in range(1000)])
     with torch.no_grad():
         logits = torch.cat([whole(chunk) for chunk in images.split(25)])
     assert len(labels) == 250
     assert (logits.argmax(1) == indices[labels]).double().mean().item() == pytest.approx(0.724, abs=0.008)
     assert (logits[:, indices].argmax(1) == labels).double().mean().item() == pytest.approx(0.988, abs=0.008)
-    ten = reference_model(teacher, state, [str(n) for n in range(10)])
+    ten = loaded_teacher(teacher, state, [str(n) for n in range(10)])
     with torch.no_grad():
         torch.testing.assert_close(ten(images[:5]), logits[:5, indices], rtol=1e-4, atol=1e-4)
 
@@ -352,7 +355,7 @@ def _every_fourth(archive: Path, input_spec: Mapping[str, Any]) -> tuple[Tensor,
     return normalise(torch.cat(images), input_spec), torch.tensor(classes)
 
 
-# Bodies of dense reference models
+# Bodies of dense teachers
 
 
 def test_a_body_learns_at_its_own_rate() -> None:
@@ -372,7 +375,7 @@ def test_a_body_learns_at_its_own_rate() -> None:
     assert len(set(found.values())) == 3
 
 
-def test_a_dense_reference_model_starts_with_a_published_body(tmp_path: Path) -> None:
+def test_a_dense_teacher_starts_with_a_published_body(tmp_path: Path) -> None:
     state = published(RESNET, 20)
     torch.save(state, tmp_path / "w.pth")
     sha256 = hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()

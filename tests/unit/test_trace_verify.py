@@ -333,7 +333,7 @@ def test_tuple_in_the_plan_equals_the_list_in_the_record(project: Project) -> No
 def test_stale_by_code_of_one_stage(project: Project) -> None:
     (project.root / "sc2" / "evaluate.py").write_text("import sc2.shared\nB = 1\n")
     assert project.found() == {"stale": {TABLE, FIGURE, *EVALUATIONS}}
-    assert project.message(evaluation("50")) == "code changed: sc2/evaluate.py"
+    assert project.message(evaluation("50")) == "code changed: sc2/runs/evaluate.py"
 
 
 def test_stale_by_shared_code(project: Project) -> None:

@@ -9,15 +9,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sc2.backbones.base import build_backbone
+from sc2.backbones.build import build_backbone
+from sc2.checkpoint import save_atomically
 from sc2.errors import SC2Error
 from sc2.methods import get_method
-from sc2.methods.base import BuildContext
+from sc2.split.method import BuildContext
 from sc2.tasks import get_task
+from sc2.training.history import write_history
 from sc2.training.judge import Judge
-from sc2.training.loop import derived_seed, fit, save_atomically, validate
+from sc2.training.loop import derived_seed, fit, validate
 from sc2.training.recipe import Recipe, Terms, by_part, multi_step, one_cycle, polynomial
-from sc2.training.tables import write_history
 
 STEPS = 4
 
@@ -307,7 +308,7 @@ def test_modes() -> None:
 
 
 @pytest.mark.parametrize("phase", ["distill", "finetune"])
-def test_a_reference_model_in_train_mode_is_refused(input_spec: dict[str, Any], phase: str) -> None:
+def test_a_teacher_in_train_mode_is_refused(input_spec: dict[str, Any], phase: str) -> None:
     backbone = {"name": "small_resnet", "args": {"width": 4}}
     state = build_backbone(backbone, 3).state_dict()
     teacher = {"backbone": backbone, "classes": ["a", "b", "c"], "state": state}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sc2.errors import WireError
-from sc2.wire import (
+from sc2.split.wire import (
     MAX_SHAPE_INTEGERS,
     MAX_STREAMS,
     Payload,
@@ -148,5 +148,5 @@ def test_document_shows_a_real_container() -> None:
 
 
 def test_needs_no_torch() -> None:
-    program = "import sys, sc2.wire; assert 'torch' not in sys.modules"
+    program = "import sys, sc2.split.wire; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)

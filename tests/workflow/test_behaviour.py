@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sc2.stages import STAGES
+from sc2.jobs.stages import STAGES
 from tests.workflow.project import (
     BENCHMARK,
     EVERYTHING,
@@ -98,16 +98,16 @@ def test_another_run_file_with_the_same_benchmark_shares_its_results(project: Pr
     ("source", "jobs"),
     [
         (f"sc2/methods/{STUDENT}.py", STUDENTS | REPORT),
-        ("sc2/training/student.py", STUDENTS | REPORT),
-        ("sc2/methods/jpeg.py", JPEG | REPORT),
-        ("sc2/methods/webp.py", set()),
+        ("sc2/methods/student/training.py", STUDENTS | REPORT),
+        ("sc2/methods/codec/jpeg.py", JPEG | REPORT),
+        ("sc2/methods/codec/webp.py", set()),
         ("sc2/training/loop.py", EVERYTHING - {"prepare_data tinydigits"}),
         ("sc2/backbones/small_resnet.py", EVERYTHING - {"prepare_data tinydigits"}),
         (
             "sc2/measure/latency.py",
             timed("jpeg") | timed(STUDENT) | REPORT,
         ),
-        ("sc2/switch.py", timed("jpeg") | timed(STUDENT) | REPORT),
+        ("sc2/runs/switch.py", timed("jpeg") | timed(STUDENT) | REPORT),
         ("sc2/report/tables.py", REPORT),
         ("sc2/report/style.py", PLOTS),
         ("sc2/report/figures/exrd.py", {f"plot_figure {BENCHMARK}/exrd"}),
@@ -164,7 +164,7 @@ def test_method_taken_off_the_run_file_reruns_the_report(project: Project) -> No
 
 
 def test_method_that_does_not_support_the_task_is_skipped_and_said_once(project: Project) -> None:
-    source = "sc2/methods/jpeg.py"
+    source = "sc2/methods/codec/jpeg.py"
     reason = "scenes are not compressed"
     project.write(source, f"{project.read(source)}\nJpeg.unsupported = lambda self, task: {reason!r}\n")
     done = project.run("snakemake", "-n")

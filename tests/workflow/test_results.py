@@ -80,7 +80,7 @@ def test_missing_summary_is_found_and_the_named_command_makes_it(project: Projec
 
 
 def test_edited_method_is_stale_and_snakemake_agrees(project: Project) -> None:
-    project.change_code("sc2/methods/jpeg.py")
+    project.change_code("sc2/methods/codec/jpeg.py")
     shown = project.sc2("verify", status=1).stdout
     stale = {line.split()[1].rstrip(":") for line in shown.splitlines() if line.startswith("stale")}
     records = [json.loads(path.read_text()) for path in project.path.glob("results/**/*.prov.json")]
@@ -89,7 +89,7 @@ def test_edited_method_is_stale_and_snakemake_agrees(project: Project) -> None:
         for record in records
         if next(iter(record["outputs"].values()))["path"] in stale
     }
-    assert "code changed: sc2/methods/jpeg.py" in shown
+    assert "code changed: sc2/methods/codec/jpeg.py" in shown
     assert jobs == project.planned() == JPEG | REPORT
     project.sc2("verify", "--prune")
     assert project.planned() == JPEG | REPORT

@@ -110,9 +110,9 @@ def test_pull_restores_a_state_with_nothing_to_do(clone: Project, published: Pro
     clone.sc2("pull", "--remote", "store", "--config", "config/config.yaml")
     assert clone.planned() == set()
     # From here on it is as if the run had been made here.
-    clone.change_code("sc2/methods/jpeg.py")
+    clone.change_code("sc2/methods/codec/jpeg.py")
     assert clone.planned() == JPEG | REPORT
-    clone.git("checkout", "sc2/methods/jpeg.py")
+    clone.git("checkout", "sc2/methods/codec/jpeg.py")
     clone.edit(f"config/benchmarks/{BENCHMARK}.yaml", "finetune: {epochs: 1,", "finetune: {epochs: 2,")
     second_phase = trained("0.5", "4", phases=("finetune",)) | measured(STUDENT, "0.5", "4") | REPORT
     assert clone.planned() == second_phase
@@ -120,10 +120,10 @@ def test_pull_restores_a_state_with_nothing_to_do(clone: Project, published: Pro
 
 def test_pull_into_an_edited_clone_drops_what_is_stale(clone: Project) -> None:
     """Code and configuration that differ from what was run: those jobs are planned, the others are not."""
-    clone.change_code("sc2/methods/jpeg.py")
+    clone.change_code("sc2/methods/codec/jpeg.py")
     clone.edit(f"config/benchmarks/{BENCHMARK}.yaml", 'points: ["0.5", "4"]', 'points: ["0.5"]')
     shown = clone.sc2("pull").stdout
-    assert "code changed: sc2/methods/jpeg.py" in shown
+    assert "code changed: sc2/methods/codec/jpeg.py" in shown
     assert "of a job that the configuration no longer contains" in shown
     # The latency job of the student covers all its points, so losing one is a change to it.
     assert clone.planned() == JPEG | timed(STUDENT) | REPORT

@@ -46,7 +46,7 @@ def test_an_encoder_is_an_input_of_the_other_tasks(tmp_path: Path) -> None:
     assert again == expected
 
 
-def test_a_reference_model_is_an_input_of_those_that_start_from_its_body(tmp_path: Path) -> None:
+def test_a_teacher_is_an_input_of_those_that_start_from_its_body(tmp_path: Path) -> None:
     project = built(tmp_path / "project")
     teacher = f"results/teachers/{CLASSIFICATION}/teacher.pt"
     again = parse_plan(project.snakemake("-n", *QUICK, "--forcerun", teacher))

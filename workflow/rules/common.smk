@@ -2,7 +2,7 @@
 
 from snakemake.exceptions import WorkflowError
 
-from sc2 import plan
+from sc2.jobs import identity, plan
 from sc2.config.load import load_config
 from sc2.errors import ConfigError
 
@@ -39,7 +39,7 @@ def job_id(stage):
     """Changes exactly when a job's configuration or code changes: the rerun trigger of every rule (as a param)."""
 
     def of(wildcards):
-        job = plan.job(CONFIG, stage, dict(wildcards))
+        job = identity.job(CONFIG, stage, dict(wildcards))
         if job is None:
             raise unplanned(stage, wildcards)
         return job.id
@@ -96,12 +96,12 @@ def encoder_of(wildcards):
 
 
 def body_of(wildcards):
-    """Reference model of another benchmark that a reference model's training starts from: one, or none."""
+    """Teacher of another benchmark that a teacher's training starts from: one, or none."""
     return expand("results/teachers/{benchmark}/teacher.pt", benchmark=plan.body_from(CONFIG, wildcards.benchmark))
 
 
 def teacher_threads(wildcards):
-    """Two for large batches: before the first reference model little else can run. Small ones gain nothing by it."""
+    """Two for large batches: before the first teacher little else can run. Small ones gain nothing by it."""
     return 2 if CONFIG.benchmarks[wildcards.benchmark].config.teacher.training.batch_size >= LARGE_BATCH else 1
 
 

@@ -1,0 +1,34 @@
+"""Reads a file of weights without running any code that it may hold."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from sc2.errors import CheckpointError
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Read a state dict from a PyTorch or safetensors file, without running any code that it may hold.
+
+    Raises:
+        CheckpointError: The file cannot be read as one.
+    """
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} holds more than tensors and plain values, or is damaged; it is not read, because that could run "
+            "code in it. Save its state dict alone."
+        ) from error
+    except Exception as error:  # whatever a damaged file makes the readers stumble over
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise CheckpointError(f"{path} cannot be read, it is damaged or truncated: {reason}") from error
+    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(
+            f"{path} holds no state dict, that is names with a tensor each: save the state dict alone"
+        )
+    return dict(state)

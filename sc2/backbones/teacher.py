@@ -1,0 +1,45 @@
+"""The teacher's network and weights, and weights taken over from one network into another."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from sc2.backbones.base import StagedModel
+from sc2.backbones.build import build_backbone
+from sc2.errors import CheckpointError
+
+
+def teacher_model(teacher: Mapping[str, Any]) -> StagedModel:
+    """Return the teacher that a checkpoint holds, in eval mode and without gradients."""
+    model = build_backbone(teacher["backbone"], len(teacher["classes"]))
+    model.load_state_dict(teacher["state"])
+    return model.eval().requires_grad_(False)
+
+
+def head_of(network: nn.Module) -> nn.Module:
+    """Return the head of a split network, whatever its class."""
+    return network.get_submodule("tail.stages.head")
+
+
+def take_over(network: nn.Module, state: Mapping[str, Tensor], parts: Sequence[str]) -> None:
+    """Put weights of the same method's network on another benchmark into parts of a network.
+
+    Args:
+        network: Changed in place.
+        state: State dict of the other network.
+        parts: Names of submodules; what the other network has under them must fit exactly.
+
+    Raises:
+        CheckpointError: The weights do not fit: the two benchmarks give the method different parameters.
+    """
+    for part in parts:
+        own = {name.removeprefix(f"{part}."): value for name, value in state.items() if name.startswith(f"{part}.")}
+        try:
+            network.get_submodule(part).load_state_dict(own)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise CheckpointError(
+                f"the {part} of the encoder_from benchmark does not fit; give the method the same parameters on both "
+                f"benchmarks: {reason}"
+            ) from error

@@ -1,0 +1,43 @@
+"""An image as a file of one of Pillow's formats, and back."""
+
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from sc2.errors import WireError
+
+
+def compress(image: Image.Image, image_format: str, options: Mapping[str, Any]) -> bytes:
+    """Return the file of an image in one of Pillow's formats; `options` go to Pillow's encoder."""
+    buffer = io.BytesIO()
+    image.save(buffer, format=image_format, **options)
+    return buffer.getvalue()
+
+
+def decompress(
+    data: bytes, image_format: str, size: tuple[int, int] | Callable[[tuple[int, int]], None], mode: str = "RGB"
+) -> np.ndarray:
+    """Return the pixels of a file, uint8 [H, W, 3] (`mode` RGB) or [H, W] (`mode` L).
+
+    Args:
+        data: One whole file.
+        image_format: Pillow's name of the only format that is accepted.
+        size: (width, height) that the image must have, pixels; or what raises a WireError for a wrong one.
+        mode: `RGB` or `L`; another one is converted.
+
+    Raises:
+        WireError: The file is damaged, of another format, or of another size.
+    """
+    try:
+        image = Image.open(io.BytesIO(data), formats=[image_format])
+        # Looked at before the pixels are decoded: a damaged header may claim any size.
+        if callable(size):
+            size(image.size)
+        elif image.size != size:
+            raise WireError(f"the {image_format} image is {image.size}, the network takes {size}")
+        return np.asarray(image.convert(mode))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise WireError(f"the {image_format} stream cannot be decoded: {error}") from error

@@ -1,0 +1,1 @@
+"""What there is to do, and the one way to do it."""

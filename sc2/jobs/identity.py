@@ -1,0 +1,209 @@
+"""What identifies a job: the part of the configuration that it reads (spec), and the code that it runs (modules)."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
+from sc2.jobs.plan import Keys, phases_before, runs, seeds, taken_whole
+from sc2.jobs.stages import STAGES
+from sc2.methods import get_method, module_of
+from sc2.provenance.fingerprint import Fingerprint, fingerprint
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of the plan: what identifies it before its inputs are known."""
+
+    stage: str
+    keys: dict[str, str]
+    spec: dict[str, Any]
+    modules: tuple[str, ...]
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """Hash of the code that the job runs."""
+        return fingerprint(self.modules)
+
+    @property
+    def code(self) -> str:
+        """Digest of the code that the job runs."""
+        return self.fingerprint.digest
+
+    @property
+    def id(self) -> str:
+        """Changes exactly when the job's configuration or code changes."""
+        text = json.dumps([self.stage, self.keys, self.spec], sort_keys=True)
+        return f"{hashlib.sha256(text.encode()).hexdigest()[:12]}-{self.code[:12]}"
+
+
+def job(config: Config, stage: str, keys: Keys) -> Job | None:
+    """Return the job that the configuration plans for these keys, or None when it plans none."""
+    if stage not in STAGES or set(keys) != set(STAGES[stage].keys):
+        return None
+    described = _CONFIG_STAGES[stage](config, keys) if stage in _CONFIG_STAGES else _of_benchmark(config, stage, keys)
+    if described is None:
+        return None
+    spec, modules = described
+    return Job(stage, dict(keys), spec, (STAGES[stage].module, *modules))
+
+
+Described = tuple[dict[str, Any], tuple[str, ...]]
+
+
+def _prepare_data(config: Config, keys: Keys) -> Described | None:
+    dataset = config.datasets.get(keys["dataset"])
+    if dataset is None:
+        return None
+    content = dataset.model_dump(mode="json")
+    return {"name": keys["dataset"], "dataset": content}, (f"sc2.data.{content['kind']}",)
+
+
+def _compare_tasks(config: Config, keys: Keys) -> Described | None:
+    members = config.run.groups.get(keys["group"])
+    if members is None:
+        return None
+    return {"benchmarks": members, "titles": [config.benchmarks[name].config.title for name in members]}, ()
+
+
+def _of_benchmark(config: Config, stage: str, keys: Keys) -> Described | None:
+    benchmark = config.benchmarks.get(keys["benchmark"])
+    if benchmark is None:
+        return None
+    if stage in _BENCHMARK_STAGES:
+        return _BENCHMARK_STAGES[stage](config, benchmark, keys)
+    method = benchmark.methods.get(keys["method"])
+    known = method is not None and keys["point"] in method.points and keys["seed"] in seeds(config, keys["method"])
+    return _RUN_STAGES[stage](benchmark, method, keys) if known and method is not None else None
+
+
+def _train_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
+    teacher = benchmark.config.teacher.model_dump(mode="json")
+    if teacher["source"] != "train":
+        return None
+    spec = {"task": benchmark.config.task, "input": _input(benchmark)}
+    spec |= {"augment": benchmark.config.augment.model_dump(mode="json")}
+    return {**spec, "teacher": {**teacher, "head": benchmark.head.model_dump(mode="json")}}, _task_modules(benchmark)
+
+
+def _fetch_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
+    teacher = benchmark.config.teacher.model_dump(mode="json")
+    return None if teacher["source"] == "train" else ({"teacher": teacher}, _backbone_modules(benchmark))
+
+
+def _evaluate_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
+    return {"task": benchmark.config.task, "input": _input(benchmark)}, _task_modules(benchmark)
+
+
+def _draw_examples(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
+    examples, method = benchmark.config.examples, benchmark.methods.get(keys["method"])
+    if method is None or method.name not in examples.methods:
+        return None
+    axis = get_method(method.name).rate_axis.name
+    spec: dict[str, Any] = {"task": benchmark.config.task, "title": benchmark.config.title}
+    spec |= {"method_title": method.title}
+    spec |= {"rate_axis": axis, "points": method.points, "images": examples.images, "input": _input(benchmark)}
+    drawn = f"sc2.report.pictures.{benchmark.config.task}"
+    return spec, (drawn, *_run_modules(benchmark, method))
+
+
+def _make_tables(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
+    # The runs are named, so that `sc2 verify` sees a table that lacks a new run without asking the workflow.
+    listed = [f"{run.method}/{run.point}/{run.seed}" for run in runs(config, benchmark.name)]
+    methods = list(benchmark.methods)
+    return {"methods": methods, "anchor": methods[0], "runs": listed}, ()
+
+
+def _plot_figure(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
+    if keys["figure"] not in config.run.figures:
+        return None
+    spec = {"figure": keys["figure"], "title": benchmark.config.title, "methods": list(benchmark.methods)}
+    return spec, (f"sc2.report.figures.{keys['figure']}",)
+
+
+def _snapshot(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
+    return {"title": benchmark.config.title, "config": str(config.path.name)}, ()
+
+
+def _train(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Described | None:
+    params = method.params.model_dump(mode="json")
+    if keys["phase"] not in params.get("phases", {}) or taken_whole(method) is not None:
+        return None
+    spec = _run_spec(benchmark, method, keys)
+    # A phase sees its own parameters only, so that a later phase can change and rerun alone.
+    spec |= {"phase": params["phases"][keys["phase"]], "augment": benchmark.config.augment.model_dump(mode="json")}
+    if method.encoder_from is not None and not phases_before(method.name, keys["phase"]):
+        spec |= {"encoder_from": method.encoder_from}
+    return spec, _run_modules(benchmark, method)
+
+
+def _export(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Described:
+    spec, source = _run_spec(benchmark, method, keys), taken_whole(method)
+    return spec if source is None else spec | {"encoder_from": source}, _run_modules(benchmark, method)
+
+
+def _evaluate(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Described:
+    spec = {"task": benchmark.config.task, "title": method.title, "input": _input(benchmark)}
+    return spec, _run_modules(benchmark, method)
+
+
+def _measure_latency(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
+    method = benchmark.methods.get(keys["method"])
+    if method is None:
+        return None
+    # One job for all runs: most of its time is what a process needs to start.
+    own = [[run.point, run.seed] for run in runs(config, benchmark.name, method.name)]
+    spec = {"input": _input(benchmark), "runs": own, "latency": benchmark.config.latency.model_dump(mode="json")}
+    return spec, _run_modules(benchmark, method)
+
+
+_CONFIG_STAGES: dict[str, Callable[[Config, Keys], Described | None]] = {
+    "prepare_data": _prepare_data,
+    "compare_tasks": _compare_tasks,
+    "snapshot_group": _compare_tasks,
+}
+
+
+_BENCHMARK_STAGES: dict[str, Callable[[Config, Benchmark, Keys], Described | None]] = {
+    "train_teacher": _train_teacher,
+    "fetch_teacher": _fetch_teacher,
+    "evaluate_teacher": _evaluate_teacher,
+    "measure_latency": _measure_latency,
+    "draw_examples": _draw_examples,
+    "make_tables": _make_tables,
+    "plot_figure": _plot_figure,
+    "snapshot": _snapshot,
+}
+
+
+_RUN_STAGES: dict[str, Callable[[Benchmark, MethodOnBenchmark, Keys], Described | None]] = {
+    "train": _train,
+    "export": _export,
+    "evaluate": _evaluate,
+}
+
+
+def _input(benchmark: Benchmark) -> dict[str, Any]:
+    return benchmark.config.input.model_dump(mode="json")
+
+
+def _backbone_modules(benchmark: Benchmark) -> tuple[str, ...]:
+    return (f"sc2.backbones.{benchmark.config.teacher.backbone.name}",)
+
+
+def _task_modules(benchmark: Benchmark) -> tuple[str, ...]:
+    return (*_backbone_modules(benchmark), f"sc2.tasks.{benchmark.config.task}")
+
+
+def _run_modules(benchmark: Benchmark, method: MethodOnBenchmark) -> tuple[str, ...]:
+    built = get_method(method.name).networks(method.params.model_dump(mode="json")).values()
+    own = (f"sc2.backbones.{network['name']}" for network in built)
+    return (module_of(method.name), *_task_modules(benchmark), *own)
+
+
+def _run_spec(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> dict[str, Any]:
+    params = method.params.model_dump(mode="json")
+    return {"arch": {key: value for key, value in params.items() if key != "phases"}, "input": _input(benchmark)}

@@ -1,0 +1,113 @@
+"""Which runs exist and what each job depends on. The workflow, the command line and `sc2 verify` ask here. No torch.
+
+`job` gives the one definition of a job's identity: the part of the configuration that it reads (`spec`) and the code
+that it runs (`modules`, hashed with everything they import). A parameter that is not in the spec cannot reach the job.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from sc2.config.resolved import Config, MethodOnBenchmark
+from sc2.methods import get_method
+
+Keys = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Benchmark × method × operating point × seed."""
+
+    benchmark: str
+    method: str
+    point: str
+    seed: str
+
+
+def runs(config: Config, benchmark: str, method_name: str | None = None) -> Iterator[Run]:
+    """Yield the runs of a benchmark, or of one method on it, in the order of the tables: by method, point, seed."""
+    for method in config.benchmarks[benchmark].methods.values():
+        if method_name not in (None, method.name):
+            continue
+        for point in method.points:
+            for seed in seeds(config, method.name):
+                yield Run(benchmark, method.name, point, seed)
+
+
+def skipped(config: Config) -> list[str]:
+    """Say which methods that the run file asks for have no runs, and why, a line each."""
+    return [
+        f"{benchmark.name}: {method} is skipped, it does not support the task {benchmark.config.task}: {reason}"
+        for benchmark in config.benchmarks.values()
+        for method, reason in benchmark.skipped.items()
+    ]
+
+
+def seeds(config: Config, method: str) -> list[str]:
+    """Return the seeds that a method runs with."""
+    # Nothing random happens in a method without training: one seed says it all.
+    return config.run.seeds if phases(method) else config.run.seeds[:1]
+
+
+def phases(method: str) -> list[str]:
+    """Return a method's training phases in order, none for a codec."""
+    return list(get_method(method).phases())
+
+
+def phases_before(method: str, phase: str) -> list[str]:
+    """Return the phase whose checkpoint `phase` starts from, as a list of one or none."""
+    names = phases(method)
+    position = names.index(phase)
+    return names[max(0, position - 1) : position]
+
+
+def last_phase(method: str) -> list[str]:
+    """Return a method's last training phase, as a list of one or none."""
+    return phases(method)[-1:]
+
+
+def trainings(config: Config, run: Run) -> list[str]:
+    """Return the phases that a run trains, in order; none where all that it would train is taken over."""
+    return phases(run.method) if _trained_elsewhere(config, run) is None else []
+
+
+def exported(config: Config, run: Run) -> list[tuple[Run, str]]:
+    """Return the run and the phase whose checkpoint a run exports, as a list of one or none."""
+    return [(_trained_elsewhere(config, run) or run, phase) for phase in last_phase(run.method)]
+
+
+def _trained_elsewhere(config: Config, run: Run) -> Run | None:
+    benchmark = config.benchmarks.get(run.benchmark)
+    method = benchmark.methods.get(run.method) if benchmark is not None else None
+    source = taken_whole(method) if method is not None else None
+    return None if source is None else replace(run, benchmark=source)
+
+
+def taken_whole(method: MethodOnBenchmark) -> str | None:
+    """Return the benchmark whose run gives a method all that it would train, None where it trains itself."""
+    return method.encoder_from if get_method(method.name).trains_encoder_only else None
+
+
+def body_from(config: Config, benchmark: str) -> list[str]:
+    """Return the benchmark whose teacher a teacher starts from, as a list of one or none."""
+    name = getattr(config.benchmarks[benchmark].config.teacher, "body_from", None)
+    return [] if name is None else [name]
+
+
+def encoder_from(config: Config, run: Run, phase: str) -> list[Run]:
+    """Return the run whose last checkpoint gives a phase its encoder and entropy model, as a list of one or none."""
+    method = config.benchmarks[run.benchmark].methods.get(run.method)
+    if method is None or method.encoder_from is None or phases_before(run.method, phase):
+        return []
+    return [replace(run, benchmark=method.encoder_from)]
+
+
+def examples(config: Config, benchmark: str) -> list[str]:
+    """Return the methods of a benchmark whose answers are drawn."""
+    found = config.benchmarks[benchmark]
+    return [method for method in found.config.examples.methods if method in found.methods]
+
+
+def first_seed(config: Config, benchmark: str, method: str) -> Iterator[Run]:
+    """Yield a method's runs on a benchmark with the first seed, by point."""
+    first = seeds(config, method)[0]
+    return (run for run in runs(config, benchmark, method) if run.seed == first)

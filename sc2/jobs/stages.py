@@ -1,0 +1,150 @@
+"""The table of stages: what identifies a job of each kind, which files it takes and gives, and what runs it. No torch.
+
+A stage is at once a subcommand of `sc2`, a rule of the workflow and a value of `stage` in the records.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from sc2.job import RunningJob
+
+Count = Literal["one", "many"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One kind of job.
+
+    Attributes:
+        help: One line for `--help`.
+        keys: The wildcards that name one job of the stage.
+        inputs: Input files by name; `many` takes any number, also none.
+        outputs: Output files by name.
+        entry: The function that does it, as `module:function`.
+    """
+
+    help: str
+    keys: tuple[str, ...]
+    inputs: dict[str, Count]
+    outputs: tuple[str, ...]
+    entry: str
+
+    @property
+    def module(self) -> str:
+        """The module that holds the stage's function."""
+        return self.entry.partition(":")[0]
+
+    def load(self) -> Callable[[RunningJob], None]:
+        """Import and return the stage's function."""
+        module, _, function = self.entry.partition(":")
+        run: Callable[[RunningJob], None] = getattr(importlib.import_module(module), function)
+        return run
+
+
+_RUN = ("benchmark", "method", "point", "seed")
+
+STAGES: dict[str, Stage] = {
+    "prepare_data": Stage(
+        "make or import a data set and split it",
+        keys=("dataset",),
+        inputs={},
+        outputs=("index", "meta", "train", "val", "test"),
+        entry="sc2.data.prepare:run",
+    ),
+    "train_teacher": Stage(
+        "train a benchmark's teacher",
+        keys=("benchmark",),
+        inputs={"index": "one", "meta": "one", "train": "one", "val": "one", "body": "many"},
+        outputs=("checkpoint", "history"),
+        entry="sc2.teachers.train:run",
+    ),
+    "fetch_teacher": Stage(
+        "download or read a benchmark's teacher and check its hash",
+        keys=("benchmark",),
+        inputs={"meta": "one"},
+        outputs=("checkpoint",),
+        entry="sc2.teachers.fetch:run",
+    ),
+    "evaluate_teacher": Stage(
+        "measure the teacher on the uncompressed test images",
+        keys=("benchmark",),
+        inputs={"index": "one", "test": "one", "teacher": "one"},
+        outputs=("evaluation",),
+        entry="sc2.teachers.evaluate:run",
+    ),
+    "train": Stage(
+        "train one phase of one run",
+        keys=(*_RUN, "phase"),
+        inputs={
+            **{"index": "one", "train": "one", "val": "one", "teacher": "one"},
+            **{"previous": "many", "encoder": "many"},
+        },
+        outputs=("checkpoint", "history"),
+        entry="sc2.runs.train:run",
+    ),
+    "export": Stage(
+        "split a run into its device half and its server half and count their costs",
+        keys=_RUN,
+        inputs={"teacher": "one", "checkpoint": "many"},
+        outputs=("device", "server", "costs"),
+        entry="sc2.runs.export:run",
+    ),
+    "evaluate": Stage(
+        "send every test image through the wire and measure quality and bytes",
+        keys=_RUN,
+        inputs={"index": "one", "test": "one", "device": "one", "server": "one", "costs": "one"},
+        outputs=("samples", "summary"),
+        entry="sc2.runs.evaluate:run",
+    ),
+    "measure_latency": Stage(
+        "time a method's encoder, coder, server and switches between its points on this machine, one thread",
+        keys=("benchmark", "method"),
+        inputs={"index": "one", "test": "one", "devices": "many", "servers": "many"},
+        outputs=("latency", "switch"),
+        entry="sc2.runs.latency:run",
+    ),
+    "make_tables": Stage(
+        "gather a benchmark's measurements into tidy tables and compare the curves",
+        keys=("benchmark",),
+        inputs={"summaries": "many", "latencies": "many", "switches": "many", "teacher": "one"},
+        outputs=("rate_quality", "rate_quality_seeds", "comparison", "fewest_bytes", "latency", "switch", "teacher"),
+        entry="sc2.report.tables:run",
+    ),
+    "plot_figure": Stage(
+        "draw one figure of a benchmark",
+        keys=("benchmark", "figure"),
+        inputs={"rate_quality": "one", "latency": "one", "teacher": "one"},
+        outputs=("svg", "png"),
+        entry="sc2.report.plot:run",
+    ),
+    "draw_examples": Stage(
+        "draw a few test images with a method's answers at falling rates, bytes below each",
+        keys=("benchmark", "method"),
+        inputs={"index": "one", "test": "one", "devices": "many", "servers": "many"},
+        outputs=("svg", "png"),
+        entry="sc2.report.examples:run",
+    ),
+    "compare_tasks": Stage(
+        "put the benchmarks of a group side by side and count what serving all their tasks costs",
+        keys=("group",),
+        inputs={"rate_quality": "many", "latency": "many", "teacher": "many"},
+        outputs=("serving", "svg", "png"),
+        entry="sc2.report.group:run",
+    ),
+    "snapshot": Stage(
+        "copy a benchmark's tables and figures to docs/reference for readers",
+        keys=("benchmark",),
+        inputs={"tables": "many", "figures": "many", "records": "many"},
+        outputs=("readme",),
+        entry="sc2.report.snapshot:run",
+    ),
+    "snapshot_group": Stage(
+        "copy a group's overview and serving costs to docs/reference for readers",
+        keys=("group",),
+        inputs={"serving": "one", "figures": "many", "records": "many"},
+        outputs=("readme",),
+        entry="sc2.report.group_snapshot:run",
+    ),
+}

@@ -1,0 +1,12 @@
+"""Input compression with WebP: Pillow's encoder at its defaults, one file per image (spec 1.2)."""
+
+from sc2.methods.codec.method import CodecInput
+
+
+class WebP(CodecInput):
+    """WebP of the resized image."""
+
+    format = "WEBP"
+
+
+METHOD = WebP()

@@ -1,0 +1,12 @@
+"""Feature compression with JPEG: Pillow's encoder at its defaults, one file per three channels (spec 1.4)."""
+
+from sc2.methods.codec_feature.method import CodecFeature
+
+
+class CodecFeatureJpeg(CodecFeature):
+    """JPEG of the features behind a stage of the teacher."""
+
+    format = "JPEG"
+
+
+METHOD = CodecFeatureJpeg()

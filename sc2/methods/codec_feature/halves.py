@@ -1,0 +1,157 @@
+"""Features of a network as pictures of three channels, each a file of an image codec (spec 1.4).
+
+One group of channels is scaled by its own minimum and maximum to 0 … 255 and rounded. The minima and maxima go along
+as float32, in a stream of their own in front of the pictures.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sc2.backbones.base import StagedModel
+from sc2.backbones.build import body, build_backbone
+from sc2.data.image_codec import compress, decompress
+from sc2.data.normalise import normalise, to_batch
+from sc2.errors import WireError
+from sc2.split.method import BuildContext, DeviceHalf, Export, ServerHalf
+from sc2.split.wire import Payload
+
+LEVELS = 255
+_SIDE_DTYPE = np.dtype("<f4")
+
+
+def group_sizes(channels: int) -> list[int]:
+    """Return how many channels each picture holds: threes, and each of the one or two that are left over alone."""
+    return [3] * (channels // 3) + [1] * (channels % 3)
+
+
+def to_pictures(features: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """Scale each group of channels to 8 bits.
+
+    Args:
+        features: Float32 [C, H, W], finite.
+
+    Returns:
+        One uint8 array per group, [H, W, 3] or [H, W]; and float32 [2, groups], its minima and maxima. A group that is
+        constant becomes all zeros.
+    """
+    groups = np.split(features, np.cumsum(group_sizes(len(features)))[:-1])
+    bounds = np.array([[group.min() for group in groups], [group.max() for group in groups]], dtype=_SIDE_DTYPE)
+    pictures = []
+    for group, low, high in zip(groups, *bounds, strict=True):
+        scale = LEVELS / (high - low) if high > low else 0.0
+        levels = np.rint((group - low) * scale).clip(0, LEVELS).astype(np.uint8)
+        pictures.append(levels[0] if len(levels) == 1 else np.ascontiguousarray(levels.transpose(1, 2, 0)))
+    return pictures, bounds
+
+
+def from_pictures(pictures: list[np.ndarray], bounds: np.ndarray) -> np.ndarray:
+    """Undo `to_pictures` but for the rounding; returns float32 [C, H, W]."""
+    groups = []
+    for picture, low, high in zip(pictures, *bounds, strict=True):
+        levels = picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
+        groups.append(levels.astype(np.float32) * ((high - low) / LEVELS) + low)
+    return np.concatenate(groups).astype(np.float32)
+
+
+class CodecFeatureDevice(DeviceHalf):
+    """The teacher up to the cut, and the codec."""
+
+    def __init__(self, blob: Mapping[str, Any]) -> None:
+        # The last layer is cut off: one class is as good as any number.
+        self.network = build_backbone(body(blob["backbone"]), 1).up_to(blob["cut"])
+        self.network.load_state_dict(blob["state"])
+        self.network.eval().requires_grad_(False)
+        self.tables = {}
+        self.input = blob["input"]
+        self.format = blob["format"]
+        self.quality = blob["quality"]
+
+    def analyse(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the features float32 [C, h, w] of one image."""
+        assert self.network is not None
+        with torch.no_grad():
+            features: np.ndarray = self.network(normalise(to_batch(pixels), self.input))[0].numpy()
+        return features
+
+    def code(self, latent: np.ndarray) -> Payload:
+        """Compress the features: minima and maxima first, then one file per group of channels."""
+        pictures, bounds = to_pictures(latent)
+        files = [compress(Image.fromarray(picture), self.format, {"quality": self.quality}) for picture in pictures]
+        return Payload((bounds.tobytes(), *files), ())
+
+
+class CodecFeatureServer(ServerHalf):
+    """The codec, and the teacher after the cut."""
+
+    def __init__(self, blob: Mapping[str, Any]) -> None:
+        self.network = build_backbone(blob["backbone"], blob["num_classes"]).after(blob["cut"])
+        self.network.load_state_dict(blob["state"])
+        self.network.eval().requires_grad_(False)
+        self.channels, self.height, self.width = blob["feature_shape"]
+        self.format = blob["format"]
+
+    def decode(self, payload: Payload) -> Tensor:
+        """Return the features [1, C, h, w]."""
+        sizes = group_sizes(self.channels)
+        if len(payload.streams) != 1 + len(sizes) or payload.shape:
+            raise WireError(
+                f"{self.channels} channels come as minima and maxima and {len(sizes)} pictures without a shape, "
+                f"not as {len(payload.streams)} streams"
+            )
+        bounds = self._bounds(payload.streams[0], len(sizes))
+        extent = (self.width, self.height)
+        pictures = [
+            decompress(stream, self.format, extent, "RGB" if size == 3 else "L")
+            for stream, size in zip(payload.streams[1:], sizes, strict=True)
+        ]
+        return torch.from_numpy(from_pictures(pictures, bounds)).unsqueeze(0)
+
+    @staticmethod
+    def _bounds(data: bytes, groups: int) -> np.ndarray:
+        if len(data) != 2 * groups * _SIDE_DTYPE.itemsize:
+            raise WireError(f"minima and maxima of {groups} groups of channels do not fit into {len(data)} bytes")
+        bounds = np.frombuffer(data, dtype=_SIDE_DTYPE).reshape(2, groups)
+        if not (np.isfinite(bounds).all() and (bounds[0] <= bounds[1]).all()):
+            raise WireError("a group of channels has a minimum above its maximum, or one that is not finite")
+        return bounds
+
+    def answer(self, batch: Tensor) -> Any:
+        """Return the task's output for features [B, C, h, w]."""
+        with torch.no_grad():
+            return self.network(batch)
+
+
+def export_codec_feature(context: BuildContext, image_format: str) -> Export:
+    """Cut the teacher in two, with one of Pillow's formats in between; the point is its quality."""
+    from sc2.backbones.teacher import teacher_model
+
+    teacher, cut, side = teacher_model(context.teacher), context.arch["cut"], int(context.input["crop"])
+    backbone = dict(context.teacher["backbone"])
+    front, rest = teacher.up_to(cut), teacher.after(cut)
+    device = {
+        "format": image_format,
+        "quality": int(context.point),
+        "cut": cut,
+        "backbone": backbone,
+        "input": context.pixels,
+        "state": front.state_dict(),
+    }
+    server = {
+        "format": image_format,
+        "cut": cut,
+        "backbone": backbone,
+        "num_classes": len(context.teacher["classes"]),
+        "feature_shape": _output_shape(front, side),
+        "state": rest.state_dict(),
+    }
+    return Export(device, server, front.state_dict())
+
+
+def _output_shape(network: StagedModel, side: int) -> list[int]:
+    with torch.no_grad():
+        return list(network(torch.zeros(1, 3, side, side)).shape[1:])

@@ -1,0 +1,76 @@
+"""What feature compression with an image codec has in common (spec 1.4).
+
+    device                                 wire                              server
+    x ─ stages up to `cut` ─ 8 bits ─► minima, maxima, a file per ─► features ─ stages after `cut` ─► logits
+                                       group of three channels
+
+The teacher is cut in two and not trained: what is lost is lost to 8 bits and to the codec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from sc2.split.axes import RateAxis
+from sc2.split.method import BuildContext, Export, Method
+from sc2.strict import Strict
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sc2.split.method import DeviceHalf, ServerHalf
+    from sc2.split.wire import Payload
+
+
+class Params(Strict):
+    """Where the teacher is cut."""
+
+    cut: str = Field(
+        default="layer2", pattern="^(stem|layer[1-4])$", description="Last stage on the device (the papers': layer2)"
+    )
+
+
+class CodecFeature(Method):
+    """Feature compression with one of Pillow's formats.
+
+    Attributes:
+        format: Pillow's name of the format, e.g. `JPEG`.
+    """
+
+    Params = Params
+    rate_axis = RateAxis(name="quality", symbol="q", low=1, high=100, integer=True)
+    upstream_size_rule = "codec_feature"
+    one_size = True
+    format: ClassVar[str]
+
+    def unsupported(self, task: str) -> str | None:
+        """The papers have it as a failing baseline of classification."""
+        return None if task == "classification" else "the papers have it for classification alone"
+
+    def codec_header_bytes(self, payload: Payload) -> int | None:
+        """Bytes of all the files that are not entropy-coded picture data; minima and maxima are no headers."""
+        from sc2.measure.codec_headers import codec_header_bytes
+
+        return sum(codec_header_bytes(file, self.format.lower()) for file in payload.streams[1:])
+
+    def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
+        """Cut the teacher."""
+        from sc2.methods.codec_feature.halves import export_codec_feature
+
+        assert state is None
+        return export_codec_feature(context, self.format)
+
+    def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
+        """Build the stages up to the cut and the compressor."""
+        from sc2.methods.codec_feature.halves import CodecFeatureDevice
+
+        return CodecFeatureDevice(blob)
+
+    def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
+        """Build the decompressor and the stages after the cut."""
+        from sc2.methods.codec_feature.halves import CodecFeatureServer
+
+        return CodecFeatureServer(blob)

@@ -1,0 +1,1 @@
+"""Input compression with a learned image codec: CompressAI's models in front of the teacher."""

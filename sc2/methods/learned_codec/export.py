@@ -1,0 +1,75 @@
+"""From trained weights to the two halves of neural input compression."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from torch import Tensor, nn
+
+from sc2.backbones.teacher import take_over
+from sc2.entropy.factorized import tables_of
+from sc2.entropy.hyperprior import hyperprior_tables
+from sc2.errors import ConfigError
+from sc2.methods.learned_codec.context import context_layers
+from sc2.methods.learned_codec.images import MULTIPLE
+from sc2.methods.learned_codec.network import InputCompression, channels_of
+from sc2.split.method import BuildContext, Export
+
+# What upstream's figures count as the encoder of the joint model leaves out entropy_parameters, which the device needs
+# just as well (spec 2.4).
+_UPSTREAM = ("g_a", "h_a", "h_s", "entropy_bottleneck", "gaussian_conditional", "context_prediction")
+
+
+def split(context: BuildContext, codec: str, state: Mapping[str, Tensor]) -> Export:
+    """Return the halves of a trained codec, with coding tables built anew from its densities.
+
+    Args:
+        context: Its `arch` has `channels`, its point is the quality.
+        codec: CompressAI's class name.
+        state: State dict of an `InputCompression`.
+
+    Raises:
+        CheckpointError: The trained weights have no exact form, or are another benchmark's and do not fit.
+        ConfigError: The images may have sides that are no multiples of 64.
+    """
+    if context.input.get("fit", "crop") == "whole" and context.input["multiple"] % MULTIPLE:
+        raise ConfigError(
+            f"input.multiple is {context.input['multiple']}; neural input compression needs a multiple of {MULTIPLE}"
+        )
+    network = InputCompression(context, codec)
+    take_over(network, state, ["codec"])
+    model, teacher = network.codec, context.teacher
+    n, m = channels_of(context.arch, context.point)
+    common = {"codec": codec, "n": n, "m": m}
+    tables = coding_tables(model, m)
+    prior: dict[str, Any] = {"tables": tables}
+    if hasattr(model, "h_a"):
+        prior |= {"channels": m, "hyper_channels": n, "state": model.get_submodule("h_a").state_dict()}
+    device = {**common, "state": model.get_submodule("g_a").state_dict(), "prior": prior}
+    weights = {f"g_s.{name}": value for name, value in model.get_submodule("g_s").state_dict().items()}
+    server = {
+        **common,
+        "input": dict(context.input),
+        "backbone": dict(teacher["backbone"]),
+        "num_classes": len(teacher["classes"]),
+        "state": weights | {f"reference.{name}": value for name, value in teacher["state"].items()},
+        "prior": {"tables": tables},
+    }
+    return Export(device, server, upstream_state(model))
+
+
+def coding_tables(model: nn.Module, channels: int) -> dict[str, Any]:
+    """Return all that both ends need to code latents of one of CompressAI's models with `channels` channels."""
+    # A copy: to build tables leaves them in the model.
+    parts: Any = deepcopy(model)
+    if not hasattr(parts, "h_a"):
+        return tables_of(parts.entropy_bottleneck)
+    tables = hyperprior_tables(parts.entropy_bottleneck, parts.h_s, channels)
+    return tables | {"context": context_layers(parts)} if hasattr(parts, "context_prediction") else tables
+
+
+def upstream_state(model: nn.Module) -> dict[str, Tensor]:
+    """Return the entries of one of CompressAI's models that upstream's figures count as its encoder (spec 2.4)."""
+    updated: Any = deepcopy(model)
+    updated.update(force=True)
+    return {name: value for name, value in updated.state_dict().items() if name.partition(".")[0] in _UPSTREAM}

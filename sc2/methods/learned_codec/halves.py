@@ -1,0 +1,108 @@
+"""The two halves of neural input compression: padding, g_a and coder; coder, g_s, un-padding, teacher."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sc2.backbones.build import build_backbone
+from sc2.data.limits import refuse_foreign_size
+from sc2.data.normalise import normalise, to_batch
+from sc2.errors import WireError
+from sc2.methods.learned_codec.images import IMAGES_AT_ONCE, STRIDE, latent_side, pad, unpad
+from sc2.methods.learned_codec.priors import PRIORS
+from sc2.methods.learned_codec.transforms import analysis, synthesis
+from sc2.split.method import DeviceHalf, ServerHalf
+from sc2.split.wire import Payload
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """What the coder takes: the symbols of an image, as its prior makes them, and its height and width (pixels)."""
+
+    symbols: Any
+    height: int
+    width: int
+
+
+class NeuralDevice(DeviceHalf):
+    """g_a and the device's end of the entropy model."""
+
+    def __init__(self, blob: Mapping[str, Any]) -> None:
+        self.encoder = analysis(blob["n"], blob["m"])
+        self.encoder.load_state_dict(blob["state"])
+        self.coder = PRIORS[blob["codec"]].encoder(blob["prior"])
+        self.tables = self.coder.tables
+        self.network = nn.ModuleDict({"encoder": self.encoder})
+        if self.coder.network is not None:
+            self.network["prior"] = self.coder.network
+        self.network.eval().requires_grad_(False)
+
+    def analyse(self, pixels: np.ndarray) -> Analysed:
+        """Return the symbols of one image of any size."""
+        with torch.no_grad():
+            latent = self.encoder(pad(to_batch(pixels).float() / 255))
+            return Analysed(self.coder.symbols(latent), *pixels.shape[:2])
+
+    def code(self, latent: Analysed) -> Payload:
+        """Range-code the symbols; the shape on the wire is the image's height and width."""
+        return Payload(self.coder.encode(latent.symbols), (latent.height, latent.width))
+
+    def bits(self, latent: Analysed) -> float:
+        """Return the ideal code length of what `analyse` returned under the tables, in bits."""
+        return self.coder.bits(latent.symbols)
+
+
+class NeuralServer(ServerHalf):
+    """The entropy model, g_s and the whole teacher."""
+
+    def __init__(self, blob: Mapping[str, Any]) -> None:
+        self.coder = PRIORS[blob["codec"]].decoder(blob["prior"])
+        reference = build_backbone(blob["backbone"], blob["num_classes"])
+        networks = {"g_s": synthesis(blob["n"], blob["m"]), "reference": reference}
+        self.network = nn.ModuleDict(networks)
+        self.network.load_state_dict(blob["state"])
+        self.network.eval().requires_grad_(False)
+        self.synthesis, self.reference = networks["g_s"], networks["reference"]
+        self.input = blob["input"]
+
+    def decode(self, payload: Payload) -> Tensor:
+        """Return y_hat [1, M, h, w]; the image must have a size that the network's input can have."""
+        if len(payload.shape) == 2:
+            refuse_foreign_size((payload.shape[1], payload.shape[0]), self.input, "sent")
+        return self.receive(payload)
+
+    def receive(self, payload: Payload) -> Tensor:
+        """Return y_hat [1, M, h, w] of an image of any size.
+
+        Raises:
+            WireError: The payload cannot be decoded.
+        """
+        if len(payload.shape) != 2 or not all(payload.shape):
+            raise WireError(
+                "a payload of neural input compression has two shape integers, the image's height and width"
+            )
+        height, width = payload.shape
+        return self.coder.decode(payload.streams, latent_side(height), latent_side(width))
+
+    def reconstruct(self, latent: Tensor, height: int, width: int) -> Tensor:
+        """Return images [B, 3, height, width] in [0, 1] of latents [B, M, h, w]."""
+        with torch.no_grad():
+            parts = [unpad(self.synthesis(part), height, width) for part in latent.split(IMAGES_AT_ONCE)]
+            return torch.cat(parts).clamp(0, 1)
+
+    def _size(self, batch: Tensor) -> tuple[int, int]:
+        """Return height and width of the images of a batch of latents."""
+        if self.input.get("fit", "crop") == "crop":
+            return self.input["crop"], self.input["crop"]
+        # Multiples of 64 already (`export.split` sees to it): there was nothing to pad.
+        return STRIDE * batch.shape[2], STRIDE * batch.shape[3]
+
+    def answer(self, batch: Tensor) -> Any:
+        """Return the task's output for latents [B, M, h, w] of images of the benchmark's size."""
+        images = self.reconstruct(batch, *self._size(batch))
+        with torch.no_grad():
+            return self.reference(normalise(images * 255, self.input))

@@ -1,0 +1,97 @@
+"""The joint autoregressive and hierarchical prior on the wire (Minnen et al., arXiv 1809.02736; spec 1.3).
+
+Symbols of y are coded step by step, because the tables of a step depend on the values of those before it; z is coded
+at once. Streams: y, then z.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sc2.entropy.coder import Integers, StepDecoder, StepEncoder
+from sc2.entropy.exact import ONE
+from sc2.entropy.factorized import FactorizedCoder
+from sc2.entropy.hyperprior import GaussianCoder, HyperSynthesis
+from sc2.errors import WireError
+from sc2.methods.learned_codec.context import ContextModel, Step
+
+
+@dataclass(frozen=True)
+class JointSymbols:
+    """What the coder takes.
+
+    Attributes:
+        steps: Symbols int32 [n] and their tables int32 [n] of each step through y.
+        z: int32 [1, N, zh, zw].
+    """
+
+    steps: tuple[tuple[Integers, Integers], ...]
+    z: Tensor
+
+
+class JointCoder:
+    """Codes latents y [1, M, h, w] with their side information z [1, N, h/4, w/4]."""
+
+    def __init__(self, tables: Mapping[str, Any]) -> None:
+        self.synthesis = HyperSynthesis(tables["synthesis"], tables["shift"], int(tables["channels"]))
+        self.context = ContextModel(tables["context"])
+        self.z_coder, self.y_coder = FactorizedCoder(tables["z"]), GaussianCoder(tables["y"])
+
+    def symbols(self, y: Tensor, z: Tensor) -> JointSymbols:
+        """Round z, then the values of y around the means that z and the rounded values before them give."""
+        z_symbols = self.z_coder.symbols(z)
+        found = []
+
+        def rounded(step: Step, scales: Tensor, means: Tensor) -> Tensor:
+            symbols = torch.round(y[:, :, step[0], step[1]].double() - means / ONE)
+            found.append((_flat(symbols), _flat(self.y_coder.indexes(scales))))
+            return symbols
+
+        self.context.walk(self._side(z_symbols, *y.shape[2:]), rounded)
+        return JointSymbols(tuple(found), z_symbols)
+
+    def encode(self, symbols: JointSymbols) -> tuple[bytes, bytes]:
+        """Code symbols into the streams of y and z."""
+        encoder = StepEncoder(self.y_coder.coder)
+        for step in symbols.steps:
+            encoder.put(*step)
+        return encoder.finish(), self.z_coder.encode(symbols.z)
+
+    def decode(self, streams: Sequence[bytes], height: int, width: int) -> Tensor:
+        """Return y_hat [1, M, height, width]. The caller bounds the size: a false one costs memory.
+
+        Raises:
+            WireError: There are not two streams, or no encoder can have written them for this size.
+        """
+        if len(streams) != 2:
+            raise WireError(f"a payload of the joint prior has two streams, y and z, not {len(streams)}")
+        z = self.z_coder.decode(streams[1], *self.synthesis.z_size(height, width))
+        decoder = StepDecoder(self.y_coder.coder, streams[0])
+
+        def received(step: Step, scales: Tensor, means: Tensor) -> Tensor:
+            symbols = decoder.take(_flat(self.y_coder.indexes(scales)))
+            return torch.from_numpy(symbols).double().reshape(scales.shape)
+
+        latent = self.context.walk(self._side(z, height, width), received)
+        decoder.finish()
+        return (latent / ONE).float()
+
+    def bits(self, symbols: JointSymbols) -> float:
+        """Return the ideal code length of y and z under their tables, in bits."""
+        values, tables = (np.concatenate(parts) for parts in zip(*symbols.steps, strict=True))
+        return self.y_coder.coder.bits(values, tables) + self.z_coder.bits(symbols.z)
+
+    def _side(self, z: Tensor, height: int, width: int) -> Tensor:
+        with torch.no_grad():
+            scales, means = self.synthesis(z, height, width)
+        assert means is not None
+        return torch.cat((scales, means), 1)
+
+
+def _flat(values: Tensor) -> Integers:
+    flat: Integers = values.int().contiguous().numpy().reshape(-1)
+    return flat

@@ -1,0 +1,64 @@
+"""What the wire makes of a latent, in one process and for whole batches: rounding, exact networks, no coder.
+
+CompressAI's own forward pass differs from its coder: it runs h_s in floating point, and the joint model's context on
+latents that are rounded without their means.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sc2.entropy.exact import ONE, exact_layers, fixed_point
+from sc2.entropy.hyperprior import HyperSynthesis
+from sc2.methods.learned_codec.context import ContextModel, Step, context_layers
+
+Likelihoods = tuple[Tensor, ...]
+
+
+def received(codec: nn.Module, y: Tensor) -> tuple[Tensor, Likelihoods]:
+    """Return y_hat as it arrives, and the likelihoods of all that is sent.
+
+    Args:
+        codec: One of CompressAI's models, in eval mode.
+        y: Its latents [B, M, h, w].
+    """
+    # By name: its parts are not declared in the classes' types.
+    parts: Any = codec
+    if not hasattr(parts, "h_a"):
+        y_hat, likelihoods = parts.entropy_bottleneck(y)
+        return y_hat, (likelihoods,)
+    of_magnitude = type(codec).__name__ == "ScaleHyperprior"
+    z = parts.h_a(y.abs() if of_magnitude else y)
+    _, z_likelihoods = parts.entropy_bottleneck(z)
+    scales, means = _side_information(parts, z, y)
+    if hasattr(parts, "context_prediction"):
+        assert means is not None
+        y_hat, y_likelihoods = _walked(parts, y, torch.cat((scales, means), 1))
+    else:
+        mean = None if means is None else (means / ONE).to(y.dtype)
+        y_hat, y_likelihoods = parts.gaussian_conditional(y, (scales / ONE).to(y.dtype), mean)
+    return y_hat, (y_likelihoods, z_likelihoods)
+
+
+def _side_information(parts: Any, z: Tensor, y: Tensor) -> tuple[Tensor, Tensor | None]:
+    medians = parts.entropy_bottleneck.quantiles.detach()[:, 0, 1]
+    symbols = torch.round(z - medians.view(1, -1, 1, 1))
+    # Built each time: a kept one would be stale after a step of training.
+    network = HyperSynthesis(exact_layers(parts.h_s), fixed_point(medians), y.shape[1])
+    scales, means = network(symbols, *y.shape[2:])
+    return scales, means
+
+
+def _walked(parts: Any, y: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
+    found = torch.empty_like(y)
+
+    def rounded(step: Step, scales: Tensor, means: Tensor) -> Tensor:
+        rows, columns = step
+        here, mean = y[:, :, rows, columns].double(), means / ONE
+        _, likelihoods = parts.gaussian_conditional(here, scales / ONE, mean)
+        found[:, :, rows, columns] = likelihoods.to(y.dtype)
+        return torch.round(here - mean)
+
+    y_hat = ContextModel(context_layers(parts)).walk(side, rounded)
+    return (y_hat / ONE).to(y.dtype), found

@@ -1,0 +1,98 @@
+"""Training of a learned image codec on a benchmark's own images: L = λ · 255² · MSE + bits per pixel (spec 1.3).
+
+The teacher takes no part in it: it only says, on the validation split, how well it reads the reconstructions.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sc2.entropy.factorized import settle
+from sc2.methods.learned_codec.network import InputCompression
+from sc2.methods.learned_codec.published import load_published
+from sc2.methods.learned_codec.wavelet_start import wavelet_start
+from sc2.split.method import BuildContext
+from sc2.training.judge import Judge
+from sc2.training.recipe import Recipe, Terms, one_cycle
+
+PEAK = 255.0
+
+
+class ClippedAdam(torch.optim.Adam):
+    """Adam on gradients whose common norm is at most `largest_norm`.
+
+    The inverse GDN multiplies: one unlucky step blows up the reconstruction, and with it the next gradient.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], *, largest_norm: float) -> None:
+        super().__init__(groups)
+        self.largest_norm = largest_norm
+
+    def step(self, closure: Any = None) -> Any:
+        """Clip the gradients and take one step."""
+        nn.utils.clip_grad_norm_([p for group in self.param_groups for p in group["params"]], self.largest_norm)
+        return super().step(closure)
+
+
+def rate_distortion_recipe(params: Mapping[str, Any], context: BuildContext, codec: str) -> Recipe:
+    """Return the recipe of the phase `train`.
+
+    Args:
+        params: The phase's parameters (`sc2.methods.learned_codec.method.Train`).
+        context: Its point is the quality, an index into `lambdas` that starts at 1.
+        codec: CompressAI's class name.
+
+    Raises:
+        CheckpointError: Published weights are asked for and do not fit, or there are none.
+        DataError: Their file is missing or another one.
+    """
+    network, judge = InputCompression(context, codec), Judge(context.task, context.num_classes)
+    price = params["lambdas"][int(context.point) - 1]
+    if params["start"] == "published":
+        load_published(network.codec, params["weights"], context.point)
+    if params["start"] == "wavelet":
+        wavelet_start(network.codec, price)
+    weight = price * PEAK**2
+
+    def terms(images: Tensor) -> tuple[Terms, Tensor]:
+        original, reconstructed, bits = network.reconstruct(images)
+        mse = functional.mse_loss(reconstructed, original)
+        bpp = bits / (images.shape[0] * images.shape[2] * images.shape[3])
+        return {"loss": weight * mse + bpp, "mse": PEAK**2 * mse.detach(), "bpp": bpp.detach()}, reconstructed
+
+    def step(images: Tensor, targets: Any) -> Terms:
+        return terms(images)[0]
+
+    def validate(images: Tensor, targets: Any) -> Terms:
+        found, reconstructed = terms(images)
+        judge.add(network.answer(reconstructed), targets)
+        return {name: value * len(targets) for name, value in found.items()}
+
+    def optimizer(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        transforms = [*network.transform_parameters()]
+        known = {id(parameter) for parameter in transforms}
+        rest = [parameter for parameter in parameters if id(parameter) not in known]
+        groups = [{"params": transforms, "lr": params["lr"]}, {"params": rest, "lr": params["entropy_lr"]}]
+        return ClippedAdam(groups, largest_norm=params["clip_norm"])
+
+    return Recipe(
+        model=network,
+        trained=[network.codec],
+        frozen=[network.reference],
+        step=step,
+        optimizer=optimizer,
+        learning_rate=one_cycle(),
+        epochs=params["epochs"],
+        batch_size=params["batch_size"],
+        validate=validate,
+        judge=judge,
+        select=("loss", "min"),
+        auxiliary=network.prior.loss,
+        auxiliary_parameters=[network.prior.quantiles],
+        auxiliary_lr=params["quantiles_lr"],
+        finish=partial(settle, network.prior),
+    )

@@ -1,0 +1,1 @@
+"""Channel reduction and quantisation: few channels, 8 bits each, no entropy coder."""

@@ -1,0 +1,1 @@
+"""Entropy-coded bottlenecks in place of the first stages of the teacher."""

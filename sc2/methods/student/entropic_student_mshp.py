@@ -1,0 +1,33 @@
+"""Entropic Student with a mean-scale hyperprior (Minnen et al., NeurIPS 2018; spec 1.7, 1.10).
+
+    device                                               wire      server
+    x ─ g_a ─► y ─┬─ h_a ─► z ─ round, coder ──────────► z bytes ─ coder ─ h_s ─► scales, means ─┐
+                  └─ round around the means, coder ────► y bytes ─────────── coder ◄─────────────┴─► y_hat ─ g_s, …
+
+Phases and losses are those of `entropic_student`; bits are those of y and z together, at one price.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sc2.methods.student.entropic_student import EntropicStudent
+from sc2.methods.student.hyperprior import HyperpriorParams
+
+if TYPE_CHECKING:
+    from sc2.layers.priors import PriorKind
+
+
+class EntropicStudentMSHP(EntropicStudent):
+    """y under Gaussians with a mean and a scale each, both from z."""
+
+    Params = HyperpriorParams
+
+    def prior(self) -> PriorKind:
+        """Return the mean-scale hyperprior."""
+        from sc2.layers.priors import MEAN_SCALE_HYPERPRIOR
+
+        return MEAN_SCALE_HYPERPRIOR
+
+
+METHOD = EntropicStudentMSHP()

@@ -1,0 +1,34 @@
+"""Entropic Student with a scale hyperprior (Ballé et al., ICLR 2018; spec 1.7, 1.10).
+
+    device                                               wire      server
+    x ─ g_a ─► y ─┬─ h_a(|y|) ─► z ─ round, coder ─────► z bytes ─ coder ─ h_s ─► scales ─┐
+                  └─ round, coder under the scales ────► y bytes ─────────── coder ◄──────┴─► y_hat ─ g_s, …
+
+Phases and losses are those of `entropic_student`; bits are those of y and z together, at one price. Upstream has the
+layer but no experiment with it, and cannot train its second phase.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sc2.methods.student.entropic_student import EntropicStudent
+from sc2.methods.student.hyperprior import HyperpriorParams
+
+if TYPE_CHECKING:
+    from sc2.layers.priors import PriorKind
+
+
+class EntropicStudentSHP(EntropicStudent):
+    """y under Gaussians of mean zero, each with a scale from z."""
+
+    Params = HyperpriorParams
+
+    def prior(self) -> PriorKind:
+        """Return the scale hyperprior."""
+        from sc2.layers.priors import SCALE_HYPERPRIOR
+
+        return SCALE_HYPERPRIOR
+
+
+METHOD = EntropicStudentSHP()

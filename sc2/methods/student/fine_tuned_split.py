@@ -1,0 +1,115 @@
+"""Fine-tuning: an entropy bottleneck pasted into the pre-trained network, no new encoder (spec 1.11).
+
+    device                                       wire                 server
+    x ─ stages up to the cut ─► y ─ round, coder ─► payload bytes ─► y_hat ─ the other stages ─► logits
+
+One phase, `finetune`: the whole network is trained from the teacher's weights, L = CE + β · bits, both per
+image. An operating point is a cut and a β, e.g. `layer3_1e-5`; every cut is a curve of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from sc2.split.axes import Cut, Grid, RateAxis
+from sc2.split.method import BuildContext, Export, Method
+from sc2.strict import Strict
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sc2.split.method import DeviceHalf, ServerHalf
+    from sc2.training.recipe import Recipe
+
+
+class Finetune(Strict):
+    """The one phase; defaults are the papers', whose batches are two of 128 behind layer1 and layer2."""
+
+    epochs: int = Field(default=10, gt=0, description="Passes over the training split")
+    batch_size: int = Field(default=256, gt=1, description="Images per step")
+    lr: float = Field(default=1e-3, gt=0, description="Learning rate (Adam)")
+    weight_decay: float = Field(default=0.0, ge=0, description="Weight decay")
+    milestones: list[float] = Field(default=[0.5, 0.8], description="Fractions of the phase where the rate drops")
+    gamma: float = Field(default=0.1, gt=0, le=1, description="Factor of each drop")
+    prior_lr_factor: float = Field(
+        default=1.0,
+        gt=0,
+        description="Factor on the learning rate of the entropy model's density. 1 is the papers'; with more, a short "
+        "schedule has a density that fits (ours)",
+    )
+    quantiles_lr: float = Field(default=1e-2, gt=0, description="Learning rate of the quantiles' own Adam (our choice)")
+
+
+class Phases(Strict):
+    """The training phases in order."""
+
+    finetune: Finetune = Finetune()
+
+
+class Params(Strict):
+    """Schedule only: the network is the benchmark's."""
+
+    phases: Phases = Phases()
+
+
+class FineTunedSplit(Method):
+    """The method as the workflow sees it; networks in `sc2.methods.student.fine_tuned`."""
+
+    Params = Params
+    rate_axis = Grid("cut_beta", (Cut(), RateAxis(name="beta", symbol="", low=0.0, high=1e6, integer=False)))
+
+    def unsupported(self, task: str) -> str | None:
+        """The papers have it for classification; a bottleneck at a cut of a dense network is the bottleneck unit's."""
+        return None if task == "classification" else "the papers have it for classification alone"
+
+    def curve(self, point: str) -> str:
+        """The cut."""
+        return self.rate_axis.parse(point)["cut"]
+
+    def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
+        """Ideal code length of the symbols under the device's tables, bits."""
+        from sc2.methods.student.halves import StudentDevice
+
+        assert isinstance(device, StudentDevice)
+        return device.bits(latent)
+
+    def training(self, phase: str, params: Mapping[str, Any], context: BuildContext) -> Recipe:
+        """Return the recipe of `finetune`."""
+        from sc2.methods.student.fine_tuned import PastedBottleneck
+        from sc2.methods.student.rate import rate_recipe
+        from sc2.training.recipe import multi_step
+
+        if phase != "finetune":
+            return super().training(phase, params, context)
+        values = self.rate_axis.parse(context.point)
+        schedule = multi_step(params["milestones"], params["gamma"])
+        network = PastedBottleneck(context, values["cut"])
+        return rate_recipe(network, params, float(values["beta"]), schedule, context)
+
+    def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
+        """Split the trained network at the cut, after the entropy coder."""
+        from sc2.methods.student.fine_tuned import PastedBottleneck, split_fine_tuned
+
+        assert state is not None
+        cut = self.curve(context.point)
+        network = PastedBottleneck(context, cut)
+        network.load_state_dict(dict(state))
+        return split_fine_tuned(network, context, cut)
+
+    def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
+        """Build the stages up to the cut, and the coder."""
+        from sc2.methods.student.fine_tuned import FineTunedDevice
+
+        return FineTunedDevice(blob)
+
+    def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
+        """Build the coder, and the stages behind the cut."""
+        from sc2.methods.student.fine_tuned import FineTunedServer
+
+        return FineTunedServer(blob)
+
+
+METHOD = FineTunedSplit()

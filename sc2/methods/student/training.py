@@ -1,0 +1,159 @@
+"""The two phases of the Entropic Student as recipes, over torchdistill's hooks and losses.
+
+With an encoder taken over from another benchmark, encoder and entropy model are frozen from the start (spec 1.10).
+
+Guarded here and in `sc2.training.hints`, because torchdistill leaves it to its caller: the teacher is in eval
+mode, frozen modules are in eval mode too (their batch statistics must not move), and the quantiles have an optimiser of
+their own.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sc2.backbones.base import Features
+from sc2.backbones.teacher import take_over, teacher_model
+from sc2.layers.priors import FACTORIZED, PriorKind
+from sc2.methods.student.network import StudentNetwork
+from sc2.split.method import BuildContext
+from sc2.training.hints import PRIOR, HintLoss, Hooks, bits
+from sc2.training.judge import Judge
+from sc2.training.recipe import Recipe, Terms, by_part, multi_step, schedule
+
+
+def distill_recipe(params: Mapping[str, Any], context: BuildContext, prior: PriorKind = FACTORIZED) -> Recipe:
+    """Phase 1: imitate the teacher's features at a rate price, the same for every stream of the prior."""
+    student, teacher, judge = (
+        StudentNetwork(context, prior),
+        teacher_model(context.teacher),
+        Judge(context.task, context.num_classes),
+    )
+    student.tail.requires_grad_(False)
+    taken_over = context.encoder is not None
+    if context.encoder is not None:
+        take_over(student, context.encoder, ("encoder", "prior", "decoder"))
+    hint_loss = HintLoss(context.arch["cut"], context.arch["hints"])
+    hooks = Hooks(student, teacher, [*hint_loss.student_paths, PRIOR], hint_loss.teacher_paths)
+    beta = float(context.point)
+
+    def terms(images: Tensor) -> tuple[Terms, Features]:
+        features, student_outputs, teacher_outputs = hooks.run(images)
+        distortion, rate = hint_loss(student_outputs, teacher_outputs), bits(student_outputs)
+        return {"loss": distortion + beta * rate, "sse": distortion.detach(), "bits": rate.detach()}, features
+
+    def step(images: Tensor, targets: Any) -> Terms:
+        found, _ = terms(images)
+        return {"loss": found["loss"], "sse": found["sse"] / len(targets), "bits": found["bits"] / len(targets)}
+
+    def validate(images: Tensor, targets: Any) -> Terms:
+        found, features = terms(images)
+        judge.add(student.head(features), targets)
+        return found
+
+    device_side = [student.encoder, student.prior]
+    recipe = Recipe(
+        model=student,
+        trained=[student.decoder] if taken_over else [*device_side, student.decoder],
+        frozen=[*(device_side if taken_over else []), student.tail, teacher],
+        step=step,
+        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=params["lr"]),
+        learning_rate=multi_step(params["milestones"], params["gamma"]),
+        epochs=params["epochs"],
+        batch_size=params["batch_size"],
+        validate=validate,
+        judge=judge,
+        select=("loss", "min"),
+    )
+    if not taken_over:
+        recipe.auxiliary = student.prior.quantiles_loss
+        recipe.auxiliary_parameters = student.prior.quantiles()
+        recipe.auxiliary_lr = params["quantiles_lr"]
+        recipe.finish = student.prior.settle
+    return recipe
+
+
+def finetune_recipe(params: Mapping[str, Any], context: BuildContext, prior: PriorKind = FACTORIZED) -> Recipe:
+    """Phase 2: decoder and tail learn the task; encoder and prior are frozen.
+
+    A task that has an imitation loss learns from the teacher's answers too.
+    """
+    student, teacher = StudentNetwork(context, prior), teacher_model(context.teacher)
+    imitation = context.task.imitation(alpha=params["alpha"], temperature=params["temperature"])
+    frozen: list[nn.Module] = [student.encoder, student.prior]
+    if imitation is None:
+        return tuned_recipe(student, params, context, frozen=frozen)
+    judge = Judge(context.task, context.num_classes)
+
+    def terms(images: Tensor, targets: Any) -> tuple[Tensor, Any]:
+        assert not teacher.training, "the teacher must be in eval mode"
+        with torch.no_grad():
+            reference = teacher(images)
+        output = student(images)
+        return imitation(output, reference, targets), output
+
+    def step(images: Tensor, targets: Any) -> Terms:
+        return {"loss": terms(images, targets)[0]}
+
+    def validate(images: Tensor, targets: Any) -> Terms:
+        loss, output = terms(images, targets)
+        judge.add(output, targets)
+        return {"loss": loss * len(targets)}
+
+    return _with_schedule(student, params, context, [*frozen, teacher], step, validate, judge)
+
+
+def tuned_recipe(
+    student: StudentNetwork, params: Mapping[str, Any], context: BuildContext, *, frozen: Sequence[nn.Module]
+) -> Recipe:
+    """Train decoder and tail of a student on the task's own loss.
+
+    Args:
+        student: The network.
+        params: The phase's parameters.
+        context: What the network was built from.
+        frozen: What must not move, the teacher included where there is one.
+    """
+    task, judge = context.task, Judge(context.task, context.num_classes)
+
+    def step(images: Tensor, targets: Any) -> Terms:
+        return task.losses(student.head, student.features(images), targets)
+
+    def validate(images: Tensor, targets: Any) -> Terms:
+        features = student.features(images)
+        output = student.head(features)
+        judge.add(output, targets)
+        return task.losses(student.head, features, targets, output=output, summed=True)
+
+    return _with_schedule(student, params, context, frozen, step, validate, judge)
+
+
+def _with_schedule(
+    student: StudentNetwork,
+    params: Mapping[str, Any],
+    context: BuildContext,
+    frozen: Sequence[nn.Module],
+    step: Callable[[Tensor, Any], Terms],
+    validate: Callable[[Tensor, Any], Terms],
+    judge: Judge,
+) -> Recipe:
+    def optimizer(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        groups = by_part(student.head, parameters, context.task.lr_factors, params["lr"])
+        return torch.optim.SGD(
+            groups, lr=params["lr"], momentum=params["momentum"], weight_decay=params["weight_decay"]
+        )
+
+    return Recipe(
+        model=student,
+        trained=[student.decoder, student.tail],
+        frozen=frozen,
+        step=step,
+        optimizer=optimizer,
+        learning_rate=schedule(params),
+        epochs=params["epochs"],
+        batch_size=params["batch_size"],
+        validate=validate,
+        judge=judge,
+        select=judge.select,
+    )

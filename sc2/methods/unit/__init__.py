@@ -1,0 +1,1 @@
+"""Bottleneck units at a cut of the frozen teacher."""

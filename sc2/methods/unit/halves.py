@@ -1,0 +1,132 @@
+"""The two halves of a network with a bottleneck unit: the frozen network's stages move to the side that runs them."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sc2.backbones.build import body, build_backbone
+from sc2.data.normalise import normalise, to_batch
+from sc2.entropy.coder import Integers, TableCoder
+from sc2.entropy.counts import pooled_frequencies, tables_of_counts
+from sc2.entropy.huffman import HuffmanCode
+from sc2.errors import WireError
+from sc2.methods.unit.network import UnitNetwork, latent_size, unit_decoder, unit_encoder, unit_values
+from sc2.methods.unit.point import UnitPoint
+from sc2.split.method import BuildContext, DeviceHalf, Export, ServerHalf
+from sc2.split.wire import Payload
+
+
+class UnitDevice(DeviceHalf):
+    """The stages up to the cut, the unit's encoder and the coder."""
+
+    def __init__(self, blob: Mapping[str, Any]) -> None:
+        front = build_backbone(body(blob["backbone"]), blob["num_classes"]).up_to(blob["cut"])
+        encoder = unit_encoder(blob["channels"], blob["latent_channels"], blob["stride"])
+        self.network = _frozen({"front": front, "encoder": encoder}, blob["state"])
+        self.step = blob["step"]
+        self.tables = blob["tables"]
+        self.coder = TableCoder.of(blob["tables"])
+        self.input = blob["input"]
+
+    def analyse(self, pixels: np.ndarray) -> Tensor:
+        """Return the symbols int32 [1, k, h, w] of one image."""
+        assert self.network is not None
+        with torch.no_grad():
+            latent = self.network(normalise(to_batch(pixels), self.input)) / self.step
+        return torch.round(latent).int()
+
+    def code(self, latent: Tensor) -> Payload:
+        """Range-code the symbols; the shape on the wire is the latent's height and width."""
+        return Payload((self.coder.encode(*_flat(latent)),), (int(latent.shape[2]), int(latent.shape[3])))
+
+    def bits(self, latent: Tensor) -> float:
+        """Return the ideal code length of the symbols under the tables, one per channel (bits)."""
+        return self.coder.bits(*_flat(latent))
+
+    def huffman_bytes(self, latent: Tensor) -> int:
+        """Return the bytes of the published coder: one static Huffman code over all channels."""
+        return self._huffman.num_bytes(_flat(latent)[0])
+
+    def order0_bytes(self, latent: Tensor) -> float:
+        """Return the ideal code length under one static table over all channels, in bytes."""
+        symbols, _ = _flat(latent)
+        return self._order0.bits(symbols, np.zeros_like(symbols)) / 8
+
+    @cached_property
+    def _pooled(self) -> np.ndarray:
+        return pooled_frequencies(self.coder.cdf, self.coder.escape)
+
+    @cached_property
+    def _huffman(self) -> HuffmanCode:
+        return HuffmanCode.of(self._pooled.tolist())
+
+    @cached_property
+    def _order0(self) -> TableCoder:
+        counts = torch.from_numpy(self._pooled).unsqueeze(0)
+        return TableCoder.of(tables_of_counts(counts))
+
+
+class UnitServer(ServerHalf):
+    """The coder, the unit's decoder and the stages after the cut."""
+
+    def __init__(self, blob: Mapping[str, Any]) -> None:
+        sizes = (blob["channels"], blob["latent_channels"], blob["stride"], blob["size"])
+        decoder = unit_decoder(*sizes, signed=blob["signed"])
+        tail = build_backbone(blob["backbone"], blob["num_classes"]).after(blob["cut"])
+        self.network = _frozen({"decoder": decoder, "tail": tail}, blob["state"])
+        self.coder = TableCoder.of(blob["tables"])
+        self.step = blob["step"]
+        self.channels = blob["latent_channels"]
+        self.side = latent_size(blob["size"], blob["stride"])
+
+    def decode(self, payload: Payload) -> Tensor:
+        """Return x_hat [1, k, h, w]."""
+        if len(payload.streams) != 1 or payload.shape != (self.side, self.side):
+            raise WireError(
+                f"this unit's payload has one stream and the shape {self.side}×{self.side}, "
+                f"not {len(payload.streams)} and {'×'.join(map(str, payload.shape)) or 'none'}"
+            )
+        symbols = self.coder.decode(payload.streams[0], _tables_in_order(self.channels, self.side**2))
+        return torch.from_numpy(symbols).reshape(1, self.channels, self.side, self.side) * self.step
+
+    def answer(self, batch: Tensor) -> Any:
+        """Return the task's output for latents [B, k, h, w]."""
+        with torch.no_grad():
+            return self.network(batch)
+
+
+def split_unit(network: UnitNetwork, context: BuildContext, point: UnitPoint) -> Export:
+    """Cut a network after its unit's encoder, with coding tables made of the unit's counts."""
+    values = unit_values(network, context, point)
+    tables = tables_of_counts(network.counts)
+    encoder = _state({"front": network.front, "encoder": network.encoder})
+    rest = _state({"decoder": network.decoder, "tail": network.tail})
+    device = {**values, "input": context.pixels, "state": encoder, "tables": tables}
+    server = {**values, "state": rest, "tables": tables}
+    return Export(device, server, encoder | {f"tables.{name}": table for name, table in tables.items()})
+
+
+def _flat(symbols: Tensor) -> tuple[Integers, Integers]:
+    """Return symbols [1, k, h, w] as [n], and the table of each."""
+    channels, positions = symbols.shape[1], symbols.shape[2] * symbols.shape[3]
+    return symbols.numpy().reshape(-1), _tables_in_order(channels, positions)
+
+
+def _tables_in_order(channels: int, positions: int) -> Integers:
+    return np.repeat(np.arange(channels, dtype=np.int32), positions)
+
+
+def _state(parts: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    return {f"{part}.{name}": value for part, module in parts.items() for name, value in module.state_dict().items()}
+
+
+def _frozen(parts: Mapping[str, nn.Module], state: Mapping[str, Tensor]) -> nn.Sequential:
+    network = nn.Sequential()
+    for name, module in parts.items():
+        network.add_module(name, module)
+    network.load_state_dict(state)
+    return network.eval().requires_grad_(False)

@@ -1,0 +1,175 @@
+"""A bottleneck unit inside a frozen network (Datta et al., arXiv 2208.11596; spec 1.2), and its two halves.
+
+    features [C, H, H] ─ depthwise 3×3, stride s ─ 1×1 to k ─ x ─ round(x / q) ─► symbols [k, ⌈H/s⌉, ⌈H/s⌉]
+    symbols ─ times q ─ 1×1 to C ─ depthwise transposed, stride s ─► features [C, H, H]
+
+Every convolution is followed by batch norm and ReLU, so symbols are whole numbers from 0 on. The last ReLU is left out
+where the network's own features take negative values.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sc2.backbones.base import Features, StagedModel, stage_shape
+from sc2.backbones.teacher import teacher_model
+from sc2.entropy.counts import count_symbols
+from sc2.entropy.logistic_mixture import LogisticMixturePrior
+from sc2.errors import ConfigError
+from sc2.methods.unit.point import UnitPoint
+from sc2.split.method import BuildContext
+
+COUNTED = 256
+"""Columns of the counts: symbols from 255 on share the last one."""
+
+
+def unit_encoder(channels: int, latent_channels: int, stride: int) -> nn.Sequential:
+    """Features [B, C, H, W] to a latent [B, k, ⌈H/s⌉, ⌈W/s⌉] of numbers from 0 on."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, stride=stride, padding=1, groups=channels, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(channels, latent_channels, 1, bias=False),
+        nn.BatchNorm2d(latent_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def unit_decoder(channels: int, latent_channels: int, stride: int, size: int, *, signed: bool = False) -> nn.Sequential:
+    """Latent [B, k, ⌈H/s⌉, ⌈H/s⌉] to features [B, C, H, H] for H = `size`; from 0 on, or any numbers when `signed`."""
+    kernel, padding, extra = transposed_geometry(size, stride)
+    layers: list[nn.Module] = [
+        nn.ConvTranspose2d(latent_channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+        nn.ConvTranspose2d(
+            channels,
+            channels,
+            kernel,
+            stride=stride,
+            padding=padding,
+            output_padding=extra,
+            groups=channels,
+            bias=False,
+        ),
+        nn.BatchNorm2d(channels),
+    ]
+    return nn.Sequential(*layers, *([] if signed else [nn.ReLU(inplace=True)]))
+
+
+def transposed_geometry(size: int, stride: int) -> tuple[int, int, int]:
+    """Return (kernel, padding, output padding) that bring ⌈size / stride⌉ positions back to exactly `size`.
+
+    The last position starts `rest` = 1 … stride places before the end, so kernel - 2·padding + output padding must be
+    `rest`. The kernel is 3, or the next odd number from the stride on where windows of 3 would leave gaps; stride 4
+    with a rest of 3 (7 → 2 → 7) keeps the published 3, gap and all (spec 1.2).
+    """
+    rest = size - (latent_size(size, stride) - 1) * stride
+    kernel = 3 if stride <= 3 or (stride, rest) == (4, 3) else stride | 1
+    padding = (kernel - rest + 1) // 2
+    return kernel, padding, rest - kernel + 2 * padding
+
+
+def latent_size(size: int, stride: int) -> int:
+    """Return the side ⌈size / stride⌉ of the latent."""
+    return -(-size // stride)
+
+
+class UnitNetwork(nn.Module):
+    """The frozen network with a unit at the cut: input [B, 3, H, W] normalised, output the task's.
+
+    The state dict holds the unit alone: the network around it is the teacher's, the same for every unit, and
+    stands in `front` and `tail`.
+
+    Raises:
+        ConfigError: The network has no such cut, or no square feature map there.
+    """
+
+    counts: Tensor
+
+    def __init__(self, context: BuildContext, point: UnitPoint) -> None:
+        super().__init__()
+        self.step = point.step
+        model = teacher_model(context.teacher)
+        # In a tuple, so that they are no part of this module's state.
+        self._frozen = (model.up_to(point.cut), model.after(point.cut))
+        self.channels, self.size = map_shape(model, point.cut, int(context.input["crop"]))
+        self.encoder = unit_encoder(self.channels, point.latent_channels, point.stride)
+        signed = context.arch["signed_features"]
+        self.decoder = unit_decoder(self.channels, point.latent_channels, point.stride, self.size, signed=signed)
+        self.prior = LogisticMixturePrior(point.latent_channels)
+        self.register_buffer("counts", torch.zeros(point.latent_channels, COUNTED, dtype=torch.int64))
+
+    @property
+    def front(self) -> StagedModel:
+        """The network up to the cut."""
+        return self._frozen[0]
+
+    @property
+    def tail(self) -> StagedModel:
+        """The network after the cut."""
+        return self._frozen[1]
+
+    @property
+    def head(self) -> nn.Module:
+        """The frozen network's head."""
+        return self.tail.head
+
+    def before(self, images: Tensor) -> Tensor:
+        """Return the frozen network's features [B, C, H, W] at the cut; no gradients."""
+        with torch.no_grad():
+            features: Tensor = self.front(images)
+        return features
+
+    def latent(self, features: Tensor) -> Tensor:
+        """Return the latent before quantisation in units of one symbol, [B, k, h, w]."""
+        latent: Tensor = self.encoder(features) / self.step
+        return latent
+
+    def received(self, latent: Tensor) -> Features:
+        """Return what the head takes, of a latent that gets rounded with the gradient of the identity."""
+        # The difference is zero and only brings the gradient: the sum is the rounded value exactly.
+        rounded = torch.round(latent).detach() + (latent - latent.detach())
+        return self.tail.features(self.decoder(rounded * self.step))
+
+    def features(self, x: Tensor) -> Features:
+        """Return what the head takes, of images."""
+        return self.received(self.latent(self.before(x)))
+
+    def count(self, images: Tensor) -> None:
+        """Add the symbols of a batch to `counts`."""
+        with torch.no_grad():
+            self.counts += count_symbols(torch.round(self.latent(self.before(images))), COUNTED)
+
+    def forward(self, x: Tensor) -> Any:
+        """Run the whole split in one process."""
+        return self.head(self.features(x))
+
+
+def map_shape(model: StagedModel, cut: str, crop: int) -> tuple[int, int]:
+    """Return channels and side of the square feature map at a cut for images of side `crop`.
+
+    Raises:
+        ConfigError: The network has no such cut, or what passes there is no map.
+    """
+    shape = stage_shape(model, cut, crop)
+    if len(shape) != 3 or shape[1] != shape[2]:
+        raise ConfigError(f"a bottleneck unit needs a square feature map, but at the cut {cut} there is {shape}")
+    return shape[0], shape[1]
+
+
+def unit_values(network: UnitNetwork, context: BuildContext, point: UnitPoint) -> Mapping[str, Any]:
+    """Return the plain values that both halves are built from."""
+    return {
+        "backbone": dict(context.teacher["backbone"]),
+        "num_classes": len(context.teacher["classes"]),
+        "cut": point.cut,
+        "channels": network.channels,
+        "size": network.size,
+        "latent_channels": point.latent_channels,
+        "stride": point.stride,
+        "step": point.step,
+        "signed": context.arch["signed_features"],
+    }

@@ -1,0 +1,106 @@
+"""A bottleneck unit as a recipe: the network around it is frozen, the unit and the density that prices its bits learn.
+
+L = task + λ · bits per image. The task's loss sees the rounded latent (its gradient passes straight through); the bits
+are those of the latent with uniform noise under a learned density. At the end the symbols of the training images are
+counted: the tables on the wire are made of these counts alone.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sc2.backbones.base import Features
+from sc2.methods.unit.network import UnitNetwork
+from sc2.methods.unit.point import UnitPoint
+from sc2.split.method import BuildContext
+from sc2.tasks.base import Task
+from sc2.training.judge import Judge
+from sc2.training.recipe import Recipe, Terms, one_cycle
+
+Objective = Callable[[Task, UnitNetwork, Features, Tensor, Any], Terms]
+"""`loss`, a mean over the batch, and its parts, of: the task, the network, what its head takes, the frozen network's
+features at the cut as they were before the unit, the targets."""
+
+
+def supervised(task: Task, network: UnitNetwork, features: Features, before: Tensor, targets: Any) -> Terms:
+    """Return the task's own loss."""
+    return task.losses(network.head, features, targets)
+
+
+def distilled(
+    task: Task, network: UnitNetwork, features: Features, before: Tensor, targets: Any, *, temperature: float
+) -> Terms:
+    """Return τ² times the divergence from the teacher's softened classes; targets are not looked at."""
+    with torch.no_grad():
+        reference = network.tail(before)
+    return {"loss": divergence(network.head(features), reference, temperature=temperature)}
+
+
+def divergence(logits: Tensor, reference: Tensor, *, temperature: float) -> Tensor:
+    """Return τ² KL(reference ‖ logits) of softened classes, for logits [B, K], a mean over the batch."""
+    log_student, log_teacher = (functional.log_softmax(x / temperature, dim=1) for x in (logits, reference))
+    found = functional.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
+    return temperature**2 * found
+
+
+def unit_recipe(params: Mapping[str, Any], context: BuildContext, point: UnitPoint, objective: Objective) -> Recipe:
+    """Return the one phase of a unit.
+
+    Args:
+        params: The phase's parameters (`UnitTraining`).
+        context: What the network is built from.
+        point: Where the unit sits and how big it is.
+        objective: The task's loss.
+    """
+    network, task, judge = UnitNetwork(context, point), context.task, Judge(context.task, context.num_classes)
+
+    def terms(images: Tensor, targets: Any) -> tuple[Terms, Features]:
+        before = network.before(images)
+        latent = network.latent(before)
+        features = network.received(latent)
+        found = objective(task, network, features, before, targets)
+        # In validation the bits are those of the symbols themselves.
+        noisy = latent + torch.rand_like(latent) - 0.5 if network.encoder.training else torch.round(latent)
+        bits = network.prior.bits(noisy) / len(targets)
+        total = found["loss"] + params["bit_price"] * bits
+        return {**found, "loss": total, "task": found["loss"].detach(), "bits": bits.detach()}, features
+
+    def step(images: Tensor, targets: Any) -> Terms:
+        return terms(images, targets)[0]
+
+    def validate(images: Tensor, targets: Any) -> Terms:
+        found, features = terms(images, targets)
+        judge.add(network.head(features), targets)
+        return {name: value * len(targets) for name, value in found.items()}
+
+    def calibrate(batches: Iterable[Tensor]) -> None:
+        network.counts.zero_()
+        for images in batches:
+            network.count(images)
+
+    return Recipe(
+        model=network,
+        trained=[network.encoder, network.decoder, network.prior],
+        frozen=[network.front, network.tail],
+        step=step,
+        optimizer=lambda parameters: _optimizer(parameters, network.prior, params),
+        learning_rate=one_cycle(),
+        epochs=params["epochs"],
+        batch_size=params["batch_size"],
+        validate=validate,
+        judge=judge,
+        select=("loss", "min"),
+        calibrate=calibrate,
+    )
+
+
+def _optimizer(parameters: list[nn.Parameter], prior: nn.Module, params: Mapping[str, Any]) -> torch.optim.Optimizer:
+    own = {id(parameter) for parameter in prior.parameters()}
+    groups = [
+        {"params": [p for p in parameters if id(p) not in own], "lr": params["lr"]},
+        {"params": [p for p in parameters if id(p) in own], "lr": params["prior_lr"]},
+    ]
+    return torch.optim.Adam(groups)

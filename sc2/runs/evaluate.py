@@ -1,0 +1,114 @@
+"""Stage `evaluate`: every test image through the device half, the container and the server half.
+
+Sizes are those of real bytes: an image is encoded alone, packed, unpacked, checked and decoded; only the network behind
+the decoder runs in batches.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from sc2.data.store import SampleStore
+from sc2.job import RunningJob
+from sc2.measure.rate import distribution, sc2bench_kb
+from sc2.methods import get_method
+from sc2.runs.answers import Answers
+from sc2.runs.halves import load_device, load_server
+from sc2.split.method import DeviceHalf, Method, ServerHalf
+from sc2.split.wire import pack, unpack
+from sc2.tasks import get_task
+
+_COLUMNS = ("id", "payload_bytes", "container_bytes", "codec_header_bytes", "estimated_bits", "sc2bench_kb")
+"""Columns that every method has on every task, before the task's own."""
+
+
+def run(job: RunningJob) -> None:
+    """Write one row per test image and the summary over them."""
+    torch.set_num_threads(job.threads)
+    method, task = get_method(job.keys["method"]), get_task(job.spec["task"])
+    device, content = load_device(job.input("device"))
+    server, server_content = load_server(job.input("server"))
+    store = SampleStore(job.input("index"), job.input("test"), "test")
+    answers = Answers(task, store, job.spec["input"], len(server_content["classes"]), server.answer)
+    rows = _send_all(job, method, device, server, bytes.fromhex(content["fingerprint"]), answers)
+    samples = pd.DataFrame(rows).assign(**answers.scorer.columns())
+    samples.to_parquet(job.outputs["samples"], index=False)
+    costs = json.loads(job.input("costs").read_text(encoding="utf-8"))
+    summary = _identity(job, method) | summarise(pd.DataFrame(rows), answers.scorer.summary()) | costs
+    job.outputs["summary"].write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+
+def _send_all(
+    job: RunningJob, method: Method, device: DeviceHalf, server: ServerHalf, fingerprint: bytes, answers: Answers
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    bar = tqdm(range(len(answers.store)), desc=job.label, leave=False, disable=not sys.stderr.isatty())
+    for index in bar:
+        row, received = _send(method, device, server, fingerprint, np.asarray(answers.image(index)))
+        rows.append({"id": answers.store.samples[index].id, **row})
+        answers.receive(index, received)
+    answers.finish()
+    return rows
+
+
+def _send(
+    method: Method, device: DeviceHalf, server: ServerHalf, fingerprint: bytes, pixels: np.ndarray
+) -> tuple[dict[str, Any], Tensor]:
+    latent = device.analyse(pixels)
+    payload = device.code(latent)
+    container = pack(payload, fingerprint)
+    received = server.decode(unpack(container, fingerprint))
+    row = {
+        "payload_bytes": payload.num_bytes,
+        "container_bytes": len(container),
+        "codec_header_bytes": method.codec_header_bytes(payload),
+        "estimated_bits": method.estimate_bits(device, latent),
+        "sc2bench_kb": sc2bench_kb(payload, method.upstream_size_rule),
+        **method.side_measures(device, latent, payload),
+    }
+    return row, received
+
+
+def _identity(job: RunningJob, method: Method) -> dict[str, Any]:
+    return {
+        "benchmark": job.keys["benchmark"],
+        "task": job.spec["task"],
+        "method": job.keys["method"],
+        "method_title": job.spec["title"],
+        "trained": bool(method.phases()),
+        "rate_axis": method.rate_axis.name,
+        "point": job.keys["point"],
+        "curve": method.curve(job.keys["point"]),
+        "seed": job.keys["seed"],
+        "record_id": job.record_id,
+    }
+
+
+def summarise(samples: pd.DataFrame, quality: Mapping[str, float | None]) -> dict[str, Any]:
+    """Return the quality, the distribution of payload bytes, and means of the other columns (None if absent).
+
+    Args:
+        samples: One row per image, without the task's columns.
+        quality: What the task's scorer says of the split.
+    """
+    summary: dict[str, Any] = {"images": len(samples), **quality}
+    payload = distribution(samples["payload_bytes"].tolist())
+    summary |= {f"payload_bytes_{name}": value for name, value in payload.items()}
+    summary |= dict(_means(samples, ("container_bytes", "codec_header_bytes", "estimated_bits")))
+    upstream = distribution(samples["sc2bench_kb"].tolist())
+    summary |= {"sc2bench_kb_mean": upstream["mean"], "sc2bench_kb_std": upstream["std"]}
+    further = sorted(set(samples.columns) - set(_COLUMNS))
+    return summary | {"side_measures": {name: distribution(samples[name].tolist())["mean"] for name in further}}
+
+
+def _means(samples: pd.DataFrame, columns: tuple[str, ...]) -> Iterator[tuple[str, float | None]]:
+    for column in columns:
+        absent = bool(samples[column].isna().all())
+        yield f"{column}_mean", None if absent else distribution(samples[column].tolist())["mean"]

@@ -1,0 +1,74 @@
+"""Stage `export`: the device half and the server half of a run as separate files, and what they cost.
+
+The coding tables are rebuilt from the trained density here, at the very end, and never loaded from a checkpoint, so
+that they cannot be stale.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from sc2.checkpoint import load_checkpoint, load_phase, save_atomically
+from sc2.data.geometry import nominal_size
+from sc2.job import RunningJob
+from sc2.measure.macs import count_macs
+from sc2.measure.size import parameter_bytes, parameter_count, state_bits
+from sc2.methods import get_method
+from sc2.runs.halves import device_fingerprint
+from sc2.split.method import BuildContext, Export, Method
+
+BITS_PER_KB = 8 * 1024
+
+
+def run(job: RunningJob) -> None:
+    """Write both halves and their costs."""
+    method = get_method(job.keys["method"])
+    teacher = load_checkpoint(job.input("teacher"), "teacher")
+    checkpoints = [load_phase(path, job.keys["method"]) for path in job.input_list("checkpoint")]
+    context = BuildContext(job.spec["arch"], job.keys["point"], job.spec["input"], teacher)
+    exported = method.export(context, checkpoints[0] if checkpoints else None)
+    name, spec = job.keys["method"], dict(job.spec["input"])
+    fingerprint = device_fingerprint(name, exported.device, spec)
+    common = {
+        "method": name,
+        "point": job.keys["point"],
+        "input": spec,
+        "fingerprint": fingerprint,
+        "task": context.task.name,
+    }
+    save_atomically({"kind": "device", **common, "half": exported.device}, job.outputs["device"])
+    server = {"kind": "server", **common, "classes": teacher["classes"], "half": exported.server}
+    save_atomically(server, job.outputs["server"])
+    costs = {"device_model": fingerprint, **count_costs(method, exported, nominal_size(spec))}
+    job.outputs["costs"].write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
+
+
+def count_costs(method: Method, exported: Export, size: tuple[int, int]) -> dict[str, Any]:
+    """Count parameters, table bytes and multiply-accumulates of both halves for one image of a width and height.
+
+    The image is black: a detector's box head runs on as many proposals as it finds there.
+
+    `encoder_table_bytes` are tables derived from the entropy model (coding tables, medians), which the device needs but
+    which are no parameters; `sc2bench_encoder_kb` is the encoder size by upstream's rule (spec 2.4), KB of 1024 bytes.
+    """
+    device, server = method.load_device(exported.device), method.load_server(exported.server)
+    pixels = np.zeros((size[1], size[0], 3), dtype=np.uint8)
+    received = server.decode(device.encode(pixels))
+    network = device.network
+    return {
+        "encoder_params": parameter_count(network) if network is not None else 0,
+        "encoder_param_bytes": parameter_bytes(network) if network is not None else 0,
+        "encoder_table_bytes": _table_bytes(device.tables),
+        "sc2bench_encoder_kb": state_bits(exported.upstream_encoder_state) / BITS_PER_KB,
+        "encoder_macs": count_macs(lambda: device.analyse(pixels)) if network is not None else 0,
+        "latent_shape": list(received.shape[1:]),
+        "server_params": parameter_count(server.network),
+        "server_macs": count_macs(lambda: server.answer(received)),
+    }
+
+
+def _table_bytes(tables: Mapping[str, Tensor]) -> int:
+    return sum(table.numel() * table.element_size() for table in tables.values())

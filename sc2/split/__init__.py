@@ -1,0 +1,1 @@
+"""The contract: what a method, an operating point and a payload are."""

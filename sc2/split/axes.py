@@ -1,0 +1,131 @@
+"""The axes that operating points lie on: how a point is written, read and shown. No torch."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class RateAxis:
+    """One number that moves a method along its rate-quality curve.
+
+    Attributes:
+        name: Its name in the field, e.g. `beta`, `quality`.
+        symbol: Short form for annotations in figures, e.g. `β`, `q`.
+        low: Smallest allowed value.
+        high: Largest allowed value.
+        integer: Whether only whole numbers are allowed.
+    """
+
+    name: str
+    symbol: str
+    low: float
+    high: float
+    integer: bool
+
+    def problem(self, point: str) -> str | None:
+        """Say what is wrong with an operating point, or return None when it is allowed."""
+        if not _NUMBER.fullmatch(point):
+            return f"{self.name} must be a plain number, e.g. 0.16"
+        if self.integer and not point.isdigit():
+            return f"{self.name} must be a whole number"
+        if not self.low <= float(point) <= self.high:
+            return f"{self.name} must lie between {self.low:g} and {self.high:g}"
+        return None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One word of a list, e.g. what a corner of the trade-off sends.
+
+    Attributes:
+        name: What is chosen, e.g. `label`.
+        values: The allowed words.
+    """
+
+    name: str
+    values: tuple[str, ...]
+
+    def problem(self, point: str) -> str | None:
+        """Say what is wrong with an operating point, or return None when it is allowed."""
+        return None if point in self.values else f"{self.name} must be one of: {', '.join(self.values)}"
+
+    @property
+    def pattern(self) -> str:
+        """What a point looks like."""
+        return " | ".join(self.values)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A place in the teacher: a stage, one of its blocks, or `avgpool`; which exist is the network's matter."""
+
+    name: str = "cut"
+
+    def problem(self, point: str) -> str | None:
+        """Say what is wrong with an operating point, or return None when it is allowed."""
+        if _CUT.fullmatch(point):
+            return None
+        return f"{self.name} must be stem, layer1 … layer4, a block such as layer4.0, or avgpool"
+
+    @property
+    def pattern(self) -> str:
+        """What a point looks like."""
+        return f"<{self.name}>"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Several values that make one operating point together, e.g. `layer3_q1_s2_k64`.
+
+    Attributes:
+        name: Name of the whole axis in tables.
+        parts: What stands between the underscores; a number stands behind its symbol.
+    """
+
+    name: str
+    parts: tuple[RateAxis | Choice | Cut, ...]
+
+    def problem(self, point: str) -> str | None:
+        """Say what is wrong with an operating point, or return None when it is allowed."""
+        words = point.split("_")
+        if len(words) != len(self.parts):
+            return f"an operating point has {len(self.parts)} parts joined by underscores: {self.pattern}"
+        for part, word in zip(self.parts, words, strict=True):
+            value = self._value(part, word)
+            problem = f"{part.name} must begin with {_symbol(part)}" if value is None else part.problem(value)
+            if problem:
+                return f"{problem} (in {self.pattern})"
+        return None
+
+    def parse(self, point: str) -> dict[str, str]:
+        """Return the parts of an allowed point by name, without their symbols."""
+        words = zip(self.parts, point.split("_"), strict=True)
+        return {part.name: self._value(part, word) or "" for part, word in words}
+
+    @property
+    def pattern(self) -> str:
+        """What a point looks like, e.g. `<cut>_<beta>`."""
+        return "_".join(f"{_symbol(part)}<{part.name}>" for part in self.parts)
+
+    @staticmethod
+    def _value(part: RateAxis | Choice | Cut, word: str) -> str | None:
+        return word.removeprefix(_symbol(part)) if word.startswith(_symbol(part)) else None
+
+
+Axis = RateAxis | Choice | Cut | Grid
+
+
+_NUMBER = re.compile(r"[0-9]+([.][0-9]+)?(e-?[0-9]+)?")
+
+
+_CUT = re.compile(r"stem|layer[1-4]([.][0-9]+)?|avgpool")
+
+
+def _symbol(part: RateAxis | Choice | Cut) -> str:
+    return part.symbol if isinstance(part, RateAxis) else ""

@@ -1,0 +1,76 @@
+"""Stage `train`: one phase of one run, from a teacher and the phase before."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sc2.data.images import ImageTensors, batches
+from sc2.data.normalise import normalise
+from sc2.data.store import SampleStore
+from sc2.job import RunningJob
+from sc2.tasks.base import Task
+from sc2.training.history import write_history
+from sc2.training.loop import Batches, fit
+from sc2.training.recipe import Recipe
+
+
+def train_recipe(recipe: Recipe, job: RunningJob, task: Task, *, seed: int) -> None:
+    """Train a recipe on the job's data and write the history."""
+    torch.set_num_threads(job.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    # Channels last: the same numbers to rounding, and a quarter less time for the small convolutions on a CPU.
+    for module in (recipe.model, *recipe.frozen):
+        module.to(device).to(memory_format=torch.channels_last)
+    train, steps = training_batches(job, task, recipe.batch_size, seed, device)
+    history = fit(
+        recipe,
+        train,
+        validation_batches(job, task, device),
+        seed=seed,
+        state_path=state_path(job),
+        label=job.label,
+        steps_per_epoch=steps,
+    )
+    recipe.model.to("cpu").to(memory_format=torch.contiguous_format)
+    write_history(history, job.outputs["history"])
+
+
+def state_path(job: RunningJob) -> Path:
+    """Where an interrupted training keeps its state: outside the outputs, which the workflow removes on failure.
+
+    The name holds the record's id, so that a state is only ever taken up by the very same job.
+    """
+    return Path("scratch") / "training" / f"{job.record_id}.pt"
+
+
+def training_batches(
+    job: RunningJob, task: Task, batch_size: int, seed: int, device: torch.device
+) -> tuple[Batches, int]:
+    """Return the training batches of an epoch and their number."""
+    images = ImageTensors(SampleStore(job.input("index"), job.input("train"), "train"), job.spec["input"], task)
+
+    def epoch_batches(epoch: int) -> Iterator[tuple[Tensor, Any]]:
+        raw = batches(images, batch_size, seed=seed, epoch=epoch, augment=job.spec["augment"])
+        return map(partial(_prepared, job.spec["input"], task, device), raw)
+
+    return epoch_batches, len(images) // batch_size
+
+
+def validation_batches(job: RunningJob, task: Task, device: torch.device) -> Batches:
+    """Return the validation images in order."""
+    images = ImageTensors(SampleStore(job.input("index"), job.input("val"), "val"), job.spec["input"], task)
+
+    def all_batches(epoch: int) -> Iterator[tuple[Tensor, Any]]:
+        raw = batches(images, task.evaluation_batch, seed=None)
+        return map(partial(_prepared, job.spec["input"], task, device), raw)
+
+    return all_batches
+
+
+def _prepared(spec: dict[str, Any], task: Task, device: torch.device, batch: tuple[Tensor, Any]) -> tuple[Tensor, Any]:
+    images = normalise(batch[0].to(device), spec)
+    return images.contiguous(memory_format=torch.channels_last), task.moved(batch[1], device)

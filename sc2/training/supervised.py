@@ -1,0 +1,53 @@
+"""A network that learns a task from its targets alone: teachers, and small models on the device."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sc2.backbones.base import StagedModel
+from sc2.tasks.base import Task
+from sc2.training.judge import Judge
+from sc2.training.recipe import Recipe, Terms, by_part, one_cycle
+
+
+def teacher_recipe(
+    model: StagedModel, training: Mapping[str, float], task: Task, num_classes: int, *, body_lr_factor: float = 1.0
+) -> Recipe:
+    """The task's own loss, SGD (Nesterov), a one-cycle learning rate; keeps the epoch that the task picks.
+
+    Args:
+        model: The network.
+        training: `epochs`, `batch_size`, `lr`, `weight_decay` and `label_smoothing`.
+        task: The task.
+        num_classes: Classes of the data set.
+        body_lr_factor: Factor on the learning rate of all before the head.
+    """
+    judge, smoothing = Judge(task, num_classes), training["label_smoothing"]
+
+    def step(images: Tensor, targets: Any) -> Terms:
+        return task.losses(model.head, model.features(images), targets, label_smoothing=smoothing)
+
+    def validate(images: Tensor, targets: Any) -> Terms:
+        judge.add(model(images), targets)
+        return {}
+
+    def optimizer(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        groups = by_part(model.head, parameters, task.lr_factors, training["lr"], outside=body_lr_factor)
+        return torch.optim.SGD(
+            groups, lr=training["lr"], momentum=0.9, nesterov=True, weight_decay=training["weight_decay"]
+        )
+
+    return Recipe(
+        model=model,
+        trained=[model],
+        step=step,
+        optimizer=optimizer,
+        learning_rate=one_cycle(),
+        epochs=int(training["epochs"]),
+        batch_size=int(training["batch_size"]),
+        validate=validate,
+        judge=judge,
+        select=judge.select,
+    )
