@@ -1,19 +1,50 @@
 """The teacher's network and weights, and weights taken over from one network into another."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
+
+from pydantic import ConfigDict
 
 from torch import Tensor, nn
 
 from sc2.backbones.base import StagedModel
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.errors import CheckpointError
+from sc2.strict import Strict
 
 
-def teacher_model(teacher: Mapping[str, Any]) -> StagedModel:
+class TeacherCheckpoint(Strict):
+    """What a teacher's checkpoint holds.
+
+    Attributes:
+        task: Name of its task.
+        backbone: The network.
+        classes: Names of the classes, in the order of its outputs.
+        state: Its weights.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    task: str
+    backbone: NetworkSpec
+    classes: list[str]
+    state: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Self:
+        """Check the content of a file of the kind `teacher`."""
+        return cls.model_validate({key: value for key, value in content.items() if key != "kind"})
+
+    def untrained(self) -> StagedModel:
+        """Return the network with random weights."""
+        return build_network(self.backbone, len(self.classes))
+
+
+def teacher_model(teacher: TeacherCheckpoint) -> StagedModel:
     """Return the teacher that a checkpoint holds, in eval mode and without gradients."""
-    model = build_backbone(teacher["backbone"], len(teacher["classes"]))
-    model.load_state_dict(teacher["state"])
+    model = teacher.untrained()
+    model.load_state_dict(teacher.state)
     return model.eval().requires_grad_(False)
 
 

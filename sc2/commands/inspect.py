@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.commands.aligned import aligned
 from sc2.config.load import load_benchmark
 from sc2.config.resolved import Benchmark, MethodOnBenchmark
@@ -110,14 +110,14 @@ def _method_on(benchmark: Benchmark, method: str, point: str) -> MethodOnBenchma
 def _random_teacher(benchmark: Benchmark) -> dict[str, Any]:
     network, classes = benchmark.network, class_count(benchmark)
     names = [str(index) for index in range(classes)]
-    state = build_backbone(network, classes).state_dict()
+    state = build_network(network, classes).state_dict()
     return {"task": benchmark.config.task, "backbone": network, "classes": names, "state": state}
 
 
 def _teacher_costs(benchmark: Benchmark) -> dict[str, int]:
     width, height = nominal_size(benchmark.config.input.model_dump())
     # With values: which of its proposals a detector keeps depends on them.
-    model = build_backbone(benchmark.network, class_count(benchmark))
+    model = build_network(benchmark.network, class_count(benchmark))
     return {"params": parameter_count(model), "macs": count_macs(model, torch.zeros(1, 3, height, width))}
 
 

@@ -44,7 +44,7 @@ class Benchmark:
 
     @property
     def network(self) -> dict[str, Any]:
-        """The teacher as `sc2.backbones.build.build_backbone` takes it."""
+        """The teacher as `sc2.backbones.build.build_network` takes it."""
         backbone = self.config.teacher.backbone.model_dump(mode="json")
         return get_task(self.config.task).network(backbone, self.head.model_dump(mode="json"))
 

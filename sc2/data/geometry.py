@@ -6,7 +6,6 @@ Sizes are (width, height) in pixels, as Pillow has them. Edges of boxes are real
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sc2.errors import ConfigError
+from sc2.data.spec import Interpolation, SizeSpec
 
 Size = tuple[int, int]
 Mask = NDArray[np.uint8]
 
-INTERPOLATIONS = {
+INTERPOLATIONS: dict[Interpolation, Image.Resampling] = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -45,31 +44,20 @@ class Placement:
     size: Size
 
     @classmethod
-    def of(cls, original: Size, spec: Mapping[str, Any]) -> Placement:
+    def of(cls, original: Size, spec: SizeSpec) -> Placement:
         """Return the placement of an image of a width and height.
 
         Args:
             original: Width and height of the upright image.
-            spec: `fit` (`crop`, also when it lacks, or `whole`) and `resize`, the short side after resizing in pixels.
-                `crop`: the centre square of `crop` pixels is kept. `whole`: the long side is at most `longest` pixels
-                (not limited when None), and both sides are rounded up to a multiple of `multiple`.
-
-        Raises:
-            ConfigError: The numbers contradict each other, or `fit` is unknown.
+            spec: With `fit: crop` the centre square of `crop` pixels is kept. With `fit: whole` the long side is at
+                most `longest` pixels (not limited when None), and both sides are rounded up to a multiple of `multiple`.
         """
-        fit, resize = spec.get("fit", "crop"), spec["resize"]
-        if fit == "crop":
-            crop = spec["crop"]
-            if not 0 < crop <= resize:
-                raise ConfigError(f"input: crop is {crop} but must be between 1 and resize, which is {resize}")
-            resized = _resized(original, resize, None)
-            left, top = round((resized[0] - crop) / 2), round((resized[1] - crop) / 2)
-            return cls(original, resized, left, top, (crop, crop))
-        if fit == "whole":
-            resized = _resized(original, resize, spec.get("longest"))
-            multiple = spec.get("multiple", 1)
-            return cls(original, resized, 0, 0, (_up(resized[0], multiple), _up(resized[1], multiple)))
-        raise ConfigError(f"input: fit is {fit!r} but must be crop or whole")
+        if spec.square is not None:
+            resized = _resized(original, spec.resize, None)
+            left, top = round((resized[0] - spec.square) / 2), round((resized[1] - spec.square) / 2)
+            return cls(original, resized, left, top, (spec.square, spec.square))
+        resized = _resized(original, spec.resize, spec.longest)
+        return cls(original, resized, 0, 0, (_up(resized[0], spec.multiple), _up(resized[1], spec.multiple)))
 
     @property
     def visible(self) -> Size:
@@ -80,15 +68,8 @@ class Placement:
         """Return the same placement in an input without padding."""
         return replace(self, size=self.visible)
 
-    def image_in(self, image: Image.Image, interpolation: str) -> Image.Image:
-        """Bring an image into the input; the padding is black. One that fits already is returned untouched.
-
-        Raises:
-            ConfigError: The interpolation is unknown.
-        """
-        if interpolation not in INTERPOLATIONS:
-            allowed = ", ".join(INTERPOLATIONS)
-            raise ConfigError(f"input: interpolation is {interpolation!r} but must be one of {allowed}")
+    def image_in(self, image: Image.Image, interpolation: Interpolation) -> Image.Image:
+        """Bring an image into the input; the padding is black. One that fits already is returned untouched."""
         if self.resized != self.original:
             image = image.resize(self.resized, INTERPOLATIONS[interpolation])
         if self.size == self.resized:
@@ -145,16 +126,15 @@ class Placement:
         return np.array([self.left, self.top, self.left, self.top], np.float64)
 
 
-def nominal_size(spec: Mapping[str, Any]) -> Size:
+def nominal_size(spec: SizeSpec) -> Size:
     """Return the size (width, height) of the network's input for which costs are stated.
 
     `crop`: the size of every input. `whole`: the largest input of a landscape image, its long side being `longest` or,
     where that is None, `resize`.
     """
-    if spec.get("fit", "crop") == "crop":
-        return spec["crop"], spec["crop"]
-    multiple = spec.get("multiple", 1)
-    return _up(spec.get("longest") or spec["resize"], multiple), _up(spec["resize"], multiple)
+    if spec.square is not None:
+        return spec.square, spec.square
+    return _up(spec.longest or spec.resize, spec.multiple), _up(spec.resize, spec.multiple)
 
 
 def _resized(size: Size, resize: int, longest: int | None) -> Size:

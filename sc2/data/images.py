@@ -1,6 +1,6 @@
 """Stored samples as batches of tensors: images, and what the task wants to know of each (its target)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -10,12 +10,13 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from sc2.data.geometry import Placement
+from sc2.data.spec import Augmentation, SizeSpec
 from sc2.data.store import SampleStore
 from sc2.errors import DataError
 
 MEMORY_LIMIT = 2 * 1024**3
 """Bytes of prepared images and targets of a split that are kept in memory."""
-UNCHANGED: Mapping[str, Any] = {}
+UNCHANGED = Augmentation()
 """No augmentation."""
 
 
@@ -82,7 +83,7 @@ class ImageTensors(Dataset[Item]):
     Each image is decoded and prepared when it is first asked for, and then kept in memory until `MEMORY_LIMIT` is full.
     """
 
-    def __init__(self, store: SampleStore, spec: Mapping[str, Any], targets: Targets | None = None) -> None:
+    def __init__(self, store: SampleStore, spec: SizeSpec, targets: Targets | None = None) -> None:
         """Read from `store`.
 
         Args:
@@ -90,7 +91,7 @@ class ImageTensors(Dataset[Item]):
             spec: The network's input as `sc2.data.transform.prepare_image` takes it.
             targets: The task; the class of the image by default.
         """
-        self.store, self.spec = store, dict(spec)
+        self.store, self.spec = store, spec
         self.targets: Targets = Labels() if targets is None else targets
         self._kept: dict[int, Item] = {}
         self._room = MEMORY_LIMIT
@@ -108,7 +109,7 @@ class ImageTensors(Dataset[Item]):
             return self._kept[i]
         target, image = self.targets.target(self.store, i), self.store.image(i)
         place = Placement.of(image.size, self.spec).unpadded()
-        pixels = np.array(place.image_in(image, self.spec["interpolation"]))
+        pixels = np.array(place.image_in(image, self.spec.interpolation))
         item = Item(torch.from_numpy(pixels).permute(2, 0, 1).contiguous(), self.targets.placed(target, place))
         size = pixels.nbytes + getattr(item.target, "nbytes", 0)
         if size <= self._room:
@@ -117,7 +118,7 @@ class ImageTensors(Dataset[Item]):
         return item
 
     def batch(
-        self, indices: Sequence[int], augment: Mapping[str, Any] = UNCHANGED, generator: torch.Generator | None = None
+        self, indices: Sequence[int], augment: Augmentation = UNCHANGED, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Any]:
         """Return several samples: images uint8 [B, 3, H, W], a copy, and targets as the task collates them.
 
@@ -127,12 +128,12 @@ class ImageTensors(Dataset[Item]):
         items = [self[i] for i in indices]
         if generator is not None:
             items = self._augmented(items, augment, generator)
-        multiple = self.spec.get("multiple", 1)
+        multiple = self.spec.multiple
         height, width = (-(-max(item.image.shape[axis] for item in items) // multiple) * multiple for axis in (1, 2))
         images = torch.stack([_padded(item.image, height, width) for item in items])
         return images, self.targets.collate([self.targets.padded(item.target, (width, height)) for item in items])
 
-    def _augmented(self, items: list[Item], augment: Mapping[str, Any], generator: torch.Generator) -> list[Item]:
+    def _augmented(self, items: list[Item], augment: Augmentation, generator: torch.Generator) -> list[Item]:
         mirrored, moves = _draws(len(items), augment, generator)
         changed = []
         for (image, target), mirror, (x, y) in zip(items, mirrored, moves, strict=True):
@@ -146,7 +147,7 @@ class ImageTensors(Dataset[Item]):
 
 
 def batches(
-    dataset: ImageTensors, batch_size: int, *, seed: int | None, epoch: int = 0, augment: Mapping[str, Any] = UNCHANGED
+    dataset: ImageTensors, batch_size: int, *, seed: int | None, epoch: int = 0, augment: Augmentation = UNCHANGED
 ) -> Iterator[tuple[Tensor, Any]]:
     """Yield the batches of one epoch: images uint8 [B, 3, H, W], and their targets as the task collates them.
 
@@ -176,13 +177,13 @@ def batches(
 
 
 def _draws(
-    count: int, augment: Mapping[str, Any], generator: torch.Generator
+    count: int, augment: Augmentation, generator: torch.Generator
 ) -> tuple[list[bool], list[tuple[int, int]]]:
     """Draw for each image whether it is mirrored, and by how many pixels it moves (right, down)."""
     mirrored, moves = [False] * count, [(0, 0)] * count
-    if augment.get("flip", False):
+    if augment.flip:
         mirrored = (torch.rand(count, generator=generator) < 0.5).tolist()
-    if shift := int(augment.get("shift_px", 0)):
+    if shift := augment.shift_px:
         starts = torch.randint(0, 2 * shift + 1, (count, 2), generator=generator).tolist()
         moves = [(shift - column, shift - row) for row, column in starts]
     return mirrored, moves

@@ -1,17 +1,16 @@
 """From stored pixels to a network's input."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from sc2.data.spec import PixelSpec
 
-def normalise(pixels: Tensor, spec: Mapping[str, Any]) -> Tensor:
+
+def normalise(pixels: Tensor, spec: PixelSpec) -> Tensor:
     """Turn uint8 images [B, 3, H, W] into the network's input: (x / 255 - mean) / std, float32."""
-    mean = torch.tensor(spec["mean"], device=pixels.device).view(1, 3, 1, 1)
-    std = torch.tensor(spec["std"], device=pixels.device).view(1, 3, 1, 1)
+    mean = torch.tensor(spec.mean, device=pixels.device).view(1, 3, 1, 1)
+    std = torch.tensor(spec.std, device=pixels.device).view(1, 3, 1, 1)
     return (pixels.float() / 255 - mean) / std
 
 

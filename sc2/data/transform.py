@@ -6,13 +6,12 @@ pixel goes is said in `sc2.data.geometry`.
 
 import io
 import struct
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sc2.data.geometry import Placement
+from sc2.data.spec import SizeSpec
 from sc2.errors import DataError
 
 # What Pillow raises for damaged files, depending on the format.
@@ -55,7 +54,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def prepare_image(image: Image.Image, spec: Mapping[str, Any]) -> Image.Image:
+def prepare_image(image: Image.Image, spec: SizeSpec) -> Image.Image:
     """Make the network's input of an upright RGB image of any size.
 
     With `fit: crop` the short side is resized and the centre cut out, as torchvision's `Resize(int)` and `CenterCrop`
@@ -64,12 +63,9 @@ def prepare_image(image: Image.Image, spec: Mapping[str, Any]) -> Image.Image:
 
     Args:
         image: An RGB image of any size.
-        spec: What `Placement.of` takes, and `interpolation` (`nearest`, `bilinear` or `bicubic`).
+        spec: The size of the input.
 
     Returns:
         An RGB image of the size `Placement.of(image.size, spec).size`.
-
-    Raises:
-        ConfigError: The numbers of the specification contradict each other, or the interpolation is unknown.
     """
-    return Placement.of(image.size, spec).image_in(image, spec["interpolation"])
+    return Placement.of(image.size, spec).image_in(image, spec.interpolation)

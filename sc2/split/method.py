@@ -1,6 +1,6 @@
 """What a method is: its parameters, its rate axis, its training phases and its two halves. Imports no torch.
 
-One method = one file `sc2/methods/<name>.py` with a subclass of `Method` called `METHOD`, and one YAML
+One method = one file `sc2/methods/<family>/<name>.py` with a subclass of `Method` called `METHOD`, and one YAML
 `config/methods/<name>.yaml`. Networks are imported inside the functions that need them, so that a configuration can be
 validated, and a workflow planned, without torch.
 """
@@ -10,8 +10,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast
 
+from pydantic import ConfigDict
+
+from sc2.data.spec import InputSpec
 from sc2.split.axes import Axis
 from sc2.strict import Strict
 from sc2.tasks import get_task
@@ -20,52 +23,62 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
+    from sc2.backbones.spec import BackboneSpec
+    from sc2.backbones.teacher import TeacherCheckpoint
     from sc2.split.wire import Payload
     from sc2.tasks.base import Task
     from sc2.training.recipe import Recipe
 
 
+A = TypeVar("A", bound=Strict)
+
+
 @dataclass(frozen=True)
-class BuildContext:
-    """What a method needs to build its network, for training and for export alike.
+class BuildContext(Generic[A]):
+    """What a method needs to build its network, for training and for export alike; `Method.context` checks it.
 
     Attributes:
         arch: The method's parameters without those of its training phases.
         point: The operating point.
-        input: The benchmark's input specification (`resize`, `crop`, `interpolation`, `mean`, `std`).
-        teacher: The teacher's checkpoint: `task`, `backbone`, `classes`, `state`.
+        input: The benchmark's input.
+        teacher: The teacher's checkpoint.
         encoder: Weights of the method's network from another benchmark, whose encoder and entropy model are taken over
             and frozen (`encoder_from`); None where the encoder is trained.
     """
 
-    arch: Mapping[str, Any]
+    arch: A
     point: str
-    input: Mapping[str, Any]
-    teacher: Mapping[str, Any]
+    input: InputSpec
+    teacher: TeacherCheckpoint
     encoder: Mapping[str, Tensor] | None = None
 
     @property
     def task(self) -> Task:
         """The benchmark's task."""
-        return get_task(self.teacher.get("task", "classification"))
+        return get_task(self.teacher.task)
 
     @property
     def num_classes(self) -> int:
         """Classes of the data set."""
-        return len(self.teacher["classes"])
+        return len(self.teacher.classes)
 
-    @property
-    def pixels(self) -> dict[str, Any]:
-        """What the device needs of the input to turn pixels into numbers: nothing of sizes.
 
-        So that a device half that several tasks share is the same for all of them.
-        """
-        return {key: self.input[key] for key in ("mean", "std")}
+class HalfContent(Strict):
+    """What one half of a split is built from: plain values, specifications and tensors, and nothing else.
+
+    Every family declares two of them, with `state` for the weights. A file of a half holds `plain()`.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the content as a dictionary of plain values and tensors, as it is saved."""
+        return self.model_dump(mode="python")
 
 
 @dataclass(frozen=True)
 class Export:
-    """The two halves of a trained split, as dictionaries of plain values and tensors.
+    """The two halves of a trained split.
 
     Attributes:
         device: All that the device needs to encode.
@@ -73,8 +86,8 @@ class Export:
         upstream_encoder_state: The state dict whose size upstream would report as the encoder's (spec 2.4).
     """
 
-    device: dict[str, Any]
-    server: dict[str, Any]
+    device: HalfContent
+    server: HalfContent
     upstream_encoder_state: dict[str, Tensor]
 
 
@@ -120,9 +133,16 @@ class ServerHalf(ABC):
         """
 
 
-class Method(ABC):
-    """One way to split and compress. Subclasses hold no state: every call gets what it needs."""
+class Method(ABC, Generic[A]):
+    """One way to split and compress. Subclasses hold no state: every call gets what it needs.
 
+    Attributes:
+        Arch: The parameters of its architecture, which every phase and the export see.
+        Params: `Arch`, and `phases` with the parameters of each training phase; `Arch` itself without training.
+        rate_axis: What its operating points are.
+    """
+
+    Arch: ClassVar[type[Strict]]
     Params: ClassVar[type[Strict]]
     rate_axis: ClassVar[Axis]
     upstream_size_rule: ClassVar[Literal["codec", "codec_feature", "learned", "quantized"]] = "learned"
@@ -146,6 +166,45 @@ class Method(ABC):
         assert field.annotation is not None
         return tuple(field.annotation.model_fields)
 
+    def context(
+        self,
+        arch: Mapping[str, Any],
+        point: str,
+        input_spec: Mapping[str, Any],
+        teacher: Mapping[str, Any],
+        encoder: Mapping[str, Tensor] | None = None,
+    ) -> BuildContext[A]:
+        """Check what a job says of a network that is to be built: the door between plain values and typed ones.
+
+        Args:
+            arch: Values of `Arch`.
+            point: An operating point that `rate_axis` allows.
+            input_spec: Values of `InputSpec`.
+            teacher: The content of a teacher's checkpoint.
+            encoder: See `BuildContext`.
+
+        Raises:
+            ValidationError: A value is missing, unknown or not allowed.
+        """
+        from sc2.backbones.teacher import TeacherCheckpoint
+
+        typed = cast(A, self.Arch.model_validate(arch))
+        return BuildContext(
+            typed, point, InputSpec.model_validate(input_spec), TeacherCheckpoint.of(teacher), encoder
+        )
+
+    def phase_params(self, phase: str, params: Mapping[str, Any]) -> Strict:
+        """Check the parameters of one training phase.
+
+        Raises:
+            LookupError: The method has no such phase.
+            ValidationError: A value is missing, unknown or not allowed.
+        """
+        if phase not in self.phases():
+            raise LookupError(f"{type(self).__name__} has no training phase {phase!r}")
+        phases = cast(type[Strict], self.Params.model_fields["phases"].annotation)
+        return cast(type[Strict], phases.model_fields[phase].annotation).model_validate(params)
+
     def unsupported(self, task: str) -> str | None:
         """Say why the method cannot run on a task; None when it can. The plan then has no runs of it there."""
         return None
@@ -161,16 +220,10 @@ class Method(ABC):
         """
         return ""
 
-    def networks(self, params: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-        """Return the networks that the method builds by name beside the teacher.
+    def networks(self, arch: A) -> Mapping[str, BackboneSpec]:
+        """Return the networks that the method builds by name beside the teacher, by the parameter that names them.
 
         Their files are part of the method's code, and their arguments are checked with the configuration.
-
-        Args:
-            params: All parameters of the method.
-
-        Returns:
-            By the parameter that names it: `name`, a file in `sc2/backbones/`, and `args` of its `build`.
         """
         return {}
 
@@ -186,18 +239,17 @@ class Method(ABC):
         """Return further numbers about an image, by name with its unit, e.g. `huffman_bytes`; always the same names."""
         return {}
 
-    def training(self, phase: str, params: Mapping[str, Any], context: BuildContext) -> Recipe:
+    def training(self, params: Strict, context: BuildContext[A]) -> Recipe:
         """Return the recipe of one training phase.
 
         Args:
-            phase: One of `phases()`.
-            params: The phase's own parameters.
+            params: The phase's own parameters; their class tells which phase it is.
             context: What the network is built from.
         """
-        raise LookupError(f"{type(self).__name__} has no training phase {phase!r}")
+        raise LookupError(f"{type(self).__name__} has no training phase with {type(params).__name__}")
 
     @abstractmethod
-    def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
+    def export(self, context: BuildContext[A], state: Mapping[str, Tensor] | None) -> Export:
         """Make the two halves from the last phase's weights (None for a method without training)."""
 
     @abstractmethod

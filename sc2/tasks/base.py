@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from sc2.errors import ConfigError
+from sc2.backbones.spec import BackboneSpec, HeadSpec, NetworkSpec
+from sc2.data.spec import SizeSpec
 from sc2.strict import Strict
 
 if TYPE_CHECKING:
@@ -63,14 +65,10 @@ class Task(ABC):
     evaluation_batch: ClassVar[int] = 100
     """Images whose answers are computed at once in evaluation."""
 
-    def network(self, backbone: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the network's spec for `sc2.backbones.build.build_backbone`.
-
-        Args:
-            backbone: `name` and `args` of the body.
-            head: The head's parameters, of `Head`.
-        """
-        return {**backbone, "head": {"name": self.name, "args": dict(head)}}
+    def network(self, backbone: BackboneSpec, head: HeadParams) -> NetworkSpec:
+        """Return the network that a backbone makes with the task's head."""
+        args = head.model_dump(mode="json")
+        return NetworkSpec(**dict(backbone), head=HeadSpec(name=self.name, args=args))
 
     @abstractmethod
     def target(self, store: SampleStore, index: int) -> Any:
@@ -165,15 +163,15 @@ class Task(ABC):
     def as_json(self, answer: Any, classes: Sequence[str]) -> dict[str, Any]:
         """Return an answer as values of JSON."""
 
-    def check_input(self, spec: Mapping[str, Any]) -> None:
+    def check_input(self, spec: SizeSpec) -> None:
         """Refuse an input whose sides the network's features cannot be told from.
 
         Raises:
             ConfigError: The message says which side is needed.
         """
-        key = "multiple" if spec.get("fit", "crop") == "whole" else "crop"
-        if int(spec[key]) % self.multiple_px:
-            raise ConfigError(f"input.{key} is {spec[key]}, but {self.name} needs a multiple of {self.multiple_px}")
+        key, side = ("multiple", spec.multiple) if spec.square is None else ("crop", spec.square)
+        if side % self.multiple_px:
+            raise ConfigError(f"input.{key} is {side}, but {self.name} needs a multiple of {self.multiple_px}")
 
 
 class Imitation(ABC):

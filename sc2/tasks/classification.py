@@ -74,9 +74,9 @@ class Classification(Task):
     name = "classification"
     select = ("top1_pct", "max")
 
-    def network(self, backbone: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, Any]:
+    def network(self, backbone: BackboneSpec, head: HeadParams) -> NetworkSpec:
         """Return the network as it is: it ends in a classifier."""
-        return dict(backbone)
+        return NetworkSpec(**dict(backbone))
 
     def target(self, store: SampleStore, index: int) -> int:
         """Return the class of an image."""

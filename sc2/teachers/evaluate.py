@@ -5,7 +5,7 @@ import json
 import numpy as np
 import torch
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.checkpoint import load_checkpoint
 from sc2.data.geometry import nominal_size
 from sc2.data.normalise import normalise, to_batch
@@ -21,7 +21,7 @@ def run(job: RunningJob) -> None:
     """Measure quality, parameters and MACs of the teacher."""
     torch.set_num_threads(job.threads)
     content = load_checkpoint(job.input("teacher"), "teacher")
-    model = build_backbone(content["backbone"], len(content["classes"]))
+    model = build_network(content["backbone"], len(content["classes"]))
     model.load_state_dict(content["state"])
     model.eval()
     store, spec = SampleStore(job.input("index"), job.input("test"), "test"), job.spec["input"]

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from sc2.backbones.base import HEAD, StagedModel
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.checkpoint import load_checkpoint, save_atomically
 from sc2.data.store import read_meta
 from sc2.errors import CheckpointError
@@ -24,7 +24,7 @@ def run(job: RunningJob) -> None:
     classes = list(read_meta(job.input("meta")).classes)
     network = task.network(teacher["backbone"], teacher["head"])
     torch.manual_seed(SEED)
-    model = build_backbone(network, len(classes))
+    model = build_network(network, len(classes))
     for path in job.input_list("body"):
         take_over_body(model, load_checkpoint(path, "teacher"))
     if teacher["body_weights"] is not None:

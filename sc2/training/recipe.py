@@ -112,15 +112,15 @@ def polynomial(power: float) -> Callable[[int, int], float]:
     return factor
 
 
-def schedule(params: Mapping[str, Any]) -> Callable[[int, int], float]:
+def schedule(params: Schedule) -> Callable[[int, int], float]:
     """Return the schedule that a phase's parameters name: `schedule`, and `milestones` and `gamma`, or `power`."""
     named: dict[str, Callable[[], Callable[[int, int], float]]] = {
         "cosine": cosine,
         "one_cycle": one_cycle,
-        "poly": lambda: polynomial(params["power"]),
-        "multi_step": lambda: multi_step(params["milestones"], params["gamma"]),
+        "poly": lambda: polynomial(params.power),
+        "multi_step": lambda: multi_step(params.milestones, params.gamma),
     }
-    return named[params["schedule"]]()
+    return named[params.schedule]()
 
 
 def by_part(

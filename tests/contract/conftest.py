@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.config.yaml_files import merge
 from sc2.methods import get_method, method_names
 from sc2.split.axes import RateAxis
@@ -118,7 +118,7 @@ def teacher_of(task_name: str) -> dict[str, Any]:
     task = get_task(task_name)
     head = task.Head.model_validate(HEADS[task_name]).model_dump()
     backbone = task.network({"name": "small_resnet", "args": {"width": 8}}, head)
-    model = build_backbone(backbone, len(CLASSES)).train()
+    model = build_network(backbone, len(CLASSES)).train()
     for _ in range(3):
         model(torch.randn(8, 3, 32, 32))
     for name, parameter in model.named_parameters():

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.entropy.counts import count_symbols
 from sc2.errors import ConfigError, WireError
 from sc2.measure.size import parameter_count
@@ -111,7 +111,7 @@ def test_the_decoder_gives_the_size_back_and_leaves_no_gap() -> None:
 def context(input_spec: dict[str, Any]) -> BuildContext:
     torch.manual_seed(1)
     backbone = {"name": "small_resnet", "args": {"width": 4}}
-    model = build_backbone(backbone, 3).train()
+    model = build_network(backbone, 3).train()
     model(torch.randn(8, 3, 32, 32))
     teacher = {"backbone": backbone, "classes": ["a", "b", "c"], "state": model.state_dict()}
     return BuildContext({"signed_features": False}, POINT, input_spec, teacher)
@@ -238,7 +238,7 @@ def test_a_unit_after_the_pooling(context: BuildContext, batch: tuple[Tensor, Te
 def test_published_cuts_of_a_resnet50(cut: str, channels: int, size: int, s2: int, s4: int) -> None:
     """S1, S2 and S3 at 224 px."""
     with torch.device("meta"):
-        model = build_backbone({"name": "resnet", "args": {"depth": 50}}, 1000)
+        model = build_network({"name": "resnet", "args": {"depth": 50}}, 1000)
     assert map_shape(model, cut, 224) == (channels, size)
     assert (latent_size(size, 2), latent_size(size, 4)) == (s2, s4)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.config.load import load_config
 from sc2.errors import ConfigError
 from sc2.methods import get_method
@@ -51,7 +51,7 @@ def test_the_number_of_poolings_follows_the_cut(halvings: int, side: int) -> Non
 
 def make_context(backbone: dict[str, Any], size: int, point: str = "3", **arch: Any) -> BuildContext:
     torch.manual_seed(0)
-    model = build_backbone(backbone, 3).train()
+    model = build_network(backbone, 3).train()
     model(torch.randn(4, 3, 64, 64))
     teacher = {"backbone": backbone, "classes": ["a", "b", "c"], "state": model.state_dict()}
     params = METHOD.Params.model_validate(SMALL | arch).model_dump()
@@ -70,7 +70,7 @@ def test_features_fit_the_backbone_at_the_cut(cut: str, size: int) -> None:
     network = ReductionNetwork(context).eval()
     images = torch.randn(2, 3, size, size)
     with torch.no_grad():
-        expected = build_backbone(SMALL_RESNET, 3).eval().up_to(cut)(images).shape
+        expected = build_network(SMALL_RESNET, 3).eval().up_to(cut)(images).shape
         assert network.decoder(network.encoder(images)).shape == expected
         assert network(images).shape == (2, 3)
 
@@ -145,5 +145,5 @@ def test_imagenettes_encoder_is_smaller_than_the_whole_network(root: Any) -> Non
     params = benchmark.methods[type(METHOD).__module__.rpartition(".")[2]].params.model_dump()
     side = benchmark.config.input.crop
     images = torch.zeros(1, 3, side, side)
-    whole = build_backbone(benchmark.config.teacher.backbone.model_dump(), 10)
+    whole = build_network(benchmark.config.teacher.backbone.model_dump(), 10)
     assert count_macs(reduction(12, params["encoder_channels"]), images) < count_macs(whole, images) / 2

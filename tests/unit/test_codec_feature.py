@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.data.normalise import normalise, to_batch
 from sc2.errors import WireError
 from sc2.measure.macs import count_macs
@@ -26,7 +26,7 @@ METHODS = ["codec_feature_jpeg", "codec_feature_webp"]
 @pytest.fixture(scope="module")
 def teacher() -> dict[str, Any]:
     torch.manual_seed(1)
-    model = build_backbone(BACKBONE, len(CLASSES)).train()
+    model = build_network(BACKBONE, len(CLASSES)).train()
     for _ in range(3):
         model(torch.randn(8, 3, 32, 32))
     return {"backbone": BACKBONE, "classes": CLASSES, "state": model.state_dict()}
@@ -121,7 +121,7 @@ def test_streams_on_the_wire(name: str, input_spec: dict[str, Any], teacher: dic
 def test_costs_are_those_of_the_stages(cut: str, input_spec: dict[str, Any], teacher: dict[str, Any]) -> None:
     method = get_method("codec_feature_jpeg")
     costs = count_costs(method, method.export(context(input_spec, teacher, cut), None), (32, 32))
-    model = build_backbone(BACKBONE, len(CLASSES)).eval()
+    model = build_network(BACKBONE, len(CLASSES)).eval()
     front, rest = model.up_to(cut), model.after(cut)
     image = torch.zeros(1, 3, 32, 32)
     assert costs["encoder_params"] == parameter_count(front)
@@ -138,7 +138,7 @@ def test_without_a_codec_in_between_the_halves_are_the_teacher(
     exported = method.export(context(input_spec, teacher, "layer1"), None)
     device, server = method.load_device(exported.device), method.load_server(exported.server)
     pixels = photograph(32, 32)
-    model = build_backbone(BACKBONE, len(CLASSES))
+    model = build_network(BACKBONE, len(CLASSES))
     model.load_state_dict(teacher["state"])
     with torch.no_grad():
         wanted = model.eval()(normalise(to_batch(pixels), input_spec))

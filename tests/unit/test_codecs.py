@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.data.image_codec import compress, decompress
 from sc2.data.normalise import normalise, to_batch
 from sc2.errors import WireError
@@ -50,7 +50,7 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 @pytest.fixture(scope="module")
 def teacher() -> dict[str, Any]:
     torch.manual_seed(1)
-    state = build_backbone(BACKBONE, len(CLASSES)).state_dict()
+    state = build_network(BACKBONE, len(CLASSES)).state_dict()
     return {"backbone": BACKBONE, "classes": CLASSES, "state": state}
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sc2.backbones import resnet
 from sc2.backbones.base import stage_channels, stage_shape
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.config.load import load_benchmark, load_config
 from sc2.entropy.factorized import FactorizedCoder, settle, tables_of
 from sc2.measure.macs import count_macs
@@ -112,7 +112,7 @@ def test_the_split_of_mobilenet_v2_leaves_most_of_the_work_to_the_server(root: P
     benchmark = load_config(root / "config/imagenette.yaml").benchmarks["imagenette_mobilenet_v2"]
     params = benchmark.methods["entropic_student"].params.model_dump()
     images = torch.zeros(1, 3, benchmark.config.input.crop, benchmark.config.input.crop)
-    whole = build_backbone(benchmark.config.teacher.backbone.model_dump(), 10)
+    whole = build_network(benchmark.config.teacher.backbone.model_dump(), 10)
     device = count_macs(analysis(params["encoder_channels"]), images)
     assert device < count_macs(whole, images) / 3
     assert parameter_count(analysis(params["encoder_channels"])) < parameter_count(whole) / 20
@@ -133,7 +133,7 @@ def test_the_splits_of_the_imagenet_benchmarks(root: Path, name: str) -> None:
     benchmark = load_benchmark(root / "config/config.yaml", name)
     params = benchmark.methods["entropic_student"].params.model_dump()
     with torch.device("meta"):
-        teacher = build_backbone(benchmark.config.teacher.backbone.model_dump(), 1000)
+        teacher = build_network(benchmark.config.teacher.backbone.model_dump(), 1000)
     target = stage_channels(teacher, params["cut"], 224)
     encoder, prior = analysis(params["encoder_channels"]).to("meta"), EntropyBottleneck(latent[0])
     decoder = synthesis(latent[0], params["decoder_channels"], target).to("meta")

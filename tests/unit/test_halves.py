@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.checkpoint import load_checkpoint, load_phase, save_atomically
 from sc2.commands.link import decode_file, encode_file
 from sc2.data.transform import decode_image, prepare_image
@@ -33,7 +33,7 @@ METHODS = {"jpeg": "50", "entropic_student": "1"}
 @pytest.fixture(scope="module")
 def teacher() -> dict[str, Any]:
     torch.manual_seed(1)
-    state = build_backbone(BACKBONE, len(CLASSES)).state_dict()
+    state = build_network(BACKBONE, len(CLASSES)).state_dict()
     return {"kind": "teacher", "backbone": BACKBONE, "classes": CLASSES, "state": state}
 
 

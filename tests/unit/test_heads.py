@@ -11,7 +11,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.segmentation.deeplabv3 import DeepLabHead, DeepLabV3
 
 from sc2.backbones.base import StagedModel, cuts
-from sc2.backbones.build import body, build_backbone
+from sc2.backbones.build import body, build_network
 from sc2.errors import ConfigError
 from sc2.tasks import get_task
 
@@ -37,7 +37,7 @@ def made(task: str, backbone: dict[str, Any] = SMALL, **head: Any) -> tuple[dict
     params = get_task(task).Head.model_validate(HEADS[task] | head).model_dump()
     spec = get_task(task).network(backbone, params)
     torch.manual_seed(0)
-    model = build_backbone(spec, 3)
+    model = build_network(spec, 3)
     for name, buffer in model.named_buffers():
         if name.endswith("running_mean"):
             buffer.normal_(std=0.1)
@@ -69,7 +69,7 @@ def test_a_network_cut_at_or_before_its_first_tap_answers_as_the_whole(
             front, rest = model.up_to(cut), model.after(cut)
             equal(rest(front(images)), whole)
         # What a device builds has no head, and is dilated all the same.
-        device = build_backbone(body(spec), 3).up_to(model.taps[0])
+        device = build_network(body(spec), 3).up_to(model.taps[0])
         device.load_state_dict(front.state_dict())
         equal(device.eval()(images), front(images))
     assert "head" not in front.stages
@@ -89,7 +89,7 @@ def test_a_cut_behind_a_tap_is_refused(task: str, cut: str) -> None:
 @pytest.mark.parametrize("backbone", BACKBONES, ids=IDS)
 def test_a_dilated_body_computes_the_original_features_and_those_between(backbone: dict[str, Any], stride: int) -> None:
     _, dilated = made("segmentation", backbone, output_stride=stride)
-    original = build_backbone(backbone, 3).eval()
+    original = build_network(backbone, 3).eval()
     original.load_state_dict(dilated.state_dict(), strict=False)
     images = torch.randn(1, 3, 64, 96)
     with torch.no_grad():
@@ -101,7 +101,7 @@ def test_a_dilated_body_computes_the_original_features_and_those_between(backbon
 
 def test_a_stem_cannot_be_dilated() -> None:
     with pytest.raises(ConfigError, match="stem has a stride of 4"):
-        build_backbone({"name": "resnet", "args": {"depth": 18}, "output_stride": 2}, 3)
+        build_network({"name": "resnet", "args": {"depth": 18}, "output_stride": 2}, 3)
 
 
 # Detection
@@ -179,7 +179,7 @@ def test_losses_in_validation_are_the_same_again_and_draw_nothing(images: Tensor
 
 def test_a_level_without_an_anchor_is_refused() -> None:
     with pytest.raises(ConfigError, match="needs 5 sides"):
-        build_backbone({**SMALL, "head": {"name": "detection", "args": HEADS["detection"] | {"anchor_px": [8]}}}, 3)
+        build_network({**SMALL, "head": {"name": "detection", "args": HEADS["detection"] | {"anchor_px": [8]}}}, 3)
 
 
 # Segmentation

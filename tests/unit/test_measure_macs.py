@@ -10,7 +10,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.measure.macs import count_macs
 
 
@@ -70,7 +70,7 @@ def test_published_networks(network: type, millions: int, tolerance: float) -> N
     ],
 )
 def test_every_network_as_torch_counts_it(name: str, args: dict[str, Any]) -> None:
-    network = build_backbone({"name": name, "args": args}, 10).eval()
+    network = build_network({"name": name, "args": args}, 10).eval()
     image = torch.zeros(1, 3, 224, 224)
     counter = FlopCounterMode(display=False)
     # torch has no count for the fused attention kernel of the CPU; the plain one consists of counted products.

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.data.normalise import normalise, to_batch
 from sc2.entropy.exact import ONE, ExactNetwork, exact_layers
 from sc2.errors import CheckpointError, WireError
@@ -52,7 +52,7 @@ def lively(codec: nn.Module) -> nn.Module:
 def teacher() -> dict[str, Any]:
     torch.manual_seed(3)
     backbone = {"name": "small_resnet", "args": {"width": 4}}
-    return {"backbone": backbone, "classes": ["a", "b", "c"], "state": build_backbone(backbone, 3).state_dict()}
+    return {"backbone": backbone, "classes": ["a", "b", "c"], "state": build_network(backbone, 3).state_dict()}
 
 
 class Split:

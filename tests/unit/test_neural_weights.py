@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.errors import CheckpointError, DataError
 from sc2.measure.macs import count_macs
 from sc2.measure.size import state_bits
@@ -178,7 +178,7 @@ def test_published_weights_go_through_the_phase_without_a_training(tmp_path: Pat
     train = {"epochs": 0, "start": "published", "weights": save(published(source, old=True), tmp_path / "host")}
     params = params_of(**train).model_dump(mode="json")["phases"]["train"]
     backbone = {"name": "small_resnet", "args": {"width": 4}}
-    teacher = {"backbone": backbone, "classes": ["a", "b"], "state": build_backbone(backbone, 2).state_dict()}
+    teacher = {"backbone": backbone, "classes": ["a", "b"], "state": build_network(backbone, 2).state_dict()}
     context = BuildContext({"channels": [[4, 6]]}, "3", INPUT, teacher)
     recipe = get_method("mean_scale_hyperprior").training("train", params, context)
     batch = [(torch.round(torch.rand(3, 3, 64, 64) * 255) / 255 * 4 - 2, torch.tensor([0, 1, 0]))]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.checkpoint import save_atomically
 from sc2.commands.link import decode_file, encode_file
 from sc2.data.normalise import normalise
@@ -29,7 +29,7 @@ BACKBONE = {"name": "small_resnet", "args": {"width": 4}}
 
 def make_teacher(num_classes: int) -> dict[str, Any]:
     torch.manual_seed(1)
-    state = build_backbone(BACKBONE, num_classes).state_dict()
+    state = build_network(BACKBONE, num_classes).state_dict()
     return {"backbone": BACKBONE, "classes": [f"class{i}" for i in range(num_classes)], "state": state}
 
 
@@ -58,7 +58,7 @@ def test_bytes_of_a_label(num_classes: int, size: int) -> None:
 @pytest.mark.parametrize("num_classes", [3, 10, 300])
 def test_the_label_is_the_teachers(num_classes: int, input_spec: dict[str, Any], images: np.ndarray) -> None:
     teacher = make_teacher(num_classes)
-    model = build_backbone(BACKBONE, num_classes).eval()
+    model = build_network(BACKBONE, num_classes).eval()
     model.load_state_dict(teacher["state"])
     with torch.no_grad():
         logits = model(normalise(torch.from_numpy(images).permute(0, 3, 1, 2), input_spec))
@@ -104,7 +104,7 @@ def test_all_costs_are_the_devices(input_spec: dict[str, Any]) -> None:
     method = get_method("teacher_on_device")
     exported = method.export(BuildContext({}, "top1", input_spec, make_teacher(10)), None)
     costs = count_costs(method, exported, (32, 32))
-    model = build_backbone(BACKBONE, 10).eval()
+    model = build_network(BACKBONE, 10).eval()
     assert costs["encoder_params"] == parameter_count(model)
     assert costs["encoder_macs"] == count_macs(model, torch.zeros(1, 3, 32, 32))
     assert costs["server_params"] == costs["server_macs"] == 0
@@ -164,7 +164,7 @@ def test_the_point_of_a_local_model_is_its_width(input_spec: dict[str, Any]) -> 
     for point in ("8", "16"):
         context = BuildContext(params, point, input_spec, teacher)
         model = method.training("train", params["phases"]["train"], context).model
-        reference = build_backbone({"name": "small_resnet", "args": {"width": int(point)}}, 3)
+        reference = build_network({"name": "small_resnet", "args": {"width": int(point)}}, 3)
         assert parameter_count(model) == parameter_count(reference)
         exported = method.export(context, model.state_dict())
         device = method.load_device(exported.device)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.errors import ConfigError
 from sc2.measure.macs import count_macs
 from sc2.measure.size import parameter_count
@@ -25,7 +25,7 @@ CASES = [("end_to_end", "train", "0.01"), ("fine_tuned_split", "finetune", "laye
 @pytest.fixture(scope="module")
 def teacher() -> dict[str, Any]:
     torch.manual_seed(1)
-    model = build_backbone(BACKBONE, 3).train()
+    model = build_network(BACKBONE, 3).train()
     for _ in range(3):
         model(torch.randn(8, 3, 32, 32))
     return {"backbone": BACKBONE, "classes": ["a", "b", "c"], "state": model.state_dict()}
@@ -101,14 +101,14 @@ def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> list[bool]:
 
 def test_end_to_end_starts_from_the_seed_alone(input_spec: dict[str, Any], teacher: dict[str, Any]) -> None:
     states = []
-    other = build_backbone(BACKBONE, 3).state_dict()
+    other = build_network(BACKBONE, 3).state_dict()
     for seed, weights in ((0, teacher["state"]), (0, other), (1, teacher["state"])):
         context = BuildContext(ARCH, "1", input_spec, teacher | {"state": weights})
         torch.manual_seed(seed)
         states.append(UntrainedStudent(context).state_dict())
     assert all(equal(states[0], states[1]))
     assert not all(equal(states[0], states[2]))
-    tail = {f"tail.{n}": v for n, v in build_backbone(BACKBONE, 3).after("layer1").state_dict().items()}
+    tail = {f"tail.{n}": v for n, v in build_network(BACKBONE, 3).after("layer1").state_dict().items()}
     assert tail.keys() <= states[0].keys()
     trained = {f"tail.stages.{name.removeprefix('stages.')}": value for name, value in teacher["state"].items()}
     weights = [n for n in tail if n.endswith("conv1.weight")]
@@ -135,7 +135,7 @@ def test_the_rate_of_end_to_end_can_rise_first(
 
 def test_a_network_with_frozen_batch_norms_cannot_be_trained_from_scratch(input_spec: dict[str, Any]) -> None:
     backbone = {"name": "mobilenet_v2", "args": {"frozen_batch_norm": True}}
-    checkpoint = {"backbone": backbone, "classes": ["a", "b"], "state": build_backbone(backbone, 2).state_dict()}
+    checkpoint = {"backbone": backbone, "classes": ["a", "b"], "state": build_network(backbone, 2).state_dict()}
     with pytest.raises(ConfigError, match="mobilenet_v2 with frozen batch norms cannot be trained from scratch"):
         UntrainedStudent(BuildContext(ARCH, "1", input_spec, checkpoint))
 
@@ -146,7 +146,7 @@ def test_a_network_with_frozen_batch_norms_cannot_be_trained_from_scratch(input_
 @pytest.mark.parametrize("cut", ["stem", "layer1", "layer2", "layer3", "layer4", "avgpool"])
 def test_the_halves_are_the_teacher_cut_in_two(cut: str, input_spec: dict[str, Any], teacher: dict[str, Any]) -> None:
     method, context = get_method("fine_tuned_split"), BuildContext({}, f"{cut}_1e-5", input_spec, teacher)
-    whole = build_backbone(BACKBONE, 3).eval()
+    whole = build_network(BACKBONE, 3).eval()
     whole.load_state_dict(teacher["state"])
     network = PastedBottleneck(context, cut).eval()
     images = torch.randn(2, 3, 32, 32)

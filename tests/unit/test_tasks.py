@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.config.schema import BenchmarkConfig
 from sc2.data.geometry import Placement
 from sc2.data.images import ImageTensors, batches
@@ -40,7 +40,7 @@ def test_tasks_are_files_and_the_configuration_and_the_report_know_them() -> Non
 def network(task: str) -> Any:
     torch.manual_seed(0)
     head = get_task(task).Head.model_validate(HEADS[task]).model_dump()
-    return build_backbone(get_task(task).network({"name": "small_resnet", "args": {"width": 8}}, head), 3)
+    return build_network(get_task(task).network({"name": "small_resnet", "args": {"width": 8}}, head), 3)
 
 
 # Targets

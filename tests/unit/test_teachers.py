@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from sc2.backbones import mobilenet_v2, resnet
 from sc2.backbones.base import StagedModel
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.backbones.state_file import read_state
 from sc2.checkpoint import load_checkpoint
 from sc2.config.load import load_config
@@ -96,7 +96,7 @@ def test_a_local_file_becomes_a_teacher_with_the_same_answers(
     content = load_checkpoint(tmp_path / "teacher.pt", "teacher")
     assert content["classes"] == CLASSES
     assert content["backbone"] == backbone
-    staged = build_backbone(content["backbone"], 3)
+    staged = build_network(content["backbone"], 3)
     staged.load_state_dict(content["state"])
     library = FAMILIES[backbone["name"]].network(3, **backbone["args"])
     library.load_state_dict(state)
@@ -116,7 +116,7 @@ def test_kept_classes_give_the_same_logits_as_slicing(backbone: dict[str, Any]) 
         torch.testing.assert_close(kept(images), whole(images)[:, indices])
     assert not kept.training
     # The checkpoint can be loaded into a network that was built for three classes.
-    build_backbone(backbone, 3).load_state_dict(kept.state_dict())
+    build_network(backbone, 3).load_state_dict(kept.state_dict())
 
 
 def test_weights_without_a_known_hash_are_not_taken_but_their_hash_is_said(tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_the_whole_network_with_tf_padding_equals_explicit_padding() -> None:
 
 @pytest.mark.parametrize("backbone", [RESNET, MOBILENET, {"name": "small_resnet", "args": {"width": 4}}])
 def test_stages_before_and_after_a_cut_are_the_whole(backbone: dict[str, Any]) -> None:
-    model, images = build_backbone(backbone, 3).eval(), torch.randn(1, 3, 64, 64)
+    model, images = build_network(backbone, 3).eval(), torch.randn(1, 3, 64, 64)
     assert list(model.stages) == ["stem", "layer1", "layer2", "layer3", "layer4", "head"]
     with torch.no_grad():
         whole = model(images)
@@ -361,7 +361,7 @@ def _every_fourth(archive: Path, input_spec: Mapping[str, Any]) -> tuple[Tensor,
 def test_a_body_learns_at_its_own_rate() -> None:
     task = get_task("segmentation")
     head = {**task.Head().model_dump(), "width": 8}
-    model = build_backbone(task.network({"name": "small_resnet", "args": {"width": 4}}, head), 3)
+    model = build_network(task.network({"name": "small_resnet", "args": {"width": 4}}, head), 3)
     training = {"epochs": 1, "batch_size": 2, "lr": 0.2, "weight_decay": 0.0, "label_smoothing": 0.0}
     recipe = teacher_recipe(model, training, task, 3, body_lr_factor=0.02)
     groups = recipe.optimizer(recipe.trained_parameters()).param_groups
@@ -381,7 +381,7 @@ def test_a_dense_teacher_starts_with_a_published_body(tmp_path: Path) -> None:
     sha256 = hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()
     task = get_task("segmentation")
     head = task.Head.model_validate({"width": 8, "atrous_rates": [1]}).model_dump()
-    model = build_backbone(task.network(RESNET, head), 3)
+    model = build_network(task.network(RESNET, head), 3)
     before = {name: value.clone() for name, value in model.head.state_dict().items()}
     take_over_published_body(model, RESNET, {"source": "file", "weights": "w.pth", "sha256": sha256})
     assert torch.equal(model.stages["stem"][0].weight, state["conv1.weight"])

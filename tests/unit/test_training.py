@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.checkpoint import save_atomically
 from sc2.errors import SC2Error
 from sc2.methods import get_method
@@ -310,7 +310,7 @@ def test_modes() -> None:
 @pytest.mark.parametrize("phase", ["distill", "finetune"])
 def test_a_teacher_in_train_mode_is_refused(input_spec: dict[str, Any], phase: str) -> None:
     backbone = {"name": "small_resnet", "args": {"width": 4}}
-    state = build_backbone(backbone, 3).state_dict()
+    state = build_network(backbone, 3).state_dict()
     teacher = {"backbone": backbone, "classes": ["a", "b", "c"], "state": state}
     method = get_method("entropic_student")
     params = method.Params.model_validate({"encoder_channels": [4, 4, 4], "decoder_channels": [4, 4]}).model_dump()

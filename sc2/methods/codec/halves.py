@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor, no_grad
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.data.image_codec import compress, decompress
 from sc2.data.limits import refuse_foreign_size
 from sc2.data.normalise import normalise, to_batch
@@ -38,7 +38,7 @@ class CodecServer(ServerHalf):
     """Decompresses the image and runs the whole teacher."""
 
     def __init__(self, blob: Mapping[str, Any]) -> None:
-        self.network = build_backbone(blob["backbone"], blob["num_classes"])
+        self.network = build_network(blob["backbone"], blob["num_classes"])
         self.network.load_state_dict(blob["state"])
         self.network.eval().requires_grad_(False)
         self.format = blob["format"]

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from sc2.backbones.base import StagedModel
-from sc2.backbones.build import body, build_backbone
+from sc2.backbones.build import body, build_network
 from sc2.data.image_codec import compress, decompress
 from sc2.data.normalise import normalise, to_batch
 from sc2.errors import WireError
@@ -63,7 +63,7 @@ class CodecFeatureDevice(DeviceHalf):
 
     def __init__(self, blob: Mapping[str, Any]) -> None:
         # The last layer is cut off: one class is as good as any number.
-        self.network = build_backbone(body(blob["backbone"]), 1).up_to(blob["cut"])
+        self.network = build_network(body(blob["backbone"]), 1).up_to(blob["cut"])
         self.network.load_state_dict(blob["state"])
         self.network.eval().requires_grad_(False)
         self.tables = {}
@@ -89,7 +89,7 @@ class CodecFeatureServer(ServerHalf):
     """The codec, and the teacher after the cut."""
 
     def __init__(self, blob: Mapping[str, Any]) -> None:
-        self.network = build_backbone(blob["backbone"], blob["num_classes"]).after(blob["cut"])
+        self.network = build_network(blob["backbone"], blob["num_classes"]).after(blob["cut"])
         self.network.load_state_dict(blob["state"])
         self.network.eval().requires_grad_(False)
         self.channels, self.height, self.width = blob["feature_shape"]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.data.normalise import normalise, to_batch
 from sc2.errors import WireError
 from sc2.split.method import BuildContext, DeviceHalf, Export, ServerHalf
@@ -23,7 +23,7 @@ class WholeNetworkDevice(DeviceHalf):
     """The classifier; sends the indices of its best classes, the best one first."""
 
     def __init__(self, blob: Mapping[str, Any]) -> None:
-        self.network = build_backbone(blob["backbone"], blob["num_classes"])
+        self.network = build_network(blob["backbone"], blob["num_classes"])
         self.network.load_state_dict(blob["state"])
         self.network.eval().requires_grad_(False)
         self.tables = {}

@@ -67,12 +67,12 @@ class LocalModel(SendsLabel):
 
     def training(self, phase: str, params: Mapping[str, Any], context: BuildContext) -> Recipe:
         """Return the recipe of `train`: the same as the teacher's, on another network."""
-        from sc2.backbones.build import build_backbone
+        from sc2.backbones.build import build_network
         from sc2.training.supervised import teacher_recipe
 
         if phase != "train":
             return super().training(phase, params, context)
-        model = build_backbone(_network(context.arch, context.point), len(context.teacher["classes"]))
+        model = build_network(_network(context.arch, context.point), len(context.teacher["classes"]))
         return teacher_recipe(model, params, context.task, context.num_classes)
 
     def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:

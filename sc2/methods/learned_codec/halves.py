@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.data.limits import refuse_foreign_size
 from sc2.data.normalise import normalise, to_batch
 from sc2.errors import WireError
@@ -61,7 +61,7 @@ class NeuralServer(ServerHalf):
 
     def __init__(self, blob: Mapping[str, Any]) -> None:
         self.coder = PRIORS[blob["codec"]].decoder(blob["prior"])
-        reference = build_backbone(blob["backbone"], blob["num_classes"])
+        reference = build_network(blob["backbone"], blob["num_classes"])
         networks = {"g_s": synthesis(blob["n"], blob["m"]), "reference": reference}
         self.network = nn.ModuleDict(networks)
         self.network.load_state_dict(blob["state"])

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.data.limits import largest_side
 from sc2.data.normalise import normalise, to_batch
 from sc2.errors import WireError
@@ -43,7 +43,7 @@ class QuantizedServer(ServerHalf):
     """The decoder and the rest of the backbone."""
 
     def __init__(self, blob: Mapping[str, Any]) -> None:
-        backbone = build_backbone(blob["backbone"], blob["num_classes"])
+        backbone = build_network(blob["backbone"], blob["num_classes"])
         decoder = expansion(blob["channels"], blob["decoder_channels"], blob["target"], output_relu=blob["output_relu"])
         self.network = nn.Sequential()
         self.network.add_module("decoder", decoder)

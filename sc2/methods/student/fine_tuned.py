@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from sc2.backbones.base import Features, stage_channels
-from sc2.backbones.build import body, build_backbone
+from sc2.backbones.build import body, build_network
 from sc2.backbones.teacher import teacher_model
 from sc2.data.limits import largest_side
 from sc2.layers.priors import FACTORIZED
@@ -56,7 +56,7 @@ class FineTunedDevice(StudentDevice):
     """The stages up to the cut, and the coder."""
 
     def __init__(self, blob: Mapping[str, Any]) -> None:
-        self.encoder = build_backbone(body(blob["backbone"]), blob["num_classes"]).up_to(blob["cut"])
+        self.encoder = build_network(body(blob["backbone"]), blob["num_classes"]).up_to(blob["cut"])
         self.encoder.load_state_dict(blob["state"])
         self.network = self.encoder.eval().requires_grad_(False)
         self.coder = FACTORIZED.encoder(blob["prior"])
@@ -68,7 +68,7 @@ class FineTunedServer(StudentServer):
     """The coder, and the stages behind the cut."""
 
     def __init__(self, blob: Mapping[str, Any]) -> None:
-        self.network = build_backbone(blob["backbone"], blob["num_classes"]).after(blob["cut"])
+        self.network = build_network(blob["backbone"], blob["num_classes"]).after(blob["cut"])
         self.network.load_state_dict(blob["state"])
         self.network.eval().requires_grad_(False)
         self.coder = FACTORIZED.decoder(blob["prior"])

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from sc2.backbones.base import HEAD
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.backbones.teacher import take_over
 from sc2.errors import ConfigError
 from sc2.methods.student.network import StudentNetwork
@@ -20,7 +20,7 @@ class UntrainedStudent(StudentNetwork):
 
     def __init__(self, context: BuildContext) -> None:
         super().__init__(context)
-        backbone = build_backbone(context.teacher["backbone"], len(context.teacher["classes"]))
+        backbone = build_network(context.teacher["backbone"], len(context.teacher["classes"]))
         # By name: importing torchvision for its class takes seconds.
         if any(type(module).__name__ == "FrozenBatchNorm2d" for module in backbone.modules()):
             raise ConfigError(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sc2.backbones.base import stage_channels
-from sc2.backbones.build import build_backbone
+from sc2.backbones.build import build_network
 from sc2.data.limits import largest_side
 from sc2.data.normalise import normalise, to_batch
 from sc2.errors import WireError
@@ -53,7 +53,7 @@ class StudentServer(ServerHalf):
     """The server's end of the prior, g_s and the rest of the backbone."""
 
     def __init__(self, blob: Mapping[str, Any], prior: PriorKind) -> None:
-        backbone = build_backbone(blob["backbone"], blob["num_classes"])
+        backbone = build_network(blob["backbone"], blob["num_classes"])
         target = stage_channels(backbone, blob["cut"])
         decoder = synthesis(blob["latent_channels"], blob["decoder_channels"], target)
         self.network: nn.Module = nn.Sequential()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sc2.backbones.build import body, build_backbone
+from sc2.backbones.build import body, build_network
 from sc2.data.normalise import normalise, to_batch
 from sc2.entropy.coder import Integers, TableCoder
 from sc2.entropy.counts import pooled_frequencies, tables_of_counts
@@ -24,7 +24,7 @@ class UnitDevice(DeviceHalf):
     """The stages up to the cut, the unit's encoder and the coder."""
 
     def __init__(self, blob: Mapping[str, Any]) -> None:
-        front = build_backbone(body(blob["backbone"]), blob["num_classes"]).up_to(blob["cut"])
+        front = build_network(body(blob["backbone"]), blob["num_classes"]).up_to(blob["cut"])
         encoder = unit_encoder(blob["channels"], blob["latent_channels"], blob["stride"])
         self.network = _frozen({"front": front, "encoder": encoder}, blob["state"])
         self.step = blob["step"]
@@ -76,7 +76,7 @@ class UnitServer(ServerHalf):
     def __init__(self, blob: Mapping[str, Any]) -> None:
         sizes = (blob["channels"], blob["latent_channels"], blob["stride"], blob["size"])
         decoder = unit_decoder(*sizes, signed=blob["signed"])
-        tail = build_backbone(blob["backbone"], blob["num_classes"]).after(blob["cut"])
+        tail = build_network(blob["backbone"], blob["num_classes"]).after(blob["cut"])
         self.network = _frozen({"decoder": decoder, "tail": tail}, blob["state"])
         self.coder = TableCoder.of(blob["tables"])
         self.step = blob["step"]
