@@ -189,9 +189,7 @@ class Method(ABC, Generic[A]):
         from sc2.backbones.teacher import TeacherCheckpoint
 
         typed = cast(A, self.Arch.model_validate(arch))
-        return BuildContext(
-            typed, point, InputSpec.model_validate(input_spec), TeacherCheckpoint.of(teacher), encoder
-        )
+        return BuildContext(typed, point, InputSpec.model_validate(input_spec), TeacherCheckpoint.of(teacher), encoder)
 
     def phase_params(self, phase: str, params: Mapping[str, Any]) -> Strict:
         """Check the parameters of one training phase.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sc2.training.judge import Judge
+from sc2.training.spec import Schedule
 
 Terms = dict[str, Tensor]
 """Scalars of one batch; `loss` is what gets minimised (or, in validation, compared)."""
