@@ -1,1 +1,4 @@
-"""Neural input compression: learned image codecs in front of a whole reference model (spec 1.3)."""
+"""Neural input compression: learned image codecs in front of a whole reference model.
+
+Source: docs/papers.md#learned-codecs.
+"""
