@@ -52,7 +52,8 @@ def count_costs(method: Method[Any], exported: Export, size: tuple[int, int]) ->
     The image is black: a detector's box head runs on as many proposals as it finds there.
 
     `encoder_table_bytes` are tables derived from the entropy model (coding tables, medians), which the device needs but
-    which are no parameters; `sc2bench_encoder_kb` is the encoder size by upstream's rule (spec 2.4), KB of 1024 bytes.
+    which are no parameters; `sc2bench_encoder_kb` is the encoder size by upstream's rule, KB of 1024 bytes
+    (docs/papers.md#encoder-size).
     """
     device, server = method.load_device(exported.device.plain()), method.load_server(exported.server.plain())
     pixels = np.zeros((size[1], size[0], 3), dtype=np.uint8)

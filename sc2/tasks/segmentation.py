@@ -1,4 +1,7 @@
-"""Semantic segmentation: a class per pixel, judged by the mean intersection over union; DeepLabv3 (spec 1.8, 2.2)."""
+"""Semantic segmentation: a class per pixel, judged by the mean intersection over union; DeepLabv3.
+
+Source: docs/papers.md#deeplabv3.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +81,7 @@ class Segmentation(Task):
     Head = Head
     select = ("miou_pct", "max")
     multiple_px = 32
-    lr_factors: ClassVar[Mapping[str, float]] = {"aux": 10.0}  # as upstream trains it (spec 1.9, 1.10)
+    lr_factors: ClassVar[Mapping[str, float]] = {"aux": 10.0}  # as upstream trains it (docs/papers.md#deeplabv3)
     evaluation_batch = 16
 
     def network(self, backbone: BackboneSpec, head: HeadParams) -> NetworkSpec:

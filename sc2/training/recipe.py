@@ -105,7 +105,7 @@ def cosine() -> Callable[[int, int], float]:
 
 
 def polynomial(power: float) -> Callable[[int, int], float]:
-    """Fall as (1 - step / total) to a power, as is usual in segmentation (spec 1.9)."""
+    """Fall as (1 - step / total) to a power, as is usual in segmentation (docs/papers.md#deeplabv3)."""
 
     def factor(step: int, total: int) -> float:
         return float((1 - step / total) ** power)
