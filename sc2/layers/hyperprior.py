@@ -1,4 +1,6 @@
-"""The small networks of the hyperprior bottlenecks: y to z, and z to scales and means of y (spec 1.7).
+"""The small networks of the hyperprior bottlenecks: y to z, and z to scales and means of y.
+
+Source: docs/papers.md#hyperprior-bottlenecks.
 
     y [B, C, h, w] ─ conv5×5/2 ─ act ─ conv5×5/2 ─► z [B, L, ⌈(h+1)/4⌉, ⌈(w+1)/4⌉]
     z_hat ─ conv^T5×5/2 ─ LeakyReLU ─ conv^T5×5/2 ─ LeakyReLU ─ conv5×5 ─► scales [B, C, …], or with means [B, 2C, …]

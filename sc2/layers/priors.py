@@ -100,7 +100,7 @@ class _FactorizedDecoder(LatentDecoder):
 
 
 class Factorized(PriorKind):
-    """Every channel has a density of its own (spec 1.6)."""
+    """Every channel has a density of its own (docs/papers.md#fp-bottleneck)."""
 
     def trained(self, arch: Mapping[str, Any]) -> "TrainedPrior":
         """Return a prior for the last of `encoder_channels`."""
@@ -145,7 +145,9 @@ class _HyperDecoder(LatentDecoder):
 
 
 class Hyperprior(PriorKind):
-    """Every value of the latent has a scale (and a mean) of its own, sent as side information (spec 1.7).
+    """Every value of the latent has a scale (and a mean) of its own, sent as side information.
+
+    Source: docs/papers.md#hyperprior-bottlenecks.
 
     Args:
         analysis: Makes h_a for the channels of y and z.

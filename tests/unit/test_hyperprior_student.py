@@ -1,4 +1,7 @@
-"""Hyperprior bottlenecks of the Entropic Student: the specification's numbers (1.7, 2.4, 8), any size, both phases."""
+"""Hyperprior bottlenecks of the Entropic Student: the published numbers, any size, both phases.
+
+Source: docs/papers.md#hyperprior-bottlenecks and docs/papers.md#encoder-size.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -51,7 +54,7 @@ def prior(request: pytest.FixtureRequest) -> TrainedPrior:
     return trained(request.param)
 
 
-# The specification's numbers
+# The published numbers
 
 
 @pytest.mark.parametrize(

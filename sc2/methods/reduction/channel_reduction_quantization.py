@@ -1,4 +1,6 @@
-"""CR+BQ: channel reduction and bottleneck quantisation (Matsubara & Levorato, ICPR 2020; spec 1.5).
+"""CR+BQ: channel reduction and bottleneck quantisation (Matsubara & Levorato, ICPR 2020).
+
+Source: docs/papers.md#channel-reduction-quantization.
 
     device                                    wire                                server
     x ─ encoder ─► z, few channels ─ 8 bits ─► scale, zero point, symbols as they are ─► z_hat ─ decoder ─► features of
@@ -48,7 +50,7 @@ class Phases(Strict):
 
 
 class Params(Strict):
-    """Architecture and schedule (spec 1.5)."""
+    """Architecture and schedule (docs/papers.md#channel-reduction-quantization)."""
 
     cut: str = Field(
         default="layer1", pattern="^(stem|layer[1-4])$", description="Stage whose output the decoder gives"

@@ -1,4 +1,6 @@
-"""Entropic Student with a factorised prior (Matsubara et al., WACV 2022; arXiv 2203.08875; spec 1.6, 1.10).
+"""Entropic Student with a factorised prior (Matsubara et al., WACV 2022; arXiv 2203.08875).
+
+Source: docs/papers.md#entropic-student.
 
     device                            wire                 server
     x ─ g_a ─► y ─ round, coder ─► payload bytes ─► y_hat ─ g_s ─► features of `cut` ─ rest of the backbone ─► logits
@@ -35,7 +37,7 @@ STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 
 
 class Distill(Strict):
-    """Phase 1; defaults are the papers' (spec 1.10)."""
+    """Phase 1; defaults are the papers' (docs/papers.md#entropic-student)."""
 
     epochs: int = Field(default=10, gt=0, description="Passes over the training split")
     batch_size: int = Field(default=64, gt=0, description="Images per step; the loss is a sum over them")
@@ -46,7 +48,7 @@ class Distill(Strict):
 
 
 class Finetune(Strict):
-    """Phase 2; defaults are the papers' (spec 1.10)."""
+    """Phase 2; defaults are the papers' (docs/papers.md#entropic-student)."""
 
     epochs: int = Field(default=10, gt=0, description="Passes over the training split")
     batch_size: int = Field(default=128, gt=0, description="Images per step")
@@ -75,7 +77,7 @@ class Phases(Strict):
 
 
 class Params(Strict):
-    """Architecture (spec 1.6) and schedule (spec 1.10)."""
+    """Architecture (docs/papers.md#fp-bottleneck) and schedule (docs/papers.md#entropic-student)."""
 
     cut: str = Field(default="layer1", pattern="^(stem|layer[1-4])$", description="Stage whose output g_s imitates")
     hints: list[str] = Field(

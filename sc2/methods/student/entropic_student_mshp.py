@@ -1,4 +1,4 @@
-"""Entropic Student with a mean-scale hyperprior (Minnen et al., NeurIPS 2018; spec 1.7, 1.10).
+"""Entropic Student with a mean-scale hyperprior (Minnen et al., NeurIPS 2018; docs/papers.md#entropic-student-mshp).
 
     device                                               wire      server
     x ─ g_a ─► y ─┬─ h_a ─► z ─ round, coder ──────────► z bytes ─ coder ─ h_s ─► scales, means ─┐

@@ -1,4 +1,4 @@
-"""Entropic Student with a scale hyperprior (Ballé et al., ICLR 2018; spec 1.7, 1.10).
+"""Entropic Student with a scale hyperprior (Ballé et al., ICLR 2018; docs/papers.md#entropic-student-shp).
 
     device                                               wire      server
     x ─ g_a ─► y ─┬─ h_a(|y|) ─► z ─ round, coder ─────► z bytes ─ coder ─ h_s ─► scales ─┐

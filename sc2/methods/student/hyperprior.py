@@ -1,4 +1,4 @@
-"""What the Entropic Students with a hyperprior share: one parameter more (spec 1.7)."""
+"""What the Entropic Students with a hyperprior share: one parameter more (docs/papers.md#hyperprior-bottlenecks)."""
 
 from pydantic import Field
 
@@ -6,6 +6,6 @@ from sc2.methods.student.entropic_student import Params
 
 
 class HyperpriorParams(Params):
-    """Architecture (spec 1.6, 1.7) and schedule (spec 1.10)."""
+    """Architecture (docs/papers.md#hyperprior-bottlenecks) and schedule (docs/papers.md#entropic-student)."""
 
     hyper_channels: int = Field(default=16, gt=0, description="Channels of z, the side information")

@@ -1,4 +1,4 @@
-"""What the two bottleneck units have in common (Datta et al., arXiv 2208.11596; spec 1).
+"""What the two bottleneck units have in common (Datta et al., arXiv 2208.11596; docs/papers.md#bottleneck-unit).
 
     device                                          wire                server
     x ─ network up to the cut ─ encoder ─ round, coder ─► payload bytes ─► decoder ─ network after the cut ─► logits

@@ -16,7 +16,7 @@ class UnitArch(Strict):
 
 
 class UnitTraining(Strict):
-    """Schedule of a unit: all ours, none is published (spec 1.1)."""
+    """Schedule of a unit: all ours, none is published (docs/papers.md#bottleneck-unit)."""
 
     epochs: int = Field(default=10, gt=0, description="Passes over the training split")
     batch_size: int = Field(default=64, gt=0, description="Images per step")
