@@ -11,15 +11,16 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.errors import CheckpointError, DataError
 from sc2.measure.macs import count_macs
 from sc2.measure.size import state_bits
 from sc2.methods import get_method
 from sc2.methods.learned_codec.export import upstream_state
-from sc2.methods.learned_codec.network import build_codec, channels_of
+from sc2.methods.learned_codec.network import build_codec
+from sc2.methods.learned_codec.params import Published
 from sc2.methods.learned_codec.published import load_published
 from sc2.methods.learned_codec.transforms import analysis
-from sc2.split.method import BuildContext
 from sc2.training.loop import fit
 
 ZOO = {
@@ -48,15 +49,14 @@ def test_defaults_are_the_zoos(root: Path, name: str) -> None:
 
     method: Any = get_method(name)
     content = yaml.safe_load((root / f"config/methods/{name}.yaml").read_text())
-    params = method.Params.model_validate(content["params"]).model_dump(mode="json")
-    # Tuples and lists differ in the dump of the defaults only.
-    assert [list(pair) for pair in method.Params().channels] == params["channels"]
-    assert method.Params().phases.train.lambdas == params["phases"]["train"]["lambdas"]
+    params = method.Params.model_validate(content["params"])
+    assert method.Params().channels == method.Arch().channels == params.channels
+    assert method.Params().phases.train.lambdas == params.phases.train.lambdas
     assert method.codec == model_architectures[ZOO[name]].__name__
-    weights = params["phases"]["train"]["weights"]
+    weights = params.phases.train.weights
     for quality in range(1, 9):
-        assert channels_of(params, str(quality)) == cfgs[ZOO[name]][quality]
-        assert weights[str(quality)]["url"] == model_urls[ZOO[name]]["mse"][quality]
+        assert params.widths(str(quality)) == cfgs[ZOO[name]][quality]
+        assert weights[str(quality)].url == model_urls[ZOO[name]]["mse"][quality]
 
 
 SIZES_KB = {
@@ -71,7 +71,7 @@ SIZES_KB = {
 def test_encoder_size_by_upstreams_rule(name: str, quality: str) -> None:
     """From fresh weights, without the joint model's entropy_parameters (docs/papers.md#encoder-size)."""
     method: Any = get_method(name)
-    n, m = channels_of(method.Params().model_dump(), quality)
+    n, m = method.Arch().widths(quality)
     model = build_codec(method.codec, n, m)
     assert state_bits(upstream_state(model)) / KB == pytest.approx(SIZES_KB[name][quality], abs=1)
     assert "entropy_parameters" not in {entry.partition(".")[0] for entry in upstream_state(model)}
@@ -116,7 +116,8 @@ def test_channels_are_one_pair_or_one_for_each_quality(channels: Any) -> None:
 
 
 def test_one_pair_serves_all_qualities() -> None:
-    assert {channels_of({"channels": [[4, 6]]}, str(quality)) for quality in range(1, 9)} == {(4, 6)}
+    arch: Any = get_method("factorized_prior").Arch.model_validate({"channels": [[4, 6]]})
+    assert {arch.widths(str(quality)) for quality in range(1, 9)} == {(4, 6)}
 
 
 # Weights from a file
@@ -136,13 +137,13 @@ def published(model: nn.Module, *, old: bool) -> dict[str, Tensor]:
     return {f"module.{name}": value for name, value in state.items()}
 
 
-def save(state: dict[str, Tensor], folder: Path) -> dict[str, dict[str, Any]]:
+def save(state: dict[str, Tensor], folder: Path) -> dict[str, Published]:
     folder.mkdir(exist_ok=True)
     torch.save(state, folder / "weights.pth.tar")
     sha256 = hashlib.sha256((folder / "weights.pth.tar").read_bytes()).hexdigest()
     path = folder / f"codec-3-{sha256[:8]}.pth.tar"
     (folder / "weights.pth.tar").rename(path)
-    return {"3": {"url": path.as_uri(), "sha256": None}}
+    return {"3": Published(url=path.as_uri())}
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["new names", "old names"])
@@ -167,7 +168,7 @@ def test_weights_of_another_width_are_refused(tmp_path: Path) -> None:
 
 def test_a_wrong_hash_is_refused(tmp_path: Path) -> None:
     weights = save(published(build_codec("FactorizedPrior", 4, 6), old=False), tmp_path / "host")
-    weights["3"]["sha256"] = "0" * 64
+    weights["3"] = Published(url=weights["3"].url, sha256="0" * 64)
     with pytest.raises(DataError, match="expected sha256 000"):
         load_published(build_codec("FactorizedPrior", 4, 6), weights, "3")
 
@@ -175,12 +176,14 @@ def test_a_wrong_hash_is_refused(tmp_path: Path) -> None:
 def test_published_weights_go_through_the_phase_without_a_training(tmp_path: Path) -> None:
     """`start: published, epochs: 0`: the phase ends with the published weights and what they reach."""
     source = build_codec("MeanScaleHyperprior", 4, 6)
-    train = {"epochs": 0, "start": "published", "weights": save(published(source, old=True), tmp_path / "host")}
-    params = params_of(**train).model_dump(mode="json")["phases"]["train"]
-    backbone = {"name": "small_resnet", "args": {"width": 4}}
-    teacher = {"backbone": backbone, "classes": ["a", "b"], "state": build_network(backbone, 2).state_dict()}
-    context = BuildContext({"channels": [[4, 6]]}, "3", INPUT, teacher)
-    recipe = get_method("mean_scale_hyperprior").training("train", params, context)
+    method = get_method("mean_scale_hyperprior")
+    weights = {"3": {"url": save(published(source, old=True), tmp_path / "host")["3"].url}}
+    params = method.phase_params("train", {"epochs": 0, "start": "published", "weights": weights})
+    backbone = NetworkSpec(name="small_resnet", args={"width": 4})
+    state = build_network(backbone, 2).state_dict()
+    teacher = {"task": "classification", "backbone": backbone.model_dump(), "classes": ["a", "b"], "state": state}
+    context = method.context({"channels": [[4, 6]]}, "3", INPUT, teacher)
+    recipe = method.training(params, context)
     batch = [(torch.round(torch.rand(3, 3, 64, 64) * 255) / 255 * 4 - 2, torch.tensor([0, 1, 0]))]
     history = fit(
         *(recipe, lambda epoch: iter(batch), lambda epoch: iter(batch)),
@@ -193,5 +196,5 @@ def test_published_weights_go_through_the_phase_without_a_training(tmp_path: Pat
     assert history[0].keys() == {"epoch", "val_loss", "val_mse", "val_bpp", "val_top1_pct"}
     for entry, value in source.g_a.state_dict().items():  # type: ignore[union-attr]
         assert torch.equal(recipe.model.state_dict()[f"codec.g_a.{entry}"], value)
-    method = get_method("mean_scale_hyperprior")
-    assert method.load_device(method.export(context, recipe.model.state_dict()).device).network is not None
+    device = method.export(context, recipe.model.state_dict()).device
+    assert method.load_device(device.plain()).network is not None

@@ -1,4 +1,4 @@
-"""Neural input compression against CompressAI's own models: weights, latents, sizes; odd image sizes; exact context."""
+"""Learned codecs against CompressAI's own models: weights, latents, sizes; odd image sizes; exact context."""
 
 from contextlib import suppress
 from itertools import product
@@ -10,14 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.data.normalise import normalise, to_batch
+from sc2.data.spec import PixelSpec
 from sc2.entropy.exact import ONE, ExactNetwork, exact_layers
 from sc2.errors import CheckpointError, WireError
 from sc2.methods import get_method
 from sc2.methods.learned_codec.context import ContextModel, Step, context_layers, steps
 from sc2.methods.learned_codec.network import InputCompression, build_codec
 from sc2.methods.learned_codec.transforms import analysis, mean_scale_analysis, scale_analysis, synthesis
-from sc2.split.method import BuildContext, Export
+from sc2.split.method import Export
 from sc2.split.wire import Payload, pack, unpack
 
 METHODS = {
@@ -30,6 +32,7 @@ HYPER = [name for name in METHODS if name != "factorized_prior"]
 N, M = 6, 8
 SIDE = 65
 INPUT = {"resize": SIDE, "crop": SIDE, "interpolation": "bilinear", "mean": [0.5] * 3, "std": [0.25] * 3}
+PIXELS = PixelSpec(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 SIZES = [(1, 1), (1, 70), (70, 1), (63, 65), (64, 64), (225, 223)]
 
 
@@ -51,8 +54,13 @@ def lively(codec: nn.Module) -> nn.Module:
 @pytest.fixture(scope="module")
 def teacher() -> dict[str, Any]:
     torch.manual_seed(3)
-    backbone = {"name": "small_resnet", "args": {"width": 4}}
-    return {"backbone": backbone, "classes": ["a", "b", "c"], "state": build_network(backbone, 3).state_dict()}
+    backbone = NetworkSpec(name="small_resnet", args={"width": 4})
+    return {
+        "task": "classification",
+        "backbone": backbone.model_dump(),
+        "classes": ["a", "b", "c"],
+        "state": build_network(backbone, 3).state_dict(),
+    }
 
 
 class Split:
@@ -61,21 +69,22 @@ class Split:
     def __init__(self, name: str, teacher: dict[str, Any]) -> None:
         torch.manual_seed(5)
         self.method = get_method(name)
-        context = BuildContext({"channels": [[N, M]]}, "3", INPUT, teacher)
+        context = self.method.context({"channels": [[N, M]]}, "3", INPUT, teacher)
         self.network = InputCompression(context, METHODS[name]).eval()
         lively(self.network.codec)
         self.exported: Export = self.method.export(context, self.network.state_dict())
-        self.device: Any = self.method.load_device(self.exported.device)
-        self.server: Any = self.method.load_server(self.exported.server)
+        self.device: Any = self.method.load_device(self.exported.device.plain())
+        self.server: Any = self.method.load_server(self.exported.server.plain())
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_weights_of_other_parameters_are_refused(teacher: dict[str, Any], name: str) -> None:
     """They can be those of another benchmark (`encoder_from`), which may set its own."""
-    state = InputCompression(BuildContext({"channels": [[N, M]]}, "3", INPUT, teacher), METHODS[name]).state_dict()
-    wider = BuildContext({"channels": [[N, M + 1]]}, "3", INPUT, teacher)
+    method = get_method(name)
+    state = InputCompression(method.context({"channels": [[N, M]]}, "3", INPUT, teacher), METHODS[name]).state_dict()
+    wider = method.context({"channels": [[N, M + 1]]}, "3", INPUT, teacher)
     with pytest.raises(CheckpointError, match="give the method the same parameters on both"):
-        get_method(name).export(wider, state)
+        method.export(wider, state)
 
 
 @pytest.fixture(scope="module", params=METHODS)
@@ -141,7 +150,7 @@ def test_what_arrives_is_what_the_network_sees_in_process(made: Split, height: i
     pixels = photo(height, width)
     container = pack(made.device.encode(pixels), b"12345678")
     latent = made.server.receive(unpack(container, b"12345678"))
-    images, expected, _ = made.network.reconstruct(normalise(to_batch(pixels), INPUT))
+    images, expected, _ = made.network.reconstruct(normalise(to_batch(pixels), PIXELS))
     assert torch.equal(images, to_batch(pixels).float() / 255)
     torch.testing.assert_close(made.server.reconstruct(latent, height, width), expected, rtol=1e-4, atol=1e-5)
     assert expected.shape == (1, 3, height, width)
@@ -158,7 +167,7 @@ def test_estimated_and_real_size_agree(made: Split, height: int, width: int) -> 
 def test_the_answer_is_that_of_the_benchmarks_size(made: Split) -> None:
     pixels = photo(SIDE, SIDE)
     answer = made.server.answer(made.server.decode(made.device.encode(pixels)))
-    torch.testing.assert_close(answer, made.network(normalise(to_batch(pixels), INPUT)), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(answer, made.network(normalise(to_batch(pixels), PIXELS)), rtol=1e-3, atol=1e-4)
     with pytest.raises(WireError, match=r"the sent image is \(65, 64\), the network takes \(65, 65\)"):
         made.server.decode(made.device.encode(photo(64, 65)))
 

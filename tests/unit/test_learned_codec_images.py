@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from sc2.data.normalise import normalise
+from sc2.data.spec import PixelSpec
 from sc2.methods.learned_codec.images import denormalise, latent_side, pad, padded_side, unpad
 
 SIZES = [(1, 1), (1, 2), (1, 200), (64, 64), (63, 65), (65, 63), (225, 223), (128, 1), (64, 129)]
@@ -47,6 +48,6 @@ def test_sides(side: int, padded: int) -> None:
 
 @pytest.mark.parametrize("std", [(0.25, 0.25, 0.25), (0.229, 0.224, 0.225)])
 def test_denormalise_gives_the_pixels_back_exactly(std: tuple[float, float, float]) -> None:
-    spec = {"mean": [0.485, 0.456, 0.406], "std": list(std)}
+    spec = PixelSpec(mean=(0.485, 0.456, 0.406), std=std)
     pixels = torch.arange(256, dtype=torch.uint8).repeat(3).view(1, 3, 16, 16)
     assert torch.equal(denormalise(normalise(pixels, spec), spec), pixels.float() / 255)
