@@ -96,7 +96,7 @@ def _add_tools(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     why = commands.add_parser(
         "why",
         help="say which key, file or input changed, for what would run again",
-        description="Say what changed since a record was written: keys of the configuration, files of the code, inputs.",
+        description="Say what changed since a record was written: keys of the configuration, files of code, inputs.",
         epilog="without PATH: the configuration and code of every recorded job, grouped by what changed",
     )
     why.add_argument(

@@ -357,7 +357,7 @@ def test_stale_by_a_file_of_code_that_is_gone(project: Project) -> None:
 
     report = verify(Path("results"), figure_only)
     (finding,) = report.findings
-    assert finding.message.startswith("code changed: sc2/plot_figure.py, sc2/shared.py (gone);")
+    assert finding.message.startswith("code changed: sc2/other.py (new), sc2/plot_figure.py, sc2/shared.py (gone);")
 
 
 def test_stale_by_an_input_that_the_configuration_no_longer_contains(project: Project) -> None:
