@@ -1,4 +1,4 @@
-"""Input compression with a learned codec, a factorised prior: FP, `bmshj2018-factorized` (arXiv 1802.01436).
+"""Learned codec with a factorised prior: FP, `bmshj2018-factorized` (arXiv 1802.01436).
 
 Source: docs/papers.md#factorized-prior.
 """

@@ -1,4 +1,4 @@
-"""Input compression with a learned codec, a joint autoregressive prior: JAHP, `mbt2018` (arXiv 1809.02736).
+"""Learned codec with a joint autoregressive prior: JAHP, `mbt2018` (arXiv 1809.02736).
 
 Source: docs/papers.md#joint-autoregressive.
 

@@ -1,4 +1,4 @@
-"""Input compression with a learned codec, a mean-scale hyperprior: MSHP, `mbt2018-mean` (arXiv 1809.02736).
+"""Learned codec with a mean-scale hyperprior: MSHP, `mbt2018-mean` (arXiv 1809.02736).
 
 Source: docs/papers.md#mean-scale-hyperprior.
 """

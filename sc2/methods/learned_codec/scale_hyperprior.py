@@ -1,4 +1,4 @@
-"""Input compression with a learned codec, a scale hyperprior: SHP, `bmshj2018-hyperprior` (arXiv 1802.01436).
+"""Learned codec with a scale hyperprior: SHP, `bmshj2018-hyperprior` (arXiv 1802.01436).
 
 Source: docs/papers.md#scale-hyperprior.
 """
