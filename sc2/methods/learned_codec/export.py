@@ -68,7 +68,7 @@ def coding_tables(model: nn.Module, channels: int) -> dict[str, Any]:
     if not hasattr(parts, "h_a"):
         return tables_of(parts.entropy_bottleneck)
     tables = hyperprior_tables(parts.entropy_bottleneck, parts.h_s, channels)
-    return tables | {"context": context_layers(parts)} if hasattr(parts, "context_prediction") else tables
+    return tables | {"context": context_layers(parts).model_dump()} if hasattr(parts, "context_prediction") else tables
 
 
 def upstream_state(model: nn.Module) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sc2.layers.priors import FACTORIZED, Hyperprior, LatentDecoder, LatentEncoder, PriorKind
-from sc2.methods.learned_codec.joint import JointCoder, JointSymbols
+from sc2.methods.learned_codec.joint import JointCoder, JointSymbols, JointTables
 from sc2.methods.learned_codec.transforms import mean_scale_analysis, scale_analysis
 
 
@@ -17,12 +17,14 @@ def _not_built(channels: int, hyper_channels: int) -> nn.Sequential:
 
 class _JointEncoder(LatentEncoder):
     def __init__(self, half: Mapping[str, Any], analysis: nn.Sequential) -> None:
-        self.coder = JointCoder(half["tables"])
+        tables = JointTables.model_validate(half["tables"])
+        self.coder = JointCoder(tables)
         analysis.load_state_dict(half["state"])
         self.analysis = analysis
         networks = {"hyper_analysis": analysis, "hyper_synthesis": self.coder.synthesis, "context": self.coder.context}
         self.network = nn.ModuleDict(networks)
-        self.tables = {f"{part}.{name}": table for part in ("y", "z") for name, table in half["tables"][part].items()}
+        of_y = {f"y.{name}": table for name, table in tables.y.items()}
+        self.tables = of_y | {f"z.{name}": table for name, table in tables.z.items()}
 
     def symbols(self, y: Tensor) -> JointSymbols:
         return self.coder.symbols(y, self.analysis(y))
@@ -36,7 +38,7 @@ class _JointEncoder(LatentEncoder):
 
 class _JointDecoder(LatentDecoder):
     def __init__(self, half: Mapping[str, Any]) -> None:
-        self.coder = JointCoder(half["tables"])
+        self.coder = JointCoder(JointTables.model_validate(half["tables"]))
 
     def decode(self, streams: Sequence[bytes], height: int, width: int) -> Tensor:
         with torch.no_grad():
