@@ -145,22 +145,23 @@ class UnitServer(ServerHalf):
 def split_unit(network: UnitNetwork, context: BuildContext[UnitArch], point: UnitPoint) -> Export:
     """Cut a network after its unit's encoder, with coding tables made of the unit's counts."""
     tables = tables_of_counts(network.counts)
-    common: dict[str, Any] = {
-        "backbone": context.teacher.backbone,
-        "num_classes": context.num_classes,
-        "cut": point.cut,
-        "channels": network.channels,
-        "size": network.size,
-        "latent_channels": point.latent_channels,
-        "stride": point.stride,
-        "step": point.step,
-        "signed": network.signed,
-        "tables": tables,
-    }
     encoder = _state({"front": network.front, "encoder": network.encoder})
     rest = _state({"decoder": network.decoder, "tail": network.tail})
-    device = UnitDeviceContent(**common, state=encoder, input=context.input.pixels)
-    server = UnitServerContent(**common, state=rest)
+    server = UnitServerContent(
+        backbone=context.teacher.backbone,
+        num_classes=context.num_classes,
+        cut=point.cut,
+        channels=network.channels,
+        size=network.size,
+        latent_channels=point.latent_channels,
+        stride=point.stride,
+        step=point.step,
+        signed=network.signed,
+        state=rest,
+        tables=tables,
+    )
+    common = server.model_copy(update={"state": encoder})
+    device = UnitDeviceContent(**dict(common), input=context.input.pixels)
     return Export(device, server, encoder | {f"tables.{name}": table for name, table in tables.items()})
 
 
