@@ -1,4 +1,4 @@
-"""Hybrid vision transformers of timm: a ResNetV2 in front of a ViT (arXiv 2010.11929, 2106.10270; spec 1.8).
+"""Hybrid vision transformers of timm: a ResNetV2 in front of a ViT (arXiv 2010.11929, 2106.10270; docs/papers.md#cuts).
 
 The papers' `vit_small_r26_s32_224` has a stem and four stages of two blocks. Cuts lie in the ResNetV2 alone: its stages
 are layer1, layer2 …, and the transformer is the head.

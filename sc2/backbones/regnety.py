@@ -1,4 +1,4 @@
-"""RegNetY of timm (arXiv 2003.13678), cut after the stem and each of the four stages s1 … s4 (spec 1.8).
+"""RegNetY of timm (arXiv 2003.13678), cut after the stem and each of the four stages s1 … s4 (docs/papers.md#cuts).
 
 The papers' RegNetY-6.4GF is `regnety_064`. Its first stage gives 144 channels at a quarter of the resolution.
 """

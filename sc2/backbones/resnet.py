@@ -1,4 +1,4 @@
-"""ResNet-18 … 152 of torchvision, cut after the stem and each of the four layers (spec 1.8)."""
+"""ResNet-18 … 152 of torchvision, cut after the stem and each of the four layers (docs/papers.md#cuts)."""
 
 from torch import nn
 from torchvision import models

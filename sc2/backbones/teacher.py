@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from pydantic import ConfigDict
-
 from torch import Tensor, nn
 
 from sc2.backbones.base import StagedModel

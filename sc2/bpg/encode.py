@@ -1,4 +1,4 @@
-"""Writes BPG files: 8 bits, 4:4:4, full-range BT.601 YCbCr, one picture of libx265 (spec 1.2).
+"""Writes BPG files: 8 bits, 4:4:4, full-range BT.601 YCbCr, one picture of libx265 (docs/papers.md#bpg).
 
 x265 gets what `bpgenc -e x265` of libbpg 0.9.8 gives it: constant QP with x265's own offset for intra pictures (the
 slices have QP `qp − 3`, not below 0), tuned for SSIM, no adaptive quantisation, AMP on, the preset of `-m 8`

@@ -1,4 +1,4 @@
-"""libbpg's own programs `bpgenc` and `bpgdec`, with upstream's settings, through PNG files (spec 1.2).
+"""libbpg's own programs `bpgenc` and `bpgdec`, with upstream's settings, through PNG files (docs/papers.md#bpg).
 
 Upstream hands `bpgenc` a JPEG copy of the image; here it gets a PNG, so that nothing is lost before BPG.
 """

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from sc2.backbones.build import build_network
+from sc2.backbones.teacher import TeacherCheckpoint
 from sc2.commands.aligned import aligned
 from sc2.config.load import load_benchmark
 from sc2.config.resolved import Benchmark, MethodOnBenchmark
@@ -65,14 +66,12 @@ def inspect(config_path: Path, method: str, benchmark: str, point: str, results:
 def untrained_costs(benchmark: Benchmark, method: MethodOnBenchmark, point: str) -> dict[str, Any]:
     """Build, export and count a split with random weights (seed 0); returns what `sc2.runs.export.count_costs` does."""
     implementation = get_method(method.name)
-    params, spec = method.params.model_dump(mode="json"), benchmark.config.input.model_dump(mode="json")
-    arch = {key: value for key, value in params.items() if key != "phases"}
     torch.manual_seed(0)
-    context = BuildContext(arch, point, spec, _random_teacher(benchmark))
+    context = BuildContext(method.arch, point, benchmark.config.input, _random_teacher(benchmark))
     state = None
     for phase in implementation.phases()[-1:]:
-        state = implementation.training(phase, params["phases"][phase], context).model.state_dict()
-    return count_costs(implementation, implementation.export(context, state), nominal_size(spec))
+        state = implementation.training(method.phase(phase), context).model.state_dict()
+    return count_costs(implementation, implementation.export(context, state), nominal_size(benchmark.config.input))
 
 
 def class_count(benchmark: Benchmark) -> int:
@@ -107,15 +106,15 @@ def _method_on(benchmark: Benchmark, method: str, point: str) -> MethodOnBenchma
     return benchmark.methods[method]
 
 
-def _random_teacher(benchmark: Benchmark) -> dict[str, Any]:
+def _random_teacher(benchmark: Benchmark) -> TeacherCheckpoint:
     network, classes = benchmark.network, class_count(benchmark)
     names = [str(index) for index in range(classes)]
     state = build_network(network, classes).state_dict()
-    return {"task": benchmark.config.task, "backbone": network, "classes": names, "state": state}
+    return TeacherCheckpoint(task=benchmark.config.task, backbone=network, classes=names, state=state)
 
 
 def _teacher_costs(benchmark: Benchmark) -> dict[str, int]:
-    width, height = nominal_size(benchmark.config.input.model_dump())
+    width, height = nominal_size(benchmark.config.input)
     # With values: which of its proposals a detector keeps depends on them.
     model = build_network(benchmark.network, class_count(benchmark))
     return {"params": parameter_count(model), "macs": count_macs(model, torch.zeros(1, 3, height, width))}

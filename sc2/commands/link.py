@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sc2.data.spec import InputSpec
 from sc2.data.transform import decode_image, prepare_image
 from sc2.errors import ConfigError, DataError, WireError
 from sc2.runs.halves import load_device, load_server
@@ -23,7 +24,8 @@ def encode_file(checkpoint: Path, image: Path, output: Path) -> str:
         DataError: The image cannot be read, or the container not be written.
     """
     device, content = load_device(checkpoint)
-    pixels = np.asarray(prepare_image(decode_image(_read(image), str(image)), content["input"]))
+    spec = InputSpec.model_validate(content["input"])
+    pixels = np.asarray(prepare_image(decode_image(_read(image), str(image)), spec))
     payload = device.encode(pixels)
     container = pack(payload, bytes.fromhex(content["fingerprint"]))
     try:

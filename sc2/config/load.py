@@ -12,13 +12,14 @@ from pydantic import BaseModel, ValidationError
 from sc2.config.explain import choices, explain, key_text
 from sc2.config.found import backbone_arguments, backbone_names, dataset_kinds, figure_names
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
-from sc2.config.schema import BenchmarkConfig, FetchedTeacher, MethodFile, RunConfig
+from sc2.config.schema import BenchmarkConfig, MethodFile, RunConfig
 from sc2.config.yaml_files import Content, UniqueKeys, merge
 from sc2.errors import ConfigError
 from sc2.methods import get_method, method_names
 from sc2.strict import Strict
 from sc2.tasks import get_task
 from sc2.tasks.base import HeadParams
+from sc2.teachers.spec import FetchedTeacher
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -127,21 +128,22 @@ class _Loader:
         params = self.model(method.Params, source, merge(defaults.params, grid.params), (*keys, "params"))
         if params is None:
             return None
-        for key, network in method.networks(params.model_dump(mode="json")).items():
-            self.network(network["name"], network["args"], source, (*keys, "params", key))
+        resolved = MethodOnBenchmark(name, defaults.title, grid.points, params, grid.encoder_from)
+        for key, network in method.networks(resolved.arch).items():
+            self.network(network.name, network.args, source, (*keys, "params", key))
         if grid.encoder_from is not None and not method.takes_encoder:
             at = (*keys, "encoder_from")
             self.add(source.file_of(at), at, f"{name} has no encoder to take from another benchmark: take it out")
         if method.one_size and config.input.fit != "crop":
             message = f"{name} is made for inputs of one size: set input.fit to crop, or take {name} off the run file"
             self.add(source.file_of(keys), keys, message)
-        return MethodOnBenchmark(name, defaults.title, grid.points, params, grid.encoder_from)
+        return resolved
 
     def head(self, config: BenchmarkConfig, source: Content) -> HeadParams | None:
         """Check the head, and whether the input fits the task."""
         task, teacher = get_task(config.task), config.teacher
         try:
-            task.check_input(config.input.model_dump())
+            task.check_input(config.input)
         except ConfigError as error:
             self.add(source.file_of(("input",)), ("input",), str(error))
         if isinstance(teacher, FetchedTeacher):

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+from sc2.backbones.spec import NetworkSpec
 from sc2.config.schema import BenchmarkConfig, RunConfig
+from sc2.methods import get_method
 from sc2.strict import Strict
 from sc2.tasks import get_task
 from sc2.tasks.base import HeadParams
@@ -20,6 +21,18 @@ class MethodOnBenchmark:
     points: list[str]
     params: Strict
     encoder_from: str | None = None
+
+    @property
+    def arch(self) -> Strict:
+        """The parameters without those of the training phases."""
+        arch = get_method(self.name).Arch
+        return arch.model_validate({name: getattr(self.params, name) for name in arch.model_fields})
+
+    def phase(self, name: str) -> Strict:
+        """Return the parameters of a training phase."""
+        phase = getattr(self.params.phases, name)  # type: ignore[attr-defined]  # only methods with phases are asked
+        assert isinstance(phase, Strict)
+        return phase
 
 
 @dataclass(frozen=True)
@@ -43,10 +56,9 @@ class Benchmark:
     head: HeadParams = field(default_factory=HeadParams)
 
     @property
-    def network(self) -> dict[str, Any]:
-        """The teacher as `sc2.backbones.build.build_network` takes it."""
-        backbone = self.config.teacher.backbone.model_dump(mode="json")
-        return get_task(self.config.task).network(backbone, self.head.model_dump(mode="json"))
+    def network(self) -> NetworkSpec:
+        """The teacher's network."""
+        return get_task(self.config.task).network(self.config.teacher.backbone, self.head)
 
 
 @dataclass(frozen=True)

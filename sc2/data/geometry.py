@@ -50,7 +50,7 @@ class Placement:
         Args:
             original: Width and height of the upright image.
             spec: With `fit: crop` the centre square of `crop` pixels is kept. With `fit: whole` the long side is at
-                most `longest` pixels (not limited when None), and both sides are rounded up to a multiple of `multiple`.
+                most `longest` pixels, and both sides are rounded up to a multiple of `multiple`.
         """
         if spec.square is not None:
             resized = _resized(original, spec.resize, None)

@@ -176,9 +176,7 @@ def batches(
         yield dataset.batch(order[start : start + batch_size].tolist(), augment, generator)
 
 
-def _draws(
-    count: int, augment: Augmentation, generator: torch.Generator
-) -> tuple[list[bool], list[tuple[int, int]]]:
+def _draws(count: int, augment: Augmentation, generator: torch.Generator) -> tuple[list[bool], list[tuple[int, int]]]:
     """Draw for each image whether it is mirrored, and by how many pixels it moves (right, down)."""
     mirrored, moves = [False] * count, [(0, 0)] * count
     if augment.flip:

@@ -7,7 +7,6 @@ from pydantic_core import PydanticCustomError
 
 from sc2.strict import Positive, Strict
 
-
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
 """Names of resampling filters."""
 
@@ -40,9 +39,7 @@ class SizeSpec(Strict):
     crop: int | None = Field(
         default=None, gt=0, validate_default=True, description="Side of the centre crop, pixels; only with fit: crop"
     )
-    interpolation: Interpolation = Field(
-        default="bilinear", description="Resampling filter"
-    )
+    interpolation: Interpolation = Field(default="bilinear", description="Resampling filter")
 
     @field_validator("crop")
     @classmethod

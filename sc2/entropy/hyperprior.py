@@ -4,8 +4,8 @@
     server   z symbols ─ exact h_s ─► the same tables and means ─► y symbols ─► y_hat
 
 z is coded under a factorised prior; y under 64 Gaussian tables with scales from 0.11 to 256 (Ballé et al., ICLR 2018;
-Minnen et al., NeurIPS 2018; spec 1.7). All tables are integers and h_s is an `ExactNetwork`, so both ends agree to the
-last bit on whatever machines they run.
+Minnen et al., NeurIPS 2018; docs/papers.md#hyperprior-bottlenecks). All tables are integers and h_s is an
+`ExactNetwork`, so both ends agree to the last bit on whatever machines they run.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
-from sc2.jobs.plan import Keys, phases_before, runs, seeds, taken_whole
+from sc2.jobs.plan import Keys, phases, phases_before, runs, seeds, taken_whole
 from sc2.jobs.stages import STAGES
 from sc2.methods import get_method, module_of
 from sc2.provenance.fingerprint import Fingerprint, fingerprint
@@ -26,7 +26,7 @@ class Job:
     @cached_property
     def fingerprint(self) -> Fingerprint:
         """Hash of the code that the job runs."""
-        return fingerprint(self.modules)
+        return fingerprint(self.modules, without=STAGES[self.stage].never_calls)
 
     @property
     def code(self) -> str:
@@ -129,12 +129,12 @@ def _snapshot(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
 
 
 def _train(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Described | None:
-    params = method.params.model_dump(mode="json")
-    if keys["phase"] not in params.get("phases", {}) or taken_whole(method) is not None:
+    if keys["phase"] not in phases(method.name) or taken_whole(method) is not None:
         return None
     spec = _run_spec(benchmark, method, keys)
     # A phase sees its own parameters only, so that a later phase can change and rerun alone.
-    spec |= {"phase": params["phases"][keys["phase"]], "augment": benchmark.config.augment.model_dump(mode="json")}
+    spec |= {"phase": method.phase(keys["phase"]).model_dump(mode="json")}
+    spec |= {"augment": benchmark.config.augment.model_dump(mode="json")}
     if method.encoder_from is not None and not phases_before(method.name, keys["phase"]):
         spec |= {"encoder_from": method.encoder_from}
     return spec, _run_modules(benchmark, method)
@@ -199,11 +199,10 @@ def _task_modules(benchmark: Benchmark) -> tuple[str, ...]:
 
 
 def _run_modules(benchmark: Benchmark, method: MethodOnBenchmark) -> tuple[str, ...]:
-    built = get_method(method.name).networks(method.params.model_dump(mode="json")).values()
-    own = (f"sc2.backbones.{network['name']}" for network in built)
+    built = get_method(method.name).networks(method.arch).values()
+    own = (f"sc2.backbones.{network.name}" for network in built)
     return (module_of(method.name), *_task_modules(benchmark), *own)
 
 
 def _run_spec(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> dict[str, Any]:
-    params = method.params.model_dump(mode="json")
-    return {"arch": {key: value for key, value in params.items() if key != "phases"}, "input": _input(benchmark)}
+    return {"arch": method.arch.model_dump(mode="json"), "input": _input(benchmark)}

@@ -1,4 +1,4 @@
-"""Generalised divisive normalisation, the simplified form GDN1 (Ballé et al.; spec 1.6).
+"""Generalised divisive normalisation, the simplified form GDN1 (Ballé et al.; docs/papers.md#gdn).
 
     y_i = x_i / (β_i + Σ_j γ_ij |x_j|), inverse: y_i = x_i · (β_i + Σ_j γ_ij |x_j|)
 

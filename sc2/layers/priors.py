@@ -139,7 +139,7 @@ class _FactorizedDecoder(LatentDecoder):
 
 
 class Factorized(PriorKind):
-    """Every channel has a density of its own (spec 1.6)."""
+    """Every channel has a density of its own (docs/papers.md#fp-bottleneck)."""
 
     def encoder(self, content: DevicePrior) -> LatentEncoder:
         """Build the device's end from its tables."""
@@ -178,7 +178,9 @@ class _HyperDecoder(LatentDecoder):
 
 
 class Hyperprior(PriorKind):
-    """Every value of the latent has a scale (and a mean) of its own, sent as side information (spec 1.7).
+    """Every value of the latent has a scale (and a mean) of its own, sent as side information.
+
+    Source: docs/papers.md#hyperprior-bottlenecks.
 
     Args:
         analysis: Makes h_a for the channels of y and z. h_s is among the tables, in whole numbers; whether it has

@@ -1,4 +1,4 @@
-"""COCO's average precision and recall of boxes, by pycocotools (spec 2.2)."""
+"""COCO's average precision and recall of boxes, by pycocotools (docs/papers.md#box-ap)."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""Mean intersection over union and pixel accuracies from a confusion matrix (spec 2.2)."""
+"""Mean intersection over union and pixel accuracies from a confusion matrix (docs/papers.md#miou)."""
 
 import numpy as np
 

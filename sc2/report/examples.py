@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sc2.data.geometry import Placement
+from sc2.data.spec import InputSpec, SizeSpec
 from sc2.data.store import SampleStore
 from sc2.data.transform import prepare_image
 from sc2.job import RunningJob
@@ -53,11 +54,12 @@ def run(job: RunningJob) -> None:
     spec, task = job.spec, get_task(job.spec["task"])
     store = SampleStore(job.input("index"), job.input("test"), "test")
     indexes = range(min(spec["images"], len(store)))
+    size = InputSpec.model_validate(spec["input"])
     columns, classes = [], []
     for point, device, server in zip(spec["points"], job.input_list("devices"), job.input_list("servers"), strict=True):
         (device_half, content), (server_half, of_server) = load_device(device), load_server(server)
         classes = of_server["classes"]
-        sent = [_sent(task, store, index, spec["input"], device_half, server_half, content) for index in indexes]
+        sent = [_sent(task, store, index, size, device_half, server_half, content) for index in indexes]
         title = point_text(spec["rate_axis"], point)
         columns.append(Column(title, [size for size, _ in sent], [answer for _, answer in sent]))
     columns.sort(key=lambda column: -sum(column.payload_bytes))
@@ -68,7 +70,7 @@ def run(job: RunningJob) -> None:
 
 
 def _sent(
-    task: Task, store: SampleStore, index: int, spec: dict[str, Any], device: Any, server: Any, content: dict[str, Any]
+    task: Task, store: SampleStore, index: int, spec: SizeSpec, device: Any, server: Any, content: dict[str, Any]
 ) -> tuple[int, Any]:
     """Return the payload's bytes and the answer for one image, through the container."""
     image, fingerprint = store.image(index), bytes.fromhex(content["fingerprint"])

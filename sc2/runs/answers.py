@@ -1,6 +1,6 @@
 """From what was received of a split's images to scores: answers in batches, compared where the images are stored."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from sc2.data.geometry import Placement
+from sc2.data.spec import SizeSpec
 from sc2.data.store import SampleStore
 from sc2.data.transform import prepare_image
 from sc2.tasks.base import Task
@@ -27,7 +28,7 @@ class Answers:
         self,
         task: Task,
         store: SampleStore,
-        spec: Mapping[str, Any],
+        spec: SizeSpec,
         num_classes: int,
         answer: Callable[[Tensor], Any],
         batch: int | None = None,

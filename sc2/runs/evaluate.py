@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from sc2.data.spec import InputSpec
 from sc2.data.store import SampleStore
 from sc2.job import RunningJob
 from sc2.measure.rate import distribution, sc2bench_kb
@@ -36,7 +37,8 @@ def run(job: RunningJob) -> None:
     device, content = load_device(job.input("device"))
     server, server_content = load_server(job.input("server"))
     store = SampleStore(job.input("index"), job.input("test"), "test")
-    answers = Answers(task, store, job.spec["input"], len(server_content["classes"]), server.answer)
+    spec = InputSpec.model_validate(job.spec["input"])
+    answers = Answers(task, store, spec, len(server_content["classes"]), server.answer)
     rows = _send_all(job, method, device, server, bytes.fromhex(content["fingerprint"]), answers)
     samples = pd.DataFrame(rows).assign(**answers.scorer.columns())
     samples.to_parquet(job.outputs["samples"], index=False)

@@ -18,7 +18,7 @@ from sc2.measure.macs import count_macs
 from sc2.measure.size import parameter_bytes, parameter_count, state_bits
 from sc2.methods import get_method
 from sc2.runs.halves import device_fingerprint
-from sc2.split.method import BuildContext, Export, Method
+from sc2.split.method import Export, Method
 
 BITS_PER_KB = 8 * 1024
 
@@ -28,33 +28,34 @@ def run(job: RunningJob) -> None:
     method = get_method(job.keys["method"])
     teacher = load_checkpoint(job.input("teacher"), "teacher")
     checkpoints = [load_phase(path, job.keys["method"]) for path in job.input_list("checkpoint")]
-    context = BuildContext(job.spec["arch"], job.keys["point"], job.spec["input"], teacher)
+    context = method.context(job.spec["arch"], job.keys["point"], job.spec["input"], teacher)
     exported = method.export(context, checkpoints[0] if checkpoints else None)
-    name, spec = job.keys["method"], dict(job.spec["input"])
-    fingerprint = device_fingerprint(name, exported.device, spec)
+    name, device, server = job.keys["method"], exported.device.plain(), exported.server.plain()
+    fingerprint = device_fingerprint(name, device, context.input)
     common = {
         "method": name,
         "point": job.keys["point"],
-        "input": spec,
+        "input": context.input.model_dump(mode="json"),
         "fingerprint": fingerprint,
         "task": context.task.name,
     }
-    save_atomically({"kind": "device", **common, "half": exported.device}, job.outputs["device"])
-    server = {"kind": "server", **common, "classes": teacher["classes"], "half": exported.server}
-    save_atomically(server, job.outputs["server"])
-    costs = {"device_model": fingerprint, **count_costs(method, exported, nominal_size(spec))}
+    save_atomically({"kind": "device", **common, "half": device}, job.outputs["device"])
+    content = {"kind": "server", **common, "classes": context.teacher.classes, "half": server}
+    save_atomically(content, job.outputs["server"])
+    costs = {"device_model": fingerprint, **count_costs(method, exported, nominal_size(context.input))}
     job.outputs["costs"].write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
 
 
-def count_costs(method: Method, exported: Export, size: tuple[int, int]) -> dict[str, Any]:
+def count_costs(method: Method[Any], exported: Export, size: tuple[int, int]) -> dict[str, Any]:
     """Count parameters, table bytes and multiply-accumulates of both halves for one image of a width and height.
 
     The image is black: a detector's box head runs on as many proposals as it finds there.
 
     `encoder_table_bytes` are tables derived from the entropy model (coding tables, medians), which the device needs but
-    which are no parameters; `sc2bench_encoder_kb` is the encoder size by upstream's rule (spec 2.4), KB of 1024 bytes.
+    which are no parameters; `sc2bench_encoder_kb` is the encoder size by upstream's rule, KB of 1024 bytes
+    (docs/papers.md#encoder-size).
     """
-    device, server = method.load_device(exported.device), method.load_server(exported.server)
+    device, server = method.load_device(exported.device.plain()), method.load_server(exported.server.plain())
     pixels = np.zeros((size[1], size[0], 3), dtype=np.uint8)
     received = server.decode(device.encode(pixels))
     network = device.network

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 from torch import Tensor
 
 from sc2.checkpoint import load_checkpoint
+from sc2.data.spec import InputSpec, PixelSpec
 from sc2.errors import CheckpointError
 from sc2.methods import get_method
 from sc2.split.method import DeviceHalf, ServerHalf
@@ -34,7 +35,10 @@ def load_device(checkpoint: Path) -> tuple[DeviceHalf, dict[str, Any]]:
     """
     path = half_path(checkpoint, "device")
     content = load_checkpoint(path, "device")
-    if device_fingerprint(content["method"], content["half"], content["input"]) != content["fingerprint"]:
+    if (
+        device_fingerprint(content["method"], content["half"], InputSpec.model_validate(content["input"]))
+        != content["fingerprint"]
+    ):
         raise CheckpointError(f"{path} is damaged: its content does not have its fingerprint; export it again")
     return _built(get_method(content["method"]).load_device, content, path), content
 
@@ -62,7 +66,7 @@ def _built(build: Callable[[Mapping[str, Any]], Half], content: Mapping[str, Any
         ) from error
 
 
-def device_fingerprint(method: str, half: Mapping[str, Any], input_spec: Mapping[str, Any]) -> str:
+def device_fingerprint(method: str, half: Mapping[str, Any], input_spec: PixelSpec) -> str:
     """Return the hash of all that decides which bytes a device half makes of pixels: method, values, tensors.
 
     Returns:
@@ -70,7 +74,7 @@ def device_fingerprint(method: str, half: Mapping[str, Any], input_spec: Mapping
     """
     # How an image is resized, cut and padded changes no byte that is made of its pixels then: one encoder serves
     # several tasks, with a server half for each.
-    pixels = {key: value for key, value in input_spec.items() if key in ("mean", "std")}
+    pixels = {"mean": input_spec.mean, "std": input_spec.std}
     digest = hashlib.sha256(json.dumps([method, pixels], sort_keys=True).encode())
     _feed(digest, half)
     return digest.digest()[:FINGERPRINT_BYTES].hex()

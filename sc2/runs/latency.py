@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from sc2.data.spec import InputSpec
 from sc2.data.store import SampleStore
 from sc2.data.transform import prepare_image
 from sc2.job import RunningJob
+from sc2.measure.hardware import cpu_model
 from sc2.measure.latency import Timing, single_thread, time_call
+from sc2.measure.spec import LatencySpec
 from sc2.measure.switch import HalfContents
-from sc2.provenance.record import environment
 from sc2.runs.halves import load_device, load_server
 from sc2.runs.switch import switches
 from sc2.split.method import DeviceHalf, ServerHalf
@@ -31,10 +33,10 @@ def run(job: RunningJob) -> None:
 
     `devices` and `servers` are in the order of the spec's `runs`, pairs of point and seed.
     """
-    spec, runs = job.spec["latency"], job.spec["runs"]
+    spec, runs = LatencySpec.model_validate(job.spec["latency"]), job.spec["runs"]
     files = zip(runs, job.input_list("devices"), job.input_list("servers"), strict=True)
-    made = {"threads": 1, "cpu": environment()["hardware"]["cpu"], "record_id": job.record_id}
-    images = _images(job)
+    made = {"threads": 1, "cpu": cpu_model(), "record_id": job.record_id}
+    images = _images(job, spec.images)
     times, first_seed, points = [], runs[0][1], {}
     with single_thread():
         for (point, seed), device_file, server_file in files:
@@ -54,16 +56,16 @@ def run(job: RunningJob) -> None:
     job.outputs["switch"].write_text(json.dumps(switch, indent=2) + "\n", encoding="utf-8")
 
 
-def _images(job: RunningJob) -> list[np.ndarray]:
+def _images(job: RunningJob, count: int) -> list[np.ndarray]:
     store = SampleStore(job.input("index"), job.input("test"), "test")
-    count = min(job.spec["latency"]["images"], len(store))
-    return [np.asarray(prepare_image(store.image(i), job.spec["input"])) for i in range(count)]
+    spec = InputSpec.model_validate(job.spec["input"])
+    return [np.asarray(prepare_image(store.image(i), spec)) for i in range(min(count, len(store)))]
 
 
 def _times(
-    device: DeviceHalf, server: ServerHalf, images: list[np.ndarray], spec: dict[str, Any], batch: int
+    device: DeviceHalf, server: ServerHalf, images: list[np.ndarray], spec: LatencySpec, batch: int
 ) -> dict[str, Any]:
-    timings = time_parts(device, server, images, repeats=spec["repeats"], warmup=spec["warmup"], batch=batch)
+    timings = time_parts(device, server, images, repeats=spec.repeats, warmup=spec.warmup, batch=batch)
     return {
         "encoder_ms_p50": timings["encoder"].p50_ms,
         "encoder_ms_p95": timings["encoder"].p95_ms,

@@ -9,6 +9,7 @@ from itertools import permutations
 from typing import Any
 
 from sc2.measure.latency import time_call
+from sc2.measure.spec import LatencySpec
 from sc2.measure.switch import HalfContents
 
 BUDGET_S = 2.0  # Per pair and half: a big network is loaded fewer times rather than for minutes.
@@ -17,7 +18,7 @@ Sides = Mapping[str, HalfContents]
 """What stands at each end of the link: `device` and `server`."""
 
 
-def switches(points: Mapping[str, Sides], spec: dict[str, Any]) -> list[dict[str, Any]]:
+def switches(points: Mapping[str, Sides], spec: LatencySpec) -> list[dict[str, Any]]:
     """Return one row per ordered pair of points; none for a method with one point.
 
     Args:
@@ -33,7 +34,7 @@ def switches(points: Mapping[str, Sides], spec: dict[str, Any]) -> list[dict[str
     return rows
 
 
-def measured(side: str, running: HalfContents, wanted: HalfContents, spec: dict[str, Any]) -> dict[str, Any]:
+def measured(side: str, running: HalfContents, wanted: HalfContents, spec: LatencySpec) -> dict[str, Any]:
     """Return bytes and time of one side's switch.
 
     Args:
@@ -46,7 +47,7 @@ def measured(side: str, running: HalfContents, wanted: HalfContents, spec: dict[
     # Nothing to receive takes no time; to time an empty call would show the clock.
     ms = 0.0
     if load is not None:
-        ms = time_call(load, repeats=spec["repeats"], warmup=spec["warmup"], budget_s=BUDGET_S).p50_ms
+        ms = time_call(load, repeats=spec.repeats, warmup=spec.warmup, budget_s=BUDGET_S).p50_ms
     return {
         f"{side}_switch_bytes": running.missing_bytes(wanted),
         f"{side}_half_bytes": wanted.num_bytes,

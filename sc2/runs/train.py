@@ -5,20 +5,24 @@ import torch
 from sc2.checkpoint import load_checkpoint, load_phase, save_atomically
 from sc2.job import RunningJob
 from sc2.methods import get_method
-from sc2.split.method import BuildContext
 from sc2.training.driver import state_path, train_recipe
 
 
 def run(job: RunningJob) -> None:
     """Train one phase and write its checkpoint (`method`, `phase`, `state`) and its history."""
     method = get_method(job.keys["method"])
-    teacher = load_checkpoint(job.input("teacher"), "teacher")
     encoders = [load_phase(path, job.keys["method"]) for path in job.input_list("encoder")]
-    encoder = encoders[0] if encoders else None
-    context = BuildContext(job.spec["arch"], job.keys["point"], job.spec["input"], teacher, encoder)
+    context = method.context(
+        job.spec["arch"],
+        job.keys["point"],
+        job.spec["input"],
+        load_checkpoint(job.input("teacher"), "teacher"),
+        encoders[0] if encoders else None,
+    )
+    params = method.phase_params(job.keys["phase"], job.spec["phase"])
     # Initial weights depend on the seed, not on what ran before in this process.
     torch.manual_seed(int(job.keys["seed"]))
-    recipe = method.training(job.keys["phase"], job.spec["phase"], context)
+    recipe = method.training(params, context)
     for path in job.input_list("previous"):
         recipe.model.load_state_dict(load_phase(path, job.keys["method"]))
     train_recipe(recipe, job, context.task, seed=int(job.keys["seed"]))

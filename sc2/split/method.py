@@ -83,7 +83,8 @@ class Export:
     Attributes:
         device: All that the device needs to encode.
         server: All that the server needs to decode and answer.
-        upstream_encoder_state: The state dict whose size upstream would report as the encoder's (spec 2.4).
+        upstream_encoder_state: The state dict whose size upstream would report as the encoder's
+            (docs/papers.md#encoder-size).
     """
 
     device: HalfContent
@@ -146,8 +147,9 @@ class Method(ABC, Generic[A]):
     Params: ClassVar[type[Strict]]
     rate_axis: ClassVar[Axis]
     upstream_size_rule: ClassVar[Literal["codec", "codec_feature", "learned", "quantized"]] = "learned"
-    """How upstream counts the data size (spec 2.3): a codec's file, the files of features and the pickles of their
-    minima and maxima, or the pickle of what a learned encoder gave: coded strings, or a tensor of 8-bit symbols."""
+    """How upstream counts the data size: a codec's file, the files of features and the pickles of their minima and
+    maxima, or the pickle of what a learned encoder gave: coded strings, or a tensor of 8-bit symbols
+    (docs/papers.md#data-size)."""
 
     takes_encoder: ClassVar[bool] = False
     """Whether its encoder can be taken over from another benchmark, whatever the task there (`encoder_from`)."""
@@ -189,9 +191,7 @@ class Method(ABC, Generic[A]):
         from sc2.backbones.teacher import TeacherCheckpoint
 
         typed = cast(A, self.Arch.model_validate(arch))
-        return BuildContext(
-            typed, point, InputSpec.model_validate(input_spec), TeacherCheckpoint.of(teacher), encoder
-        )
+        return BuildContext(typed, point, InputSpec.model_validate(input_spec), TeacherCheckpoint.of(teacher), encoder)
 
     def phase_params(self, phase: str, params: Mapping[str, Any]) -> Strict:
         """Check the parameters of one training phase.

@@ -13,9 +13,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from sc2.errors import ConfigError
 from sc2.backbones.spec import BackboneSpec, HeadSpec, NetworkSpec
 from sc2.data.spec import SizeSpec
+from sc2.errors import ConfigError
 from sc2.strict import Strict
 
 if TYPE_CHECKING:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sc2.tasks.base import Imitation, Scorer, Task
+from sc2.backbones.spec import BackboneSpec, NetworkSpec
+from sc2.tasks.base import HeadParams, Imitation, Scorer, Task
 
 if TYPE_CHECKING:
     import torch

@@ -1,4 +1,7 @@
-"""Object detection: boxes with classes, judged by COCO's average precision; Faster R-CNN (spec 1.8, 2.2)."""
+"""Object detection: boxes with classes, judged by COCO's average precision; Faster R-CNN.
+
+Source: docs/papers.md#faster-rcnn.
+"""
 
 from __future__ import annotations
 

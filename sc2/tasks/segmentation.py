@@ -1,4 +1,7 @@
-"""Semantic segmentation: a class per pixel, judged by the mean intersection over union; DeepLabv3 (spec 1.8, 2.2)."""
+"""Semantic segmentation: a class per pixel, judged by the mean intersection over union; DeepLabv3.
+
+Source: docs/papers.md#deeplabv3.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from sc2.backbones.spec import BackboneSpec, HeadSpec, NetworkSpec
 from sc2.data.geometry import Placement
 from sc2.data.source import IGNORED
 from sc2.tasks.base import HeadParams, Scorer, Task
@@ -77,13 +81,14 @@ class Segmentation(Task):
     Head = Head
     select = ("miou_pct", "max")
     multiple_px = 32
-    lr_factors: ClassVar[Mapping[str, float]] = {"aux": 10.0}  # as upstream trains it (spec 1.9, 1.10)
+    lr_factors: ClassVar[Mapping[str, float]] = {"aux": 10.0}  # as upstream trains it (docs/papers.md#deeplabv3)
     evaluation_batch = 16
 
-    def network(self, backbone: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, Any]:
+    def network(self, backbone: BackboneSpec, head: HeadParams) -> NetworkSpec:
         """Return the dilated body with its head."""
-        rest = {key: value for key, value in head.items() if key != "output_stride"}
-        return {**super().network(backbone, rest), "output_stride": head["output_stride"]}
+        assert isinstance(head, Head)
+        args = head.model_dump(mode="json", exclude={"output_stride"})
+        return NetworkSpec(**dict(backbone), head=HeadSpec(name=self.name, args=args), output_stride=head.output_stride)
 
     def target(self, store: SampleStore, index: int) -> Mask:
         """Return the mask of an image."""

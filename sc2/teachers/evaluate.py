@@ -5,10 +5,11 @@ import json
 import numpy as np
 import torch
 
-from sc2.backbones.build import build_network
+from sc2.backbones.teacher import TeacherCheckpoint, teacher_model
 from sc2.checkpoint import load_checkpoint
 from sc2.data.geometry import nominal_size
 from sc2.data.normalise import normalise, to_batch
+from sc2.data.spec import InputSpec
 from sc2.data.store import SampleStore
 from sc2.job import RunningJob
 from sc2.measure.macs import count_macs
@@ -20,14 +21,13 @@ from sc2.tasks import get_task
 def run(job: RunningJob) -> None:
     """Measure quality, parameters and MACs of the teacher."""
     torch.set_num_threads(job.threads)
-    content = load_checkpoint(job.input("teacher"), "teacher")
-    model = build_network(content["backbone"], len(content["classes"]))
-    model.load_state_dict(content["state"])
-    model.eval()
-    store, spec = SampleStore(job.input("index"), job.input("test"), "test"), job.spec["input"]
+    teacher = TeacherCheckpoint.of(load_checkpoint(job.input("teacher"), "teacher"))
+    model = teacher_model(teacher)
+    store = SampleStore(job.input("index"), job.input("test"), "test")
+    spec = InputSpec.model_validate(job.spec["input"])
     task, size = get_task(job.spec["task"]), nominal_size(spec)
     with torch.no_grad():
-        answers = Answers(task, store, spec, len(content["classes"]), model)
+        answers = Answers(task, store, spec, len(teacher.classes), model)
         for index in range(len(store)):
             pixels = answers.image(index)
             answers.receive(index, normalise(to_batch(np.asarray(pixels)), spec))
@@ -36,7 +36,7 @@ def run(job: RunningJob) -> None:
     result = {
         "benchmark": job.keys["benchmark"],
         "task": task.name,
-        "teacher": content["backbone"]["name"],
+        "teacher": teacher.backbone.name,
         "record_id": job.record_id,
         "images": len(store),
         **answers.scorer.summary(),

@@ -15,55 +15,58 @@ import torch
 from torch import Tensor, nn
 
 from sc2.backbones.base import StagedModel
+from sc2.backbones.spec import BackboneSpec
 from sc2.backbones.state_file import read_state
 from sc2.checkpoint import save_atomically
 from sc2.data.archive import data_dir, verified
 from sc2.data.store import read_meta
 from sc2.errors import CheckpointError, DataError
 from sc2.job import RunningJob
+from sc2.teachers.spec import FetchedTeacher, PublishedWeights
 
 
 def run(job: RunningJob) -> None:
     """Fetch, check and convert the weights; the checkpoint holds `backbone`, `classes` and `state`."""
-    teacher = job.spec["teacher"]
+    teacher = FetchedTeacher.model_validate(job.spec["teacher"])
     classes = list(read_meta(job.input("meta")).classes)
-    model = loaded_teacher(teacher, fetched_state(teacher), classes)
-    content = {"kind": "teacher", "task": "classification", "backbone": teacher["backbone"], "classes": classes}
+    model = loaded_teacher(teacher, fetched_state(teacher, teacher.backbone), classes)
+    backbone = teacher.backbone.model_dump(mode="json")
+    content = {"kind": "teacher", "task": "classification", "backbone": backbone, "classes": classes}
     save_atomically({**content, "state": model.state_dict()}, job.outputs["checkpoint"])
 
 
-def fetched_state(teacher: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return the published weights that `source`, `weights` and `sha256` name, in their library's own layout.
+def fetched_state(published: PublishedWeights, backbone: BackboneSpec) -> dict[str, Tensor]:
+    """Return the published weights of a network, in their library's own layout.
 
     Raises:
         CheckpointError: There are none, or they cannot be read.
         DataError: The file is missing, or another one.
     """
-    path = _SOURCES[teacher["source"]](teacher)
-    if teacher["sha256"] is None:
+    path = _SOURCES[published.source](published.weights, backbone)
+    if published.sha256 is None:
         raise CheckpointError(_unknown_hash(path))
-    verified(path, teacher["sha256"])
+    verified(path, published.sha256)
     return read_state(path)
 
 
-def published_network(teacher: Mapping[str, Any]) -> dict[str, Tensor]:
+def published_network(published: PublishedWeights, backbone: BackboneSpec) -> dict[str, Tensor]:
     """Return published weights under the names of a `StagedModel`, the published classifier among them.
 
     Raises:
         CheckpointError: As `fetched_state`, or the weights do not fit the network.
     """
-    return _staged(teacher, fetched_state(teacher)).state_dict()
+    return _staged(published.weights, backbone, fetched_state(published, backbone)).state_dict()
 
 
-def loaded_teacher(teacher: Mapping[str, Any], state: Mapping[str, Tensor], classes: list[str]) -> StagedModel:
+def loaded_teacher(teacher: FetchedTeacher, state: Mapping[str, Tensor], classes: list[str]) -> StagedModel:
     """Load published weights into the library's own layout and return the network as stages.
 
     Raises:
         CheckpointError: The weights do not fit the network, or its outputs do not fit the classes.
     """
-    model = _staged(teacher, state)
-    if teacher["class_indices"] is not None:
-        model.keep_classes(teacher["class_indices"])
+    model = _staged(teacher.weights, teacher.backbone, state)
+    if teacher.class_indices is not None:
+        model.keep_classes(teacher.class_indices)
     outputs = model.eval()(torch.zeros(1, 3, 224, 224)).shape[1]
     if outputs != len(classes):
         raise CheckpointError(
@@ -73,18 +76,16 @@ def loaded_teacher(teacher: Mapping[str, Any], state: Mapping[str, Tensor], clas
     return model
 
 
-def _staged(teacher: Mapping[str, Any], state: Mapping[str, Tensor]) -> StagedModel:
-    family = importlib.import_module(f"sc2.backbones.{teacher['backbone']['name']}")
+def _staged(weights: str, backbone: BackboneSpec, state: Mapping[str, Tensor]) -> StagedModel:
+    family = importlib.import_module(f"sc2.backbones.{backbone.name}")
     if not hasattr(family, "network"):
-        raise CheckpointError(f"the network {teacher['backbone']['name']} has no published weights: train it instead")
-    args = teacher["backbone"]["args"]
-    network: nn.Module = family.network(_outputs_of(family, args, state), **args)
+        raise CheckpointError(f"the network {backbone.name} has no published weights: train it instead")
+    network: nn.Module = family.network(_outputs_of(family, backbone.args, state), **backbone.args)
     try:
         network.load_state_dict(dict(state), strict=True)
     except RuntimeError as error:
-        backbone = teacher["backbone"]
         raise CheckpointError(
-            f"{teacher['weights']} does not fit {backbone['name']} {backbone['args'] or ''}:\n{_mismatch(error)}"
+            f"{weights} does not fit {backbone.name} {backbone.args or ''}:\n{_mismatch(error)}"
         ) from error
     model: StagedModel = family.staged(network)
     return model
@@ -115,36 +116,35 @@ def _mismatch(error: RuntimeError) -> str:
     return "\n".join(f"  {line}" for line in lines)
 
 
-def _local(teacher: Mapping[str, Any]) -> Path:
-    return data_dir() / teacher["weights"]
+def _local(weights: str, backbone: BackboneSpec) -> Path:
+    return data_dir() / weights
 
 
-def _torchvision(teacher: Mapping[str, Any]) -> Path:
+def _torchvision(weights: str, backbone: BackboneSpec) -> Path:
     from torchvision.models import get_model_weights
 
-    backbone = teacher["backbone"]
-    family = importlib.import_module(f"sc2.backbones.{backbone['name']}")
+    family = importlib.import_module(f"sc2.backbones.{backbone.name}")
     # A family of several networks says which of torchvision's names its arguments mean.
-    name = family.library_name(**backbone["args"]) if hasattr(family, "library_name") else backbone["name"]
+    name = family.library_name(**backbone.args) if hasattr(family, "library_name") else backbone.name
     try:
-        url = get_model_weights(name)[teacher["weights"]].url
+        url = get_model_weights(name)[weights].url
     except (KeyError, ValueError) as error:
-        raise CheckpointError(f"torchvision has no weights {teacher['weights']!r} for {name}") from error
+        raise CheckpointError(f"torchvision has no weights {weights!r} for {name}") from error
     return _download(url, url.rsplit("/", 1)[-1])
 
 
-def _timm(teacher: Mapping[str, Any]) -> Path:
+def _timm(weights: str, backbone: BackboneSpec) -> Path:
     from timm.models import get_pretrained_cfg
 
-    config = get_pretrained_cfg(teacher["weights"])
+    config = get_pretrained_cfg(weights)
     if config is None or not config.hf_hub_id:
-        raise CheckpointError(f"timm has no weights {teacher['weights']!r}")
+        raise CheckpointError(f"timm has no weights {weights!r}")
     from huggingface_hub import hf_hub_download
 
     try:
         return Path(hf_hub_download(config.hf_hub_id, "model.safetensors"))
     except OSError as error:
-        raise DataError(f"cannot download {teacher['weights']} of timm: {error}") from error
+        raise DataError(f"cannot download {weights} of timm: {error}") from error
 
 
 def _download(url: str, name: str) -> Path:
@@ -158,7 +158,7 @@ def _download(url: str, name: str) -> Path:
     return target
 
 
-_SOURCES: dict[str, Callable[[Mapping[str, Any]], Path]] = {
+_SOURCES: dict[str, Callable[[str, BackboneSpec], Path]] = {
     "file": _local,
     "torchvision": _torchvision,
     "timm": _timm,

@@ -20,12 +20,17 @@ class TeacherTraining(SupervisedTraining):
     )
 
 
-class PublishedBody(Strict):
-    """Published weights of a classifier, whose body a teacher's training starts from."""
+class PublishedWeights(Strict):
+    """Published weights of a classifier; the body of a teacher that is trained here may start from them."""
 
-    source: Literal["file", "torchvision", "timm"] = Field(description="As for a teacher that is fetched")
+    source: Literal["file", "torchvision", "timm"] = Field(
+        description="file: a state dict in the data folder (SC2_DATA, default data/); torchvision, timm: by name"
+    )
     weights: str = Field(description="File name, torchvision weights (e.g. IMAGENET1K_V1) or timm tag")
-    sha256: Sha256 | None = Field(description="SHA-256 of the file; null where it is not known yet")
+    sha256: Sha256 | None = Field(
+        description="SHA-256 of the file, or of the state dict file that the library downloads. null where it is not "
+        "known yet: no teacher is made then, and the message says the hash of the file that is there"
+    )
 
 
 class TrainedTeacher(Strict):
@@ -40,31 +45,23 @@ class TrainedTeacher(Strict):
     body_from: Name | None = Field(
         default=None, description="Start with the body of this benchmark's teacher; it must be in the run file"
     )
-    body_weights: PublishedBody | None = Field(
+    body_weights: PublishedWeights | None = Field(
         default=None, description="Start with the body of a published classifier"
     )
     training: TeacherTraining
 
     @field_validator("body_weights")
     @classmethod
-    def _one_body(cls, body_weights: PublishedBody | None, info: ValidationInfo) -> PublishedBody | None:
+    def _one_body(cls, body_weights: PublishedWeights | None, info: ValidationInfo) -> PublishedWeights | None:
         if body_weights is not None and info.data.get("body_from") is not None:
             raise ValueError("body_from says where the body comes from: take one of the two out")
         return body_weights
 
 
-class FetchedTeacher(Strict):
+class FetchedTeacher(PublishedWeights):
     """A teacher whose weights are downloaded or read by the rule `fetch_teacher`."""
 
-    source: Literal["file", "torchvision", "timm"] = Field(
-        description="file: a state dict in the data folder (SC2_DATA, default data/); torchvision, timm: by name"
-    )
     backbone: BackboneSpec
-    weights: str = Field(description="File name, torchvision weights (e.g. IMAGENET1K_V1) or timm tag")
-    sha256: Sha256 | None = Field(
-        description="SHA-256 of the file, or of the state dict file that the library downloads. null where it is not "
-        "known yet: no teacher is made then, and the message says the hash of the file that is there"
-    )
     class_indices: list[int] | None = Field(
         default=None, description="Keep only these outputs of the classifier, in this order (a subset of its classes)"
     )

@@ -1,65 +1,70 @@
 """Stage `train_teacher`: train a benchmark's teacher on its data set."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
+from torch import Tensor
 
 from sc2.backbones.base import HEAD, StagedModel
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import BackboneSpec
+from sc2.backbones.teacher import TeacherCheckpoint
 from sc2.checkpoint import load_checkpoint, save_atomically
 from sc2.data.store import read_meta
 from sc2.errors import CheckpointError
 from sc2.job import RunningJob
 from sc2.tasks import get_task
+from sc2.teachers.spec import PublishedWeights, TrainedTeacher
 from sc2.training.driver import state_path, train_recipe
-from sc2.training.supervised import teacher_recipe
+from sc2.training.supervised import supervised_recipe
 
 SEED = 0  # The teacher is one model, whatever seeds the methods run with.
 
 
 def run(job: RunningJob) -> None:
     """Train the teacher; the checkpoint holds `task`, `backbone`, `classes` and `state`."""
-    teacher, task = job.spec["teacher"], get_task(job.spec["task"])
+    teacher, task = TrainedTeacher.model_validate(job.spec["teacher"]), get_task(job.spec["task"])
     classes = list(read_meta(job.input("meta")).classes)
-    network = task.network(teacher["backbone"], teacher["head"])
+    network = task.network(teacher.backbone, task.Head.model_validate(teacher.head))
     torch.manual_seed(SEED)
     model = build_network(network, len(classes))
     for path in job.input_list("body"):
-        take_over_body(model, load_checkpoint(path, "teacher"))
-    if teacher["body_weights"] is not None:
-        take_over_published_body(model, teacher["backbone"], teacher["body_weights"])
-    training = teacher["training"]
-    recipe = teacher_recipe(model, training, task, len(classes), body_lr_factor=training["body_lr_factor"])
+        other = TeacherCheckpoint.of(load_checkpoint(path, "teacher"))
+        take_over_body(model, other.backbone, other.state)
+    if teacher.body_weights is not None:
+        take_over_published_body(model, teacher.backbone, teacher.body_weights)
+    training = teacher.training
+    recipe = supervised_recipe(model, training, task, len(classes), body_lr_factor=training.body_lr_factor)
     train_recipe(recipe, job, task, seed=SEED)
-    content = {"kind": "teacher", "task": task.name, "backbone": network, "classes": classes}
+    content = {"kind": "teacher", "task": task.name, "backbone": network.model_dump(mode="json"), "classes": classes}
     save_atomically({**content, "state": model.state_dict()}, job.outputs["checkpoint"])
     state_path(job).unlink(missing_ok=True)
 
 
-def take_over_body(model: StagedModel, other: Mapping[str, Any]) -> None:
-    """Start from another benchmark's teacher: all of its weights but the head's.
+def take_over_body(model: StagedModel, backbone: BackboneSpec, weights: Mapping[str, Tensor]) -> None:
+    """Start from another network: all of its weights but the head's.
 
     Args:
         model: Changed in place.
-        other: The other teacher's checkpoint.
+        backbone: The other network.
+        weights: Its state dict.
 
     Raises:
         CheckpointError: It is another network.
     """
     head = f"stages.{HEAD}."
-    state = {name: value for name, value in other["state"].items() if not name.startswith(head)}
+    state = {name: value for name, value in weights.items() if not name.startswith(head)}
     own = {name: value for name, value in model.state_dict().items() if name.startswith(head)}
     try:
         model.load_state_dict(state | own)
     except RuntimeError as error:
         raise CheckpointError(
-            f"the body of {other['backbone']['name']} {other['backbone']['args']} does not fit; give both benchmarks "
+            f"the body of {backbone.name} {backbone.args} does not fit; give both benchmarks "
             f"the same teacher.backbone: {' '.join(str(error).split())[:200]}"
         ) from error
 
 
-def take_over_published_body(model: StagedModel, backbone: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
+def take_over_published_body(model: StagedModel, backbone: BackboneSpec, published: PublishedWeights) -> None:
     """Start from a published classifier: all of its weights but the classifier's.
 
     Raises:
@@ -68,4 +73,4 @@ def take_over_published_body(model: StagedModel, backbone: Mapping[str, Any], we
     """
     from sc2.teachers.fetch import published_network
 
-    take_over_body(model, {"backbone": backbone, "state": published_network({**weights, "backbone": backbone})})
+    take_over_body(model, backbone, published_network(published, backbone))

@@ -1,4 +1,4 @@
-"""Stage `train`: one phase of one run, from a teacher and the phase before."""
+"""Trains a recipe on a job's data: teachers and the phases of every method go through here."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sc2.data.images import ImageTensors, batches
 from sc2.data.normalise import normalise
+from sc2.data.spec import Augmentation, InputSpec, PixelSpec
 from sc2.data.store import SampleStore
 from sc2.job import RunningJob
 from sc2.tasks.base import Task
@@ -51,26 +52,28 @@ def training_batches(
     job: RunningJob, task: Task, batch_size: int, seed: int, device: torch.device
 ) -> tuple[Batches, int]:
     """Return the training batches of an epoch and their number."""
-    images = ImageTensors(SampleStore(job.input("index"), job.input("train"), "train"), job.spec["input"], task)
+    spec, augment = InputSpec.model_validate(job.spec["input"]), Augmentation.model_validate(job.spec["augment"])
+    images = ImageTensors(SampleStore(job.input("index"), job.input("train"), "train"), spec, task)
 
     def epoch_batches(epoch: int) -> Iterator[tuple[Tensor, Any]]:
-        raw = batches(images, batch_size, seed=seed, epoch=epoch, augment=job.spec["augment"])
-        return map(partial(_prepared, job.spec["input"], task, device), raw)
+        raw = batches(images, batch_size, seed=seed, epoch=epoch, augment=augment)
+        return map(partial(_prepared, spec, task, device), raw)
 
     return epoch_batches, len(images) // batch_size
 
 
 def validation_batches(job: RunningJob, task: Task, device: torch.device) -> Batches:
     """Return the validation images in order."""
-    images = ImageTensors(SampleStore(job.input("index"), job.input("val"), "val"), job.spec["input"], task)
+    spec = InputSpec.model_validate(job.spec["input"])
+    images = ImageTensors(SampleStore(job.input("index"), job.input("val"), "val"), spec, task)
 
     def all_batches(epoch: int) -> Iterator[tuple[Tensor, Any]]:
         raw = batches(images, task.evaluation_batch, seed=None)
-        return map(partial(_prepared, job.spec["input"], task, device), raw)
+        return map(partial(_prepared, spec, task, device), raw)
 
     return all_batches
 
 
-def _prepared(spec: dict[str, Any], task: Task, device: torch.device, batch: tuple[Tensor, Any]) -> tuple[Tensor, Any]:
+def _prepared(spec: PixelSpec, task: Task, device: torch.device, batch: tuple[Tensor, Any]) -> tuple[Tensor, Any]:
     images = normalise(batch[0].to(device), spec)
     return images.contiguous(memory_format=torch.channels_last), task.moved(batch[1], device)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sc2.training.judge import Judge
+from sc2.training.spec import Schedule
 
 Terms = dict[str, Tensor]
 """Scalars of one batch; `loss` is what gets minimised (or, in validation, compared)."""
@@ -104,7 +105,7 @@ def cosine() -> Callable[[int, int], float]:
 
 
 def polynomial(power: float) -> Callable[[int, int], float]:
-    """Fall as (1 - step / total) to a power, as is usual in segmentation (spec 1.9)."""
+    """Fall as (1 - step / total) to a power, as is usual in segmentation (docs/papers.md#deeplabv3)."""
 
     def factor(step: int, total: int) -> float:
         return float((1 - step / total) ** power)

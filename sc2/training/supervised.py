@@ -1,6 +1,5 @@
 """A network that learns a task from its targets alone: teachers, and small models on the device."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,21 +9,22 @@ from sc2.backbones.base import StagedModel
 from sc2.tasks.base import Task
 from sc2.training.judge import Judge
 from sc2.training.recipe import Recipe, Terms, by_part, one_cycle
+from sc2.training.spec import SupervisedTraining
 
 
-def teacher_recipe(
-    model: StagedModel, training: Mapping[str, float], task: Task, num_classes: int, *, body_lr_factor: float = 1.0
+def supervised_recipe(
+    model: StagedModel, training: SupervisedTraining, task: Task, num_classes: int, *, body_lr_factor: float = 1.0
 ) -> Recipe:
     """The task's own loss, SGD (Nesterov), a one-cycle learning rate; keeps the epoch that the task picks.
 
     Args:
         model: The network.
-        training: `epochs`, `batch_size`, `lr`, `weight_decay` and `label_smoothing`.
+        training: Its schedule.
         task: The task.
         num_classes: Classes of the data set.
         body_lr_factor: Factor on the learning rate of all before the head.
     """
-    judge, smoothing = Judge(task, num_classes), training["label_smoothing"]
+    judge, smoothing = Judge(task, num_classes), training.label_smoothing
 
     def step(images: Tensor, targets: Any) -> Terms:
         return task.losses(model.head, model.features(images), targets, label_smoothing=smoothing)
@@ -34,10 +34,8 @@ def teacher_recipe(
         return {}
 
     def optimizer(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        groups = by_part(model.head, parameters, task.lr_factors, training["lr"], outside=body_lr_factor)
-        return torch.optim.SGD(
-            groups, lr=training["lr"], momentum=0.9, nesterov=True, weight_decay=training["weight_decay"]
-        )
+        groups = by_part(model.head, parameters, task.lr_factors, training.lr, outside=body_lr_factor)
+        return torch.optim.SGD(groups, lr=training.lr, momentum=0.9, nesterov=True, weight_decay=training.weight_decay)
 
     return Recipe(
         model=model,
@@ -45,8 +43,8 @@ def teacher_recipe(
         step=step,
         optimizer=optimizer,
         learning_rate=one_cycle(),
-        epochs=int(training["epochs"]),
-        batch_size=int(training["batch_size"]),
+        epochs=training.epochs,
+        batch_size=training.batch_size,
         validate=validate,
         judge=judge,
         select=judge.select,

@@ -208,9 +208,7 @@ def test_published_sizes(name: str) -> None:
 @pytest.mark.parametrize(("family", "args"), [("mobilenet_v2", {}), ("mobilenet_v3", {"size": "small"})])
 def test_a_wider_network_is_bigger(family: str, args: dict[str, Any]) -> None:
     with torch.device("meta"):
-        models = [
-            build_network({"name": family, "args": {**args, "width_mult": w}}, 10) for w in (0.35, 0.5, 1.0, 1.4)
-        ]
+        models = [build_network({"name": family, "args": {**args, "width_mult": w}}, 10) for w in (0.35, 0.5, 1.0, 1.4)]
     assert all(small < large for small, large in pairwise(map(parameter_count, models)))
     assert all(small <= large for small, large in pairwise(stage_channels(model, "layer2", 64) for model in models))
 

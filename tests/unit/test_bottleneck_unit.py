@@ -1,4 +1,7 @@
-"""Shapes, symbols and parameters of the published units (spec 1.2, 1.6), and what a unit's training may move."""
+"""Shapes, symbols and parameters of the published units, and what a unit's training may move.
+
+Source: docs/papers.md#unit-architecture and docs/papers.md#unit-overheads.
+"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The numbers of the specification (section 8, 224×224×3), and CompressAI's own coder as an independent reference."""
+"""The published numbers at 224×224×3 (docs/papers.md#conformance), and CompressAI's own coder as a reference."""
 
 from pathlib import Path
 
@@ -120,8 +120,8 @@ def test_the_split_of_mobilenet_v2_leaves_most_of_the_work_to_the_server(root: P
     assert parameter_count(analysis(params["encoder_channels"])) < parameter_count(whole) / 20
 
 
-# Parameters of the whole split: the specification's for RegNetY-6.4GF; for the hybrid ViT the sum of its parts, whose
-# sizes are the specification's, and of what timm's own model holds after stage 0 of its ResNetV2.
+# Parameters of the whole split: for RegNetY-6.4GF as in docs/papers.md#conformance; for the hybrid ViT the sum of its
+# parts, whose sizes are there, and of what timm's own model holds after stage 0 of its ResNetV2.
 IMAGENET = {
     "ilsvrc2012_resnet50": ((24, 55, 55), 138_672, 1_464, 1_164_032, 26_635_856),
     "ilsvrc2012_regnety064": ((64, 55, 55), 131_904, 3_904, 426_672, 30_871_736),

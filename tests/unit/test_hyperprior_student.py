@@ -1,4 +1,7 @@
-"""Hyperprior bottlenecks of the Entropic Student: the specification's numbers (1.7, 2.4, 8), any size, both phases."""
+"""Hyperprior bottlenecks of the Entropic Student: the published numbers, any size, both phases.
+
+Source: docs/papers.md#hyperprior-bottlenecks and docs/papers.md#encoder-size.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,14 +18,16 @@ from sc2.measure.macs import count_macs
 from sc2.measure.size import parameter_count, state_bits
 from sc2.methods import get_method
 from sc2.methods.student.bottleneck import analysis
-from sc2.methods.student.hyper_transforms import (
+from sc2.methods.student.hyperprior import (
+    MEAN_SCALE_HYPERPRIOR,
+    SCALE_HYPERPRIOR,
     mean_scale_analysis,
     mean_scale_synthesis,
     scale_analysis,
     scale_synthesis,
 )
 from sc2.methods.student.params import HyperpriorArch
-from sc2.methods.student.priors import FACTORIZED, MEAN_SCALE_HYPERPRIOR, SCALE_HYPERPRIOR, StudentPrior
+from sc2.methods.student.priors import FACTORIZED, StudentPrior
 from sc2.methods.student.trained_priors import TrainedPrior
 
 Prior = StudentPrior[HyperpriorArch]
@@ -63,7 +68,7 @@ def prior(request: pytest.FixtureRequest) -> TrainedPrior:
     return trained(request.param)
 
 
-# The specification's numbers
+# The published numbers
 
 
 @pytest.mark.parametrize(

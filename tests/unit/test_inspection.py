@@ -79,7 +79,7 @@ def test_titles_are_looked_up_beside_the_run_file(tmp_path: Path, capsys: pytest
 
 
 def test_the_papers_split_needs_no_data_and_no_weights(capsys: pytest.CaptureFixture[str]) -> None:
-    """The benchmark is not in the run file either; numbers of the specification, section 8 and 2.6."""
+    """The benchmark is not in the run file either; the numbers are those of docs/papers.md#conformance."""
     shown = inspect(capsys, "entropic_student", "--benchmark", PAPERS, "--point", "0.16")
     lines = {line.split("  ")[0]: line.split() for line in shown.splitlines() if line}
     whole, device, prior = 26_635_856, 138_672, 1_464

@@ -69,7 +69,7 @@ SIZES_KB = {
 
 @pytest.mark.parametrize(("name", "quality"), [(name, q) for name in ZOO for q in ("1", "8")])
 def test_encoder_size_by_upstreams_rule(name: str, quality: str) -> None:
-    """Spec 2.4, from fresh weights; the joint model's entropy_parameters are left out there."""
+    """From fresh weights, without the joint model's entropy_parameters (docs/papers.md#encoder-size)."""
     method: Any = get_method(name)
     n, m = channels_of(method.Params().model_dump(), quality)
     model = build_codec(method.codec, n, m)

@@ -1,4 +1,7 @@
-"""Input compression with BPG: one HEVC intra picture, 4:4:4, 8 bits, one file per image (spec 1.2, docs/bpg.md)."""
+"""Input compression with BPG: one HEVC intra picture, 4:4:4, 8 bits, one file per image.
+
+Source: docs/papers.md#bpg; the format is in docs/bpg.md.
+"""
 
 from __future__ import annotations
 

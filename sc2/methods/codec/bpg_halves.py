@@ -1,4 +1,4 @@
-"""BPG as the wire of a whole network on the server: input compression (spec 1.2)."""
+"""BPG as the wire of a whole network on the server: input compression (docs/papers.md#bpg)."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""Image codecs of Pillow as the wire of a whole network on the server: input compression (spec 1.2)."""
+"""Image codecs of Pillow as the wire of a whole network on the server: input compression.
+
+Source: docs/papers.md#codec-input.
+"""
 
 from collections.abc import Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""Input compression with JPEG: Pillow's encoder at its defaults, one file per image (spec 1.2)."""
+"""Input compression with JPEG: Pillow's encoder at its defaults, one file per image (docs/papers.md#jpeg)."""
 
 from sc2.methods.codec.method import CodecInput
 

@@ -1,4 +1,7 @@
-"""What input compression with an image codec has in common: device compresses, server does the rest (spec 1.2)."""
+"""What input compression with an image codec has in common: device compresses, server does the rest.
+
+Source: docs/papers.md#codec-input.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Input compression with WebP: Pillow's encoder at its defaults, one file per image (spec 1.2)."""
+"""Input compression with WebP: Pillow's encoder at its defaults, one file per image (docs/papers.md#webp)."""
 
 from sc2.methods.codec.method import CodecInput
 

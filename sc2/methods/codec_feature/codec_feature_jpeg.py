@@ -1,4 +1,7 @@
-"""Feature compression with JPEG: Pillow's encoder at its defaults, one file per three channels (spec 1.4)."""
+"""Feature compression with JPEG: Pillow's encoder at its defaults, one file per three channels.
+
+Source: docs/papers.md#codec-feature-jpeg.
+"""
 
 from sc2.methods.codec_feature.method import CodecFeature
 

@@ -1,4 +1,7 @@
-"""Feature compression with WebP: Pillow's encoder at its defaults, one file per three channels (spec 1.4)."""
+"""Feature compression with WebP: Pillow's encoder at its defaults, one file per three channels.
+
+Source: docs/papers.md#codec-feature-webp.
+"""
 
 from sc2.methods.codec_feature.method import CodecFeature
 

@@ -1,4 +1,4 @@
-"""Features of a network as pictures of three channels, each a file of an image codec (spec 1.4).
+"""Features of a network as pictures of three channels, each a file of an image codec (docs/papers.md#codec-feature).
 
 One group of channels is scaled by its own minimum and maximum to 0 … 255 and rounded. The minima and maxima go along
 as float32, in a stream of their own in front of the pictures.

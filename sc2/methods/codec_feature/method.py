@@ -1,4 +1,4 @@
-"""What feature compression with an image codec has in common (spec 1.4).
+"""What feature compression with an image codec has in common (docs/papers.md#codec-feature).
 
     device                                 wire                              server
     x ─ stages up to `cut` ─ 8 bits ─► minima, maxima, a file per ─► features ─ stages after `cut` ─► logits

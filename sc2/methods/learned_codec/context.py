@@ -1,4 +1,6 @@
-"""The autoregressive model of y: scale and mean of each value from z and from the values before it (spec 1.3).
+"""The autoregressive model of y: scale and mean of each value from z and from the values before it.
+
+Source: docs/papers.md#joint-autoregressive.
 
     z symbols ─ h_s ─► 2M channels ┐
     y_hat so far ─ masked 5×5 ─► 2M ┴─ three 1×1 layers ─► scales, means of the position ─► its y_hat ─► …

@@ -16,7 +16,7 @@ from sc2.methods.learned_codec.network import InputCompression, channels_of
 from sc2.split.method import BuildContext, Export
 
 # What upstream's figures count as the encoder of the joint model leaves out entropy_parameters, which the device needs
-# just as well (spec 2.4).
+# just as well (docs/papers.md#encoder-size).
 _UPSTREAM = ("g_a", "h_a", "h_s", "entropy_bottleneck", "gaussian_conditional", "context_prediction")
 
 
@@ -69,7 +69,10 @@ def coding_tables(model: nn.Module, channels: int) -> dict[str, Any]:
 
 
 def upstream_state(model: nn.Module) -> dict[str, Tensor]:
-    """Return the entries of one of CompressAI's models that upstream's figures count as its encoder (spec 2.4)."""
+    """Return the entries of one of CompressAI's models that upstream's figures count as its encoder.
+
+    Source: docs/papers.md#encoder-size.
+    """
     updated: Any = deepcopy(model)
     updated.update(force=True)
     return {name: value for name, value in updated.state_dict().items() if name.partition(".")[0] in _UPSTREAM}

@@ -1,4 +1,7 @@
-"""Neural input compression with a factorised prior: FP, `bmshj2018-factorized` (arXiv 1802.01436; spec 1.3)."""
+"""Neural input compression with a factorised prior: FP, `bmshj2018-factorized` (arXiv 1802.01436).
+
+Source: docs/papers.md#factorized-prior.
+"""
 
 from sc2.methods.learned_codec.method import NeuralInput, NeuralParams, Pairs, published_pairs
 

@@ -1,4 +1,6 @@
-"""The joint autoregressive and hierarchical prior on the wire (Minnen et al., arXiv 1809.02736; spec 1.3).
+"""The joint autoregressive and hierarchical prior on the wire (Minnen et al., arXiv 1809.02736).
+
+Source: docs/papers.md#joint-autoregressive.
 
 Symbols of y are coded step by step, because the tables of a step depend on the values of those before it; z is coded
 at once. Streams: y, then z.

@@ -1,4 +1,6 @@
-"""Neural input compression with a joint autoregressive prior: JAHP, `mbt2018` (arXiv 1809.02736; spec 1.3).
+"""Neural input compression with a joint autoregressive prior: JAHP, `mbt2018` (arXiv 1809.02736).
+
+Source: docs/papers.md#joint-autoregressive.
 
 Scale and mean of each value of the latent come from side information and from the values before it, so that coding is
 sequential on both ends (`context.py`). All that decides a table runs in whole numbers, which is what upstream's

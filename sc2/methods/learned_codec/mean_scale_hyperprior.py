@@ -1,4 +1,7 @@
-"""Neural input compression with a mean-scale hyperprior: MSHP, `mbt2018-mean` (arXiv 1809.02736; spec 1.3)."""
+"""Neural input compression with a mean-scale hyperprior: MSHP, `mbt2018-mean` (arXiv 1809.02736).
+
+Source: docs/papers.md#mean-scale-hyperprior.
+"""
 
 from sc2.methods.learned_codec.method import NeuralInput, NeuralParams, Pairs, published_pairs
 

@@ -1,4 +1,4 @@
-"""What input compression with a learned image codec has in common (spec 1.3, 2.4).
+"""What input compression with a learned image codec has in common (docs/papers.md#learned-codecs).
 
     device                                wire               server
     x ─ pad ─ g_a ─► y ─ round, coder ─► payload bytes ─► y_hat ─ g_s ─ un-pad ─ normalise ─ teacher ─► logits
@@ -56,7 +56,7 @@ class Published(Strict):
 
 
 class Train(Strict):
-    """The one phase; defaults are the papers' where they say (spec 1.3), for patches of natural images."""
+    """The one phase; defaults are the papers' where there are any (docs/papers.md#learned-codecs)."""
 
     lambdas: list[Annotated[float, Field(gt=0)]] = Field(
         default=[0.0018, 0.0035, 0.0067, 0.013, 0.025, 0.0483, 0.0932, 0.18],

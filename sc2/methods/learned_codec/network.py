@@ -1,4 +1,4 @@
-"""A learned image codec and the teacher behind it as one network, for training (spec 1.3).
+"""A learned image codec and the teacher behind it as one network, for training (docs/papers.md#learned-codecs).
 
 CompressAI's models are what is trained, and what its published weights fit. The two halves that are exported hold
 plain layers of the same names instead (`sc2.methods.learned_codec.halves`), so that they run without CompressAI.

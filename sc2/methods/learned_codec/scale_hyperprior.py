@@ -1,4 +1,7 @@
-"""Neural input compression with a scale hyperprior: SHP, `bmshj2018-hyperprior` (arXiv 1802.01436; spec 1.3)."""
+"""Neural input compression with a scale hyperprior: SHP, `bmshj2018-hyperprior` (arXiv 1802.01436).
+
+Source: docs/papers.md#scale-hyperprior.
+"""
 
 from sc2.methods.learned_codec.method import NeuralInput, NeuralParams, Pairs, published_pairs
 

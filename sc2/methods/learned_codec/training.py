@@ -1,4 +1,6 @@
-"""Training of a learned image codec on a benchmark's own images: L = λ · 255² · MSE + bits per pixel (spec 1.3).
+"""Training of a learned image codec on a benchmark's own images: L = λ · 255² · MSE + bits per pixel.
+
+Source: docs/papers.md#learned-codecs.
 
 The teacher takes no part in it: it only says, on the validation split, how well it reads the reconstructions.
 """

@@ -1,4 +1,6 @@
-"""The transforms of the learned image codecs, with the layers and parameter names of CompressAI (spec 1.3).
+"""The transforms of the learned image codecs, with the layers and parameter names of CompressAI.
+
+Source: docs/papers.md#learned-codecs.
 
     x [B, 3, H, W] ─ conv5×5/2 ─ GDN ─ conv5×5/2 ─ GDN ─ conv5×5/2 ─ GDN ─ conv5×5/2 ─► y [B, M, H/16, W/16]
     y_hat ─ deconv5×5·2 ─ IGDN ─ deconv5×5·2 ─ IGDN ─ deconv5×5·2 ─ IGDN ─ deconv5×5·2 ─► x_hat [B, 3, H, W]

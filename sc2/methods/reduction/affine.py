@@ -1,4 +1,6 @@
-"""8-bit affine quantisation of a tensor (Jacob et al., CVPR 2018, as used for CR+BQ: spec 1.5), and its bytes.
+"""8-bit affine quantisation of a tensor (Jacob et al., CVPR 2018, as used for CR+BQ), and its bytes.
+
+Source: docs/papers.md#affine-quantiser.
 
     scale = (max - min) / 255        zero_point = int(clamp(-min / scale, 0, 255))
     q = uint8(round(clamp(zero_point + x / scale, 0, 255)))        x_hat = scale · (q - zero_point)

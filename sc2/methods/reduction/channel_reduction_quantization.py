@@ -1,4 +1,6 @@
-"""CR+BQ: channel reduction and bottleneck quantisation (Matsubara & Levorato, ICPR 2020; spec 1.5).
+"""CR+BQ: channel reduction and bottleneck quantisation (Matsubara & Levorato, ICPR 2020).
+
+Source: docs/papers.md#channel-reduction-quantization.
 
     device                                    wire                                server
     x ─ encoder ─► z, few channels ─ 8 bits ─► scale, zero point, symbols as they are ─► z_hat ─ decoder ─► features of

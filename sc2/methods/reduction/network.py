@@ -1,4 +1,6 @@
-"""CR+BQ: an encoder with few output channels, quantised to 8 bits, and its decoder (arXiv 2007.15818; spec 1.5).
+"""CR+BQ: an encoder with few output channels, quantised to 8 bits, and its decoder (arXiv 2007.15818).
+
+Source: docs/papers.md#channel-reduction-quantization.
 
     x [B, 3, H, W] ─ conv7×7/2 ─ pool/2 ─ four conv2×2 (pad 1) ─► z [B, C, H/4+4, W/4+4] ─ 8 bits
     z_hat ─ four conv2×2 ─► features of the cut [B, T, H/4, W/4] ─ rest of the backbone ─► logits

@@ -1,4 +1,4 @@
-"""What CR+BQ's configuration says (spec 1.5). No torch."""
+"""The parameters of CR+BQ (docs/papers.md#channel-reduction-quantization). No torch."""
 
 from pydantic import Field
 

@@ -1,4 +1,7 @@
-"""The one phase of CR+BQ: imitate the teacher's features, in float, without a rate term (spec 1.5)."""
+"""The one phase of CR+BQ: imitate the teacher's features, in float, without a rate term.
+
+Source: docs/papers.md#channel-reduction-quantization.
+"""
 
 from typing import Any
 

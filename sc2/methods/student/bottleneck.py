@@ -1,4 +1,4 @@
-"""Encoder and decoder of the factorised-prior bottleneck (arXiv 2203.08875; spec 1.6).
+"""Encoder and decoder of the factorised-prior bottleneck (arXiv 2203.08875; docs/papers.md#fp-bottleneck).
 
     x [B, 3, H, W] ─ conv5×5/2 ─ GDN1 ─ conv5×5/2 ─ GDN1 ─ conv2×2 ─► y [B, C, H/4-1, W/4-1]
     y_hat ─ conv2×2 (pad 1) ─ IGDN1 ─ conv2×2 ─ IGDN1 ─ conv2×2 (pad 1) ─► features [B, T, H/4, W/4]

@@ -1,4 +1,6 @@
-"""End-to-End: the factorised-prior bottleneck and its backbone from scratch (Singh et al., arXiv 2007.11797; spec 1.9).
+"""End-to-End: the factorised-prior bottleneck and its backbone from scratch (Singh et al., arXiv 2007.11797).
+
+Source: docs/papers.md#end-to-end.
 
 The networks and the wire are those of `entropic_student`, but no weight comes from the teacher: everything is
 trained at once on labels at a rate price, L = CE + β · bits, both per image. On a dense task the whole body may be that
@@ -45,7 +47,7 @@ class Phases(Strict):
 
 
 class Params(BottleneckArch):
-    """Architecture (spec 1.6) and schedule (spec 1.9)."""
+    """Architecture (docs/papers.md#fp-bottleneck) and schedule (docs/papers.md#end-to-end)."""
 
     phases: Phases = Phases()
 

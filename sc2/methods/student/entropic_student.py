@@ -1,4 +1,6 @@
-"""Entropic Student with a factorised prior (Matsubara et al., WACV 2022; arXiv 2203.08875; spec 1.6, 1.10).
+"""Entropic Student with a factorised prior (Matsubara et al., WACV 2022; arXiv 2203.08875).
+
+Source: docs/papers.md#entropic-student.
 
     device                            wire                 server
     x ─ g_a ─► y ─ round, coder ─► payload bytes ─► y_hat ─ g_s ─► features of `cut` ─ rest of the backbone ─► logits
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Params(StudentArch):
-    """Architecture (spec 1.6) and schedule (spec 1.10)."""
+    """Architecture (docs/papers.md#fp-bottleneck) and schedule (docs/papers.md#entropic-student)."""
 
     phases: Phases = Phases()
 

@@ -1,4 +1,4 @@
-"""Entropic Student with a mean-scale hyperprior (Minnen et al., NeurIPS 2018; spec 1.7, 1.10).
+"""Entropic Student with a mean-scale hyperprior (Minnen et al., NeurIPS 2018; docs/papers.md#entropic-student-mshp).
 
     device                                               wire      server
     x ─ g_a ─► y ─┬─ h_a ─► z ─ round, coder ──────────► z bytes ─ coder ─ h_s ─► scales, means ─┐
@@ -26,7 +26,7 @@ class EntropicStudentMSHP(DistilledMethod[HyperpriorArch]):
 
     def prior(self) -> StudentPrior[HyperpriorArch]:
         """Return the mean-scale hyperprior."""
-        from sc2.methods.student.priors import MEAN_SCALE_HYPERPRIOR
+        from sc2.methods.student.hyperprior import MEAN_SCALE_HYPERPRIOR
 
         return MEAN_SCALE_HYPERPRIOR
 

@@ -1,4 +1,4 @@
-"""Entropic Student with a scale hyperprior (Ballé et al., ICLR 2018; spec 1.7, 1.10).
+"""Entropic Student with a scale hyperprior (Ballé et al., ICLR 2018; docs/papers.md#entropic-student-shp).
 
     device                                               wire      server
     x ─ g_a ─► y ─┬─ h_a(|y|) ─► z ─ round, coder ─────► z bytes ─ coder ─ h_s ─► scales ─┐
@@ -27,7 +27,7 @@ class EntropicStudentSHP(DistilledMethod[HyperpriorArch]):
 
     def prior(self) -> StudentPrior[HyperpriorArch]:
         """Return the scale hyperprior."""
-        from sc2.methods.student.priors import SCALE_HYPERPRIOR
+        from sc2.methods.student.hyperprior import SCALE_HYPERPRIOR
 
         return SCALE_HYPERPRIOR
 

@@ -1,4 +1,6 @@
-"""A backbone cut in two with a factorised prior at the cut and nothing else between (fine-tuning; spec 1.11).
+"""A backbone cut in two with a factorised prior at the cut and nothing else between (fine-tuning).
+
+Source: docs/papers.md#fine-tuned-split.
 
     x ─ stages up to the cut ─► y [B, C, h, w] ─ round, coder ─► payload bytes ─► y_hat ─ the other stages ─► logits
 

@@ -1,4 +1,6 @@
-"""Fine-tuning: an entropy bottleneck pasted into the pre-trained network, no new encoder (spec 1.11).
+"""Fine-tuning: an entropy bottleneck pasted into the pre-trained network, no new encoder.
+
+Source: docs/papers.md#fine-tuned-split.
 
     device                                       wire                 server
     x ─ stages up to the cut ─► y ─ round, coder ─► payload bytes ─► y_hat ─ the other stages ─► logits

@@ -1,4 +1,7 @@
-"""The factorised-prior bottleneck in front of a backbone that nobody has trained (End-to-End; spec 1.9)."""
+"""The factorised-prior bottleneck in front of a backbone that nobody has trained (End-to-End).
+
+Source: docs/papers.md#end-to-end.
+"""
 
 from collections.abc import Mapping
 

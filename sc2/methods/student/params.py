@@ -16,7 +16,7 @@ WeightDecay = Annotated[float, Field(ge=0, description="Weight decay")]
 
 
 class BottleneckArch(Replacement):
-    """The entropy-coded bottleneck (spec 1.6)."""
+    """The entropy-coded bottleneck (docs/papers.md#fp-bottleneck)."""
 
     encoder_channels: list[int] = Field(
         default=[96, 48, 24], min_length=3, max_length=3, description="Channels of g_a's convolutions; last = latent"
@@ -43,7 +43,7 @@ class StudentArch(BottleneckArch, Hinted):
 
 
 class HyperpriorArch(StudentArch):
-    """The same with a hyperprior (spec 1.7)."""
+    """The same with a hyperprior (docs/papers.md#hyperprior-bottlenecks)."""
 
     hyper_channels: int = Field(default=16, gt=0, description="Channels of z, the side information")
 
@@ -78,7 +78,7 @@ class RatePriced(Strict):
 
 
 class Distill(Strict):
-    """Phase 1 of an Entropic Student; defaults are the papers' (spec 1.10)."""
+    """Phase 1 of an Entropic Student; defaults are the papers' (docs/papers.md#entropic-student)."""
 
     epochs: Epochs = 10
     batch_size: int = Field(default=64, gt=0, description="Images per step; the loss is a sum over them")
@@ -89,7 +89,7 @@ class Distill(Strict):
 
 
 class Finetune(Tuning):
-    """Phase 2 of an Entropic Student; defaults are the papers' (spec 1.10)."""
+    """Phase 2 of an Entropic Student; defaults are the papers' (docs/papers.md#entropic-student)."""
 
     epochs: Epochs = 10
     batch_size: int = Field(default=128, gt=0, description="Images per step")

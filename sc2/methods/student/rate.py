@@ -1,4 +1,7 @@
-"""Training on targets at a rate price, without a teacher: L = task + β · bits, per image (spec 1.9, 1.11)."""
+"""Training on targets at a rate price, without a teacher: L = task + β · bits, per image.
+
+Source: docs/papers.md#end-to-end and docs/papers.md#fine-tuned-split.
+"""
 
 from collections.abc import Callable
 from typing import Any

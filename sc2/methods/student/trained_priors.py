@@ -21,7 +21,8 @@ class PriorExport:
     Attributes:
         device: What the device's end is built from.
         server: What the server's end is built from.
-        upstream_state: The entries of the state dict that upstream counts to the encoder, tables included (spec 2.4).
+        upstream_state: The entries of the state dict that upstream counts to the encoder, tables included
+            (docs/papers.md#encoder-size).
     """
 
     device: DevicePrior
@@ -57,7 +58,7 @@ class TrainedPrior(nn.Module):
 
 
 class FactorizedPrior(TrainedPrior):
-    """One density per channel (spec 1.6)."""
+    """One density per channel (docs/papers.md#fp-bottleneck)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -76,7 +77,9 @@ class FactorizedPrior(TrainedPrior):
 
 
 class TrainedHyperprior(TrainedPrior):
-    """Gaussians whose scales, and means where h_s has outputs for them, come from z (spec 1.7).
+    """Gaussians whose scales, and means where h_s has outputs for them, come from z.
+
+    Source: docs/papers.md#hyperprior-bottlenecks.
 
     Both training phases work with it: with z frozen, upstream's scale hyperprior cannot be trained further. In eval
     mode z is rounded and h_s runs in whole numbers, so that what the decoder learns from, and what validation sees,

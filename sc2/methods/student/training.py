@@ -1,6 +1,7 @@
 """The two phases of the Entropic Student as recipes, over torchdistill's hooks and losses.
 
-With an encoder taken over from another benchmark, encoder and entropy model are frozen from the start (spec 1.10).
+With an encoder taken over from another benchmark, encoder and entropy model are frozen from the start
+(docs/papers.md#entropic-student).
 
 Guarded here and in `sc2.training.hints`, because torchdistill leaves it to its caller: the teacher is in eval
 mode, frozen modules are in eval mode too (their batch statistics must not move), and the quantiles have an optimiser of

@@ -1,4 +1,6 @@
-"""Variable bit-rate bottleneck unit, trained with labels (Datta et al., arXiv 2208.11596; spec 1).
+"""Variable bit-rate bottleneck unit, trained with labels (Datta et al., arXiv 2208.11596).
+
+Source: docs/papers.md#bottleneck-unit.
 
 L = cross entropy + λ · bits.
 """

@@ -1,4 +1,6 @@
-"""Variable bit-rate bottleneck unit, trained without labels (Datta et al., arXiv 2208.11596; spec 1.3, 1.6).
+"""Variable bit-rate bottleneck unit, trained without labels (Datta et al., arXiv 2208.11596).
+
+Source: docs/papers.md#bottleneck-unit-distilled.
 
 L = τ² KL(teacher's classes ‖ its classes with the unit) + λ · bits.
 """

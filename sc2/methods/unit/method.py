@@ -1,4 +1,4 @@
-"""What the two bottleneck units have in common (Datta et al., arXiv 2208.11596; spec 1).
+"""What the two bottleneck units have in common (Datta et al., arXiv 2208.11596; docs/papers.md#bottleneck-unit).
 
     device                                          wire                server
     x ─ network up to the cut ─ encoder ─ round, coder ─► payload bytes ─► decoder ─ network after the cut ─► logits
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class UnitTraining(Strict):
-    """Schedule of a unit: all ours, none is published (spec 1.1)."""
+    """Schedule of a unit: all ours, none is published (docs/papers.md#bottleneck-unit)."""
 
     epochs: int = Field(default=10, gt=0, description="Passes over the training split")
     batch_size: int = Field(default=64, gt=0, description="Images per step")

@@ -1,4 +1,6 @@
-"""A bottleneck unit inside a frozen network (Datta et al., arXiv 2208.11596; spec 1.2), and its two halves.
+"""A bottleneck unit inside a frozen network (Datta et al., arXiv 2208.11596), and its two halves.
+
+Source: docs/papers.md#unit-architecture.
 
     features [C, H, H] ─ depthwise 3×3, stride s ─ 1×1 to k ─ x ─ round(x / q) ─► symbols [k, ⌈H/s⌉, ⌈H/s⌉]
     symbols ─ times q ─ 1×1 to C ─ depthwise transposed, stride s ─► features [C, H, H]
@@ -64,7 +66,7 @@ def transposed_geometry(size: int, stride: int) -> tuple[int, int, int]:
 
     The last position starts `rest` = 1 … stride places before the end, so kernel - 2·padding + output padding must be
     `rest`. The kernel is 3, or the next odd number from the stride on where windows of 3 would leave gaps; stride 4
-    with a rest of 3 (7 → 2 → 7) keeps the published 3, gap and all (spec 1.2).
+    with a rest of 3 (7 → 2 → 7) keeps the published 3, gap and all (docs/papers.md#unit-architecture).
     """
     rest = size - (latent_size(size, stride) - 1) * stride
     kernel = 3 if stride <= 3 or (stride, rest) == (4, 3) else stride | 1

@@ -1,4 +1,6 @@
-"""The small networks of the hyperprior bottlenecks: y to z, and z to scales and means of y (spec 1.7).
+"""The two hyperpriors and their small networks: y to z, and z to scales and means of y.
+
+Source: docs/papers.md#hyperprior-bottlenecks.
 
     y [B, C, h, w] ─ conv5×5/2 ─ act ─ conv5×5/2 ─► z [B, L, ⌈(h+1)/4⌉, ⌈(w+1)/4⌉]
     z_hat ─ conv^T5×5/2 ─ LeakyReLU ─ conv^T5×5/2 ─ LeakyReLU ─ conv5×5 ─► scales [B, C, …], or with means [B, 2C, …]
@@ -7,8 +9,21 @@ All convolutions are free of biases. A z of side n gives 4n - 1, which is y's si
 others y is padded with zeros at the right and bottom to the next 4n - 1, and what h_s gives beyond y is cut off.
 """
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 from torch.nn import functional
+
+from sc2.layers.priors import Hyperprior
+from sc2.methods.student.params import HyperpriorArch
+from sc2.methods.student.priors import StudentPrior
+
+if TYPE_CHECKING:
+    from sc2.methods.student.trained_priors import TrainedPrior
+
+Transform = Callable[[int, int], nn.Sequential]
+"""Makes h_a or h_s for the channels of y and z."""
 
 
 def scale_analysis(channels: int, hyper_channels: int) -> nn.Sequential:
@@ -63,3 +78,17 @@ class _PaddedMagnitude(_Padded):
 
     def forward(self, y: Tensor) -> Tensor:
         return super().forward(y.abs())
+
+
+def _hyperprior(analysis: Transform, synthesis: Transform) -> StudentPrior[HyperpriorArch]:
+    def trained(arch: HyperpriorArch) -> "TrainedPrior":
+        from sc2.methods.student.trained_priors import TrainedHyperprior
+
+        channels = arch.latent_channels, arch.hyper_channels
+        return TrainedHyperprior(*channels, analysis(*channels), synthesis(*channels))
+
+    return StudentPrior(trained, Hyperprior(analysis))
+
+
+SCALE_HYPERPRIOR = _hyperprior(scale_analysis, scale_synthesis)
+MEAN_SCALE_HYPERPRIOR = _hyperprior(mean_scale_analysis, mean_scale_synthesis)
