@@ -30,7 +30,7 @@ _SAMPLER_SEED = 0
 
 Boxes = dict[str, Tensor]
 """`boxes` float [n, 4] (x0, y0, x1, y1 in pixels of the network's input), `labels` int64 [n] (classes from 0 on), and
-for answers `scores` float [n], the best first."""
+for predictions `scores` float [n], the best first."""
 
 
 class _Body(nn.Module):
@@ -42,46 +42,64 @@ class _Body(nn.Module):
 
 
 class DetectionHead(nn.Module):
-    """Features of layer1 … layer4 to boxes.
+    """Features of layer1 … layer4, each [B, C, h, w], to boxes.
 
     Args:
         channels: Channels of the taps.
         stride: By how much smaller than the image layer1 is.
         num_classes: Classes without the background.
-        args: `out_channels` of the pyramid, `representation` of the box head, `anchor_px` (a side per level of the
-            pyramid, the one above layer4 included), `proposals` (kept per image; per level as many go into it before
-            overlapping ones are dropped), `score_threshold`, `max_detections` per image.
+        out_channels: Channels of the pyramid.
+        representation: Width of the box head's layers.
+        anchor_px: Side of the anchors per level of the pyramid, the one above layer4 included, pixels.
+        proposals: Kept per image; as many per level go into the step that drops overlapping ones.
+        score_threshold: Boxes below this score are dropped.
+        max_detections: Boxes per image at most.
+
+    Raises:
+        ConfigError: There are more or fewer anchors than levels.
     """
 
-    def __init__(self, channels: Sequence[int], stride: int, num_classes: int, args: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        channels: Sequence[int],
+        stride: int,
+        num_classes: int,
+        *,
+        out_channels: int,
+        representation: int,
+        anchor_px: Sequence[int],
+        proposals: int,
+        score_threshold: float,
+        max_detections: int,
+    ) -> None:
         super().__init__()
         self.stride = stride
-        width, kept = args["out_channels"], args["proposals"]
-        sides = args["anchor_px"]
-        if len(sides) != len(channels) + 1:
-            raise ConfigError(f"anchor_px needs {len(channels) + 1} sides, one per level of the pyramid: {list(sides)}")
-        self.fpn = FeaturePyramidNetwork(list(channels), width, extra_blocks=LastLevelMaxPool())
+        if len(anchor_px) != len(channels) + 1:
+            raise ConfigError(
+                f"anchor_px needs {len(channels) + 1} sides, one per level of the pyramid: {list(anchor_px)}"
+            )
+        self.fpn = FeaturePyramidNetwork(list(channels), out_channels, extra_blocks=LastLevelMaxPool())
         pool = MultiScaleRoIAlign(featmap_names=list(TAPS), output_size=7, sampling_ratio=2)
         parts = FasterRCNN(
-            _Body(width),
-            rpn_anchor_generator=AnchorGenerator([(side,) for side in sides], [(0.5, 1.0, 2.0)] * len(sides)),
-            rpn_pre_nms_top_n_train=kept,
-            rpn_pre_nms_top_n_test=kept,
-            rpn_post_nms_top_n_train=kept,
-            rpn_post_nms_top_n_test=kept,
+            _Body(out_channels),
+            rpn_anchor_generator=AnchorGenerator([(side,) for side in anchor_px], [(0.5, 1.0, 2.0)] * len(anchor_px)),
+            rpn_pre_nms_top_n_train=proposals,
+            rpn_pre_nms_top_n_test=proposals,
+            rpn_post_nms_top_n_train=proposals,
+            rpn_post_nms_top_n_test=proposals,
             box_roi_pool=pool,
-            box_head=TwoMLPHead(width * 7**2, args["representation"]),
-            box_predictor=FastRCNNPredictor(args["representation"], 1 + num_classes),
-            box_score_thresh=args["score_threshold"],
-            box_detections_per_img=args["max_detections"],
+            box_head=TwoMLPHead(out_channels * 7**2, representation),
+            box_predictor=FastRCNNPredictor(representation, 1 + num_classes),
+            box_score_thresh=score_threshold,
+            box_detections_per_img=max_detections,
         )
         self.rpn, self.roi_heads = parts.rpn, parts.roi_heads
 
     def forward(self, features: Mapping[str, Tensor]) -> list[Boxes]:
         """Return the boxes of every image, in eval mode and without gradients."""
         with self._mode(training=False):
-            found, _ = self._run(features, None)
-        return [{**boxes, "labels": boxes["labels"] - 1} for boxes in found]
+            detections, _ = self._run(features, None)
+        return [{**boxes, "labels": boxes["labels"] - 1} for boxes in detections]
 
     def losses(self, features: Mapping[str, Tensor], targets: Sequence[Boxes]) -> dict[str, Tensor]:
         """Return torchvision's four losses of a batch, in any mode.
@@ -108,8 +126,8 @@ class DetectionHead(nn.Module):
         images = ImageList(first.new_empty(()).expand(len(first), 3, height, width), sizes)
         pyramid = self.fpn(OrderedDict((tap, features[tap]) for tap in TAPS))
         proposals, proposal_losses = self.rpn(images, pyramid, targets)
-        found, box_losses = self.roi_heads(pyramid, proposals, sizes, targets)
-        return found, {**proposal_losses, **box_losses}
+        detections, box_losses = self.roi_heads(pyramid, proposals, sizes, targets)
+        return detections, {**proposal_losses, **box_losses}
 
     @contextmanager
     def _mode(self, *, training: bool) -> Iterator[None]:
@@ -126,5 +144,5 @@ def attach(model: StagedModel, num_classes: int, **args: Any) -> StagedModel:
     """Put the head in the place of a classifier's; arguments as `DetectionHead` takes them."""
     body = {name: stage for name, stage in model.stages.items() if name != HEAD}
     strides, channels = strides_and_channels(model)
-    head = DetectionHead([channels[tap] for tap in TAPS], strides[TAPS[0]], num_classes, args)
+    head = DetectionHead([channels[tap] for tap in TAPS], strides[TAPS[0]], num_classes, **args)
     return StagedModel({**body, HEAD: head}, TAPS)

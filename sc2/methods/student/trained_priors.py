@@ -3,7 +3,6 @@
 from abc import abstractmethod
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from compressai.entropy_models import EntropyBottleneck, GaussianConditional
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from sc2.entropy.exact import ONE, exact_layers, fixed_point
 from sc2.entropy.factorized import settle, tables_of
 from sc2.entropy.hyperprior import HyperSynthesis, hyperprior_tables, scale_table
+from sc2.layers.priors import DevicePrior, HyperpriorContent, PriorContent
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,14 @@ class PriorExport:
     """What a trained prior leaves for the two halves.
 
     Attributes:
-        device: What the device's end is built from, plain values and tensors.
+        device: What the device's end is built from.
         server: What the server's end is built from.
         upstream_state: The entries of the state dict that upstream counts to the encoder, tables included
             (docs/papers.md#encoder-size).
     """
 
-    device: dict[str, Any]
-    server: dict[str, Any]
+    device: DevicePrior
+    server: PriorContent
     upstream_state: dict[str, Tensor]
 
 
@@ -41,7 +41,7 @@ class TrainedPrior(nn.Module):
 
     @abstractmethod
     def export(self) -> PriorExport:
-        """Return what the halves need, with tables built anew; the module stays as it is."""
+        """Return what the halves need, with fresh coding tables; the module stays as it is."""
 
     def quantiles_loss(self) -> Tensor:
         """Return the loss of the quantiles, which have an optimiser of their own."""
@@ -70,10 +70,10 @@ class FactorizedPrior(TrainedPrior):
         return y_hat, (likelihoods,)
 
     def export(self) -> PriorExport:
-        """Return `tables` for both halves."""
+        """Return the tables for both halves."""
         bottleneck = deepcopy(self.entropy_bottleneck)
-        tables = tables_of(bottleneck)
-        return PriorExport({"tables": tables}, {"tables": tables}, _prefixed("entropy_bottleneck", bottleneck))
+        content = PriorContent(tables=tables_of(bottleneck))
+        return PriorExport(content, content, _prefixed("entropy_bottleneck", bottleneck))
 
 
 class TrainedHyperprior(TrainedPrior):
@@ -119,19 +119,19 @@ class TrainedHyperprior(TrainedPrior):
         return (scales / ONE).to(z.dtype), None if means is None else (means / ONE).to(z.dtype)
 
     def export(self) -> PriorExport:
-        """Return `tables` for both halves, and h_a for the device."""
+        """Return the tables for both halves, and h_a for the device."""
         bottleneck, gaussian = deepcopy(self.entropy_bottleneck), deepcopy(self.gaussian_conditional)
         tables = hyperprior_tables(bottleneck, self.hyper_synthesis, self.channels)
         gaussian.update_scale_table(scale_table(), force=True)
-        device = {
-            "channels": self.channels,
-            "hyper_channels": self.hyper_channels,
-            "state": self.hyper_analysis.state_dict(),
-            "tables": tables,
-        }
+        device = HyperpriorContent(
+            channels=self.channels,
+            hyper_channels=self.hyper_channels,
+            state=self.hyper_analysis.state_dict(),
+            tables=tables,
+        )
         upstream = _prefixed("h_a", self.hyper_analysis) | _prefixed("h_s", self.hyper_synthesis)
         upstream |= _prefixed("entropy_bottleneck", bottleneck) | _prefixed("gaussian_conditional", gaussian)
-        return PriorExport(device, {"tables": tables}, upstream)
+        return PriorExport(device, PriorContent(tables=tables), upstream)
 
 
 def _prefixed(name: str, module: nn.Module) -> dict[str, Tensor]:
