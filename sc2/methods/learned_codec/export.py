@@ -10,6 +10,7 @@ from sc2.backbones.teacher import take_over
 from sc2.entropy.factorized import tables_of
 from sc2.entropy.hyperprior import hyperprior_tables
 from sc2.errors import ConfigError
+from sc2.layers.priors import HyperpriorContent, PriorContent
 from sc2.methods.learned_codec.context import context_layers
 from sc2.methods.learned_codec.halves import LearnedCodecDeviceContent, LearnedCodecServerContent
 from sc2.methods.learned_codec.images import MULTIPLE
@@ -41,9 +42,10 @@ def split(context: BuildContext[LearnedCodecArch], codec: str, state: Mapping[st
     model, teacher = network.codec, context.teacher
     n, m = context.arch.widths(context.point)
     tables = coding_tables(model, m)
-    prior: dict[str, Any] = {"tables": tables}
+    prior = PriorContent(tables=tables)
     if hasattr(model, "h_a"):
-        prior |= {"channels": m, "hyper_channels": n, "state": model.get_submodule("h_a").state_dict()}
+        hyper_analysis = model.get_submodule("h_a").state_dict()
+        prior = HyperpriorContent(tables=tables, channels=m, hyper_channels=n, state=hyper_analysis)
     device = LearnedCodecDeviceContent(
         codec=codec, n=n, m=m, state=model.get_submodule("g_a").state_dict(), prior=prior
     )
@@ -56,7 +58,7 @@ def split(context: BuildContext[LearnedCodecArch], codec: str, state: Mapping[st
         backbone=teacher.backbone,
         num_classes=context.num_classes,
         state=weights | {f"reference.{name}": value for name, value in teacher.state.items()},
-        prior={"tables": tables},
+        prior=PriorContent(tables=tables),
     )
     return Export(device, server, upstream_state(model))
 

@@ -13,6 +13,7 @@ from sc2.data.limits import refuse_foreign_size
 from sc2.data.normalise import normalise, to_batch
 from sc2.data.spec import InputSpec
 from sc2.errors import WireError
+from sc2.layers.priors import DevicePrior, PriorContent
 from sc2.methods.learned_codec.images import IMAGES_AT_ONCE, STRIDE, latent_side, pad, unpad
 from sc2.methods.learned_codec.priors import PRIORS
 from sc2.methods.learned_codec.transforms import analysis, synthesis
@@ -40,7 +41,7 @@ class LearnedCodecContent(HalfContent):
 class LearnedCodecDeviceContent(LearnedCodecContent):
     """What the device half is built from."""
 
-    prior: dict[str, Any]
+    prior: DevicePrior
 
 
 class LearnedCodecServerContent(LearnedCodecContent):
@@ -49,7 +50,7 @@ class LearnedCodecServerContent(LearnedCodecContent):
     input: InputSpec
     backbone: NetworkSpec
     num_classes: int
-    prior: dict[str, Any]
+    prior: PriorContent
 
 
 @dataclass(frozen=True)
