@@ -14,7 +14,7 @@ class Arch(LearnedCodecArch):
 
 
 class Params(Arch):
-    """Widths and schedule."""
+    """The widths, by default those of CompressAI's zoo, and the schedule."""
 
     phases: Phases = Phases()
 
