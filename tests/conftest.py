@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-# Its assertions say what they compared, as those of a test file do.
-pytest.register_assert_rewrite("tests.configuration")
+# Their assertions say what they compared, as those of a test file do.
+pytest.register_assert_rewrite("tests.configuration", "tests.planning")
 
 ROOT = Path(__file__).parents[1]
 
