@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sc2.checkpoint import load_checkpoint
 from sc2.commands.link import decode_file, encode_file
+from sc2.data.spec import SizeSpec
 from sc2.errors import CheckpointError, ConfigError, DataError
 from sc2.job import RunningJob
 from sc2.methods import get_method
@@ -58,7 +59,13 @@ class Project:
         made.mkdir(parents=True, exist_ok=True)
         keys = {"benchmark": task, "method": METHOD, "point": POINT, "seed": "0", "phase": stage}
         data = {name: path for name, path in self.data.items() if name in ("index", "meta", "train", "val", "test")}
-        job_spec = {"task": task, "input": SPEC, "title": METHOD, "augment": {"flip": True}, **spec}
+        job_spec = {
+            "task": task,
+            "input": SPEC.model_dump(mode="json"),
+            "title": METHOD,
+            "augment": {"flip": True},
+            **spec,
+        }
         paths = {name: made / name for name in outputs}
         return RunningJob(stage, keys, job_spec, {**data, **inputs}, paths, "0" * 16, label=f"{task}/{stage}")
 
@@ -66,7 +73,7 @@ class Project:
         training = {"epochs": 1, "batch_size": 4, "lr": 0.01, "weight_decay": 0.0, "label_smoothing": 0.0}
         training["body_lr_factor"] = 1.0
         head = get_task(task).Head.model_validate(HEADS[task]).model_dump()
-        teacher = {"backbone": BACKBONE, "head": head, "training": training, "body_weights": None}
+        teacher = {"source": "train", "backbone": BACKBONE, "head": head, "training": training}
         job = self.job("teacher", task, {"teacher": teacher}, {"body": body}, ["checkpoint", "history"])
         train_teacher(job)
         return job.outputs["checkpoint"]
@@ -243,7 +250,7 @@ def test_batches_of_equal_shapes_give_the_numbers_of_single_images(
     """Images of three sizes, mixed, whole: answered one by one, in threes and all together."""
     sizes = [(64, 64), (128, 64), (64, 96)]
     store = store_of(write_scenes(tmp_path, (9, 1, 1), lambda index: sizes[index % 3]))
-    spec = {**SPEC, "fit": "whole", "multiple": 32, "longest": 128, "crop": None}
+    spec = SizeSpec(fit="whole", resize=64, multiple=32, longest=128)
     model, _ = load_server(built[task]["server"])
     device = get_method(METHOD).load_device(load_checkpoint(built[task]["device"], "device")["half"])
     calls: list[int] = []
