@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 A = TypeVar("A", bound=Strict)
 
 
+class NoParams(Strict):
+    """Nothing to set: the operating point says all."""
+
+
 @dataclass(frozen=True)
 class BuildContext(Generic[A]):
     """What a method needs to build its network, for training and for export alike; `Method.context` checks it.
@@ -143,8 +147,8 @@ class Method(ABC, Generic[A]):
         rate_axis: What its operating points are.
     """
 
-    Arch: ClassVar[type[Strict]]
-    Params: ClassVar[type[Strict]]
+    Arch: ClassVar[type[Strict]] = NoParams
+    Params: ClassVar[type[Strict]] = NoParams
     rate_axis: ClassVar[Axis]
     upstream_size_rule: ClassVar[Literal["codec", "codec_feature", "learned", "quantized"]] = "learned"
     """How upstream counts the data size: a codec's file, the files of features and the pickles of their minima and
