@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from sc2.config.json_schema import schema_text, schemas
-from sc2.config.load import load_config
+from sc2.config.load import load_benchmark, load_config
 from sc2.config.yaml_files import merge
 from sc2.errors import ConfigError
 from sc2.methods import method_names
@@ -65,6 +65,10 @@ class Project:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         edit(content)
         path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+    def points(self, method: str) -> list[str]:
+        """Return the operating points of a method on the default benchmark."""
+        return load_config(self.folder / "config.yaml").benchmarks["photodigits_small_resnet"].methods[method].points
 
     def problems(self, run: str = "config.yaml") -> list[tuple[str, str]]:
         """Load a run file that must be refused; returns (file and key, message) per problem, paths made relative."""
@@ -138,6 +142,16 @@ def test_a_benchmark_takes_over_what_it_extends() -> None:
     assert ours["encoder_channels"] == theirs["encoder_channels"]
     assert ours["phases"]["distill"]["batch_size"] == theirs["phases"]["distill"]["batch_size"]
     assert child.methods["jpeg"].points != parent.methods["jpeg"].points
+
+
+def test_a_methods_own_points_stand_where_a_benchmark_lists_none(project: Project) -> None:
+    project.edit("methods/webp.yaml", put("points", ["15", "25"]))
+    assert project.points("webp") != ["15", "25"]
+    project.edit(DEFAULT, put("methods", "webp", {"params": {}}))
+    assert project.points("webp") == ["15", "25"]
+    project.edit(DEFAULT, drop("methods", "webp"))
+    assert project.points("webp") == ["15", "25"]
+    assert "webp" in load_benchmark(project.folder / "config.yaml", "photodigits_small_resnet").methods
 
 
 # Every kind of mistake: file, edit, run file, where it is reported, what the message holds
@@ -214,7 +228,7 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         put("parms", {}),
         "config.yaml",
         "methods/jpeg.yaml: parms",
-        ["unknown key; did you mean 'params'? allowed: params, title"],
+        ["unknown key; did you mean 'params'? allowed: params, points, title"],
     ),
     "unknown key of a data set": (
         "datasets/photodigits.yaml",
@@ -580,6 +594,27 @@ MISTAKES: dict[str, tuple[str, Edit, str, str, list[str]]] = {
         "config.yaml",
         "config.yaml: benchmarks.photodigits_small_resnet[1]",
         [f"'webp' has no grid: add it under the key methods of {DEFAULT}, or take it off here"],
+    ),
+    "grid without points": (
+        DEFAULT,
+        put("methods", "webp", {"params": {}}),
+        "config.yaml",
+        f"{DEFAULT}: methods.webp.points",
+        ["this key is required: add it, here or to methods/webp.yaml"],
+    ),
+    "default point out of the rate axis": (
+        "methods/webp.yaml",
+        put("points", ["10", "101"]),
+        "config.yaml",
+        "methods/webp.yaml: points[1]",
+        ['quality must lie between 1 and 100 (it says "101")'],
+    ),
+    "default point written in two ways": (
+        "methods/webp.yaml",
+        put("points", ["10", "10.0"]),
+        "config.yaml",
+        "methods/webp.yaml: points",
+        ["10 and 10.0 are the same number: keep one of them"],
     ),
     "unknown data set": (
         DEFAULT,
