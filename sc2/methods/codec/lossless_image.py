@@ -22,6 +22,7 @@ OPTIONS: dict[str, dict[str, Any]] = {"png": {}, "webp": {"lossless": True}}
 class LosslessImage(SendsPixels[NoParams]):
     """The resized image as PNG or lossless WebP."""
 
+    family = "corner"
     Encoder, Decoder = PillowEncoder, PillowDecoder
     rate_axis = Choice(name="format", values=tuple(OPTIONS))
 
