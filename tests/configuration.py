@@ -58,6 +58,10 @@ class Project:
             edit(content)
         path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
+    def points(self, method: str) -> list[str]:
+        """Return the operating points of a method on the default benchmark."""
+        return load_config(self.folder / "config.yaml").benchmarks["photodigits_small_resnet"].methods[method].points
+
     def problems(self, run: str = "config.yaml") -> list[tuple[str, str]]:
         """Load a run file that must be refused; returns (file and key, message) per problem, paths made relative."""
         with pytest.raises(ConfigError) as caught:

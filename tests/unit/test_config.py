@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sc2.config.load import load_config
+from sc2.config.load import load_benchmark, load_config
 from sc2.config.yaml_files import merge
 from sc2.methods import method_names
 from tests.configuration import CONFIG, DEFAULT, Project, drop, put
@@ -76,6 +76,16 @@ def test_a_benchmark_takes_over_what_it_extends() -> None:
     assert ours["encoder_channels"] == theirs["encoder_channels"]
     assert ours["phases"]["distill"]["batch_size"] == theirs["phases"]["distill"]["batch_size"]
     assert child.methods["jpeg"].points != parent.methods["jpeg"].points
+
+
+def test_a_methods_own_points_stand_where_a_benchmark_lists_none(project: Project) -> None:
+    project.edit("methods/webp.yaml", put("points", ["15", "25"]))
+    assert project.points("webp") != ["15", "25"]
+    project.edit(DEFAULT, put("methods", "webp", {"params": {}}))
+    assert project.points("webp") == ["15", "25"]
+    project.edit(DEFAULT, drop("methods", "webp"))
+    assert project.points("webp") == ["15", "25"]
+    assert "webp" in load_benchmark(project.folder / "config.yaml", "photodigits_small_resnet").methods
 
 
 # Mistakes

@@ -71,7 +71,7 @@ MISTAKES: dict[str, Mistake] = {
         put("parms", {}),
         "config.yaml",
         "methods/jpeg.yaml: parms",
-        ["unknown key; did you mean 'params'? allowed: params, title"],
+        ["unknown key; did you mean 'params'? allowed: params, points, title"],
     ),
     "unknown key of a data set": (
         "datasets/photodigits.yaml",

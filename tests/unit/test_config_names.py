@@ -114,6 +114,27 @@ MISTAKES: dict[str, Mistake] = {
         "config.yaml: benchmarks.photodigits_small_resnet[1]",
         [f"'webp' has no grid: add it under the key methods of {DEFAULT}, or take it off here"],
     ),
+    "grid without points": (
+        DEFAULT,
+        put("methods", "webp", {"params": {}}),
+        "config.yaml",
+        f"{DEFAULT}: methods.webp.points",
+        ["this key is required: add it, here or to methods/webp.yaml"],
+    ),
+    "default point out of the rate axis": (
+        "methods/webp.yaml",
+        put("points", ["10", "101"]),
+        "config.yaml",
+        "methods/webp.yaml: points[1]",
+        ['quality must lie between 1 and 100 (it says "101")'],
+    ),
+    "default point written in two ways": (
+        "methods/webp.yaml",
+        put("points", ["10", "10.0"]),
+        "config.yaml",
+        "methods/webp.yaml: points",
+        ["10 and 10.0 are the same number: keep one of them"],
+    ),
     "unknown data set": (
         DEFAULT,
         put("dataset", "photodigit"),

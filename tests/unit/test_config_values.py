@@ -51,6 +51,20 @@ MISTAKES: dict[str, Mistake] = {
         f"{DEFAULT}: input.crop",
         ["crop must be at most resize, which is 64 (it says 100)"],
     ),
+    "crop of nothing": (
+        DEFAULT,
+        put("input", "crop", 0),
+        "config.yaml",
+        f"{DEFAULT}: input.crop",
+        ["must be greater than 0 (it says 0)"],
+    ),
+    "unknown fit": (
+        DEFAULT,
+        put("input", "fit", "stretch"),
+        "config.yaml",
+        f"{DEFAULT}: input.fit",
+        ['unknown value (it says "stretch"); allowed: crop, whole'],
+    ),
     "crop of a whole image": (
         DEFAULT,
         put("input", "fit", "whole"),
