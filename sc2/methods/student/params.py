@@ -51,14 +51,18 @@ class HyperpriorArch(StudentArch):
 # Training
 
 
-class Tuning(Schedule):
-    """What `training.tuned_recipe` takes: SGD on the task's own loss."""
+class Sgd(Strict):
+    """How long, how many images at once, and how far each step goes."""
 
     epochs: Epochs
     batch_size: int
     lr: float
     momentum: float
     weight_decay: WeightDecay
+
+
+class Tuning(Schedule, Sgd):
+    """What `training.tuned_recipe` takes: SGD on the task's own loss."""
 
 
 class RatePriced(Strict):
