@@ -10,8 +10,7 @@ import sc2.report.figures
 from sc2.errors import ConfigError
 from sc2.job import RunningJob
 from sc2.report import style
-from sc2.report.series import Context, Tables
-from sc2.report.table_io import read_table
+from sc2.report.series import READ, Context, Tables, read_tables
 
 
 class Drawing(Protocol):
@@ -29,10 +28,10 @@ def run(job: RunningJob) -> None:
         DataError: A table is unreadable, or none of the methods has a run.
     """
     spec = job.spec
-    tables = Tables(*(read_table(job.input(name)) for name in ("rate_quality", "latency", "teacher")))
-    context = Context(title=str(spec["title"]), methods=tuple(spec["methods"]))
+    tables = read_tables({name: job.input(name) for name in READ}, spec["methods"])
+    context = Context(title=str(spec["title"]), methods=tuple(tables.facts))
     figure = render(str(spec["figure"]), tables, context)
-    style.save(figure, job.outputs["svg"], job.outputs["png"], job.record_id, context.title)
+    style.save(figure, job.outputs["svg"], job.outputs["png"], context.title)
 
 
 def names() -> list[str]:

@@ -125,6 +125,10 @@ class Method(ABC):
 
     Params: ClassVar[type[Strict]]
     rate_axis: ClassVar[Axis]
+    family: ClassVar[str] = "other"
+    """The group of methods that legends put it in. `sc2.report.looks` has the titles and hues of the families; one that
+    it does not know stands in the legend under its own name."""
+
     upstream_size_rule: ClassVar[Literal["codec", "codec_feature", "learned", "quantized"]] = "learned"
     """How upstream counts the data size (spec 2.3): a codec's file, the files of features and the pickles of their
     minima and maxima, or the pickle of what a learned encoder gave: coded strings, or a tensor of 8-bit symbols."""

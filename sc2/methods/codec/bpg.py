@@ -32,7 +32,7 @@ class Bpg(method.CodecInput):
 
     format = "BPG"
     Params = Params
-    rate_axis = RateAxis(name="qp", symbol="QP", low=0, high=51, integer=True)
+    rate_axis = RateAxis(name="qp", symbol="QP ", low=0, high=51, integer=True)
 
     def codec_header_bytes(self, payload: Payload) -> int | None:
         """Bytes of the file that are not slices of the picture."""

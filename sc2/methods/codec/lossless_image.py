@@ -30,6 +30,7 @@ class LosslessImage(Method):
     """The resized image as PNG or lossless WebP."""
 
     Params = Params
+    family = "corner"
     rate_axis = Choice(name="format", values=tuple(OPTIONS))
     upstream_size_rule = "codec"
 

@@ -28,7 +28,8 @@ class CodecInput(Method):
     """
 
     Params = Params
-    rate_axis = RateAxis(name="quality", symbol="q", low=1, high=100, integer=True)
+    family = "codec"
+    rate_axis = RateAxis(name="quality", symbol="q=", low=1, high=100, integer=True)
     upstream_size_rule = "codec"
     format: ClassVar[str]
 

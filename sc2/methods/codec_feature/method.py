@@ -41,7 +41,8 @@ class CodecFeature(Method):
     """
 
     Params = Params
-    rate_axis = RateAxis(name="quality", symbol="q", low=1, high=100, integer=True)
+    family = "codec_feature"
+    rate_axis = RateAxis(name="quality", symbol="q=", low=1, high=100, integer=True)
     upstream_size_rule = "codec_feature"
     one_size = True
     format: ClassVar[str]

@@ -59,7 +59,7 @@ class LocalModel(SendsLabel):
     """A small network of the benchmark's own, whole on the device."""
 
     Params = Params
-    rate_axis = RateAxis(name="width", symbol="w", low=0.01, high=1024, integer=False)
+    rate_axis = RateAxis(name="width", symbol="width ", low=0.01, high=1024, integer=False)
 
     def networks(self, params: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
         """The small network; its width stands for every operating point."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class SendsLabel(Method):
     """The device answers; the server only reads the answer."""
 
+    family = "corner"
+
     def unsupported(self, task: str) -> str | None:
         """What goes over the link are class indices."""
         return None if task == "classification" else "it sends classes of the image; boxes and masks are no classes"

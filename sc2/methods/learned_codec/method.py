@@ -120,7 +120,8 @@ class NeuralInput(Method):
         codec: CompressAI's name of the class.
     """
 
-    rate_axis = RateAxis(name="quality", symbol="q", low=1, high=QUALITIES, integer=True)
+    family = "learned_codec"
+    rate_axis = RateAxis(name="quality", symbol="q=", low=1, high=QUALITIES, integer=True)
     takes_encoder = True
     trains_encoder_only = True
     codec: ClassVar[str]

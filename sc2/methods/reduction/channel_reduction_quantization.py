@@ -89,7 +89,8 @@ class ChannelReductionQuantization(Method):
     """The method as the workflow sees it; networks in `sc2.methods.reduction.network`."""
 
     Params = Params
-    rate_axis = RateAxis(name="channels", symbol="C", low=1, high=64, integer=True)
+    family = "reduction"
+    rate_axis = RateAxis(name="channels", symbol="C=", low=1, high=64, integer=True)
     upstream_size_rule = "quantized"
 
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:

@@ -78,7 +78,8 @@ class EndToEnd(Method):
     """The method as the workflow sees it; its network is in `from_scratch.py`."""
 
     Params = Params
-    rate_axis = RateAxis(name="beta", symbol="β", low=0.0, high=1e6, integer=False)
+    family = "student"
+    rate_axis = RateAxis(name="beta", symbol="β=", low=0.0, high=1e6, integer=False)
     takes_encoder = True
 
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:

@@ -111,7 +111,8 @@ class EntropicStudent(Method):
     """The method as the workflow sees it; its network is in `network.py`, its losses in `training.py`."""
 
     Params = Params
-    rate_axis = RateAxis(name="beta", symbol="β", low=0.0, high=1e6, integer=False)
+    family = "student"
+    rate_axis = RateAxis(name="beta", symbol="β=", low=0.0, high=1e6, integer=False)
     takes_encoder = True
 
     def prior(self) -> PriorKind:

@@ -59,6 +59,7 @@ class FineTunedSplit(Method):
     """The method as the workflow sees it; networks in `sc2.methods.student.fine_tuned`."""
 
     Params = Params
+    family = "student"
     rate_axis = Grid("cut_beta", (Cut(), RateAxis(name="beta", symbol="", low=0.0, high=1e6, integer=False)))
 
     def unsupported(self, task: str) -> str | None:

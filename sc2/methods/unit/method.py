@@ -51,6 +51,7 @@ class UnitParams(Strict):
 class BottleneckUnit(Method):
     """A unit as the workflow sees it; networks in `sc2.methods.unit.network`, losses in `sc2.methods.unit.training`."""
 
+    family = "unit"
     rate_axis = AXIS
     one_size = True
 
