@@ -1,13 +1,10 @@
 """Stage `plot_figure`: one figure from the tables, drawn by the module of `sc2.report.figures` that has its name."""
 
 import importlib
-import pkgutil
 from typing import Protocol, cast
 
 from matplotlib.figure import Figure
 
-import sc2.report.figures
-from sc2.errors import ConfigError
 from sc2.job import RunningJob
 from sc2.report import style
 from sc2.report.series import READ, Context, Tables, read_tables
@@ -24,7 +21,6 @@ def run(job: RunningJob) -> None:
     """Draw `job.spec["figure"]` from `rate_quality`, `latency` and `teacher` into `svg` and `png`.
 
     Raises:
-        ConfigError: There is no such figure.
         DataError: A table is unreadable, or none of the methods has a run.
     """
     spec = job.spec
@@ -34,19 +30,8 @@ def run(job: RunningJob) -> None:
     style.save(figure, job.outputs["svg"], job.outputs["png"], context.title)
 
 
-def names() -> list[str]:
-    """Return the names of all figures."""
-    return sorted(module.name for module in pkgutil.iter_modules(sc2.report.figures.__path__))
-
-
 def render(name: str, tables: Tables, context: Context) -> Figure:
-    """Draw the figure called `name` in the common look.
-
-    Raises:
-        ConfigError: There is no such figure.
-    """
-    if name not in names():
-        raise ConfigError(f"there is no figure '{name}'; sc2/report/figures/ has {', '.join(names())}")
+    """Draw the figure called `name`, a file of `sc2/report/figures/`, in the common look."""
     drawing = cast(Drawing, importlib.import_module(f"sc2.report.figures.{name}"))
     with style.applied():
         return drawing.draw(tables, context)
