@@ -12,6 +12,7 @@ from sc2.errors import ConfigError
 from sc2.jobs.identity import job
 from sc2.jobs.plan import last_phase, phases, phases_before, runs, skipped
 from sc2.methods import get_method
+from sc2.split.axes import RateAxis
 from sc2.split.method import Method
 from tests.configuration import CONFIG, DEFAULT, put
 from tests.planning import NAME, POINTS, Load, every_job, load_small
@@ -84,6 +85,20 @@ def test_every_run_is_in_the_spec_of_the_tables(load: Load) -> None:
     assert planned.spec["runs"] == [f"{run.method}/{run.point}/{run.seed}" for run in runs(config, NAME)]
 
 
+@pytest.mark.parametrize(
+    ("attribute", "value"), [("family", "wavelet_codec"), ("rate_axis", RateAxis("quality", "quality ", 1, 100, True))]
+)
+def test_figures_and_pages_are_drawn_again_when_a_method_changes_its_family_or_symbol(
+    load: Load, monkeypatch: pytest.MonkeyPatch, attribute: str, value: Any
+) -> None:
+    """They know it from their spec alone: the code that they run does not import the methods."""
+    config = load()
+    before = every_job(config)
+    monkeypatch.setattr(type(get_method("jpeg")), attribute, value)
+    changed = {name for name, id_ in every_job(config).items() if id_ != before[name]}
+    assert changed == {"snapshot", *config.run.figures}
+
+
 def test_a_method_that_does_not_support_the_task_is_skipped_with_its_reason(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +117,9 @@ def test_a_method_that_does_not_support_the_task_is_skipped_with_its_reason(
     assert tables.spec["methods"] == ["webp", "entropic_student"]
     # Nothing else is touched.
     assert every_job(config).items() - every_job(whole).items() == {
-        (name, id_) for name, id_ in every_job(config).items() if name in ("make_tables", *config.run.figures)
+        (name, id_)
+        for name, id_ in every_job(config).items()
+        if name in ("make_tables", "snapshot", *config.run.figures)
     }
 
 

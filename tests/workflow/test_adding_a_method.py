@@ -65,6 +65,8 @@ def test_every_step_of_the_page_works(project: Project) -> None:
     assert rows["payload_bytes_mean"].tolist() == [3 * int(point) ** 2 for point in POINTS]
     assert rows["method_title"].unique() == ["Downsampled pixels"]
     assert not rows["trained"].any()
+    project.snakemake("snapshots", "--configfile", "config/thumbnails.yaml")
+    assert "| Downsampled pixels | k=4 |" in project.read(f"docs/reference/{BENCHMARK}/README.md")
     assert project.planned("--configfile", "config/thumbnails.yaml") == set()
 
 

@@ -71,7 +71,7 @@ class Bpg(SendsPixels[BpgArch]):
     Arch = BpgArch
     Params = BpgArch
     Encoder, Decoder = BpgEncoder, BpgDecoder
-    rate_axis = RateAxis(name="qp", symbol="QP", low=0, high=51, integer=True)
+    rate_axis = RateAxis(name="qp", symbol="QP ", low=0, high=51, integer=True)
 
     def codec(self, context: BuildContext[BpgArch]) -> tuple[BpgEncoder, BpgDecoder]:
         """Return the codec at a QP."""

@@ -24,7 +24,7 @@ class CodecInput(SendsPixels[NoParams]):
     """
 
     Encoder, Decoder = PillowEncoder, PillowDecoder
-    rate_axis = RateAxis(name="quality", symbol="q", low=1, high=100, integer=True)
+    rate_axis = RateAxis(name="quality", symbol="q=", low=1, high=100, integer=True)
     format: ClassVar[str]
 
     def codec(self, context: BuildContext[NoParams]) -> tuple[PillowEncoder, PillowDecoder]:

@@ -42,7 +42,7 @@ class CodecFeature(Method[CodecFeatureArch]):
 
     Arch = CodecFeatureArch
     Params = CodecFeatureArch
-    rate_axis = RateAxis(name="quality", symbol="q", low=1, high=100, integer=True)
+    rate_axis = RateAxis(name="quality", symbol="q=", low=1, high=100, integer=True)
     upstream_size_rule = "codec_feature"
     one_size = True
     format: ClassVar[str]

@@ -70,7 +70,7 @@ class LocalModel(SendsLabel[LocalModelArch]):
 
     Arch = LocalModelArch
     Params = LocalModelParams
-    rate_axis = RateAxis(name="width", symbol="w", low=0.01, high=1024, integer=False)
+    rate_axis = RateAxis(name="width", symbol="width ", low=0.01, high=1024, integer=False)
 
     def networks(self, arch: LocalModelArch) -> Mapping[str, BackboneSpec]:
         """The small network; its width stands for every operating point."""

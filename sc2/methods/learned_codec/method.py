@@ -33,7 +33,7 @@ class LearnedCodec(Method[LearnedCodecArch]):
         codec: CompressAI's name of the class.
     """
 
-    rate_axis = RateAxis(name="quality", symbol="q", low=1, high=QUALITIES, integer=True)
+    rate_axis = RateAxis(name="quality", symbol="q=", low=1, high=QUALITIES, integer=True)
     takes_encoder = True
     trains_encoder_only = True
     codec: ClassVar[str]
