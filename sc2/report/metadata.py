@@ -1,4 +1,4 @@
-"""The record id and title in a figure's own metadata; read without matplotlib."""
+"""The record id in a figure's own metadata; read without matplotlib."""
 
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -22,24 +22,15 @@ def figure_record_id(path: Path) -> str:
     Raises:
         ProvenanceError: The file is unreadable or carries no id.
     """
-    found = _metadata(path, "identifier", PNG_RECORD)
+    try:
+        if path.suffix == ".svg":
+            element = ElementTree.parse(path).getroot().find(f".//{_DUBLIN_CORE}identifier")
+            found = (element.text or "").strip() if element is not None else ""
+        else:
+            with Image.open(path) as image:
+                found = str(image.info.get(PNG_RECORD, ""))
+    except (OSError, ElementTree.ParseError) as error:
+        raise ProvenanceError(f"{path}: not a readable SVG or PNG ({error})") from error
     if not found:
         raise ProvenanceError(f"{path}: carries no record id; it was not written by the stage plot_figure")
     return found
-
-
-def figure_title(path: Path) -> str:
-    """Return the title in a figure's metadata, or its file name where it has none."""
-    return _metadata(path, "title", "Title") or path.stem
-
-
-def _metadata(path: Path, dublin_core: str, png_key: str) -> str:
-    """Return one metadata text of an SVG or PNG, empty where it has none."""
-    try:
-        if path.suffix == ".svg":
-            element = ElementTree.parse(path).getroot().find(f".//{_DUBLIN_CORE}{dublin_core}")
-            return (element.text or "").strip() if element is not None else ""
-        with Image.open(path) as image:
-            return str(image.info.get(png_key, ""))
-    except (OSError, ElementTree.ParseError) as error:
-        raise ProvenanceError(f"{path}: not a readable SVG or PNG ({error})") from error

@@ -15,7 +15,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of one benchmark, as `sc2.report.tables.read_table` returns them."""
+    """The tables of one benchmark, as `sc2.report.table_io.read_table` returns them."""
 
     rate_quality: pd.DataFrame
     latency: pd.DataFrame

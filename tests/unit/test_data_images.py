@@ -6,12 +6,13 @@ import torch
 from PIL import Image
 
 from sc2.data import images
-from sc2.data.images import ImageTensors, Labels, batches
+from sc2.data.images import ImageTensors, batches
 from sc2.data.photodigits import open_dataset
 from sc2.data.source import SPLITS, Box, NewSample
 from sc2.data.store import SampleStore, StoreWriter
 from sc2.data.transform import prepare_image
 from sc2.errors import DataError
+from sc2.tasks.classification import TASK as CLASSES
 
 SPEC = {"resize": 32, "crop": 28, "interpolation": "bilinear"}
 
@@ -33,7 +34,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture
 def dataset(store):
-    return ImageTensors(store, SPEC)
+    return ImageTensors(store, SPEC, CLASSES)
 
 
 def same(one, other):
@@ -68,7 +69,7 @@ def test_each_image_is_decoded_once_and_copies_are_handed_out(dataset, monkeypat
 
 def test_a_large_split_is_not_kept_in_memory(dataset, store, monkeypatch):
     monkeypatch.setattr(images, "MEMORY_LIMIT", 3 * 28 * 28 * 2)
-    large = ImageTensors(store, SPEC)
+    large = ImageTensors(store, SPEC, CLASSES)
     assert same(run(large), run(dataset))
     assert len(large._kept) == 2
 
@@ -137,7 +138,7 @@ def test_the_order_and_the_augmentation_are_drawn_as_ever(dataset):
         assert labels.tolist() == [dataset.store.labels[i] for i in indices]
 
 
-class Places(Labels):
+class Places:
     """The marked pixel of each image: the centre of its box in the input, and its mask."""
 
     def target(self, store, index):
@@ -227,4 +228,4 @@ def test_boxes_and_masks_follow_their_image(scenes, spec, augment):
 
 def test_a_data_set_without_the_wanted_targets_is_refused(scenes):
     with pytest.raises(DataError, match="its images have no label"):
-        next(batches(ImageTensors(scenes, WHOLE), 2, seed=None))
+        next(batches(ImageTensors(scenes, WHOLE, CLASSES), 2, seed=None))
