@@ -65,9 +65,9 @@ check: env ## lint, format, types
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 
-lock: ## pin requirements.in anew (needs uv)
-	@command -v uv >/dev/null || { echo "make: uv is needed to resolve requirements.in: pip install uv" >&2; exit 1; }
-	uv pip compile requirements.in --python-version 3.11 --generate-hashes --no-annotate --no-header -o requirements.lock
+lock: ## pin what pyproject.toml and requirements.in ask for (needs uv)
+	@command -v uv >/dev/null || { echo "make: uv is needed to resolve the dependencies: pip install uv" >&2; exit 1; }
+	uv pip compile pyproject.toml requirements.in --python-version 3.11 --generate-hashes --no-annotate --no-header -o requirements.lock
 	@echo "Now carry the versions over to environment.yml; tests/unit/test_environment.py compares the two."
 
 hooks: env ## install the pre-commit hooks into this clone

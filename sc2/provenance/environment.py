@@ -16,7 +16,7 @@ from typing import Any
 from sc2.errors import ProvenanceError
 
 PACKAGES = (
-    "sc2",
+    "split-computing-sc2",
     "torch",
     "torchvision",
     "compressai",
