@@ -703,6 +703,11 @@ def test_a_missing_run_file(project: Project) -> None:
     )
 
 
+def test_a_folder_without_run_files(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no such run file; call this in the project's folder, or name one with --c"):
+        load_config(tmp_path / "config.yaml")
+
+
 def test_a_missing_method_file(project: Project) -> None:
     (project.folder / "methods/jpeg.yaml").unlink()
     # Each benchmark that asks for it is named.
