@@ -1,14 +1,21 @@
 """The documentation names what there is: every column, no dead link."""
 
+import importlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
+from sc2.config.load import dataset_kinds
+from sc2.config.schema import BenchmarkConfig, MethodFile, RunConfig
 from sc2.report.columns import all_columns
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("data/*.md")])
+FOLDERS = (".", "docs", "data", "config", "results")
+PAGES = sorted(page for folder in FOLDERS for page in (ROOT / folder).glob("*.md"))
 
 
 def test_every_column_of_every_table_is_described() -> None:
@@ -25,3 +32,33 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     dead = [link for link in files if "reference/" not in link and not (page.parent / link).exists()]
     assert not dead, f"{page.name} links to {dead}"
     assert len(PAGES) > 5
+
+
+def keys_of(model: type[BaseModel]) -> Iterator[str]:
+    """Yield the keys of a configuration model and of the models inside it."""
+    for name, field in model.model_fields.items():
+        yield name
+        for inner in models_in(field.annotation):
+            yield from keys_of(inner)
+
+
+def models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from models_in(argument)
+
+
+def test_every_key_of_the_configuration_is_described() -> None:
+    page = (ROOT / "config/README.md").read_text(encoding="utf-8")
+    datasets = [importlib.import_module(f"sc2.data.{kind}").Params for kind in dataset_kinds()]
+    keys = {key for model in (RunConfig, BenchmarkConfig, MethodFile, *datasets) for key in keys_of(model)}
+    missing = sorted(key for key in keys if f"`{key}`" not in page)
+    assert not missing, f"config/README.md does not describe {missing}"
+    assert {"figures", "shift_px", "batch_size", "val_per_class"} <= keys
+
+
+def test_every_run_file_and_folder_of_the_configuration_is_named() -> None:
+    page = (ROOT / "config/README.md").read_text(encoding="utf-8")
+    names = [path.name + "/" if path.is_dir() else path.name for path in (ROOT / "config").iterdir()]
+    assert not [name for name in names if name != "README.md" and name not in page]
