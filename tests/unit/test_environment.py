@@ -16,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from sc2.provenance.environment import PACKAGES
+from sc2.version import VERSION
 
 PYTHON = "3.11"
 
@@ -158,6 +159,27 @@ def test_one_python_version_everywhere(root: Path, project: dict[str, Any], cond
     assert f"--python-version {PYTHON} " in makefile
     assert f"({PYTHON.replace('.', ', ')})" in makefile
     assert f"--python-version {PYTHON} " in (root / "requirements.in").read_text(encoding="utf-8")
+
+
+def test_hosted_ci_runs_what_ci_runs_here(root: Path) -> None:
+    """Its form is checked by `make check`."""
+    workflow = yaml.safe_load((root / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    [job] = workflow["jobs"].values()
+    assert [step["run"] for step in job["steps"] if "run" in step] == ["bash .ci/run"]
+    [python] = [step["with"] for step in job["steps"] if step.get("uses", "").startswith("actions/setup-python@")]
+    assert python["python-version"] == PYTHON
+    assert (root / python["cache-dependency-path"]).is_file()
+
+
+def test_the_citation_is_of_this_version(root: Path, project: dict[str, Any]) -> None:
+    """Its form is checked by `make check`; its date is that of the version in the changelog."""
+    citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == VERSION
+    assert citation["license"] == project["project"]["license"]
+    released = re.findall(r"^## \[(.+)\] - (\d{4}-\d\d-\d\d)$", (root / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert released[0] == (VERSION, str(citation["date-released"]))
+    dates = [date for _, date in released]
+    assert dates == sorted(dates, reverse=True)
 
 
 def test_the_makefile_and_the_comment_lock_with_the_same_command(root: Path) -> None:
