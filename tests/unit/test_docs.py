@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from sc2.config.load import dataset_kinds
+from sc2.config.found import dataset_kinds
 from sc2.config.schema import BenchmarkConfig, MethodFile, RunConfig
 from sc2.report.columns import all_columns
 
@@ -62,3 +62,16 @@ def test_every_run_file_and_folder_of_the_configuration_is_named() -> None:
     page = (ROOT / "config/README.md").read_text(encoding="utf-8")
     names = [path.name + "/" if path.is_dir() else path.name for path in (ROOT / "config").iterdir()]
     assert not [name for name in names if name != "README.md" and name not in page]
+
+
+NAMES_WHAT_IS_NOT_THERE = ("adding-a-method.md", "CHANGELOG.md")
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name not in NAMES_WHAT_IS_NOT_THERE], ids=lambda page: page.name
+)
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    """A name in capitals or brackets stands for others."""
+    named = re.findall(r"`((?:sc2|tests|workflow|docs|config)/[a-z0-9_./-]*)`", page.read_text(encoding="utf-8"))
+    gone = sorted({name for name in named if not (ROOT / name).exists()})
+    assert not gone, f"{page.name} names {gone}"
