@@ -1,4 +1,5 @@
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,8 @@ def same(one, other):
 
 
 def run(dataset, size=5, **options):
-    return list(batches(dataset, size, **({"seed": 1, "epoch": 0, "augment": {"flip": True}} | options)))
+    chosen: dict[str, Any] = {"seed": 1, "epoch": 0, "augment": {"flip": True}} | options
+    return list(batches(dataset, size, **chosen))
 
 
 def test_items(dataset, store):
@@ -58,7 +60,12 @@ def test_items(dataset, store):
 def test_each_image_is_decoded_once_and_copies_are_handed_out(dataset, monkeypatch):
     calls = []
     read = SampleStore.image
-    monkeypatch.setattr(SampleStore, "image", lambda store, i: calls.append(1) or read(store, i))
+
+    def counted(store, i):
+        calls.append(i)
+        return read(store, i)
+
+    monkeypatch.setattr(SampleStore, "image", counted)
     first = run(dataset, seed=None)
     for image, _ in first:
         image.zero_()

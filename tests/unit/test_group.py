@@ -92,7 +92,11 @@ def page(compared: RunningJob, folder: Path, record: str) -> str:
     folder.mkdir(parents=True)
     records = [write_record(folder / "made.prov.json", record, "compare_tasks", "10:00", "10:30")]
     figures = [compared.outputs["svg"], compared.outputs["png"]]
-    inputs = {"serving": compared.outputs["serving"], "figures": figures, "records": records}
+    inputs: dict[str, Path | list[Path]] = {
+        "serving": compared.outputs["serving"],
+        "figures": figures,
+        "records": records,
+    }
     outputs = {"readme": folder / "README.md"}
     job = RunningJob("snapshot_group", {"group": "g"}, compared.spec, inputs, outputs, RECORD)
     group_snapshot.run(job)
