@@ -91,8 +91,7 @@ def site_packages(environment: Path) -> Path:
 
 def of_a_dependency(entry: Path) -> bool:
     """Whether something in site-packages is neither the package nor a pointer to a checkout of it."""
-    name = entry.name.lower().removeprefix("__editable__").lstrip("._")
-    ours = name.startswith(("sc2", "split_computing_sc2")) or "__editable__" in entry.name
+    ours = entry.name.startswith(("sc2", "split_computing_sc2", "__editable__"))
     return not ours and entry.suffix != ".pth" and entry.name != "__pycache__"
 
 
