@@ -75,3 +75,30 @@ def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     named = re.findall(r"`((?:sc2|tests|workflow|docs|config)/[a-z0-9_./-]*)`", page.read_text(encoding="utf-8"))
     gone = sorted({name for name in named if not (ROOT / name).exists()})
     assert not gone, f"{page.name} names {gone}"
+
+
+def test_every_name_of_the_package_in_prose_leads_somewhere() -> None:
+    """`sc2.module.name` in backticks, in pages and docstrings."""
+    pages = [page for page in PAGES if page.name not in NAMES_WHAT_IS_NOT_THERE]
+    named = {
+        (path.relative_to(ROOT).as_posix(), name)
+        for path in [*pages, *(ROOT / "sc2").rglob("*.py")]
+        for name in re.findall(r"`(sc2(?:\.\w+)+)", path.read_text(encoding="utf-8"))
+    }
+    dead = sorted(f"{where}: {name}" for where, name in named if not leads_somewhere(name))
+    assert not dead, dead
+    assert len(named) > 10
+
+
+def leads_somewhere(name: str) -> bool:
+    """Whether a dotted name is a module, or a module and attributes inside it."""
+    parts = name.split(".")
+    folder, used = ROOT, 0
+    while used < len(parts) and ((folder / parts[used]).is_dir() or (folder / f"{parts[used]}.py").is_file()):
+        folder, used = folder / parts[used], used + 1
+    found: object = importlib.import_module(".".join(parts[:used]))
+    for attribute in parts[used:]:
+        if not hasattr(found, attribute):
+            return False
+        found = getattr(found, attribute)
+    return True
