@@ -335,7 +335,8 @@ def _all_problems(loader: _Loader) -> ConfigError:
 def _run_file(loader: _Loader, path: Path) -> RunConfig | None:
     if not path.is_file():
         near = sorted(file.stem for file in path.parent.glob("*.yaml"))
-        loader.add(path, (), f"there is no such run file; {choices(path.stem, near)}")
+        help = choices(path.stem, near) if near else "call this in the project's folder, or name one with --config"
+        loader.add(path, (), f"there is no such run file; {help}")
         return None
     content = loader.read(path)
     return None if content is None else loader.model(RunConfig, Content(((path, content),)), content)

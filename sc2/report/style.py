@@ -59,7 +59,7 @@ _RC: Any = {
 @contextmanager
 def applied() -> Iterator[None]:
     """Apply the look to everything drawn or saved inside the `with` block, whatever the user's matplotlibrc says."""
-    # The backend is global and not restored by rc_context; the canvas is chosen in new_figure instead.
+    # The backend is global and not restored by rc_context; `Layout.canvas` chooses the canvas instead.
     defaults: Any = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
     with matplotlib.rc_context({**defaults, **_RC}):
         yield

@@ -1,6 +1,7 @@
 """Bit fields, NAL units, SPS and header of BPG: closed forms, round trips, and everything that must be refused."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -194,7 +195,7 @@ def test_a_rebuilt_sps_says_what_it_was_built_from(coding: Coding) -> None:
         {"pcm": Pcm(8, 8, 3, 3, False)},
     ],
 )
-def test_parameters_that_hevc_does_not_allow(change: dict[str, object]) -> None:
+def test_parameters_that_hevc_does_not_allow(change: dict[str, Any]) -> None:
     with pytest.raises(WireError, match="damaged"):
         read_coding(write_coding(replace(CODING, **change)))
 

@@ -144,6 +144,7 @@ def test_imagenettes_encoder_is_smaller_than_the_whole_network(root: Any) -> Non
     benchmark = load_config(root / "config/imagenette.yaml").benchmarks["imagenette_mobilenet_v2"]
     params = benchmark.methods[type(METHOD).__module__.rpartition(".")[2]].params.model_dump()
     side = benchmark.config.input.crop
+    assert side is not None
     images = torch.zeros(1, 3, side, side)
     whole = build_network(NetworkSpec(**dict(benchmark.config.teacher.backbone)), 10)
     assert count_macs(reduction(12, params["encoder_channels"]), images) < count_macs(whole, images) / 2

@@ -8,6 +8,7 @@ import pytest
 
 from sc2.config.load import load_benchmark, load_config
 from sc2.config.yaml_files import merge
+from sc2.errors import ConfigError
 from sc2.methods import method_names
 from tests.configuration import CONFIG, DEFAULT, Project, drop, put
 
@@ -154,6 +155,11 @@ def test_a_missing_run_file(project: Project) -> None:
         "there is no such run file; did you mean 'imagenette'? allowed: coco, config, ilsvrc2012, imagenette, quick, "
         "voc"
     )
+
+
+def test_a_folder_without_run_files(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no such run file; call this in the project's folder, or name one with --c"):
+        load_config(tmp_path / "config.yaml")
 
 
 def test_a_missing_method_file(project: Project) -> None:

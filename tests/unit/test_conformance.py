@@ -113,7 +113,9 @@ def test_the_split_of_mobilenet_v2_leaves_most_of_the_work_to_the_server(root: P
     """In MACs the device half is less than a third of the whole MobileNetV2, at the benchmark's own resolution."""
     benchmark = load_config(root / "config/imagenette.yaml").benchmarks["imagenette_mobilenet_v2"]
     params = benchmark.methods["entropic_student"].params.model_dump()
-    images = torch.zeros(1, 3, benchmark.config.input.crop, benchmark.config.input.crop)
+    side = benchmark.config.input.square
+    assert side is not None
+    images = torch.zeros(1, 3, side, side)
     whole = build_network(NetworkSpec(**dict(benchmark.config.teacher.backbone)), 10)
     device = count_macs(analysis(params["encoder_channels"]), images)
     assert device < count_macs(whole, images) / 3

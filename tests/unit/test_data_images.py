@@ -1,4 +1,5 @@
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,13 +7,14 @@ import torch
 from PIL import Image
 
 from sc2.data import images
-from sc2.data.images import UNCHANGED, ImageTensors, Labels, batches
+from sc2.data.images import UNCHANGED, ImageTensors, batches
 from sc2.data.photodigits import open_dataset
 from sc2.data.source import SPLITS, Box, NewSample
 from sc2.data.spec import Augmentation, SizeSpec
 from sc2.data.store import SampleStore, StoreWriter
 from sc2.data.transform import prepare_image
 from sc2.errors import DataError
+from sc2.tasks.classification import TASK as CLASSES
 
 SPEC = SizeSpec(resize=32, crop=28)
 FLIP, SHIFT, BOTH = Augmentation(flip=True), Augmentation(shift_px=2), Augmentation(flip=True, shift_px=2)
@@ -35,7 +37,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture
 def dataset(store):
-    return ImageTensors(store, SPEC)
+    return ImageTensors(store, SPEC, CLASSES)
 
 
 def same(one, other):
@@ -45,7 +47,8 @@ def same(one, other):
 
 
 def run(dataset, size=5, **options):
-    return list(batches(dataset, size, **({"seed": 1, "epoch": 0, "augment": FLIP} | options)))
+    chosen: dict[str, Any] = {"seed": 1, "epoch": 0, "augment": FLIP} | options
+    return list(batches(dataset, size, **chosen))
 
 
 def test_items(dataset, store):
@@ -59,7 +62,12 @@ def test_items(dataset, store):
 def test_each_image_is_decoded_once_and_copies_are_handed_out(dataset, monkeypatch):
     calls = []
     read = SampleStore.image
-    monkeypatch.setattr(SampleStore, "image", lambda store, i: calls.append(1) or read(store, i))
+
+    def counted(store, i):
+        calls.append(i)
+        return read(store, i)
+
+    monkeypatch.setattr(SampleStore, "image", counted)
     first = run(dataset, seed=None)
     for image, _ in first:
         image.zero_()
@@ -70,7 +78,7 @@ def test_each_image_is_decoded_once_and_copies_are_handed_out(dataset, monkeypat
 
 def test_a_large_split_is_not_kept_in_memory(dataset, store, monkeypatch):
     monkeypatch.setattr(images, "MEMORY_LIMIT", 3 * 28 * 28 * 2)
-    large = ImageTensors(store, SPEC)
+    large = ImageTensors(store, SPEC, CLASSES)
     assert same(run(large), run(dataset))
     assert len(large._kept) == 2
 
@@ -141,7 +149,7 @@ def test_the_order_and_the_augmentation_are_drawn_as_ever(dataset):
         assert labels.tolist() == [dataset.store.labels[i] for i in indices]
 
 
-class Places(Labels):
+class Places:
     """The marked pixel of each image: the centre of its box in the input, and its mask."""
 
     def target(self, store, index):
@@ -231,4 +239,4 @@ def test_boxes_and_masks_follow_their_image(scenes, spec, augment):
 
 def test_a_data_set_without_the_wanted_targets_is_refused(scenes):
     with pytest.raises(DataError, match="its images have no label"):
-        next(batches(ImageTensors(scenes, WHOLE), 2, seed=None))
+        next(batches(ImageTensors(scenes, WHOLE, CLASSES), 2, seed=None))

@@ -1,7 +1,7 @@
 """The stages on dense tasks, one after the other: teacher, training, export, evaluation, with an encoder taken over."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ class Project:
     def arch(self) -> dict[str, Any]:
         return {key: value for key, value in self.params.items() if key != "phases"}
 
-    def halves(self, task: str, teacher: Path, checkpoint: Path) -> dict[str, Path]:
+    def halves(self, task: str, teacher: Path, checkpoint: Path) -> Mapping[str, Path]:
         inputs = {"teacher": teacher, "checkpoint": [checkpoint]}
         job = self.job("export", task, {"arch": self.arch}, inputs, ["device", "server", "costs"])
         export(job)
@@ -281,8 +281,8 @@ def test_batches_of_equal_shapes_give_the_numbers_of_single_images(
         assert [other[name] for name in other] == [
             None if value is None else pytest.approx(value, rel=1e-6) for value in found[0].values()
         ]
-    for other in columns[1:]:
-        assert other.keys() == columns[0].keys()
+    for more in columns[1:]:
+        assert more.keys() == columns[0].keys()
 
 
 @pytest.mark.parametrize("task", DENSE)

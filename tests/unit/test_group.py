@@ -81,7 +81,7 @@ def test_a_curve_looks_the_same_in_every_panel_and_as_no_other(tmp_path: Path) -
     panels = []
     for task, names in curves.items():
         paths = write_tables(tmp_path / task, task, 64.0, names)
-        tables = Tables(**{name: read_table(path) for name, path in paths.items()})
+        tables = Tables(*(read_table(paths[name]) for name in ("rate_quality", "latency", "teacher")))
         panels.append(collect(tables, ["entropic_student"]))
     assert [one.curve_index for panel in panels for one in panel] == [0, 1, 0]
     assert [one.curve_index for panel in alike(panels) for one in panel] == [1, 2, 0]
@@ -92,7 +92,11 @@ def page(compared: RunningJob, folder: Path, sha256: str) -> str:
     folder.mkdir(parents=True)
     made = {"svg": OutputFile(path="overview.svg", sha256=sha256, bytes=1)}
     records = [write_record(folder / "made.prov.json", RECORD, "compare_tasks", "10:00", "10:30", outputs=made)]
-    inputs = {"serving": compared.outputs["serving"], "figures": [compared.outputs["svg"]], "records": records}
+    inputs: dict[str, Path | list[Path]] = {
+        "serving": compared.outputs["serving"],
+        "figures": [compared.outputs["svg"]],
+        "records": records,
+    }
     outputs = {"readme": folder / "README.md"}
     job = RunningJob("snapshot_group", {"group": "g"}, compared.spec, inputs, outputs, RECORD)
     group_snapshot.run(job)

@@ -240,7 +240,7 @@ def test_the_walk_uses_what_one_masked_convolution_over_the_result_gives(height:
     masked = nn.Conv2d(M, 2 * M, 5, padding=2)
     with torch.no_grad():
         masked.weight.copy_(parts.context_prediction.weight * parts.context_prediction.mask)
-        masked.bias.copy_(parts.context_prediction.bias)  # type: ignore[union-attr]
+        masked.bias.copy_(parts.context_prediction.bias)
         context = ExactNetwork(exact_layers(nn.Sequential(masked)))(latent)
         found = ExactNetwork(exact_layers(parts.entropy_parameters))(torch.cat((side, context), 1))
     assert torch.equal(found, torch.cat((scales, means), 1))

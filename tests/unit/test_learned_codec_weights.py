@@ -194,7 +194,7 @@ def test_published_weights_go_through_the_phase_without_a_training(tmp_path: Pat
     )
     assert [row["epoch"] for row in history] == [0]
     assert history[0].keys() == {"epoch", "val_loss", "val_mse", "val_bpp", "val_top1_pct"}
-    for entry, value in source.g_a.state_dict().items():  # type: ignore[union-attr]
+    for entry, value in source.g_a.state_dict().items():
         assert torch.equal(recipe.model.state_dict()[f"codec.g_a.{entry}"], value)
     device = method.export(context, recipe.model.state_dict()).device
     assert method.load_device(device.plain()).network is not None

@@ -159,7 +159,8 @@ def test_finish_sees_the_kept_weights_in_eval_mode(tmp_path: Path) -> None:
 
 def test_calibration_sees_the_training_images_under_the_kept_weights_before_the_end(tmp_path: Path) -> None:
     """One more pass over the training batches, of an epoch of its own, in eval mode and without gradients."""
-    model, epochs, seen = Weight(), [], []
+    model, epochs = Weight(), []
+    seen: list[Any] = []
 
     def train_batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         epochs.append(epoch)

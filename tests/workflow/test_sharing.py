@@ -34,7 +34,7 @@ def published(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Pr
     project.git("add", "--all")
     project.git("commit", "--quiet", "--message", "published")
     assert "dvc.lock" in project.git("ls-files")
-    assert "results" not in project.git("ls-files", "results")
+    assert project.git("ls-files", "results").split() == ["results/README.md"]
     return project
 
 

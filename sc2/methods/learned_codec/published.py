@@ -7,10 +7,11 @@ from torch import Tensor, nn
 from sc2.backbones.state_file import read_state
 from sc2.data.download import fetched, hash_in_name
 from sc2.errors import CheckpointError
-from sc2.measure.size import DERIVED_TABLES
 from sc2.methods.learned_codec.params import Published
 
 _WHERE = "params.phases.train"
+# Last part of the names of the tables that CompressAI's entropy models build from their parameters by `update()`.
+_TABLES = ("_quantized_cdf", "_cdf_length", "_offset", "scale_table")
 
 
 def load_published(model: nn.Module, weights: Mapping[str, Published], quality: str) -> None:
@@ -47,7 +48,7 @@ def load_published(model: nn.Module, weights: Mapping[str, Published], quality: 
 
 
 def _is_table(name: str) -> bool:
-    return name.split(".")[-1] in DERIVED_TABLES
+    return name.split(".")[-1] in _TABLES
 
 
 def _current_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
