@@ -11,7 +11,7 @@ from sc2.provenance.record import OutputFile, sha256_file
 from sc2.report import group, group_snapshot
 from sc2.report.columns import quality_of, rate_quality_columns, teacher_columns
 from sc2.report.overview import alike, once
-from sc2.report.series import Tables, collect
+from sc2.report.series import collect, read_tables
 from sc2.report.table_io import Row, read_table, write_table
 from tests.unit.test_snapshot import write_record
 
@@ -81,7 +81,7 @@ def test_a_curve_looks_the_same_in_every_panel_and_as_no_other(tmp_path: Path) -
     panels = []
     for task, names in curves.items():
         paths = write_tables(tmp_path / task, task, 64.0, names)
-        tables = Tables(*(read_table(paths[name]) for name in ("rate_quality", "latency", "teacher")))
+        tables = read_tables(paths)
         panels.append(collect(tables, ["entropic_student"]))
     assert [one.curve_index for panel in panels for one in panel] == [0, 1, 0]
     assert [one.curve_index for panel in alike(panels) for one in panel] == [1, 2, 0]
