@@ -6,9 +6,10 @@ import pytest
 
 from sc2.bpg import nal
 from sc2.bpg.bits import BitReader, BitWriter, read_ue7, ue7
+from sc2.bpg.coding import Coding, Pcm, PictureFormat, read_coding, write_coding
 from sc2.bpg.container import BpgFile, ColorSpace, Header, PixelFormat, header_bytes, pack, read_header, unpack
 from sc2.bpg.encode import wrap
-from sc2.bpg.sps import Coding, Pcm, PictureFormat, make_parameter_sets, read_coding, read_sps, write_coding
+from sc2.bpg.sps import make_parameter_sets, read_sps
 from sc2.errors import WireError
 from tests.unit.bpg_files import BPGENC_BLACK, hevc_stream
 

@@ -6,14 +6,16 @@ import torch
 from PIL import Image
 
 from sc2.data import images
-from sc2.data.images import ImageTensors, Labels, batches
+from sc2.data.images import UNCHANGED, ImageTensors, Labels, batches
 from sc2.data.photodigits import open_dataset
 from sc2.data.source import SPLITS, Box, NewSample
+from sc2.data.spec import Augmentation, SizeSpec
 from sc2.data.store import SampleStore, StoreWriter
 from sc2.data.transform import prepare_image
 from sc2.errors import DataError
 
-SPEC = {"resize": 32, "crop": 28, "interpolation": "bilinear"}
+SPEC = SizeSpec(resize=32, crop=28)
+FLIP, SHIFT, BOTH = Augmentation(flip=True), Augmentation(shift_px=2), Augmentation(flip=True, shift_px=2)
 
 
 def written(folder, classes, samples):
@@ -43,7 +45,7 @@ def same(one, other):
 
 
 def run(dataset, size=5, **options):
-    return list(batches(dataset, size, **({"seed": 1, "epoch": 0, "augment": {"flip": True}} | options)))
+    return list(batches(dataset, size, **({"seed": 1, "epoch": 0, "augment": FLIP} | options)))
 
 
 def test_items(dataset, store):
@@ -92,7 +94,7 @@ def test_training_depends_on_seed_and_epoch_alone(dataset):
 
 
 def test_flips_mirror_some_images_and_keep_the_order(dataset):
-    plain, flipped = run(dataset, augment={}), run(dataset)
+    plain, flipped = run(dataset, augment=UNCHANGED), run(dataset)
     kinds = []
     for (one, labels), (other, same_labels) in zip(plain, flipped, strict=True):
         assert torch.equal(labels, same_labels)
@@ -103,7 +105,7 @@ def test_flips_mirror_some_images_and_keep_the_order(dataset):
 
 
 def test_shifts_move_each_image_and_mirror_its_border(dataset):
-    plain, shifted = run(dataset, augment={}), run(dataset, augment={"shift_px": 2})
+    plain, shifted = run(dataset, augment=UNCHANGED), run(dataset, augment=SHIFT)
     offsets = set()
     for (one, labels), (other, same_labels) in zip(plain, shifted, strict=True):
         assert torch.equal(labels, same_labels)
@@ -125,7 +127,9 @@ def test_the_order_and_the_augmentation_are_drawn_as_ever(dataset):
     """What was drawn before there were other tasks than classification: a seed still means the same training."""
     generator = torch.Generator().manual_seed(int(np.random.SeedSequence((1, 0)).generate_state(1)[0]))
     order = torch.randperm(23, generator=generator)
-    for start, (found, labels) in zip((0, 5, 10, 15), run(dataset, augment={"flip": True, "shift_px": 3}), strict=True):
+    for start, (found, labels) in zip(
+        (0, 5, 10, 15), run(dataset, augment=Augmentation(flip=True, shift_px=3)), strict=True
+    ):
         indices = order[start : start + 5].tolist()
         whole = torch.stack([dataset[i].image for i in indices])
         mirrored = torch.rand(5, generator=generator) < 0.5
@@ -165,7 +169,7 @@ class Places(Labels):
 
 
 SIZES = [(20, 14), (14, 20), (18, 14), (30, 14), (14, 14), (26, 14)]
-WHOLE = {"fit": "whole", "resize": 14, "longest": 28, "multiple": 8, "interpolation": "nearest"}
+WHOLE = SizeSpec(fit="whole", resize=14, longest=28, multiple=8, interpolation="nearest")
 
 
 @pytest.fixture(scope="module")
@@ -206,8 +210,8 @@ def test_images_of_different_sizes_share_a_padded_batch(scenes):
     assert next(batches(dataset, 1, seed=None))[0].shape == (1, 3, 16, 24)
 
 
-@pytest.mark.parametrize("spec", [WHOLE, {"resize": 14, "crop": 14, "interpolation": "nearest"}])
-@pytest.mark.parametrize("augment", [{}, {"flip": True}, {"shift_px": 2}, {"flip": True, "shift_px": 2}])
+@pytest.mark.parametrize("spec", [WHOLE, SizeSpec(resize=14, crop=14, interpolation="nearest")])
+@pytest.mark.parametrize("augment", [UNCHANGED, FLIP, SHIFT, BOTH])
 def test_boxes_and_masks_follow_their_image(scenes, spec, augment):
     dataset = ImageTensors(scenes, spec, Places())
     plain = {tuple(box) for box in dataset.batch(range(6))[1][0]}
@@ -222,7 +226,7 @@ def test_boxes_and_masks_follow_their_image(scenes, spec, augment):
                     rows, columns = np.nonzero(bright)
                     edges = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
                     assert np.abs(edges - np.clip(box, 0, 100)).max() <= 1
-    assert (seen != plain) == bool(augment)
+    assert (seen != plain) == (augment != UNCHANGED)
 
 
 def test_a_data_set_without_the_wanted_targets_is_refused(scenes):

@@ -33,7 +33,7 @@ class ChannelReductionQuantization(Method[ReductionArch]):
 
     Arch = ReductionArch
     Params = Params
-    rate_axis = RateAxis(name="channels", symbol="C", low=1, high=64, integer=True)
+    rate_axis = RateAxis(name="channels", symbol="C=", low=1, high=64, integer=True)
     upstream_size_rule = "quantized"
 
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:

@@ -33,7 +33,7 @@ class EntropyCoded(Method[A]):
 class BottleneckMethod(EntropyCoded[B]):
     """A bottleneck g_a, entropy model, g_s in place of the first stages; the network is in `network.py`."""
 
-    rate_axis = RateAxis(name="beta", symbol="β", low=0.0, high=1e6, integer=False)
+    rate_axis = RateAxis(name="beta", symbol="β=", low=0.0, high=1e6, integer=False)
     takes_encoder = True
 
     @abstractmethod
