@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from sc2.backbones.build import build_network
@@ -124,6 +125,18 @@ def test_the_loss_is_the_squared_error_of_all_hints_summed_over_the_batch() -> N
         expected = expected + ((late - teacher.up_to("layer3")(images)) ** 2).sum()
     torch.testing.assert_close(terms["loss"], expected)
     torch.testing.assert_close(terms["sse"], expected / 3)
+
+
+def test_a_half_of_other_values_is_refused() -> None:
+    context = make_context(SMALL_RESNET, 32)
+    export = METHOD.export(context, ReductionNetwork(context).state_dict())
+    device, server = export.device.plain(), export.server.plain()
+    assert METHOD.load_device(device).network is not None
+    for load, half in ((METHOD.load_device, device), (METHOD.load_server, server)):
+        with pytest.raises(ValidationError, match="channels"):
+            load({key: value for key, value in half.items() if key != "channels"})
+        with pytest.raises(ValidationError, match="lates"):
+            load(half | {"lates": 3})
 
 
 def test_hints_are_hooked_where_they_are() -> None:

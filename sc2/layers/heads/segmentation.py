@@ -44,7 +44,7 @@ class SegmentationHead(nn.Module):
         self.aux = FCNHead(channels[0], 1 + num_classes)
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Return the logits, without the auxiliary ones."""
+        """Return the logits [B, 1 + classes, H, W], without the auxiliary ones."""
         return self._enlarged(self.classifier(features["layer4"]), features)
 
     def auxiliary(self, features: Mapping[str, Tensor]) -> Tensor:
@@ -73,5 +73,5 @@ def attach(model: StagedModel, num_classes: int, *, width: int, atrous_rates: Se
 
 
 def masks(logits: Tensor) -> Tensor:
-    """Return the class of every pixel, uint8 [B, H, W]: 0 the background, k + 1 class k."""
+    """Return classes of pixels, uint8 [B, H, W], of logits [B, 1 + classes, H, W]; 0 the background, k + 1 class k."""
     return logits.argmax(1).to(torch.uint8)

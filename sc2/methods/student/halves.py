@@ -1,6 +1,6 @@
 """The two halves of a network with an entropy-coded bottleneck."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +16,9 @@ from sc2.errors import WireError
 from sc2.layers.priors import DevicePrior, PriorContent, PriorKind
 from sc2.methods.student.bottleneck import analysis, synthesis
 from sc2.methods.student.network import StudentNetwork
-from sc2.methods.student.params import BottleneckArch
+from sc2.methods.student.params import B
 from sc2.split.method import BuildContext, DeviceHalf, Export, HalfContent, ServerHalf
 from sc2.split.wire import Payload
-
-B = TypeVar("B", bound=BottleneckArch)
 
 
 class StudentDeviceContent(HalfContent):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from sc2.methods.student.params import BottleneckArch, Distill, Finetune, StudentArch
+from sc2.methods.student.params import B, Distill, Finetune, S
 from sc2.split.axes import RateAxis
 from sc2.split.method import A, BuildContext, Export, Method
 from sc2.strict import Strict
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from sc2.methods.student.priors import StudentPrior
     from sc2.split.method import DeviceHalf, ServerHalf
     from sc2.training.recipe import Recipe
-
-B = TypeVar("B", bound=BottleneckArch)
-S = TypeVar("S", bound=StudentArch)
 
 
 class EntropyCoded(Method[A]):

@@ -1,6 +1,6 @@
 """A backbone whose first stages are replaced by an entropy-coded bottleneck."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -8,11 +8,9 @@ from torch import Tensor, nn
 from sc2.backbones.base import Features, stage_channels
 from sc2.backbones.teacher import teacher_model
 from sc2.methods.student.bottleneck import analysis, synthesis
-from sc2.methods.student.params import BottleneckArch
+from sc2.methods.student.params import B
 from sc2.methods.student.priors import StudentPrior
 from sc2.split.method import BuildContext
-
-B = TypeVar("B", bound=BottleneckArch)
 
 
 class StudentNetwork(nn.Module):

@@ -1,6 +1,6 @@
 """The family's parameters: the bottleneck's architecture, and phases that several recipes share. No torch."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
@@ -46,6 +46,10 @@ class HyperpriorArch(StudentArch):
     """The same with a hyperprior (docs/papers.md#hyperprior-bottlenecks)."""
 
     hyper_channels: int = Field(default=16, gt=0, description="Channels of z, the side information")
+
+
+B = TypeVar("B", bound=BottleneckArch)
+S = TypeVar("S", bound=StudentArch)
 
 
 # Training

@@ -53,22 +53,11 @@ def rate_recipe(
         judge.add(output, targets)
         return priced(task.losses(head, features, targets, output=output, summed=True), outputs)
 
-    def optimizer(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        density = {id(parameter) for parameter in prior.parameters()}
-        groups: list[dict[str, Any]] = [
-            {"params": [parameter for parameter in parameters if id(parameter) not in density]},
-            {
-                "params": [parameter for parameter in parameters if id(parameter) in density],
-                "lr": params.lr * params.prior_lr_factor,
-            },
-        ]
-        return torch.optim.Adam(groups, lr=params.lr, weight_decay=params.weight_decay)
-
     return Recipe(
         model=network,
         trained=list(network.children()),
         step=step,
-        optimizer=optimizer,
+        optimizer=lambda parameters: _adam(parameters, prior, params),
         learning_rate=learning_rate,
         epochs=params.epochs,
         batch_size=params.batch_size,
@@ -80,3 +69,16 @@ def rate_recipe(
         auxiliary_lr=params.quantiles_lr,
         finish=prior.settle,
     )
+
+
+def _adam(parameters: list[nn.Parameter], prior: nn.Module, params: RatePriced) -> torch.optim.Optimizer:
+    """Return Adam with the density of the entropy model as a second group, at a rate of its own."""
+    density = {id(parameter) for parameter in prior.parameters()}
+    groups: list[dict[str, Any]] = [
+        {"params": [parameter for parameter in parameters if id(parameter) not in density]},
+        {
+            "params": [parameter for parameter in parameters if id(parameter) in density],
+            "lr": params.lr * params.prior_lr_factor,
+        },
+    ]
+    return torch.optim.Adam(groups, lr=params.lr, weight_decay=params.weight_decay)

@@ -65,7 +65,7 @@ class FactorizedPrior(TrainedPrior):
         self.entropy_bottleneck = EntropyBottleneck(channels)
 
     def forward(self, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return y_hat and the likelihoods of y."""
+        """Return y_hat and the likelihoods of y, both of the shape of y."""
         y_hat, likelihoods = self.entropy_bottleneck(y)
         return y_hat, (likelihoods,)
 
@@ -94,7 +94,7 @@ class TrainedHyperprior(TrainedPrior):
         self.gaussian_conditional = GaussianConditional(None)
 
     def forward(self, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return y_hat and the likelihoods of y and z."""
+        """Return y_hat, of the shape of y, and the likelihoods of y and of z [B, L, zh, zw]."""
         z = self.hyper_analysis(y)
         z_hat, z_likelihoods = self.entropy_bottleneck(z)
         if self.training:

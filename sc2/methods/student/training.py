@@ -9,7 +9,7 @@ their own.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,14 +17,12 @@ from torch import Tensor, nn
 from sc2.backbones.base import Features
 from sc2.backbones.teacher import take_over, teacher_model
 from sc2.methods.student.network import StudentNetwork
-from sc2.methods.student.params import Distill, Finetune, StudentArch, Tuning
+from sc2.methods.student.params import Distill, Finetune, S, Tuning
 from sc2.methods.student.priors import StudentPrior
 from sc2.split.method import A, BuildContext
 from sc2.training.hints import PRIOR, HintLoss, Hooks, bits
 from sc2.training.judge import Judge
 from sc2.training.recipe import Recipe, Terms, by_part, multi_step, schedule
-
-S = TypeVar("S", bound=StudentArch)
 
 
 def distill_recipe(params: Distill, context: BuildContext[S], prior: StudentPrior[S]) -> Recipe:
