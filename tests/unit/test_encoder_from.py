@@ -42,8 +42,8 @@ def test_a_first_phase_takes_the_encoder_of_the_same_run_elsewhere_and_a_second_
     assert planned is not None
     assert planned.spec["encoder_from"] == NAME
     assert "sc2/tasks/detection.py" in planned.fingerprint.files
-    assert "sc2/layers/heads/detection.py" in planned.fingerprint.files
-    assert "sc2/layers/heads/segmentation.py" not in planned.fingerprint.files
+    assert "sc2/backbones/heads/detection.py" in planned.fingerprint.files
+    assert "sc2/backbones/heads/segmentation.py" not in planned.fingerprint.files
 
 
 def test_a_codec_taken_over_is_not_trained_and_exports_the_other_benchmarks_weights(load_tasks: Load) -> None:
