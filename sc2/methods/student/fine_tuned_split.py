@@ -86,7 +86,8 @@ class FineTunedSplit(EntropyCoded[FineTunedArch]):
 
     def export(self, context: BuildContext[FineTunedArch], state: Mapping[str, Tensor] | None) -> Export:
         """Split the trained network at the cut, after the entropy coder."""
-        from sc2.methods.student.fine_tuned import PastedBottleneck, split_fine_tuned
+        from sc2.methods.student.fine_tuned import PastedBottleneck
+        from sc2.methods.student.fine_tuned_halves import split_fine_tuned
 
         assert state is not None
         cut = self.curve(context.point)
@@ -96,13 +97,13 @@ class FineTunedSplit(EntropyCoded[FineTunedArch]):
 
     def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
         """Build the stages up to the cut, and the coder."""
-        from sc2.methods.student.fine_tuned import FineTunedDevice, FineTunedDeviceContent
+        from sc2.methods.student.fine_tuned_halves import FineTunedDevice, FineTunedDeviceContent
 
         return FineTunedDevice(FineTunedDeviceContent.model_validate(blob))
 
     def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
         """Build the coder, and the stages behind the cut."""
-        from sc2.methods.student.fine_tuned import FineTunedServer, FineTunedServerContent
+        from sc2.methods.student.fine_tuned_halves import FineTunedServer, FineTunedServerContent
 
         return FineTunedServer(FineTunedServerContent.model_validate(blob))
 
