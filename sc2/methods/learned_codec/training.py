@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from sc2.entropy.factorized import settle
 from sc2.methods.learned_codec.network import InputCompression
-from sc2.methods.learned_codec.params import LearnedCodecArch, Train
+from sc2.methods.learned_codec.params import AXIS, LearnedCodecArch, Train
 from sc2.methods.learned_codec.published import load_published
 from sc2.methods.learned_codec.wavelet_start import wavelet_start
 from sc2.split.method import BuildContext
@@ -53,7 +53,7 @@ def rate_distortion_recipe(params: Train, context: BuildContext[LearnedCodecArch
         DataError: Their file is missing or another one.
     """
     network, judge = InputCompression(context, codec), Judge(context.task, context.num_classes)
-    price = params.lambdas[int(context.point) - 1]
+    price = params.lambdas[AXIS.parse(context.point) - 1]
     if params.start == "published":
         load_published(network.codec, params.weights, context.point)
     if params.start == "wavelet":

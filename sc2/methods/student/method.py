@@ -6,8 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sc2.methods.student.params import B
-from sc2.split.axes import RateAxis
+from sc2.methods.student.params import AXIS, B
 from sc2.split.method import A, BuildContext, Export, Method
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class EntropyCoded(Method[A]):
 class BottleneckMethod(EntropyCoded[B]):
     """A bottleneck g_a, entropy model, g_s in place of the first stages; the network is in `network.py`."""
 
-    rate_axis = RateAxis(name="beta", symbol="β=", low=0.0, high=1e6, integer=False)
+    rate_axis = AXIS
     takes_encoder = True
 
     @abstractmethod
