@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sc2.backbones.base import Features, stage_channels
 from sc2.backbones.teacher import TeacherCheckpoint, teacher_model
+from sc2.methods.student.trained_priors import FactorizedPrior
 
 
 class PastedBottleneck(nn.Module):
@@ -24,9 +25,6 @@ class PastedBottleneck(nn.Module):
     """
 
     def __init__(self, checkpoint: TeacherCheckpoint, cut: str) -> None:
-        # Here, because the two halves need no CompressAI, whose import takes longer than most of their jobs run.
-        from sc2.methods.student.trained_priors import FactorizedPrior
-
         super().__init__()
         teacher = teacher_model(checkpoint)
         self.encoder = teacher.up_to(cut).requires_grad_(True)

@@ -1,5 +1,7 @@
 """The two halves of a backbone cut in two with a factorised prior at the cut."""
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor
 
 from sc2.backbones.build import build_network
@@ -7,9 +9,11 @@ from sc2.backbones.spec import NetworkSpec
 from sc2.data.limits import largest_side
 from sc2.data.spec import PixelSpec
 from sc2.layers.priors import FACTORIZED, DevicePrior, PriorContent
-from sc2.methods.student.fine_tuned import PastedBottleneck
 from sc2.methods.student.halves import StudentDevice, StudentServer
 from sc2.split.method import A, BuildContext, Export, HalfContent
+
+if TYPE_CHECKING:
+    from sc2.methods.student.fine_tuned import PastedBottleneck
 
 
 class FineTunedContent(HalfContent):
@@ -70,7 +74,7 @@ class FineTunedServer(StudentServer):
         self.largest = content.largest
 
 
-def split_fine_tuned(network: PastedBottleneck, context: BuildContext[A], cut: str) -> Export:
+def split_fine_tuned(network: "PastedBottleneck", context: BuildContext[A], cut: str) -> Export:
     """Cut a trained network behind the entropy coder, with fresh coding tables."""
     prior, backbone, num_classes = network.prior.export(), context.teacher.backbone, context.num_classes
     encoder = network.encoder.state_dict()
