@@ -161,7 +161,7 @@ class _Loader:
         except ConfigError as error:
             self.add(source.file_of(("input",)), ("input",), str(error))
         if isinstance(teacher, FetchedTeacher):
-            if config.task != "classification":
+            if not task.takes_published:
                 where = ("teacher", "source")
                 message = "published teachers are classifiers: train one, with teacher.body_weights to start from"
                 self.add(source.file_of(where), where, message)
