@@ -93,6 +93,19 @@ def _add_tools(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     trace.add_argument("--full", action="store_true", help="print every job, without grouping")
     trace.set_defaults(run=_trace)
 
+    why = commands.add_parser(
+        "why",
+        help="say which key, file or input changed, for what would run again",
+        description="Say what changed since a record was written: keys of the configuration, files of code, inputs.",
+        epilog="without PATH: the configuration and code of every recorded job, grouped by what changed",
+    )
+    why.add_argument(
+        "path", type=Path, nargs="?", metavar="PATH", help="an output of the job, e.g. results/train/…/distill.pt"
+    )
+    why.add_argument("--results", type=Path, default=Path("results"), help="folder to look through (default: results)")
+    _add_config(why)
+    why.set_defaults(run=_why)
+
     verify = commands.add_parser("verify", help="recompute all hashes; name what is stale, missing or edited")
     _add_config(verify)
     verify.add_argument("--results", type=Path, default=Path("results"), help="folder to check (default: results)")
@@ -216,6 +229,12 @@ def _trace(arguments: argparse.Namespace) -> None:
     from sc2.provenance.trace import format_trace, trace
 
     print(format_trace(trace(arguments.path), full=arguments.full))
+
+
+def _why(arguments: argparse.Namespace) -> None:
+    from sc2.commands.why import why
+
+    print(why(arguments.config, arguments.path, arguments.results))
 
 
 def _verify(arguments: argparse.Namespace) -> int:

@@ -26,7 +26,7 @@ class Job:
     @cached_property
     def fingerprint(self) -> Fingerprint:
         """Hash of the code that the job runs."""
-        return fingerprint(self.modules)
+        return fingerprint(self.modules, without=STAGES[self.stage].never_calls)
 
     @property
     def code(self) -> str:

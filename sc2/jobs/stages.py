@@ -22,6 +22,7 @@ class Stage:
         keys: The wildcards that name one job of the stage.
         inputs: Input files by name; `many` takes any number, also none.
         outputs: Output files by name.
+        calls: Those of `HOOKS` that it calls on a method; a change of the others' code reruns no job of the stage.
         entry: The function that does it, as `module:function`.
     """
 
@@ -30,6 +31,12 @@ class Stage:
     inputs: dict[str, Count]
     outputs: tuple[str, ...]
     entry: str
+    calls: tuple[str, ...] = ()
+
+    @property
+    def never_calls(self) -> frozenset[str]:
+        """Functions of a method that a job of this stage never runs."""
+        return frozenset(HOOKS) - frozenset(self.calls)
 
     @property
     def module(self) -> str:
@@ -43,6 +50,13 @@ class Stage:
         return run
 
 
+HOOKS = (
+    *("training", "export", "load_device", "load_server"),
+    *("codec_header_bytes", "estimate_bits", "side_measures"),
+)
+"""The functions of a `Method` that import its networks, losses and halves."""
+
+_HALVES = ("load_device", "load_server")
 _RUN = ("benchmark", "method", "point", "seed")
 
 STAGES: dict[str, Stage] = {
@@ -83,6 +97,7 @@ STAGES: dict[str, Stage] = {
         },
         outputs=("checkpoint", "history"),
         entry="sc2.runs.train:run",
+        calls=("training",),
     ),
     "export": Stage(
         "split a run into its device half and its server half and count their costs",
@@ -90,6 +105,7 @@ STAGES: dict[str, Stage] = {
         inputs={"teacher": "one", "checkpoint": "many"},
         outputs=("device", "server", "costs"),
         entry="sc2.runs.export:run",
+        calls=("export", *_HALVES),
     ),
     "evaluate": Stage(
         "send every test image through the wire and measure quality and bytes",
@@ -97,6 +113,7 @@ STAGES: dict[str, Stage] = {
         inputs={"index": "one", "test": "one", "device": "one", "server": "one", "costs": "one"},
         outputs=("samples", "summary"),
         entry="sc2.runs.evaluate:run",
+        calls=(*_HALVES, "codec_header_bytes", "estimate_bits", "side_measures"),
     ),
     "measure_latency": Stage(
         "time a method's encoder, coder, server and switches between its points on this machine, one thread",
@@ -104,6 +121,7 @@ STAGES: dict[str, Stage] = {
         inputs={"index": "one", "test": "one", "devices": "many", "servers": "many"},
         outputs=("latency", "switch"),
         entry="sc2.runs.latency:run",
+        calls=_HALVES,
     ),
     "make_tables": Stage(
         "gather a benchmark's measurements into tidy tables and compare the curves",
@@ -125,6 +143,7 @@ STAGES: dict[str, Stage] = {
         inputs={"index": "one", "test": "one", "devices": "many", "servers": "many"},
         outputs=("svg", "png"),
         entry="sc2.report.examples:run",
+        calls=_HALVES,
     ),
     "compare_tasks": Stage(
         "put the benchmarks of a group side by side and count what serving all their tasks costs",

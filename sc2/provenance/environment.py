@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sc2.errors import ProvenanceError
+from sc2.measure.hardware import cpu_model
 
 PACKAGES = (
     "sc2",
@@ -59,7 +60,7 @@ def environment() -> dict[str, Any]:
     return {
         "versions": versions,
         "hardware": {
-            "cpu": _cpu_model(),
+            "cpu": cpu_model(),
             "cores": os.cpu_count(),
             "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
             "gpus": _gpu_names(),
@@ -157,17 +158,6 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _cpu_model() -> str:
-    """Return the processor's name as the system gives it."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                return value.strip()
-    return platform.processor() or platform.machine()
 
 
 def _gpu_names() -> list[str]:

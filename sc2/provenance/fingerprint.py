@@ -1,8 +1,11 @@
 """Hash of the code that a job runs: the import closure of its modules inside the package.
 
-The hash is taken over the syntax tree without comments, docstrings and formatting, so that only an edit that can change
-a result changes it. Imports are followed statically; a module that is imported by name at run time has to be passed
-in by the caller (the plan does that for methods).
+The hash is taken over the syntax tree without comments, docstrings, formatting and descriptions of fields, so that only
+an edit that can change a result changes it. Imports are followed statically; a module that is imported by name at run
+time has to be passed in by the caller (the plan does that for methods).
+
+A method's file holds what several stages run. A stage that never trains is told so by the caller: then the function
+`training` of the method's class, and what only it imports, is no part of the hash.
 """
 
 import ast
@@ -15,6 +18,8 @@ from pathlib import Path
 from sc2.errors import ProvenanceError
 
 PACKAGE = "sc2"
+HOOKS_FOLDER = "sc2/methods/"
+"""Where classes have functions that only some stages call."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +58,19 @@ class _Source:
     imports: tuple[_Import, ...]
 
 
-# By absolute path: (mtime in ns, size in bytes) and the parsed file. One parse of the workflow asks for hundreds of
-# closures over the same few dozen files.
-_CACHE: dict[str, tuple[tuple[int, int], _Source]] = {}
+# By absolute path and what is left out: (mtime in ns, size in bytes) and the parsed file. One parse of the workflow
+# asks for hundreds of closures over the same few dozen files.
+_CACHE: dict[tuple[str, frozenset[str]], tuple[tuple[int, int], _Source]] = {}
 
 
-def fingerprint(modules: Iterable[str], root: Path | None = None) -> Fingerprint:
+def fingerprint(
+    modules: Iterable[str], root: Path | None = None, *, without: frozenset[str] = frozenset()
+) -> Fingerprint:
     """Hash the import closure of some modules inside the package `sc2`.
 
     Args:
-        modules: Dotted names, e.g. `["sc2.methods.codec.jpeg"]`; their order and repetition do not matter.
+        modules: Dotted names, e.g. `["sc2.methods.jpeg"]`; their order and repetition do not matter.
+        without: Names of functions of the methods' classes that the job never calls, e.g. `training`.
         root: Folder that contains the package; the one this module was imported from by default.
 
     Raises:
@@ -82,7 +90,7 @@ def fingerprint(modules: Iterable[str], root: Path | None = None) -> Fingerprint
         relative = _locate(base, name, asked_by)
         if relative is None:
             continue
-        source = _read(base, relative)
+        source = _read(base, relative, without if relative.startswith(HOOKS_FOLDER) else frozenset())
         files[relative] = source.digest
         todo.extend(_targets(base, relative, source))
     ordered = dict(sorted(files.items()))
@@ -98,17 +106,6 @@ def combine(files: Mapping[str, str]) -> str:
     """Return the digest of a closure from the digests of its files, whatever their order."""
     lines = "".join(f"{path}\0{digest}\n" for path, digest in sorted(files.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """Return the digest of one Python file's code, as it appears in `Fingerprint.files`.
-
-    Raises:
-        ProvenanceError: The file is missing, cannot be parsed, or uses a relative or a star import.
-    """
-    if not path.is_file():
-        raise ProvenanceError(f"{path}: no such file")
-    return _read(str(path.parent), path.name).digest
 
 
 def _locate(base: str, name: str, asked_by: str) -> str | None:
@@ -139,27 +136,47 @@ def _targets(base: str, relative: str, source: _Source) -> Iterator[tuple[str, s
                 yield f"{item.module}.{name}", asked_by
 
 
-def _read(base: str, relative: str) -> _Source:
+def _read(base: str, relative: str, without: frozenset[str] = frozenset()) -> _Source:
     """Parse a file, or take it from the cache while its time and size are the same."""
     path = f"{base}/{relative}"
     status = os.stat(path)  # noqa: PTH116
     state = (status.st_mtime_ns, status.st_size)
-    cached = _CACHE.get(path)
+    cached = _CACHE.get((path, without))
     if cached is not None and cached[0] == state:
         return cached[1]
     try:
         tree = ast.parse(Path(path).read_bytes(), filename=relative)
     except SyntaxError as error:
         raise ProvenanceError(f"{relative}:{error.lineno}: cannot be parsed: {error.msg}") from error
-    tree = _Strip().visit(tree)
+    tree = _Strip(without).visit(tree)
     digest = hashlib.sha256(ast.unparse(tree).encode("utf-8", "surrogatepass")).hexdigest()
     source = _Source(digest, tuple(_imports(tree, relative)))
-    _CACHE[path] = (state, source)
+    _CACHE[path, without] = (state, source)
     return source
 
 
 class _Strip(ast.NodeTransformer):
-    """Drops what never runs: strings that stand alone (docstrings) and the body of `if TYPE_CHECKING:`."""
+    """Drops what changes no result.
+
+    That is: strings that stand alone (docstrings), the body of `if TYPE_CHECKING:`, what a `Field` says to readers, and
+    the functions of classes that the job never calls.
+    """
+
+    def __init__(self, without: frozenset[str]) -> None:
+        self.without = without
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        """Drop the functions that are not called."""
+        node.body = [
+            part for part in node.body if not (isinstance(part, ast.FunctionDef) and part.name in self.without)
+        ]
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Drop the description of a field."""
+        if isinstance(node.func, ast.Name) and node.func.id == "Field":
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "description"]
+        return self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         """Drop a string that stands alone."""

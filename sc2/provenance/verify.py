@@ -1,48 +1,32 @@
 """Compares every record with the files beside it and with what the present configuration and code plan."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 from tqdm import tqdm
 
 from sc2.errors import ProvenanceError
+from sc2.provenance.changes import PlannedJob, code_changes, spec_changes
 from sc2.provenance.findings import KINDS, Finding, Report, format_report, prune
-from sc2.provenance.fingerprint import file_digest, package_root
 from sc2.provenance.record import (
     SUFFIX,
     InputFile,
     Record,
-    canonical,
     find_record,
     project_root,
     read_record,
     records,
     sha256_file,
 )
-from sc2.provenance.trace import flatten
 
 __all__ = ["Finding", "PlannedJob", "Report", "format_report", "prune", "verify"]
 
 TEMPORARY = (".tmp", ".part", ".partial", ".lock", "~")
 # So many causes of one kind are named in a message.
 NAMED = 4
-
-
-class PlannedJob(Protocol):
-    """What the present configuration and code plan for the keys of a record."""
-
-    @property
-    def spec(self) -> Mapping[str, Any]:
-        """The resolved configuration of the job."""
-
-    @property
-    def code(self) -> str:
-        """Digest of the code that the job runs."""
 
 
 Jobs = Callable[[str, Mapping[str, str]], PlannedJob | None]
@@ -92,13 +76,12 @@ class _Entry:
         return (*self.outputs, self.path)
 
 
-def verify(root: Path, jobs: Jobs, code_root: Path | None = None) -> Report:
+def verify(root: Path, jobs: Jobs) -> Report:
     """Check all records under a folder; every file is hashed once.
 
     Args:
         root: The folder of the results.
         jobs: Gives the job that is planned for a stage and keys, None when the configuration does not contain it.
-        code_root: Folder that contains the package, to name the code files that changed; the running one by default.
 
     Raises:
         ProvenanceError: There is no such folder, or a file in it cannot be read.
@@ -106,7 +89,7 @@ def verify(root: Path, jobs: Jobs, code_root: Path | None = None) -> Report:
     if not root.is_dir():
         raise ProvenanceError(f"{root}: no such folder; build the results with `snakemake --cores all`, or pull them")
     root = Path(os.path.abspath(root))  # noqa: PTH100
-    check = _Check(root, jobs, package_root() if code_root is None else code_root)
+    check = _Check(root, jobs)
     check.hash_files()
     findings = [*check.findings, *check.files(), *check.stale(), *check.unrecorded()]
     findings.sort(key=lambda finding: (KINDS.index(finding.kind), finding.path, finding.message))
@@ -117,9 +100,8 @@ def verify(root: Path, jobs: Jobs, code_root: Path | None = None) -> Report:
 class _Check:
     """One pass over the records of a folder."""
 
-    def __init__(self, root: Path, jobs: Jobs, code_root: Path) -> None:
+    def __init__(self, root: Path, jobs: Jobs) -> None:
         self.root = root
-        self.code_root = code_root
         self.findings: list[Finding] = []
         self.entries: list[_Entry] = []
         self.read = 0
@@ -197,24 +179,10 @@ class _Check:
         if entry.path not in self._reasons:
             # Set first, so that records edited into a circle do not recurse without end.
             self._reasons[entry.path] = []
-            own = [*_spec_reasons(entry), *self._code_reasons(entry)]
+            own = list(_own_reasons(entry))
             inputs = [reason for path, file in entry.inputs.items() for reason in self._input_reasons(path, file)]
             self._reasons[entry.path] = own + ([_some(inputs)] if inputs else [])
         return self._reasons[entry.path]
-
-    def _code_reasons(self, entry: _Entry) -> Iterator[str]:
-        """Say which code changed since a record was written."""
-        assert entry.job is not None
-        if entry.job.code == entry.record.code.digest:
-            return
-        changed = []
-        for name, digest in entry.record.code.files.items():
-            path = self.code_root / name
-            if not path.is_file():
-                changed.append(f"{name} (gone)")
-            elif file_digest(path) != digest:
-                changed.append(name)
-        yield f"code changed: {_some(changed) if changed else 'other modules belong to the job now'}"
 
     def _input_reasons(self, path: Path, file: InputFile) -> Iterator[str]:
         """Say what changed about an input since it was read. One that is gone is reported once, as missing."""
@@ -250,25 +218,13 @@ class _Check:
         return path.relative_to(self.root.parent).as_posix() if path.is_relative_to(self.root.parent) else path.name
 
 
-def _spec_reasons(entry: _Entry) -> Iterator[str]:
-    """Say which keys of the configuration changed since a record was written."""
+def _own_reasons(entry: _Entry) -> Iterator[str]:
+    """Say what changed of a job's own configuration and code since a record was written."""
     assert entry.job is not None
-    # Through JSON, as the record was: a tuple and a list are the same there.
-    now = json.loads(canonical(dict(entry.job.spec)))
-    if now == entry.record.spec:
-        return
-    old_values, new_values = flatten(entry.record.spec), flatten(now)
-    changes = [
-        f"{key} {_short(old_values.get(key, 'not set'))} → {_short(new_values.get(key, 'not set'))}"
-        for key in sorted(old_values.keys() | new_values.keys())
-        if old_values.get(key) != new_values.get(key)
-    ]
-    yield f"configuration changed: {_some(changes) if changes else 'the types of values'}"
-
-
-def _short(text: str) -> str:
-    """Cut a long value."""
-    return text if len(text) <= 40 else f"{text[:39]}…"
+    if spec := list(spec_changes(entry.record, entry.job)):
+        yield f"configuration changed: {_some(spec)}"
+    if code := list(code_changes(entry.record, entry.job)):
+        yield f"code changed: {_some(code)}"
 
 
 def _some(items: Iterable[str]) -> str:

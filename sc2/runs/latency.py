@@ -16,10 +16,10 @@ from sc2.data.spec import InputSpec
 from sc2.data.store import SampleStore
 from sc2.data.transform import prepare_image
 from sc2.job import RunningJob
+from sc2.measure.hardware import cpu_model
 from sc2.measure.latency import Timing, single_thread, time_call
 from sc2.measure.spec import LatencySpec
 from sc2.measure.switch import HalfContents
-from sc2.provenance.record import environment
 from sc2.runs.halves import load_device, load_server
 from sc2.runs.switch import switches
 from sc2.split.method import DeviceHalf, ServerHalf
@@ -35,7 +35,7 @@ def run(job: RunningJob) -> None:
     """
     spec, runs = LatencySpec.model_validate(job.spec["latency"]), job.spec["runs"]
     files = zip(runs, job.input_list("devices"), job.input_list("servers"), strict=True)
-    made = {"threads": 1, "cpu": environment()["hardware"]["cpu"], "record_id": job.record_id}
+    made = {"threads": 1, "cpu": cpu_model(), "record_id": job.record_id}
     images = _images(job, spec.images)
     times, first_seed, points = [], runs[0][1], {}
     with single_thread():

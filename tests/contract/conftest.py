@@ -5,7 +5,7 @@ parameters at this size, below.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -15,10 +15,12 @@ import torch
 from torch import Tensor
 
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import BackboneSpec
 from sc2.config.yaml_files import merge
 from sc2.methods import get_method, method_names
+from sc2.runs.halves import device_fingerprint
 from sc2.split.axes import RateAxis
-from sc2.split.method import BuildContext, Method
+from sc2.split.method import BuildContext, DeviceHalf, Export, Method, ServerHalf
 from sc2.tasks import get_task, task_names
 from tests.dense import HEADS
 
@@ -65,9 +67,9 @@ TINY_POINTS_OF_TASK: dict[tuple[str, str], tuple[str, str]] = {
 }
 # Methods whose training depends on the task. The others' is tried on classification alone, where it is the same.
 TRAINED_BY_TASK = ("bottleneck_unit", "channel_reduction_quantization", "end_to_end", "entropic_student")
-NEURAL_INPUT = {"channels": [[6, 8]], "phases": {"train": {"epochs": 2, "batch_size": 4, "lr": 1e-3}}}
+LEARNED_CODEC = {"channels": [[6, 8]], "phases": {"train": {"epochs": 2, "batch_size": 4, "lr": 1e-3}}}
 for _name in ("factorized_prior", "scale_hyperprior", "mean_scale_hyperprior", "joint_autoregressive"):
-    TINY_PARAMS[_name] = NEURAL_INPUT
+    TINY_PARAMS[_name] = LEARNED_CODEC
 
 
 @dataclass
@@ -76,10 +78,30 @@ class Case:
 
     task: str
     name: str
-    method: Method
+    method: Method[Any]
     params: dict[str, Any]
-    context: BuildContext
+    context: BuildContext[Any]
     state: dict[str, Tensor] | None
+
+    def untrained(self) -> "Case":
+        """The same method as it was before its first phase."""
+        return replace(self, state=None)
+
+    def export(self) -> Export:
+        """Both halves."""
+        return self.method.export(self.context, self.state)
+
+    def fingerprint(self, export: Export) -> str:
+        """What stands in the containers of a device half."""
+        return device_fingerprint(self.name, export.device.plain(), self.context.input)
+
+    def device(self) -> DeviceHalf:
+        """The device half, built from what its file holds."""
+        return self.method.load_device(self.export().device.plain())
+
+    def server(self) -> ServerHalf:
+        """The server half, built from what its file holds."""
+        return self.method.load_server(self.export().server.plain())
 
 
 @pytest.fixture(scope="session")
@@ -116,8 +138,8 @@ def teacher_of(task_name: str) -> dict[str, Any]:
     # Not narrower: torch 2.14 damages its own memory in the backward pass of a 1×1 convolution of stride 2 with fewer
     # than eight input channels in channels-last order.
     task = get_task(task_name)
-    head = task.Head.model_validate(HEADS[task_name]).model_dump()
-    backbone = task.network({"name": "small_resnet", "args": {"width": 8}}, head)
+    head = task.Head.model_validate(HEADS[task_name])
+    backbone = task.network(BackboneSpec(name="small_resnet", args={"width": 8}), head)
     model = build_network(backbone, len(CLASSES)).train()
     for _ in range(3):
         model(torch.randn(8, 3, 32, 32))
@@ -125,7 +147,7 @@ def teacher_of(task_name: str) -> dict[str, Any]:
         if name.endswith(("cls_logits.weight", "cls_score.weight")):
             # Scores that lie apart: the order of boxes must not hang on rounding.
             parameter.data.mul_(30)
-    return {"task": task_name, "backbone": backbone, "classes": CLASSES, "state": model.state_dict()}
+    return {"task": task_name, "backbone": backbone.model_dump(), "classes": CLASSES, "state": model.state_dict()}
 
 
 @pytest.fixture(scope="session")
@@ -138,10 +160,10 @@ def make_case(name: str, point: str, input_spec: dict[str, Any], teacher: dict[s
     method = get_method(name)
     params = method.Params.model_validate(merge({}, TINY_PARAMS.get(name, {}))).model_dump(mode="json")
     arch = {key: value for key, value in params.items() if key != "phases"}
-    return Case(teacher["task"], name, method, params, BuildContext(arch, point, input_spec, teacher), None)
+    return Case(teacher["task"], name, method, params, method.context(arch, point, input_spec, teacher), None)
 
 
-def points(method: Method, task: str) -> tuple[str, str]:
+def points(method: Method[Any], task: str) -> tuple[str, str]:
     """Two operating points of a method that lie apart."""
     name = type(method).__module__.rpartition(".")[2]
     if (task, name) in TINY_POINTS_OF_TASK:
@@ -212,7 +234,7 @@ def train_phase(case: Case, phase: str, images: np.ndarray, labels: Any, *, seed
 def phase_recipe(case: Case, phase: str, *, seed: int) -> Any:
     """Return the recipe of a phase, starting from the case's weights."""
     torch.manual_seed(seed)
-    recipe = case.method.training(phase, case.params["phases"][phase], case.context)
+    recipe = case.method.training(case.method.phase_params(phase, case.params["phases"][phase]), case.context)
     if case.state is not None:
         recipe.model.load_state_dict(case.state)
     return recipe

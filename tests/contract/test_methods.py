@@ -14,7 +14,7 @@ from sc2.data.normalise import normalise
 from sc2.errors import WireError
 from sc2.methods import get_method, method_names
 from sc2.runs.export import count_costs
-from sc2.runs.halves import device_fingerprint, load_device, load_server
+from sc2.runs.halves import load_device, load_server
 from sc2.split.axes import RateAxis
 from sc2.split.wire import Payload, pack, unpack
 from tests.contract.conftest import (
@@ -52,8 +52,7 @@ def test_the_point_is_checked_against_the_rate_axis(method_name: str, task_name:
 
 
 def test_bytes_decode_to_the_same_answer_as_in_process(case: Case, images: np.ndarray) -> None:
-    exported = case.method.export(case.context, case.state)
-    device, server = case.method.load_device(exported.device), case.method.load_server(exported.server)
+    device, server = case.device(), case.server()
     answers = [server.answer(server.decode(unpack(pack(device.encode(p), b"12345678"), b"12345678"))) for p in images]
     if case.state is None:
         expected = [server.answer(server.decode(device.code(device.analyse(p)))) for p in images]
@@ -64,26 +63,25 @@ def test_bytes_decode_to_the_same_answer_as_in_process(case: Case, images: np.nd
             expected = [model(x.unsqueeze(0)) for x in batch]
     for answer, wanted in zip(answers, expected, strict=True):
         if case.task == "classification":
-            assert answer.shape == (1, len(case.context.teacher["classes"]))
+            assert answer.shape == (1, len(case.context.teacher.classes))
             assert answer.argmax() == wanted.argmax()
             # Where only labels are sent, the classes that were not stand at -∞: there are no logits to compare.
             if answer.isneginf().any():
                 continue
         assert_same_output(case.task, answer, wanted)
         [one] = case.context.task.answers(answer)
-        assert case.context.task.as_json(one, case.context.teacher["classes"])
+        assert case.context.task.as_json(one, case.context.teacher.classes)
 
 
 def test_batched_answers_equal_single_ones(case: Case, images: np.ndarray) -> None:
-    exported = case.method.export(case.context, case.state)
-    device, server = case.method.load_device(exported.device), case.method.load_server(exported.server)
+    device, server = case.device(), case.server()
     received = [server.decode(device.encode(pixels)) for pixels in images]
     single = joined(case.task, [server.answer(tensor) for tensor in received])
     assert_same_output(case.task, server.answer(torch.cat(received)), single)
 
 
 def test_payload_size_is_the_length_of_its_bytes(case: Case, images: np.ndarray) -> None:
-    device = case.method.load_device(case.method.export(case.context, case.state).device)
+    device = case.device()
     for pixels in images:
         payload = device.encode(pixels)
         assert payload.num_bytes == sum(map(len, payload.streams)) > 0
@@ -92,7 +90,7 @@ def test_payload_size_is_the_length_of_its_bytes(case: Case, images: np.ndarray)
 
 
 def test_estimated_and_real_rate_agree(case: Case, images: np.ndarray) -> None:
-    device = case.method.load_device(case.method.export(case.context, case.state).device)
+    device = case.device()
     estimates = [case.method.estimate_bits(device, device.analyse(pixels)) for pixels in images]
     # An entropy model leaves coding tables on the device; without one there may be nothing to estimate.
     if not device.tables and estimates == [None] * len(images):
@@ -104,18 +102,17 @@ def test_estimated_and_real_rate_agree(case: Case, images: np.ndarray) -> None:
 
 
 def test_export_is_deterministic_and_halves_survive_the_disk(case: Case, images: np.ndarray, tmp_path: Path) -> None:
-    one, two = case.method.export(case.context, case.state), case.method.export(case.context, case.state)
-    spec = case.context.input
-    assert device_fingerprint(case.name, one.device, spec) == device_fingerprint(case.name, two.device, spec)
-    fingerprint = device_fingerprint(case.name, one.device, spec)
-    common = {"method": case.name, "input": dict(spec), "fingerprint": fingerprint, "classes": ["a", "b", "c"]}
-    for kind, half in (("device", one.device), ("server", one.server)):
-        save_atomically({"kind": kind, **common, "half": half}, tmp_path / f"{kind}.pt")
-        save_atomically({"kind": kind, **common, "half": half}, tmp_path / "again.pt")
+    one, two = case.export(), case.export()
+    assert case.fingerprint(one) == case.fingerprint(two)
+    spec = case.context.input.model_dump(mode="json")
+    common = {"method": case.name, "input": spec, "fingerprint": case.fingerprint(one), "classes": ["a", "b", "c"]}
+    for kind, half, again in (("device", one.device, two.device), ("server", one.server, two.server)):
+        save_atomically({"kind": kind, **common, "half": half.plain()}, tmp_path / f"{kind}.pt")
+        save_atomically({"kind": kind, **common, "half": again.plain()}, tmp_path / "again.pt")
         assert (tmp_path / f"{kind}.pt").read_bytes() == (tmp_path / "again.pt").read_bytes()
     device, _ = load_device(tmp_path)
     server, _ = load_server(tmp_path)
-    fresh_device, fresh_server = case.method.load_device(one.device), case.method.load_server(one.server)
+    fresh_device, fresh_server = case.device(), case.server()
     for pixels in images[:2]:
         payload = device.encode(pixels)
         assert payload == fresh_device.encode(pixels)
@@ -131,29 +128,26 @@ def test_another_point_is_another_device(
         return
     for phase in other.method.phases():
         other.state = train_phase(other, phase, images, labels, seed=0)
-    prints = [device_fingerprint(c.name, c.method.export(c.context, c.state).device, input_spec) for c in (case, other)]
-    assert prints[0] != prints[1]
+    assert case.fingerprint(case.export()) != other.fingerprint(other.export())
 
 
 @pytest.mark.parametrize("payload", [Payload((), ()), Payload((b"",), (1, 1)), Payload((b"\x00" * 5, b"x"), (3,))])
 def test_a_foreign_payload_is_refused(case: Case, payload: Payload) -> None:
-    server = case.method.load_server(case.method.export(case.context, case.state).server)
+    server = case.server()
     with pytest.raises(WireError):
         server.decode(payload)
 
 
 def test_costs_are_counted_once(case: Case) -> None:
-    exported = case.method.export(case.context, case.state)
-    costs = count_costs(case.method, exported, (32, 32))
-    device = case.method.load_device(exported.device)
+    costs, device = count_costs(case.method, case.export(), (32, 32)), case.device()
     assert (costs["encoder_params"] == 0) == (device.network is None) == (costs["encoder_macs"] == 0)
     assert (costs["server_params"] == 0) == (costs["server_macs"] == 0)
     assert costs["encoder_macs"] + costs["server_macs"] > 0
 
 
 def test_training_moves_only_what_it_trains(case: Case, images: np.ndarray, labels: Any) -> None:
-    fresh = make_case(case.name, case.context.point, case.context.input, case.context.teacher)
-    teacher_before = {name: value.clone() for name, value in fresh.context.teacher["state"].items()}
+    fresh = case.untrained()
+    teacher_before = {name: value.clone() for name, value in fresh.context.teacher.state.items()}
     for phase in fresh.method.phases():
         recipe = phase_recipe(fresh, phase, seed=0)
         recipe.set_modes()
@@ -167,7 +161,7 @@ def test_training_moves_only_what_it_trains(case: Case, images: np.ndarray, labe
         moved = [not equal_states(m.state_dict(), b) for m, b in zip(recipe.trained, trained_before, strict=True)]
         assert all(moved), f"{phase} left a trained module as it was"
         fresh.state = recipe.model.state_dict()
-    assert equal_states(fresh.context.teacher["state"], teacher_before)
+    assert equal_states(fresh.context.teacher.state, teacher_before)
 
 
 def test_gradients_reach_exactly_the_trained_parameters(case: Case, images: np.ndarray, labels: Any) -> None:
@@ -185,7 +179,7 @@ def test_gradients_reach_exactly_the_trained_parameters(case: Case, images: np.n
 def test_the_same_seed_gives_the_same_bits(case: Case, images: np.ndarray, labels: Any) -> None:
     for phase in phases_to_repeat(case):
         first = phase == case.method.phases()[0]
-        start = make_case(case.name, case.context.point, case.context.input, case.context.teacher)
+        start = case.untrained()
         # A first phase begins with its own initial weights: in some methods nothing else depends on the seed here.
         start.state = None if first else case.state
         one = train_phase(start, phase, images, labels, seed=7)
@@ -200,7 +194,7 @@ def test_a_killed_training_ends_with_the_same_weights(
     case: Case, images: np.ndarray, labels: Any, tmp_path: Path
 ) -> None:
     for phase in phases_to_repeat(case):
-        start = make_case(case.name, case.context.point, case.context.input, case.context.teacher)
+        start = case.untrained()
         start.state = case.state
         whole = train_phase(start, phase, images, labels, seed=3)
         killed = phase_recipe(start, phase, seed=3)

@@ -10,7 +10,7 @@ import pytest
 
 from sc2.errors import ProvenanceError
 from sc2.job import RunningJob
-from sc2.provenance.fingerprint import fingerprint
+from sc2.provenance.fingerprint import Fingerprint, fingerprint
 from sc2.provenance.record import read_record, record_id, sha256_file, write_record
 from sc2.provenance.trace import format_trace, trace
 from sc2.provenance.verify import Finding, Report, format_report, prune, verify
@@ -31,7 +31,7 @@ def evaluation(point: str) -> str:
 @dataclass(frozen=True)
 class Planned:
     spec: Mapping[str, Any]
-    code: str
+    fingerprint: Fingerprint
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,11 @@ class Project:
     def jobs(self, stage: str, keys: Mapping[str, str]) -> Planned | None:
         for step in self.steps.values():
             if (step.stage, step.keys) == (stage, keys):
-                return Planned(step.spec, fingerprint([f"sc2.{stage}"], self.root).digest)
+                return Planned(step.spec, fingerprint([f"sc2.{stage}"], self.root))
         return None
 
     def verify(self) -> Report:
-        return verify(Path("results"), self.jobs, code_root=self.root)
+        return verify(Path("results"), self.jobs)
 
     def found(self) -> dict[str, set[str]]:
         """Paths by kind of finding."""
@@ -248,11 +248,11 @@ def test_absolute_folder_from_elsewhere(
     project: Project, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    assert verify(project.root / "results", project.jobs, code_root=project.root).findings == []
+    assert verify(project.root / "results", project.jobs).findings == []
 
 
 def test_part_of_the_results(project: Project) -> None:
-    report = verify(Path("results/evaluate"), project.jobs, code_root=project.root)
+    report = verify(Path("results/evaluate"), project.jobs)
     assert (report.findings, report.checked) == ([], 3)
 
 
@@ -333,7 +333,7 @@ def test_tuple_in_the_plan_equals_the_list_in_the_record(project: Project) -> No
 def test_stale_by_code_of_one_stage(project: Project) -> None:
     (project.root / "sc2" / "evaluate.py").write_text("import sc2.shared\nB = 1\n")
     assert project.found() == {"stale": {TABLE, FIGURE, *EVALUATIONS}}
-    assert project.message(evaluation("50")) == "code changed: sc2/runs/evaluate.py"
+    assert project.message(evaluation("50")) == "code changed: sc2/evaluate.py"
 
 
 def test_stale_by_shared_code(project: Project) -> None:
@@ -355,9 +355,9 @@ def test_stale_by_a_file_of_code_that_is_gone(project: Project) -> None:
     def figure_only(stage: str, keys: Mapping[str, str]) -> Planned | None:
         return jobs(stage, keys) if stage == "plot_figure" else None
 
-    report = verify(Path("results"), figure_only, code_root=project.root)
+    report = verify(Path("results"), figure_only)
     (finding,) = report.findings
-    assert finding.message.startswith("code changed: sc2/plot_figure.py, sc2/shared.py (gone);")
+    assert finding.message.startswith("code changed: sc2/other.py (new), sc2/plot_figure.py, sc2/shared.py (gone);")
 
 
 def test_stale_by_an_input_that_the_configuration_no_longer_contains(project: Project) -> None:

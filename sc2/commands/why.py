@@ -1,0 +1,111 @@
+"""`sc2 why`: for what would run again, what changed since its record was written, a line each. No torch."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from sc2.config.load import load_config
+from sc2.config.resolved import Config
+from sc2.errors import ProvenanceError
+from sc2.jobs.identity import job
+from sc2.provenance.changes import code_changes, spec_changes
+from sc2.provenance.record import Record, find_record, project_root, read_record, records, sha256_file
+
+FILES_NAMED = 6
+
+
+def why(config_path: Path, output: Path | None, results: Path) -> str:
+    """Return what changed for one output and for what it is made from, or for every recorded job.
+
+    Args:
+        config_path: The run file.
+        output: Any output of a job; None looks at the configuration and code of all jobs, and hashes nothing.
+        results: Folder of the results, for all jobs.
+
+    Raises:
+        ConfigError: The configuration is wrong.
+        ProvenanceError: There is no such folder, or a record is damaged.
+    """
+    config = load_config(config_path)
+    return _one(config, output) if output is not None else _all(config, results)
+
+
+def _one(config: Config, output: Path) -> str:
+    path = find_record(output)
+    if path is None:
+        return f"{output}: there is no record of it, so it was never made: `snakemake --cores all {output}` makes it"
+    lines = list(_Reasons(config).of(output, path, indent=""))
+    return "\n".join(lines) if lines else f"{output}: nothing changed since its record was written"
+
+
+class _Reasons:
+    """Walks from an output to what it is made from; every record is looked at once."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.seen: set[Path] = set()
+
+    def of(self, output: Path, path: Path, indent: str) -> Iterator[str]:
+        """Yield a line per change; changes of an input are indented below it."""
+        if path in self.seen:
+            return
+        self.seen.add(path)
+        record = read_record(path)
+        root = project_root(path, record)
+        lines = [f"{indent}  {line}" for line in _own(self.config, record)]
+        for file in record.input_files():
+            source = root / file.path
+            if not file.outside and not source.is_file():
+                lines.append(f"{indent}  input {file.path} is missing")
+            elif not file.outside and sha256_file(source) != file.sha256:
+                lines.append(f"{indent}  input {file.path} changed")
+            parent = None if file.outside else find_record(source)
+            if parent is not None:
+                lines += self.of(source, parent, f"{indent}  ")
+        if lines:
+            yield f"{indent}{_name(output, root)}  ({record.stage})"
+            yield from lines
+
+
+def _own(config: Config, record: Record) -> Iterator[str]:
+    planned = job(config, record.stage, record.keys)
+    if planned is None:
+        yield f"{config.path} no longer plans it"
+        return
+    for change in spec_changes(record, planned):
+        yield f"configuration: {change}"
+    for change in code_changes(record, planned):
+        yield f"code: {change}"
+
+
+def _all(config: Config, results: Path) -> str:
+    if not results.is_dir():
+        raise ProvenanceError(
+            f"{results}: no such folder; build the results with `snakemake --cores all`, or pull them"
+        )
+    by_reason: dict[tuple[str, ...], list[Record]] = defaultdict(list)
+    for path in records(results):
+        record = read_record(path)
+        if job(config, record.stage, record.keys) is None:
+            continue  # of another run file
+        if reasons := tuple(_own(config, record)):
+            by_reason[reasons].append(record)
+    if not by_reason:
+        return "no configuration and no code changed since the records were written"
+    return "\n".join(line for reasons, members in by_reason.items() for line in _group(reasons, members))
+
+
+def _group(reasons: tuple[str, ...], members: list[Record]) -> Iterator[str]:
+    count: Callable[[str], int] = [record.stage for record in members].count
+    stages = ", ".join(f"{count(stage)} {stage}" for stage in dict.fromkeys(record.stage for record in members))
+    first = next(iter(members[0].outputs.values())).path
+    yield f"{stages}  (e.g. {first})"
+    for reason in reasons[:FILES_NAMED]:
+        yield f"  {reason}"
+    if len(reasons) > FILES_NAMED:
+        yield f"  and {len(reasons) - FILES_NAMED} more; `sc2 why {first}` names all"
+
+
+def _name(output: Path, root: Path) -> str:
+    absolute = output.absolute()
+    return absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else str(output)
