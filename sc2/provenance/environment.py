@@ -17,7 +17,7 @@ from sc2.errors import ProvenanceError
 from sc2.measure.hardware import cpu_model
 
 PACKAGES = (
-    "sc2",
+    "split-computing-sc2",
     "torch",
     "torchvision",
     "compressai",

@@ -25,6 +25,7 @@ from sc2.provenance.record import (
 __all__ = ["Finding", "PlannedJob", "Report", "format_report", "prune", "verify"]
 
 TEMPORARY = (".tmp", ".part", ".partial", ".lock", "~")
+PAGE = "README.md"
 # So many causes of one kind are named in a message.
 NAMED = 4
 
@@ -165,12 +166,13 @@ class _Check:
                 yield Finding("stale", entry.name, "; ".join(reasons), entry.files)
 
     def unrecorded(self) -> Iterator[Finding]:
-        """Yield the files that no record names."""
+        """Yield the files that no record names; the page on the folder itself is git's."""
         for folder, folders, names in os.walk(self.root):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in names:
                 path = Path(folder) / name
-                if path not in self.by_output and not name.startswith(".") and not name.endswith((SUFFIX, *TEMPORARY)):
+                known = path in self.by_output or path == self.root / PAGE
+                if not known and not name.startswith(".") and not name.endswith((SUFFIX, *TEMPORARY)):
                     message = "no record names this file; delete it, or make it with the workflow"
                     yield Finding("unrecorded", self._name(path), message)
 

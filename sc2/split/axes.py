@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
@@ -16,7 +13,8 @@ class RateAxis:
 
     Attributes:
         name: Its name in the field, e.g. `beta`, `quality`.
-        symbol: Short form for annotations in figures, e.g. `β`, `q`.
+        symbol: What is written in front of a value, as it stands: `q=` gives `q=30`, `QP ` gives `QP 30`. Inside a
+            `Grid` it is part of the operating point, e.g. `k` in `k64`.
         low: Smallest allowed value.
         high: Largest allowed value.
         integer: Whether only whole numbers are allowed.
@@ -50,6 +48,7 @@ class Choice:
 
     name: str
     values: tuple[str, ...]
+    symbol: ClassVar[str] = ""
 
     def problem(self, point: str) -> str | None:
         """Say what is wrong with an operating point, or return None when it is allowed."""
@@ -66,6 +65,7 @@ class Cut:
     """A place in the teacher: a stage, one of its blocks, or `avgpool`; which exist is the network's matter."""
 
     name: str = "cut"
+    symbol: ClassVar[str] = ""
 
     def problem(self, point: str) -> str | None:
         """Say what is wrong with an operating point, or return None when it is allowed."""
@@ -90,6 +90,7 @@ class Grid:
 
     name: str
     parts: tuple[RateAxis | Choice | Cut, ...]
+    symbol: ClassVar[str] = ""
 
     def problem(self, point: str) -> str | None:
         """Say what is wrong with an operating point, or return None when it is allowed."""
@@ -98,7 +99,7 @@ class Grid:
             return f"an operating point has {len(self.parts)} parts joined by underscores: {self.pattern}"
         for part, word in zip(self.parts, words, strict=True):
             value = self._value(part, word)
-            problem = f"{part.name} must begin with {_symbol(part)}" if value is None else part.problem(value)
+            problem = f"{part.name} must begin with {part.symbol}" if value is None else part.problem(value)
             if problem:
                 return f"{problem} (in {self.pattern})"
         return None
@@ -111,11 +112,11 @@ class Grid:
     @property
     def pattern(self) -> str:
         """What a point looks like, e.g. `<cut>_<beta>`."""
-        return "_".join(f"{_symbol(part)}<{part.name}>" for part in self.parts)
+        return "_".join(f"{part.symbol}<{part.name}>" for part in self.parts)
 
     @staticmethod
     def _value(part: RateAxis | Choice | Cut, word: str) -> str | None:
-        return word.removeprefix(_symbol(part)) if word.startswith(_symbol(part)) else None
+        return word.removeprefix(part.symbol) if word.startswith(part.symbol) else None
 
 
 Axis = RateAxis | Choice | Cut | Grid
@@ -125,7 +126,3 @@ _NUMBER = re.compile(r"[0-9]+([.][0-9]+)?(e-?[0-9]+)?")
 
 
 _CUT = re.compile(r"stem|layer[1-4]([.][0-9]+)?|avgpool")
-
-
-def _symbol(part: RateAxis | Choice | Cut) -> str:
-    return part.symbol if isinstance(part, RateAxis) else ""

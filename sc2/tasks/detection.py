@@ -145,7 +145,7 @@ class Detection(Task):
         """Return the sum of Faster R-CNN's four losses, and the four; crowds are not trained on."""
         import torch
 
-        from sc2.layers.heads.detection import DetectionHead
+        from sc2.backbones.heads.detection import DetectionHead
 
         if label_smoothing:
             raise ConfigError("label_smoothing has no meaning in detection; take it off")

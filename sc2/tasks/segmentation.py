@@ -149,7 +149,7 @@ class Segmentation(Task):
         """
         from torch.nn import functional
 
-        from sc2.layers.heads.segmentation import SegmentationHead
+        from sc2.backbones.heads.segmentation import SegmentationHead
 
         assert isinstance(head, SegmentationHead)
         assert isinstance(features, dict)
@@ -171,7 +171,7 @@ class Segmentation(Task):
 
     def answers(self, output: Tensor) -> list[Mask]:
         """Return the best class of every pixel, a mask per image."""
-        from sc2.layers.heads.segmentation import masks
+        from sc2.backbones.heads.segmentation import masks
 
         return list(masks(output).cpu().numpy())
 

@@ -11,7 +11,7 @@ from sc2.cli import build_parser, main
 from sc2.jobs.stages import STAGES
 from sc2.version import VERSION
 
-TOOLS = ("encode", "decode", "methods", "inspect", "trace", "verify", "pull", "schema")
+TOOLS = ("encode", "decode", "methods", "inspect", "trace", "verify", "pull", "schema", "dvc")
 
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -229,7 +229,7 @@ def fake_torchvision(monkeypatch, error=None):
             raise error
 
     module = types.ModuleType("torchvision.datasets")
-    module.VOCSegmentation = voc
+    module.VOCSegmentation = voc  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "torchvision.datasets", module)
     monkeypatch.setitem(sys.modules, "torchvision", types.ModuleType("torchvision"))
     return calls

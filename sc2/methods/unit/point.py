@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sc2.split.axes import Cut, Grid, RateAxis
-
-if TYPE_CHECKING:
-    pass
-
 
 AXIS = Grid(
     "unit",
