@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from sc2.data.source import IGNORED, Box
-from sc2.data.transform import Upright, decode_mask
+from sc2.data.transform import decode_mask
 from sc2.errors import DataError
 
 TOLERANCE_PX = 2
@@ -33,26 +33,29 @@ def check_size(name: str, image: Size, declared: Size, *, tolerance_px: int = TO
     raise DataError(f"{facts}. Get image and annotations of the same release of the data set.")
 
 
-def check_upright(name: str, decoded: Upright, declared: Size | None, *, tolerance_px: int = TOLERANCE_PX) -> None:
+def check_upright(
+    name: str, image: Size, declared: Size | None, orientation: int, *, tolerance_px: int = TOLERANCE_PX
+) -> None:
     """Refuse annotations of which nobody can say whether they were drawn on the stored or on the upright pixels.
 
     Args:
         name: What to call the annotations in an error message.
-        decoded: The image.
+        image: Width and height of the upright image.
         declared: Width and height that the annotations were made for, as `check_size` has found them right.
+        orientation: What the EXIF data of the image say, 1 to 8.
         tolerance_px: How far a declared size may be off.
 
     Raises:
         DataError: The EXIF data of the image mirror or turn it, and its size upright could be the stored one as well.
     """
-    if decoded.orientation == 1:
+    if orientation == 1:
         return
-    if decoded.orientation >= 5 and declared is not None:  # turned by 90°: the size tells, unless it is a square
-        stored = decoded.image.size[::-1]
-        if any(abs(one - other) > tolerance_px for one, other in zip(stored, declared, strict=True)):
-            return
+    stored = image[::-1]  # where it is turned by 90°; then the size tells, unless it is a square
+    told = orientation >= 5 and declared is not None
+    if told and any(abs(one - other) > tolerance_px for one, other in zip(stored, declared or stored, strict=True)):
+        return
     raise DataError(
-        f"{name}: the EXIF data of its image say orientation {decoded.orientation}, and whether the annotation was "
+        f"{name}: the EXIF data of its image say orientation {orientation}, and whether the annotation was "
         "drawn on the stored or on the turned pixels cannot be told. If on the stored ones, remove the orientation "
         "from the file; if on the turned ones, save the image turned and without it."
     )
@@ -84,14 +87,15 @@ def fitted_boxes(name: str, image: Size, boxes: Iterable[Box]) -> tuple[Box, ...
     return tuple(fitted)
 
 
-def check_mask(name: str, data: bytes, decoded: Upright, classes: int) -> None:
+def check_mask(name: str, data: bytes, image: Size, classes: int, *, orientation: int = 1) -> None:
     """Refuse a mask that does not fit its image.
 
     Args:
         name: What to call the mask in an error message.
         data: The mask's file.
-        decoded: The image.
+        image: Width and height of the upright image.
         classes: Number of classes without the background.
+        orientation: What the EXIF data of the image say, 1 to 8.
 
     Raises:
         DataError: The mask is unreadable, has colours instead of numbers, another size than the upright image, or a
@@ -99,8 +103,8 @@ def check_mask(name: str, data: bytes, decoded: Upright, classes: int) -> None:
     """
     values = decode_mask(data, name)
     size = (values.shape[1], values.shape[0])
-    check_size(name, decoded.image.size, size, tolerance_px=0)
-    check_upright(name, decoded, size, tolerance_px=0)
+    check_size(name, image, size, tolerance_px=0)
+    check_upright(name, image, size, orientation, tolerance_px=0)
     if unknown := sorted(set(np.unique(values).tolist()) - {*range(classes + 1), IGNORED}):
         raise DataError(
             f"{name}: holds the values {unknown}, but there are {classes} classes (1 to {classes}), 0 for background "

@@ -4,20 +4,25 @@ Archives are read as a stream and never unpacked, so a hostile member name canno
 refused all the same, because something is wrong with them.
 """
 
+import bz2
 import gzip
 import hashlib
+import lzma
 import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Container, Iterator
-from lzma import LZMAError
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 from sc2.errors import DataError
 from sc2.walk import passed_over
 
-_DAMAGED = (tarfile.TarError, EOFError, zlib.error, LZMAError, OSError, ValueError, OverflowError)
+_DAMAGED = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError, OverflowError)
+
+_READERS: Mapping[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 
 LARGEST_IMAGE = 256 * 1024**2
 """Bytes of the largest file of an image or mask that is read."""
@@ -152,9 +157,15 @@ def _walk(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
             yield tar, info, name
 
 
-def _opened(path: Path) -> tarfile.TarFile:
+@contextmanager
+def _opened(path: Path) -> Iterator[tarfile.TarFile]:
     try:
-        return tarfile.open(path, "r|*")
+        with path.open("rb") as file:
+            start = file.read(6)
+        # Opened here: what tarfile itself unpacks from one block may fill the memory.
+        reader = next((reader for magic, reader in _READERS.items() if start.startswith(magic)), open)
+        with reader(path, "rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
+            yield tar
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing. Put the archive there, or set SC2_DATA to its folder.") from error
     except _DAMAGED as error:

@@ -131,14 +131,14 @@ def read_instances(name: str, data: bytes) -> Instances:
         images = _images(content)
         boxes: dict[int, list[Box]] = {number: [] for number in images}
         for position, row in enumerate(_list(content, "annotations")):
-            place = f"annotations[{position}] (id {_field(row, 'id', f'annotations[{position}]')!r:.20})"
-            image = whole(_field(row, "image_id", place), f"{place}.image_id")
-            category = whole(_field(row, "category_id", place), f"{place}.category_id")
+            place = f"annotations[{position}], annotation {_field(row, 'id', f'annotations[{position}]')!r:.20}"
+            image = whole(_field(row, "image_id", place), f"{place}: image_id")
+            category = whole(_field(row, "category_id", place), f"{place}: category_id")
             if image not in boxes or category not in labels:
                 raise ValueError(f"{place} belongs to image {image} and category {category}, and not both are listed")
             boxes[image].extend(_boxes(row, labels[category], place))
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{name}: not a readable annotation file: {error}. Correct it, or get it again.") from error
+        raise DataError(f"{name}: not a readable annotation file ({error}). Correct it, or get it again.") from error
     with_boxes = tuple(replace(image, boxes=tuple(boxes[number])) for number, image in images.items())
     return Instances(name, categories, with_boxes)
 
@@ -194,10 +194,10 @@ def _images(content: Any) -> dict[int, Image]:
 def _boxes(row: dict[str, Any], label: int, place: str) -> list[Box]:
     bbox = _field(row, "bbox", place)
     if not isinstance(bbox, list) or len(bbox) != 4:
-        raise ValueError(f"{place}.bbox is no list of four numbers")
-    x, y = (number(value, f"{place}.bbox") for value in bbox[:2])
-    width, height = (number(value, f"{place}.bbox", low=0) for value in bbox[2:])
-    crowd, area = flag(row.get("iscrowd", 0), f"{place}.iscrowd"), number(row.get("area", 0), f"{place}.area", low=0)
+        raise ValueError(f"{place}: bbox is no list of four numbers")
+    x, y = (number(value, f"{place}: bbox") for value in bbox[:2])
+    width, height = (number(value, f"{place}: bbox", low=0) for value in bbox[2:])
+    crowd, area = flag(row.get("iscrowd", 0), f"{place}: iscrowd"), number(row.get("area", 0), f"{place}: area", low=0)
     return [Box(x, y, x + width, y + height, label, crowd=crowd, area=area)] if width and height else []
 
 
@@ -259,11 +259,10 @@ def _require_images(files: Files, instances: Instances, missing: list[str]) -> N
 def _samples(files: Files, split_of: Mapping[str, str], images: Mapping[str, Image]) -> Iterator[NewSample]:
     for name, data in files.read(split_of):
         title, image = f"{files.title}, {name}", images[name]
-        decoded = decode_upright(data, title)  # fail now, not during a training
-        size = decoded.image.size
-        check_size(title, size, image.size)
+        decoded, orientation = decode_upright(data, title)  # fail now, not during a training
+        check_size(title, decoded.size, image.size)
         if image.boxes:
-            check_upright(title, decoded, image.size)
+            check_upright(title, decoded.size, image.size, orientation)
         path = PurePosixPath(name)
-        boxes = fitted_boxes(title, size, image.boxes)
+        boxes = fitted_boxes(title, decoded.size, image.boxes)
         yield NewSample(split_of[name], "/".join(path.parts[-2:]), None, data, path.suffix.lower(), boxes)

@@ -95,8 +95,8 @@ class Placement:
     def image_in(self, image: Image.Image, interpolation: Interpolation) -> Image.Image:
         """Bring an image into the input; the padding is black. One that fits already is returned untouched.
 
-        Of an image like a line, `1 × 20000`, only what is kept is resized, which may differ by one level where edges
-        of pixels are rounded.
+        Of an image like a line, `1 × 20000`, only what is kept is resized. Pillow then rounds the place of pixels, and
+        may resize rows before columns: it differs by one level, by some more where a bicubic filter overshoots.
         """
         if self._is_line:
             left, top, right, bottom = (np.array([0, 0, *self.visible]) + self._offset) / self._scale

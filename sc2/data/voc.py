@@ -19,7 +19,7 @@ from sc2.data.archive import data_dir
 from sc2.data.files import ArchiveSource, Files, FolderFiles, FolderSource, open_files
 from sc2.data.source import Box, NewSample, Source
 from sc2.data.splits import hold_out
-from sc2.data.transform import Upright, decode_upright
+from sc2.data.transform import decode_upright
 from sc2.errors import DataError
 from sc2.foreign import text, written_flag, written_number
 from sc2.strict import Strict
@@ -191,17 +191,18 @@ def _samples(tree: _Tree, split_of: Mapping[str, str]) -> Iterator[NewSample]:
     id_of = {tree.image(id_): id_ for id_ in split_of}
     for name, data in tree.files.read(id_of):
         id_ = id_of[name]
-        decoded = decode_upright(data, f"{tree.files.title}, {name}")  # fail now, not during a training
+        image, orientation = decode_upright(data, f"{tree.files.title}, {name}")  # fail now, not during a training
+        size = image.size
         title = f"{tree.files.title}, {drawn[id_].name}"
         sample = NewSample(split_of[id_], id_, None, data, ".jpg")
         if tree.params.uses == "segmentation":
-            check_mask(title, drawn[id_].data, decoded, len(CLASSES))
+            check_mask(title, drawn[id_].data, size, len(CLASSES), orientation=orientation)
             yield replace(sample, mask=drawn[id_].data, mask_suffix=".png")
         else:
-            yield replace(sample, boxes=read_boxes(title, drawn[id_].data, decoded))
+            yield replace(sample, boxes=read_boxes(title, drawn[id_].data, size, orientation=orientation))
 
 
-def read_boxes(name: str, data: bytes, decoded: Upright) -> tuple[Box, ...]:
+def read_boxes(name: str, data: bytes, image: tuple[int, int], *, orientation: int = 1) -> tuple[Box, ...]:
     """Read the boxes of a VOC annotation file; parts of persons are passed over.
 
     VOC counts pixels from 1 and names the last pixel inside, so `xmin` 1 and `xmax` 10 become 0 and 10.
@@ -209,7 +210,8 @@ def read_boxes(name: str, data: bytes, decoded: Upright) -> tuple[Box, ...]:
     Args:
         name: What to call the file in an error message.
         data: The XML file.
-        decoded: The image.
+        image: Width and height of the upright image in pixels.
+        orientation: What its EXIF data say, 1 to 8.
 
     Raises:
         DataError: The file is damaged, names an unknown class, was made for an image of another size, or the image may
@@ -221,13 +223,13 @@ def read_boxes(name: str, data: bytes, decoded: Upright) -> tuple[Box, ...]:
         root = ElementTree.fromstring(data)
         declared, entries = _size(root), root.findall("object")
         if declared is not None:
-            check_size(name, decoded.image.size, declared)
+            check_size(name, image, declared)
         if entries:
-            check_upright(name, decoded, declared)
+            check_upright(name, image, declared, orientation)
         boxes = [_box(name, entry, f"object[{position}]") for position, entry in enumerate(entries)]
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise DataError(f"{name}: not a readable annotation ({error}). Correct it, or get the file again.") from error
-    return fitted_boxes(name, decoded.image.size, boxes)
+    return fitted_boxes(name, image, boxes)
 
 
 def _size(root: ElementTree.Element) -> tuple[int, int] | None:
