@@ -5,6 +5,7 @@ pixel goes is said in `sc2.data.geometry`.
 """
 
 import io
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -99,18 +100,20 @@ def _loaded(data: bytes, name: str, what: str) -> tuple[Image.Image, int]:
     problem = f"{name}: not a readable {what} ({len(data)} bytes)"
     Image.init()  # all formats; without it there are only the commonest
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        if image.width * image.height > LARGEST_PX:  # before anything is allocated
-            raise DataError(f"{name}: {image.width} × {image.height} pixels, more than the {LARGEST_PX} that are read.")
-        orientation = _orientation(image) if image.format == "TIFF" else 1  # forgotten when the pixels are loaded
-        image.load()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged metadata, and of a size that is checked here
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            if image.width * image.height > LARGEST_PX:  # before anything is allocated
+                raise DataError(f"{problem}: {image.width} × {image.height} pixels, at most {LARGEST_PX} are read")
+            orientation = _orientation(image) if image.format == "TIFF" else 1  # forgotten when the pixels are loaded
+            image.load()
+            return image, orientation if image.format == "TIFF" else _orientation(image)
     except DataError:
         raise
     except UnidentifiedImageError as error:  # its own message is the address of a buffer
         raise DataError(f"{problem}: unknown format; there are {', '.join(FORMATS)}") from error
     except Exception as error:  # Pillow stumbles over damaged files in many ways: OSError, KeyError, struct.error, …
         raise DataError(f"{problem}: {error or type(error).__name__}") from error
-    return image, orientation if image.format == "TIFF" else _orientation(image)
 
 
 def _orientation(image: Image.Image) -> int:
