@@ -13,7 +13,7 @@ from sc2.config.explain import choices, explain, key_text
 from sc2.config.found import backbone_arguments, backbone_names, dataset_kinds, figure_names
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
 from sc2.config.schema import BenchmarkConfig, MethodFile, MethodGrid, RunConfig
-from sc2.config.yaml_files import Content, UniqueKeys, merge
+from sc2.config.yaml_files import Content, merge, read_yaml
 from sc2.errors import ConfigError
 from sc2.methods import get_method, method_names
 from sc2.split.method import Method
@@ -47,14 +47,18 @@ class _Loader:
 
     def read(self, file: Path) -> dict[str, Any] | None:
         try:
-            content = yaml.load(file.read_text(encoding="utf-8"), UniqueKeys)
+            content, problems = read_yaml(file)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
             self.add(file, (), f"not valid YAML, {where}{error.problem or error.context}")
             return None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError, OSError) as error:
             self.add(file, (), f"not a text file in YAML: {' '.join(str(error).split())}")
+            return None
+        if problems:
+            for keys, problem in problems:
+                self.add(file, keys, problem)
             return None
         if not isinstance(content, dict):
             self.add(file, (), "must be a mapping of keys to values, `key: value` on each line")
@@ -129,6 +133,8 @@ class _Loader:
         params = self.model(method.Params, source, merge(defaults.params, grid.params), (*keys, "params"))
         if params is None:
             return None
+        for phase in getattr(params, "phases", ()):  # pairs of name and parameters
+            self.batch_size(config, phase[1], source, (*keys, "params", "phases", phase[0]))
         resolved = MethodOnBenchmark(name, defaults.title, points, params, grid.encoder_from)
         for key, network in method.networks(resolved.arch).items():
             self.network(network.name, network.args, source, (*keys, "params", key))
@@ -166,7 +172,16 @@ class _Loader:
                 message = "published teachers are classifiers: train one, with teacher.body_weights to start from"
                 self.add(source.file_of(where), where, message)
             return task.Head()
+        self.batch_size(config, teacher.training, source, ("teacher", "training"))
         return self.model(task.Head, source, teacher.head, ("teacher", "head"))
+
+    def batch_size(self, config: BenchmarkConfig, training: Any, source: Content, keys: tuple[Any, ...]) -> None:
+        """Check that a training has the images per step that the task's head needs."""
+        least, given = get_task(config.task).least_batch, getattr(training, "batch_size", None)
+        if given is not None and given < least:
+            where = (*keys, "batch_size")
+            message = f"must be at least {least} in {config.task}: its head normalises over the batch (it says {given})"
+            self.add(source.file_of(where), where, message)
 
     def network(self, name: str, args: Iterable[str], source: Content, keys: tuple[Any, ...]) -> None:
         """Check a network's name and the names of its arguments, without importing it."""
