@@ -1,4 +1,4 @@
-"""Teachers: trained here or fetched by hash, and measured on the uncompressed test images."""
+"""Teachers: trained here, or fetched and checked by hash; evaluated on the uncompressed test images."""
 
 
 rule train_teacher:
