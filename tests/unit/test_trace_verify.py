@@ -11,9 +11,9 @@ import pytest
 from sc2.errors import ProvenanceError
 from sc2.job import RunningJob
 from sc2.provenance.fingerprint import Fingerprint, fingerprint
-from sc2.provenance.record import read_record, record_id, sha256_file, write_record
+from sc2.provenance.record import describe_inputs, hashes_of, read_record, record_id, sha256_file, write_record
 from sc2.provenance.trace import format_trace, trace
-from sc2.provenance.verify import Finding, Report, format_report, prune, verify
+from sc2.provenance.verify import Finding, Report, format_report, prune, removable, verify
 
 COMMIT = {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False, "dirty_sha256": None}
 DIRTY = {**COMMIT, "dirty": True, "dirty_sha256": "ff"}
@@ -82,11 +82,9 @@ class Project:
         for output in outputs or self.steps:
             step = self.steps[output]
             inputs: dict[str, Path | list[Path]] = {name: list(map(Path, files)) for name, files in step.inputs.items()}
-            hashes: dict[str, str | list[str]] = {
-                name: [sha256_file(Path(file)) for file in files] for name, files in step.inputs.items()
-            }
+            described = describe_inputs(inputs)
             code = fingerprint([f"sc2.{step.stage}"], self.root)
-            identity = record_id(step.stage, step.keys, step.spec, code.digest, hashes)
+            identity = record_id(step.stage, step.keys, step.spec, code.digest, hashes_of(described))
             path = Path(output)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(output if self.same_bytes else f"{output} {identity}")
@@ -95,7 +93,7 @@ class Project:
                 job=RunningJob(step.stage, step.keys, step.spec, inputs, {"out": path}, identity),
                 code=code,
                 job_id="planned",
-                input_hashes=hashes,
+                inputs=described,
                 started=datetime(2026, 1, 1, tzinfo=UTC),
                 seconds=1.5,
                 command=["python", "-m", "sc2", step.stage],
@@ -380,8 +378,10 @@ def test_stale_by_a_parent_rebuilt_to_the_same_bytes(project: Project) -> None:
 def test_record_of_an_input_gone(project: Project) -> None:
     old = read_record(project.record(TABLE)).id
     project.record(TABLE).unlink()
-    assert project.found() == {"unrecorded": {TABLE}, "stale": {FIGURE}}
-    assert project.message(FIGURE) == f"input {TABLE} was made by record {old}, beside it is now none"
+    assert project.found() == {"missing": {TABLE}}
+    assert project.message(TABLE) == f"its record {old} is gone, and it is an input of {FIGURE}"
+    # Nothing speaks against the table and the figure: neither is removed.
+    assert removable(project.verify()) == []
 
 
 def test_unrecorded(project: Project) -> None:
