@@ -29,6 +29,7 @@ from sc2.walk import walk
 __all__ = ["Finding", "PlannedJob", "Report", "format_report", "prune", "removable", "verify"]
 
 TEMPORARY = (".tmp", ".part", ".partial", ".lock", "~")
+PAGE = "README.md"
 # So many causes of one kind are named in a message.
 NAMED = 4
 
@@ -189,10 +190,11 @@ class _Check:
                 yield Finding("stale", entry.name, "; ".join(reasons), entry.files, targets=entry.targets)
 
     def unrecorded(self) -> Iterator[Finding]:
-        """Yield the files that no record names, and those whose own record is gone."""
+        """Yield the files that no record names, and those whose own record is gone; the folder's own page is git's."""
         used = {path: (file, entry) for entry in self.entries if entry.active for path, file in self._lost(entry)}
         for path in (*self.found, *self.dangling):
-            if path not in self.by_output and path not in used and not path.name.endswith((SUFFIX, *TEMPORARY)):
+            known = path in self.by_output or path in used or path == self.root / PAGE
+            if not known and not path.name.endswith((SUFFIX, *TEMPORARY)):
                 message = "no record names this file; move it away, or make it with the workflow"
                 yield Finding("unrecorded", self._name(path), message, foreign=(path,))
         for path, (file, entry) in used.items():
