@@ -12,7 +12,6 @@ from tests.workflow.project import (
     BENCHMARK,
     EVERYTHING,
     JPEG,
-    JPEG_POINTS,
     PLOTS,
     REPORT,
     STUDENT,
@@ -21,7 +20,6 @@ from tests.workflow.project import (
     TEACHER,
     Project,
     measured,
-    run_jobs,
     timed,
     trained,
 )
@@ -127,7 +125,7 @@ def test_change_in_code_reruns_what_imports_it(project: Project, source: str, jo
             "finetune: {epochs: 2,",
             trained(*STUDENT_POINTS, phases=("finetune",))
             | measured(STUDENT, *STUDENT_POINTS)
-           
+
             | REPORT,
             id="second phase",
         ),
