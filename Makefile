@@ -64,16 +64,21 @@ pull: env ## fetch the results that dvc.lock names, and verify them
 test: env ## run the tests; those on real images need SC2_DATA, see data/README.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
-check: env ## lint, format, types
+check: env ## lint, format, types, spelling, docstrings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/mypy
+	$(BIN)/codespell
+	$(BIN)/docsig sc2
 	$(BIN)/snakemake --lint
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
-lock: ## pin requirements.in anew (needs uv)
-	@command -v uv >/dev/null || { echo "make: uv is needed to resolve requirements.in: pip install uv" >&2; exit 1; }
-	uv pip compile requirements.in --python-version 3.11 --generate-hashes --no-annotate --no-header -o requirements.lock
+lock: ## pin what pyproject.toml and requirements.in ask for (needs uv)
+	@command -v uv >/dev/null || { echo "make: uv is needed to resolve the dependencies: pip install uv" >&2; exit 1; }
+	uv pip compile pyproject.toml requirements.in --python-version 3.11 --generate-hashes --no-annotate --no-header -o requirements.lock
 	@echo "Now carry the versions over to environment.yml; tests/unit/test_environment.py compares the two."
 
 hooks: env ## install the pre-commit hooks into this clone

@@ -132,6 +132,11 @@ def _add_tools(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     schema.add_argument("folder", type=Path, nargs="?", default=Path("config/schema"), help="default: config/schema")
     schema.set_defaults(run=_schema)
 
+    dvc = commands.add_parser("dvc", help="write dvc.yaml: which results of the run file DVC holds")
+    dvc.add_argument("file", type=Path, nargs="?", default=Path("dvc.yaml"), help="default: dvc.yaml")
+    _add_config(dvc)
+    dvc.set_defaults(run=_dvc)
+
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -246,8 +251,11 @@ def _trace(arguments: argparse.Namespace) -> None:
 
 def _why(arguments: argparse.Namespace) -> None:
     from sc2.commands.why import why
+    from sc2.config.load import load_config
+    from sc2.jobs.identity import job
 
-    print(why(arguments.config, arguments.path, arguments.results))
+    config = load_config(arguments.config)
+    print(why(lambda stage, keys: job(config, stage, keys), arguments.path, arguments.results))
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -270,6 +278,14 @@ def _schema(arguments: argparse.Namespace) -> None:
 
     for path in write_schemas(arguments.folder):
         print(path)
+
+
+def _dvc(arguments: argparse.Namespace) -> None:
+    from sc2.commands.dvc import write_dvc
+    from sc2.config.load import load_config
+
+    write_dvc(load_config(arguments.config), arguments.file)
+    print(arguments.file)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,3 @@
 """The version of the package; alone in its file, because every module's code hash includes `sc2/__init__.py`."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"

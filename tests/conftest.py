@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+# Their assertions say what they compared, as those of a test file do.
+pytest.register_assert_rewrite("tests.configuration", "tests.planning")
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -7,17 +7,11 @@ from typing import Any
 import numpy as np
 
 from sc2.data.source import SPLITS, Box, NewSample
+from sc2.data.spec import InputSpec
 from sc2.data.store import SampleStore, StoreWriter
 
 CLASSES = ("red", "green", "blue")
-SPEC: dict[str, Any] = {
-    "fit": "crop",
-    "resize": 64,
-    "crop": 64,
-    "interpolation": "bilinear",
-    "mean": [0.5] * 3,
-    "std": [0.25] * 3,
-}
+SPEC = InputSpec(resize=64, crop=64, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 HEADS: dict[str, dict[str, Any]] = {
     "classification": {},
     "detection": {

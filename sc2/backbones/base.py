@@ -6,7 +6,7 @@ load), and `build(num_classes, **args)`, the same as a `StagedModel`.
 A *cut* is a place where the chain can be divided (`cuts`): after a stage (`stem`, `layer1` …), after a block inside a
 stage that is a chain of blocks (`layer4.0`), or between the head's pooling and its classifier (`avgpool`).
 
-A network for a dense task has *taps*: the stages whose outputs its head takes (`sc2/layers/heads/`).
+A network for a dense task has *taps*: the stages whose outputs its head takes (`sc2/backbones/heads/`).
 """
 
 from collections.abc import Mapping, Sequence

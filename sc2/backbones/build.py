@@ -31,6 +31,6 @@ def build_network(spec: NetworkSpec, num_classes: int) -> StagedModel:
         dilate(built, spec.output_stride)
     if spec.head is None:
         return built
-    head = importlib.import_module(f"sc2.layers.heads.{spec.head.name}")
+    head = importlib.import_module(f"sc2.backbones.heads.{spec.head.name}")
     attached: StagedModel = head.attach(built, num_classes, **spec.head.args)
     return attached

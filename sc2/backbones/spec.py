@@ -15,7 +15,7 @@ class BackboneSpec(Strict):
 
 
 class HeadSpec(Strict):
-    """The head of a dense task: a file of `sc2/layers/heads/` and its arguments."""
+    """The head of a dense task: a file of `sc2/backbones/heads/` and its arguments."""
 
     name: Name
     args: dict[str, Any]

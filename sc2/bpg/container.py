@@ -5,7 +5,7 @@ from enum import IntEnum
 
 from sc2.bpg import nal
 from sc2.bpg.bits import read_ue7, ue7
-from sc2.bpg.sps import Coding, PictureFormat, read_coding, write_coding
+from sc2.bpg.coding import Coding, PictureFormat, read_coding, write_coding
 from sc2.errors import WireError
 
 MAGIC = b"BPG\xfb"

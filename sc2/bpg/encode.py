@@ -10,9 +10,10 @@ from fractions import Fraction
 import numpy as np
 
 from sc2.bpg import nal
+from sc2.bpg.coding import PictureFormat
 from sc2.bpg.colour import rgb_to_ycbcr
 from sc2.bpg.container import BpgFile, ColorSpace, Header, PixelFormat, pack
-from sc2.bpg.sps import PictureFormat, read_sps
+from sc2.bpg.sps import read_sps
 from sc2.errors import SC2Error, WireError
 
 MAX_QP = 51

@@ -2,13 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from sc2.commands.aligned import aligned
 from sc2.config.load import load_titles
-from sc2.config.schema import BenchmarkConfig
 from sc2.methods import get_method, method_names
 from sc2.split.axes import Axis, RateAxis
+from sc2.tasks import task_names
 
 
 def list_methods(config_path: Path, *, as_json: bool) -> str:
@@ -24,7 +24,7 @@ def list_methods(config_path: Path, *, as_json: bool) -> str:
     found = describe_methods(config_path)
     if as_json:
         return json.dumps(found, indent=2, ensure_ascii=False)
-    header = ["method", "title", "rate axis", "training", *tasks()]
+    header = ["method", "title", "rate axis", "training", *task_names()]
     return aligned([header, *(_line(method) for method in found)])
 
 
@@ -40,15 +40,10 @@ def describe_methods(config_path: Path) -> list[dict[str, Any]]:
                 "title": titles[name],
                 "rate_axis": _axis(method.rate_axis),
                 "phases": list(method.phases()),
-                "unsupported": {task: method.unsupported(task) for task in tasks()},
+                "unsupported": {task: method.unsupported(task) for task in task_names()},
             }
         )
     return described
-
-
-def tasks() -> list[str]:
-    """Return the tasks that a benchmark can have."""
-    return list(get_args(BenchmarkConfig.model_fields["task"].annotation))
 
 
 def _axis(axis: Axis) -> dict[str, Any]:

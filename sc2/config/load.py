@@ -12,10 +12,11 @@ from pydantic import BaseModel, ValidationError
 from sc2.config.explain import choices, explain, key_text
 from sc2.config.found import backbone_arguments, backbone_names, dataset_kinds, figure_names
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
-from sc2.config.schema import BenchmarkConfig, MethodFile, RunConfig
-from sc2.config.yaml_files import Content, UniqueKeys, merge
+from sc2.config.schema import BenchmarkConfig, MethodFile, MethodGrid, RunConfig
+from sc2.config.yaml_files import Content, merge, read_yaml
 from sc2.errors import ConfigError
 from sc2.methods import get_method, method_names
+from sc2.split.method import Method
 from sc2.strict import Strict
 from sc2.tasks import get_task
 from sc2.tasks.base import HeadParams
@@ -46,14 +47,18 @@ class _Loader:
 
     def read(self, file: Path) -> dict[str, Any] | None:
         try:
-            content = yaml.load(file.read_text(encoding="utf-8"), UniqueKeys)
+            content, problems = read_yaml(file)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
             self.add(file, (), f"not valid YAML, {where}{error.problem or error.context}")
             return None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError, OSError) as error:
             self.add(file, (), f"not a text file in YAML: {' '.join(str(error).split())}")
+            return None
+        if problems:
+            for keys, problem in problems:
+                self.add(file, keys, problem)
             return None
         if not isinstance(content, dict):
             self.add(file, (), "must be a mapping of keys to values, `key: value` on each line")
@@ -116,19 +121,21 @@ class _Loader:
         defaults = self.model(MethodFile, own, content)
         if defaults is None:
             return None
-        method, grid = get_method(name), config.methods[name]
-        for position, point in enumerate(grid.points):
-            problem = method.rate_axis.problem(point)
-            if problem is not None:
-                where = (*keys, "points", position)
-                self.add(source.file_of(where), where, f'{problem} (it says "{point}")')
+        method, grid = get_method(name), config.methods.get(name, MethodGrid())
+        self.points(method, defaults.points, own, ("points",))
+        self.points(method, grid.points, source, (*keys, "points"))
+        points = grid.points or defaults.points
+        if not points:
+            self.add(source.file_of(keys), (*keys, "points"), f"this key is required: add it, here or to {file}")
         # The defaults are checked alone first, so that a fault is reported in the file that holds it.
         if self.model(method.Params, own, defaults.params, ("params",)) is None:
             return None
         params = self.model(method.Params, source, merge(defaults.params, grid.params), (*keys, "params"))
         if params is None:
             return None
-        resolved = MethodOnBenchmark(name, defaults.title, grid.points, params, grid.encoder_from)
+        for phase in getattr(params, "phases", ()):  # pairs of name and parameters
+            self.batch_size(config, phase[1], source, (*keys, "params", "phases", phase[0]))
+        resolved = MethodOnBenchmark(name, defaults.title, points, params, grid.encoder_from)
         for key, network in method.networks(resolved.arch).items():
             self.network(network.name, network.args, source, (*keys, "params", key))
         if grid.encoder_from is not None and not method.takes_encoder:
@@ -139,6 +146,19 @@ class _Loader:
             self.add(source.file_of(keys), keys, message)
         return resolved
 
+    def points(self, method: Method[Any], points: Sequence[str], source: Content, keys: tuple[str, ...]) -> None:
+        """Check operating points against the method's axis."""
+        for position, point in enumerate(points):
+            problem = method.rate_axis.problem(point)
+            if problem is not None:
+                where = (*keys, position)
+                self.add(source.file_of(where), where, f'{problem} (it says "{point}")')
+
+    def has_points(self, name: str) -> bool:
+        """Say whether a method's own file has operating points, so that a benchmark need not list them."""
+        file = self.folder / "methods" / f"{name}.yaml"
+        return file.is_file() and "points" in (self.read(file) or {})
+
     def head(self, config: BenchmarkConfig, source: Content) -> HeadParams | None:
         """Check the head, and whether the input fits the task."""
         task, teacher = get_task(config.task), config.teacher
@@ -147,12 +167,21 @@ class _Loader:
         except ConfigError as error:
             self.add(source.file_of(("input",)), ("input",), str(error))
         if isinstance(teacher, FetchedTeacher):
-            if config.task != "classification":
+            if not task.takes_published:
                 where = ("teacher", "source")
                 message = "published teachers are classifiers: train one, with teacher.body_weights to start from"
                 self.add(source.file_of(where), where, message)
             return task.Head()
+        self.batch_size(config, teacher.training, source, ("teacher", "training"))
         return self.model(task.Head, source, teacher.head, ("teacher", "head"))
+
+    def batch_size(self, config: BenchmarkConfig, training: Any, source: Content, keys: tuple[Any, ...]) -> None:
+        """Check that a training has the images per step that the task's head needs."""
+        least, given = get_task(config.task).least_batch, getattr(training, "batch_size", None)
+        if given is not None and given < least:
+            where = (*keys, "batch_size")
+            message = f"must be at least {least} in {config.task}: its head normalises over the batch (it says {given})"
+            self.add(source.file_of(where), where, message)
 
     def network(self, name: str, args: Iterable[str], source: Content, keys: tuple[Any, ...]) -> None:
         """Check a network's name and the names of its arguments, without importing it."""
@@ -167,7 +196,7 @@ class _Loader:
                 self.add(source.file_of(where), where, f"unknown argument of {name}; {choices(argument, allowed)}")
 
     def benchmark(self, name: str, methods: list[str] | None, run_file: Path) -> Benchmark | None:
-        """Resolve a benchmark with some of its methods, or with all that have a grid (None)."""
+        """Resolve a benchmark with some of its methods, or with all that have operating points (None)."""
         asked_by = (run_file, ("benchmarks", name) if methods is not None else ())
         file = self.file("benchmarks", name, asked_by)
         source = None if file is None else self.benchmark_content(file)
@@ -182,16 +211,16 @@ class _Loader:
             keys = ("methods", method)
             self.add(source.file_of(keys), keys, f"unknown method; {choices(method, method_names())}")
         for position, method in enumerate(config.examples.methods):
-            if method not in config.methods:
+            if method not in config.methods and not self.has_points(method):
                 where = ("examples", "methods", position)
                 self.add(source.file_of(where), where, f"has no grid here; {choices(method, sorted(config.methods))}")
         if methods is None:
-            methods = [method for method in config.methods if method in method_names()]
+            methods = [name for name in method_names() if name in config.methods or self.has_points(name)]
         resolved, skipped = {}, {}
         for position, method in enumerate(methods):
             if method not in method_names():
                 self.add(run_file, (*asked_by[1], position), f"unknown method; {choices(method, method_names())}")
-            elif method not in config.methods:
+            elif method not in config.methods and not self.has_points(method):
                 message = f"{method!r} has no grid: add it under the key methods of {file}, or take it off here"
                 self.add(run_file, (*asked_by[1], position), message)
             else:
@@ -277,7 +306,7 @@ def load_config(path: Path | str) -> Config:
 
 
 def load_benchmark(path: Path | str, name: str) -> Benchmark:
-    """Read one benchmark with every method that has a grid on it, whether or not the run file runs it.
+    """Read one benchmark with every method that has operating points on it, whether or not the run file runs it.
 
     Args:
         path: The run file, beside which the benchmark's file is looked up.
@@ -321,7 +350,8 @@ def _all_problems(loader: _Loader) -> ConfigError:
 def _run_file(loader: _Loader, path: Path) -> RunConfig | None:
     if not path.is_file():
         near = sorted(file.stem for file in path.parent.glob("*.yaml"))
-        loader.add(path, (), f"there is no such run file; {choices(path.stem, near)}")
+        help = choices(path.stem, near) if near else "call this in the project's folder, or name one with --config"
+        loader.add(path, (), f"there is no such run file; {help}")
         return None
     content = loader.read(path)
     return None if content is None else loader.model(RunConfig, Content(((path, content),)), content)

@@ -2,7 +2,7 @@
 
 Three kinds of file, all YAML: the run file (`config/config.yaml`, what to run), one file per benchmark
 (`config/benchmarks/`), and one per data set and method (`config/datasets/`, `config/methods/`), whose fields are
-declared beside the code that uses them (`sc2/data/<kind>.py`, `sc2/methods/<name>.py`).
+declared beside the code that uses them (`sc2/data/<kind>.py`, `sc2/methods/<family>/<name>.py`).
 """
 
 import re
@@ -83,7 +83,11 @@ class RunConfig(Strict):
 class MethodGrid(Strict):
     """One method on one benchmark: its operating points and what differs from the method's own defaults."""
 
-    points: list[Point] = Field(min_length=1, description="Operating points, as strings in quotes")
+    points: list[Point] = Field(
+        default=[],
+        min_length=1,
+        description="Operating points, as strings in quotes; by default those of config/methods/<name>.yaml",
+    )
     encoder_from: Name | None = Field(
         default=None,
         description="Take encoder and entropy model from the run of the same method, point and seed on this benchmark, "
@@ -118,11 +122,22 @@ class BenchmarkConfig(Strict):
     teacher: Teacher
     latency: LatencySpec = LatencySpec()
     examples: ExamplesSpec = ExamplesSpec()
-    methods: dict[Name, MethodGrid] = Field(min_length=1, description="Grids; the run file says which of them to run")
+    methods: dict[Name, MethodGrid] = Field(
+        min_length=1,
+        description="Grids; the run file says which of them to run. A method with points in its own file needs no grid",
+    )
 
 
 class MethodFile(Strict):
     """One method's defaults (`config/methods/<name>.yaml`)."""
 
     title: str = Field(description="Shown in tables and legends")
+    points: list[Point] = Field(
+        default=[],
+        min_length=1,
+        description="Operating points on every benchmark that lists none for the method, as strings in quotes",
+    )
     params: dict[str, Any] = Field(default={}, description="Fields of the method's `Params` class")
+
+    _unique = field_validator("points")(_no_duplicates)
+    _different = field_validator("points")(_no_equal_numbers)

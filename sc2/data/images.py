@@ -42,34 +42,6 @@ class Targets(Protocol):
         """Put the targets of a batch together."""
 
 
-class Labels:
-    """The class of each image, as int64 [B]: nothing of it depends on where the pixels are."""
-
-    def target(self, store: SampleStore, index: int) -> int:
-        """Return the class of an image."""
-        return store.labels[index]
-
-    def placed(self, target: int, placement: Placement) -> int:
-        """Return the class."""
-        return target
-
-    def mirrored(self, target: int, width: int) -> int:
-        """Return the class."""
-        return target
-
-    def shifted(self, target: int, x: int, y: int, size: tuple[int, int]) -> int:
-        """Return the class."""
-        return target
-
-    def padded(self, target: int, size: tuple[int, int]) -> int:
-        """Return the class."""
-        return target
-
-    def collate(self, targets: Sequence[int]) -> Tensor:
-        """Return the classes, int64 [B]."""
-        return torch.tensor(targets, dtype=torch.int64)
-
-
 class Item(NamedTuple):
     """One image without padding, uint8 [3, h, w], and its target."""
 
@@ -83,16 +55,15 @@ class ImageTensors(Dataset[Item]):
     Each image is decoded and prepared when it is first asked for, and then kept in memory until `MEMORY_LIMIT` is full.
     """
 
-    def __init__(self, store: SampleStore, spec: SizeSpec, targets: Targets | None = None) -> None:
+    def __init__(self, store: SampleStore, spec: SizeSpec, targets: Targets) -> None:
         """Read from `store`.
 
         Args:
             store: The split.
             spec: The network's input as `sc2.data.transform.prepare_image` takes it.
-            targets: The task; the class of the image by default.
+            targets: The task.
         """
-        self.store, self.spec = store, spec
-        self.targets: Targets = Labels() if targets is None else targets
+        self.store, self.spec, self.targets = store, spec, targets
         self._kept: dict[int, Item] = {}
         self._room = MEMORY_LIMIT
 
@@ -108,7 +79,10 @@ class ImageTensors(Dataset[Item]):
         if i in self._kept:
             return self._kept[i]
         target, image = self.targets.target(self.store, i), self.store.image(i)
-        place = Placement.of(image.size, self.spec).unpadded()
+        try:
+            place = Placement.of(image.size, self.spec).unpadded()
+        except DataError as error:
+            raise DataError(f"{self.store.tar}, sample {self.store.samples[i].id}: {error}") from error
         pixels = np.array(place.image_in(image, self.spec.interpolation))
         item = Item(torch.from_numpy(pixels).permute(2, 0, 1).contiguous(), self.targets.placed(target, place))
         size = pixels.nbytes + getattr(item.target, "nbytes", 0)

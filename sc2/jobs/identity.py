@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -66,7 +66,16 @@ def _compare_tasks(config: Config, keys: Keys) -> Described | None:
     members = config.run.groups.get(keys["group"])
     if members is None:
         return None
-    return {"benchmarks": members, "titles": [config.benchmarks[name].config.title for name in members]}, ()
+    benchmarks = [config.benchmarks[name] for name in members]
+    titles = [benchmark.config.title for benchmark in benchmarks]
+    methods = dict.fromkeys(name for benchmark in benchmarks for name in benchmark.methods)
+    return {"benchmarks": members, "titles": titles, "methods": _facts(methods)}, ()
+
+
+def _facts(methods: Iterable[str]) -> list[dict[str, str]]:
+    """Return what figures and pages are told of some methods, in that order: it must be in the spec to reach them."""
+    found = ((name, get_method(name)) for name in methods)
+    return [{"name": name, "family": method.family, "symbol": method.rate_axis.symbol} for name, method in found]
 
 
 def _of_benchmark(config: Config, stage: str, keys: Keys) -> Described | None:
@@ -91,7 +100,14 @@ def _train_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Describe
 
 def _fetch_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
     teacher = benchmark.config.teacher.model_dump(mode="json")
-    return None if teacher["source"] == "train" else ({"teacher": teacher}, _backbone_modules(benchmark))
+    return (
+        None
+        if teacher["source"] == "train"
+        else (
+            {"task": benchmark.config.task, "teacher": teacher},
+            _backbone_modules(benchmark),
+        )
+    )
 
 
 def _evaluate_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
@@ -102,10 +118,10 @@ def _draw_examples(config: Config, benchmark: Benchmark, keys: Keys) -> Describe
     examples, method = benchmark.config.examples, benchmark.methods.get(keys["method"])
     if method is None or method.name not in examples.methods:
         return None
-    axis = get_method(method.name).rate_axis.name
+    symbol = get_method(method.name).rate_axis.symbol
     spec: dict[str, Any] = {"task": benchmark.config.task, "title": benchmark.config.title}
     spec |= {"method_title": method.title}
-    spec |= {"rate_axis": axis, "points": method.points, "images": examples.images, "input": _input(benchmark)}
+    spec |= {"symbol": symbol, "points": method.points, "images": examples.images, "input": _input(benchmark)}
     drawn = f"sc2.report.pictures.{benchmark.config.task}"
     return spec, (drawn, *_run_modules(benchmark, method))
 
@@ -120,12 +136,13 @@ def _make_tables(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
 def _plot_figure(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
     if keys["figure"] not in config.run.figures:
         return None
-    spec = {"figure": keys["figure"], "title": benchmark.config.title, "methods": list(benchmark.methods)}
+    spec = {"figure": keys["figure"], "title": benchmark.config.title, "methods": _facts(benchmark.methods)}
     return spec, (f"sc2.report.figures.{keys['figure']}",)
 
 
 def _snapshot(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
-    return {"title": benchmark.config.title, "config": str(config.path.name)}, ()
+    methods = _facts(benchmark.methods)
+    return {"title": benchmark.config.title, "config": str(config.path.name), "methods": methods}, ()
 
 
 def _train(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Described | None:

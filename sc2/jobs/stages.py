@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sc2.job import RunningJob
+from sc2.report.columns import TABLES
 
 Count = Literal["one", "many"]
 
@@ -127,7 +128,7 @@ STAGES: dict[str, Stage] = {
         "gather a benchmark's measurements into tidy tables and compare the curves",
         keys=("benchmark",),
         inputs={"summaries": "many", "latencies": "many", "switches": "many", "teacher": "one"},
-        outputs=("rate_quality", "rate_quality_seeds", "comparison", "fewest_bytes", "latency", "switch", "teacher"),
+        outputs=tuple(TABLES),
         entry="sc2.report.tables:run",
     ),
     "plot_figure": Stage(
@@ -141,7 +142,7 @@ STAGES: dict[str, Stage] = {
         "draw a few test images with a method's answers at falling rates, bytes below each",
         keys=("benchmark", "method"),
         inputs={"index": "one", "test": "one", "devices": "many", "servers": "many"},
-        outputs=("svg", "png"),
+        outputs=("webp",),
         entry="sc2.report.examples:run",
         calls=_HALVES,
     ),

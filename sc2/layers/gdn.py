@@ -31,7 +31,7 @@ class GDN1(nn.Module):
         self.gamma = nn.Parameter(self.gamma_reparam.initial(0.1 * torch.eye(channels)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise, or undo a normalisation."""
+        """Normalise x [B, C, H, W], or undo a normalisation; the shape stays."""
         beta, gamma = self.beta_reparam(self.beta), self.gamma_reparam(self.gamma)
         weight = gamma[:, :, None, None]
         norm = functional.conv2d(x * x if self.squared else torch.abs(x), weight, beta)

@@ -1,23 +1,62 @@
-"""The entropy models that a bottleneck can have, each as one object: how it trains, and what each end of the link runs.
+"""Entropy models as the two ends of the link run them, each as one object. No CompressAI.
 
-A `PriorKind` makes three things of one prior: the module that is trained (`sc2.layers.trained_priors`), the device's
-coder and the server's. Networks and methods see these interfaces only. The halves need no CompressAI.
+How an entropy model is trained is its family's matter: a trained one leaves a `PriorContent` for each end, and a
+`PriorKind` makes coders of them.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from pydantic import ConfigDict
 from torch import Tensor, nn
 
 from sc2.entropy.factorized import FactorizedCoder
 from sc2.entropy.hyperprior import HyperpriorCoder, HyperSymbols
-from sc2.errors import WireError
-from sc2.layers.hyperprior import mean_scale_analysis, mean_scale_synthesis, scale_analysis, scale_synthesis
+from sc2.errors import CheckpointError, WireError
+from sc2.strict import Strict
 
-if TYPE_CHECKING:
-    from sc2.layers.trained_priors import TrainedPrior
+
+class PriorContent(Strict):
+    """What one end of an entropy model is built from.
+
+    Attributes:
+        tables: What the coder takes: of `factorized.tables_of`, or of `hyperprior.hyperprior_tables`.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    tables: dict[str, Any]
+
+
+class HyperpriorContent(PriorContent):
+    """What the device's end of a hyperprior is built from.
+
+    Attributes:
+        channels: Channels of y.
+        hyper_channels: Channels of z.
+        state: Weights of h_a.
+    """
+
+    channels: int
+    hyper_channels: int
+    state: dict[str, Tensor]
+
+
+DevicePrior = HyperpriorContent | PriorContent
+"""What the device's end of an entropy model is built from; the server's needs the tables alone."""
+
+
+def hyperprior_content(content: DevicePrior) -> HyperpriorContent:
+    """Return the content of a device's end that has to be a hyperprior's.
+
+    Raises:
+        CheckpointError: It is another entropy model's.
+    """
+    if not isinstance(content, HyperpriorContent):
+        raise CheckpointError("this device half holds no hyperprior; export it again")
+    return content
 
 
 class LatentEncoder(ABC):
@@ -60,24 +99,24 @@ class PriorKind(ABC):
     """One way to model a latent; holds no state."""
 
     @abstractmethod
-    def trained(self, arch: Mapping[str, Any]) -> "TrainedPrior":
-        """Return the module that is trained, for a method's parameters."""
+    def encoder(self, content: DevicePrior) -> LatentEncoder:
+        """Build the device's end.
+
+        Raises:
+            CheckpointError: The content is another entropy model's.
+        """
 
     @abstractmethod
-    def encoder(self, half: Mapping[str, Any]) -> LatentEncoder:
-        """Build the device's end from what the trained module exported for it."""
-
-    @abstractmethod
-    def decoder(self, half: Mapping[str, Any]) -> LatentDecoder:
-        """Build the server's end from what the trained module exported for it."""
+    def decoder(self, content: PriorContent) -> LatentDecoder:
+        """Build the server's end."""
 
 
 class _FactorizedEncoder(LatentEncoder):
     network = None
 
-    def __init__(self, half: Mapping[str, Any]) -> None:
-        self.tables = half["tables"]
-        self.coder = FactorizedCoder(half["tables"])
+    def __init__(self, content: PriorContent) -> None:
+        self.tables = content.tables
+        self.coder = FactorizedCoder(content.tables)
 
     def symbols(self, y: Tensor) -> Tensor:
         return self.coder.symbols(y)
@@ -90,8 +129,8 @@ class _FactorizedEncoder(LatentEncoder):
 
 
 class _FactorizedDecoder(LatentDecoder):
-    def __init__(self, half: Mapping[str, Any]) -> None:
-        self.coder = FactorizedCoder(half["tables"])
+    def __init__(self, content: PriorContent) -> None:
+        self.coder = FactorizedCoder(content.tables)
 
     def decode(self, streams: Sequence[bytes], height: int, width: int) -> Tensor:
         if len(streams) != 1:
@@ -102,28 +141,22 @@ class _FactorizedDecoder(LatentDecoder):
 class Factorized(PriorKind):
     """Every channel has a density of its own (docs/papers.md#fp-bottleneck)."""
 
-    def trained(self, arch: Mapping[str, Any]) -> "TrainedPrior":
-        """Return a prior for the last of `encoder_channels`."""
-        from sc2.layers.trained_priors import FactorizedPrior
+    def encoder(self, content: DevicePrior) -> LatentEncoder:
+        """Build the device's end from its tables."""
+        return _FactorizedEncoder(content)
 
-        return FactorizedPrior(arch["encoder_channels"][-1])
-
-    def encoder(self, half: Mapping[str, Any]) -> LatentEncoder:
-        """Build from `tables`."""
-        return _FactorizedEncoder(half)
-
-    def decoder(self, half: Mapping[str, Any]) -> LatentDecoder:
-        """Build from `tables`."""
-        return _FactorizedDecoder(half)
+    def decoder(self, content: PriorContent) -> LatentDecoder:
+        """Build the server's end."""
+        return _FactorizedDecoder(content)
 
 
 class _HyperEncoder(LatentEncoder):
-    def __init__(self, half: Mapping[str, Any], analysis: nn.Sequential) -> None:
-        self.coder = HyperpriorCoder(half["tables"])
-        analysis.load_state_dict(half["state"])
+    def __init__(self, content: HyperpriorContent, analysis: nn.Sequential) -> None:
+        self.coder = HyperpriorCoder(content.tables)
+        analysis.load_state_dict(content.state)
         self.analysis = analysis
         self.network = nn.ModuleDict({"hyper_analysis": analysis, "hyper_synthesis": self.coder.synthesis})
-        self.tables = {f"{part}.{name}": table for part in ("y", "z") for name, table in half["tables"][part].items()}
+        self.tables = {f"{part}.{name}": table for part in ("y", "z") for name, table in content.tables[part].items()}
 
     def symbols(self, y: Tensor) -> HyperSymbols:
         return self.coder.symbols(y, self.analysis(y))
@@ -136,8 +169,8 @@ class _HyperEncoder(LatentEncoder):
 
 
 class _HyperDecoder(LatentDecoder):
-    def __init__(self, half: Mapping[str, Any]) -> None:
-        self.coder = HyperpriorCoder(half["tables"])
+    def __init__(self, content: PriorContent) -> None:
+        self.coder = HyperpriorCoder(content.tables)
 
     def decode(self, streams: Sequence[bytes], height: int, width: int) -> Tensor:
         with torch.no_grad():
@@ -150,32 +183,21 @@ class Hyperprior(PriorKind):
     Source: docs/papers.md#hyperprior-bottlenecks.
 
     Args:
-        analysis: Makes h_a for the channels of y and z.
-        synthesis: Makes h_s for them; whether it has outputs for means decides whether there are any.
+        analysis: Makes h_a for the channels of y and z. h_s is among the tables, in whole numbers; whether it has
+            outputs for means decides whether there are any.
     """
 
-    def __init__(
-        self, analysis: Callable[[int, int], nn.Sequential], synthesis: Callable[[int, int], nn.Sequential]
-    ) -> None:
-        self.analysis, self.synthesis = analysis, synthesis
+    def __init__(self, analysis: Callable[[int, int], nn.Sequential]) -> None:
+        self.analysis = analysis
 
-    def trained(self, arch: Mapping[str, Any]) -> "TrainedPrior":
-        """Return a prior for the last of `encoder_channels`, with `hyper_channels` channels of z."""
-        from sc2.layers.trained_priors import TrainedHyperprior
+    def encoder(self, content: DevicePrior) -> LatentEncoder:
+        """Build the device's end from its tables and h_a."""
+        half = hyperprior_content(content)
+        return _HyperEncoder(half, self.analysis(half.channels, half.hyper_channels))
 
-        channels, hyper_channels = arch["encoder_channels"][-1], arch["hyper_channels"]
-        networks = self.analysis(channels, hyper_channels), self.synthesis(channels, hyper_channels)
-        return TrainedHyperprior(channels, hyper_channels, *networks)
-
-    def encoder(self, half: Mapping[str, Any]) -> LatentEncoder:
-        """Build from `channels`, `hyper_channels`, `state` (of h_a) and `tables`."""
-        return _HyperEncoder(half, self.analysis(half["channels"], half["hyper_channels"]))
-
-    def decoder(self, half: Mapping[str, Any]) -> LatentDecoder:
-        """Build from `tables`."""
-        return _HyperDecoder(half)
+    def decoder(self, content: PriorContent) -> LatentDecoder:
+        """Build the server's end."""
+        return _HyperDecoder(content)
 
 
 FACTORIZED = Factorized()
-SCALE_HYPERPRIOR = Hyperprior(scale_analysis, scale_synthesis)
-MEAN_SCALE_HYPERPRIOR = Hyperprior(mean_scale_analysis, mean_scale_synthesis)

@@ -1,4 +1,4 @@
-"""How big a model is: parameters, derived tables, and the encoder size by upstream's rule."""
+"""How big a model is: parameters, and the encoder size by upstream's rule."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,10 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from sc2.errors import CheckpointError
-
-# Last part of the names of the tables that CompressAI's entropy models build from their parameters by `update()`. The
-# receiver of a model can build them too, so they need not be shipped.
-DERIVED_TABLES = ("_quantized_cdf", "_cdf_length", "_offset", "scale_table")
 
 
 def parameter_count(module: nn.Module) -> int:
@@ -21,19 +17,6 @@ def parameter_count(module: nn.Module) -> int:
 def parameter_bytes(module: nn.Module) -> int:
     """Return the bytes of all parameters as they are stored now; a shared parameter counts once."""
     return sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
-
-
-def derived_table_bytes(state_dict: Mapping[str, Any]) -> int:
-    """Return the bytes of the tables that entropy models derive from their parameters.
-
-    Args:
-        state_dict: Tensors by name, as `Module.state_dict()` gives them; names ending in one of `DERIVED_TABLES` count.
-
-    Raises:
-        CheckpointError: An entry is not a tensor.
-    """
-    tables = [tensor for name, tensor in _tensors(state_dict).items() if name.split(".")[-1] in DERIVED_TABLES]
-    return sum(tensor.numel() * tensor.element_size() for tensor in tables)
 
 
 def state_bits(state_dict: Mapping[str, Any]) -> int:

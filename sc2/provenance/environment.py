@@ -19,7 +19,7 @@ from sc2.measure.hardware import cpu_model
 from sc2.surroundings import for_git
 
 PACKAGES = (
-    "sc2",
+    "split-computing-sc2",
     "torch",
     "torchvision",
     "compressai",

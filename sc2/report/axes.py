@@ -61,7 +61,7 @@ def data_axis(axes: Axes, all_series: Sequence[Series], most_ticks: int = MOST_T
         DataError: A curve of several points has a run with an empty payload.
     """
     values = [(series, series.data_bytes) for series in all_series]
-    regular = np.concatenate([x for series, x in values if not is_corner(series.method)] or [np.ones(1)])
+    regular = np.concatenate([x for series, x in values if not is_corner(series.facts.family)] or [np.ones(1)])
     in_kb = float(np.exp(np.log(np.maximum(regular, 1.0)).mean())) >= KB
     label = "Data size per image (KB = 1024 B)" if in_kb else "Data size per image (B)"
     return log_axis(axes, values, label, KB if in_kb else 1.0, most_ticks)
@@ -93,7 +93,8 @@ def log_axis(
         if len(x) > 1 and not np.all(x > 0):
             raise DataError(f"rate_quality: method '{series.method}' has a run with an empty payload (0 bytes)")
     every = np.concatenate([x for _, x in values]) / divisor
-    of_curves = np.concatenate([np.empty(0), *(x for series, x in values if not is_corner(series.method))]) / divisor
+    curves = [x for series, x in values if not is_corner(series.facts.family)]
+    of_curves = np.concatenate([np.empty(0), *curves]) / divisor
     of_curves = of_curves[of_curves > 0] if np.any(of_curves > 0) else every[every > 0]
     start = float(of_curves.min()) if len(of_curves) else 1.0
     far = sorted({float(value) for value in every if value < start / _FAR}, reverse=True)

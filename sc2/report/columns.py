@@ -4,6 +4,7 @@ A new task adds one entry to `QUALITY`; tables and figures take everything else 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -239,6 +240,18 @@ def teacher_columns(task: str) -> tuple[Column, ...]:
     return (*keys, *quality_of(task).columns, *_ints("params", "macs"), *_text("record_id"))
 
 
+TABLES: dict[str, Callable[[str], tuple[Column, ...]]] = {
+    "rate_quality": rate_quality_columns,
+    "rate_quality_seeds": seeds_columns,
+    "comparison": lambda task: comparison_columns(),
+    "fewest_bytes": fewest_bytes_columns,
+    "latency": lambda task: latency_columns(),
+    "switch": lambda task: switch_columns(),
+    "teacher": teacher_columns,
+}
+"""The tables of a benchmark by name, in the order of its page: their columns for a task."""
+
+
 def kinds() -> dict[str, Kind]:
     """Return the kind of every column of every table, by name."""
     return {column.name: column.kind for column in all_columns()}
@@ -246,8 +259,5 @@ def kinds() -> dict[str, Kind]:
 
 def all_columns() -> list[Column]:
     """Return the columns of all tables; a name that several tables share stands for the same kind in each."""
-    columns = [*latency_columns(), *switch_columns(), *comparison_columns(), *serving_columns()]
-    for task in QUALITY:
-        columns += [*seeds_columns(task), *fewest_bytes_columns(task), *rate_quality_columns(task)]
-        columns += teacher_columns(task)
-    return columns
+    of_benchmarks = [column for task in QUALITY for columns in TABLES.values() for column in columns(task)]
+    return [*serving_columns(), *of_benchmarks]

@@ -8,9 +8,9 @@ import math
 from collections.abc import Sequence
 
 from sc2.report.fewest_bytes import MAX_LOSS_POINTS, Measured, fewest, measured
-from sc2.report.looks import is_corner, point_text
+from sc2.report.looks import is_corner
 from sc2.report.markdown import in_a_sentence, number, table
-from sc2.report.series import Tables, teacher_value
+from sc2.report.series import MethodFacts, Tables, teacher_value
 
 _LEVELS = tuple(loss for loss in MAX_LOSS_POINTS if loss > 1)
 """The levels that are shown; few points of a short schedule come within one point."""
@@ -28,15 +28,16 @@ def section(tables: Tables) -> list[str]:
     losses = [loss for loss in _LEVELS if loss < teacher]
     if not losses:
         return []
-    axes = dict(zip(tables.rate_quality["method"], tables.rate_quality["rate_axis"], strict=True))
     found = {
         name: (title, [_best(points, teacher - loss) for loss in losses])
         for name, (title, points) in measured(tables).items()
     }
-    smallest = [_smallest(found, column) for column in range(len(losses))]
+    splits = {name: cells for name, (_, cells) in found.items() if not is_corner(tables.facts_of(name).family)}
+    smallest = [_smallest(splits, column) for column in range(len(losses))]
     rows = []
     for name, (title, cells) in found.items():
-        shown = [_cell(point, axes[name], lead == name) for point, lead in zip(cells, smallest, strict=True)]
+        facts = tables.facts_of(name)
+        shown = [_cell(point, facts, lead == name) for point, lead in zip(cells, smallest, strict=True)]
         costs = list(dict.fromkeys(_cost(point) for point in cells if point is not None))
         rows.append((title, *shown, "; ".join(costs) or "–"))
     unit = tables.quality.unit
@@ -55,22 +56,18 @@ def _best(points: Sequence[Measured], min_quality: float) -> Measured | None:
     return fewest(points, min_quality, "encoder_kb", math.inf)[0]
 
 
-def _smallest(found: dict[str, tuple[str, list[Measured | None]]], column: int) -> str | None:
-    """Return the method with the fewest bytes in a column, corners left out: they send nothing of the image."""
-    sizes = {
-        name: point.data_bytes
-        for name, (_, cells) in found.items()
-        if (point := cells[column]) is not None and not is_corner(name)
-    }
+def _smallest(splits: dict[str, list[Measured | None]], column: int) -> str | None:
+    """Return the method with the fewest bytes in a column; corners are no splits: they send nothing of the image."""
+    sizes = {name: point.data_bytes for name, cells in splits.items() if (point := cells[column]) is not None}
     return min(sizes, key=lambda name: sizes[name]) if sizes else None
 
 
-def _cell(point: Measured | None, axis: str, bold: bool) -> str:
+def _cell(point: Measured | None, facts: MethodFacts, bold: bool) -> str:
     if point is None:
         return "–"
     text = number(point.data_bytes) if point.data_bytes >= 100 else number(point.data_bytes, 1)
     mark = "**" if bold else ""
-    return f"{mark}{text} B{mark} ({point_text(axis, point.point)})"
+    return f"{mark}{text} B{mark} ({facts.point(point.point)})"
 
 
 def _cost(point: Measured) -> str:

@@ -21,7 +21,6 @@ from sc2.data.store import SampleStore
 from sc2.data.transform import prepare_image
 from sc2.job import RunningJob
 from sc2.report import style
-from sc2.report.looks import point_text
 from sc2.runs.halves import load_device, load_server
 from sc2.split.wire import pack, unpack
 from sc2.tasks import get_task
@@ -49,7 +48,7 @@ class Column:
 
 
 def run(job: RunningJob) -> None:
-    """Draw the examples of one method into `svg` and `png`; the halves are in the order of the spec's points."""
+    """Draw the examples of one method into `webp`; the halves are in the order of the spec's points."""
     torch.set_num_threads(job.threads)
     spec, task = job.spec, get_task(job.spec["task"])
     store = SampleStore(job.input("index"), job.input("test"), "test")
@@ -60,13 +59,13 @@ def run(job: RunningJob) -> None:
         (device_half, content), (server_half, of_server) = load_device(device), load_server(server)
         classes = of_server["classes"]
         sent = [_sent(task, store, index, size, device_half, server_half, content) for index in indexes]
-        title = point_text(spec["rate_axis"], point)
+        title = f"{spec['symbol']}{point}"
         columns.append(Column(title, [size for size, _ in sent], [answer for _, answer in sent]))
     columns.sort(key=lambda column: -sum(column.payload_bytes))
     title = f"{spec['method_title']} on {spec['title']}"
     with style.applied():
         figure = _figure(title, task, store, indexes, columns, classes)
-    style.save(figure, job.outputs["svg"], job.outputs["png"], job.record_id, title)
+    style.save_picture(figure, job.outputs["webp"])
 
 
 def _sent(

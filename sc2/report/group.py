@@ -3,8 +3,8 @@
 from sc2.job import RunningJob
 from sc2.report import overview, serving, style
 from sc2.report.columns import serving_columns
-from sc2.report.series import Tables
-from sc2.report.table_io import Row, read_table, write_table
+from sc2.report.series import READ, read_tables
+from sc2.report.table_io import Row, write_table
 
 
 def run(job: RunningJob) -> None:
@@ -15,9 +15,8 @@ def run(job: RunningJob) -> None:
     Raises:
         DataError: A table is unreadable.
     """
-    names = ("rate_quality", "latency", "teacher")
-    files = zip(*(job.input_list(name) for name in names), strict=True)
-    benchmarks = [Tables(*map(read_table, paths)) for paths in files]
+    files = zip(*(job.input_list(name) for name in READ), strict=True)
+    benchmarks = [read_tables(dict(zip(READ, paths, strict=True)), job.spec["methods"]) for paths in files]
     group, titles = job.keys["group"], list(job.spec["titles"])
     source = job.input_list("rate_quality")[0]
     found = [Row(source, values) for values in serving.rows(group, benchmarks)]
@@ -25,4 +24,4 @@ def run(job: RunningJob) -> None:
     title = f"{group}: {len(benchmarks)} tasks"
     with style.applied():
         figure = overview.draw(title, titles, benchmarks)
-    style.save(figure, job.outputs["svg"], job.outputs["png"], job.record_id, title)
+    style.save(figure, job.outputs["svg"], job.outputs["png"], title)

@@ -13,7 +13,7 @@ from sc2.provenance.record import Record, read_record
 from sc2.report import facts
 from sc2.report.columns import QUALITY
 from sc2.report.markdown import number, table
-from sc2.report.snapshot import alt_text, check_records, copy_to, shown_of
+from sc2.report.snapshot import alt_text, check_records, copy_to
 from sc2.report.table_io import read_table
 
 
@@ -21,13 +21,13 @@ def run(job: RunningJob) -> None:
     """Copy `serving` and `figures` beside `readme` and write it from them and the `records`.
 
     Raises:
-        DataError: The table is unreadable.
-        ProvenanceError: A record is missing or damaged, or a figure's record is not among them.
+        DataError: The table is unreadable, or a file is larger than a snapshot's may be.
+        ProvenanceError: A record is missing or damaged, or none of them lists a figure as it is.
     """
     readme, figures, serving = job.outputs["readme"], job.input_list("figures"), job.input("serving")
     records = list({record.id: record for record in map(read_record, job.input_list("records"))}.values())
     check_records(readme, figures, records)
-    text = _text(job, serving, shown_of(figures), records)
+    text = _text(job, serving, figures, records)
     copy_to([serving, *figures], readme.parent)
     readme.write_text(text, encoding="utf-8", newline="")
 

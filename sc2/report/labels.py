@@ -13,7 +13,7 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from sc2.report.layout import MANY
-from sc2.report.looks import is_corner, point_text, text_colour
+from sc2.report.looks import is_corner, text_colour
 from sc2.report.series import Series, Values
 from sc2.report.style import INK, look_of
 
@@ -123,7 +123,7 @@ def label_corners(placer: Placer, drawn: Iterable[tuple[Series, Values]]) -> Non
         drawn: Each curve with the x of its points.
     """
     for series, x in drawn:
-        if is_corner(series.method):
+        if is_corner(series.facts.family):
             spots = _around(float(x[0]), float(series.quality[0]))
             placer.write(series.title, spots, text_colour(look_of(series).colour))
 
@@ -137,11 +137,11 @@ def label_ends(placer: Placer, drawn: Sequence[tuple[Series, Values]]) -> None:
         placer: Places the texts.
         drawn: Each curve with the x of its points.
     """
-    curves = [(series, x) for series, x in drawn if not is_corner(series.method)]
+    curves = [(series, x) for series, x in drawn if not is_corner(series.facts.family)]
     for series, x in curves if len(drawn) <= MANY else ():
         colour = text_colour(look_of(series).colour)
         for index in sorted({0, len(series.points) - 1}):
-            text = point_text(series.rate_axis, series.points[index])
+            text = series.facts.point(series.points[index])
             placer.write_beside(text, _around(float(x[index]), float(series.quality[index])), colour)
 
 

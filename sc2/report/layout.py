@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from sc2.report.looks import FAMILIES, OTHERS, family
+from sc2.report.looks import family_title, in_order
 
 WIDTH, HEIGHT = 5.5, 4.0
 """Size of a figure with one row of legend (inches)."""
@@ -47,11 +47,11 @@ class Entry:
     """One entry of the legend.
 
     Attributes:
-        method: Method that decides the family.
+        family: Family of the method.
         handle: What is drawn; its label is the text.
     """
 
-    method: str
+    family: str
     handle: Artist
 
     @property
@@ -124,11 +124,11 @@ class Layout:
         return 1
 
     def _groups(self) -> dict[str, list[Entry]]:
-        """Return the entries by family, in the order of the families."""
-        groups: dict[str, list[Entry]] = {title: [] for title in (*FAMILIES, OTHERS)}
-        for entry in self.entries:
-            groups[family(entry.method)].append(entry)
-        return {title: members for title, members in groups.items() if members}
+        """Return the entries by the title of their family, in the order of the families."""
+        return {
+            family_title(family): [entry for entry in self.entries if entry.family == family]
+            for family in in_order(entry.family for entry in self.entries)
+        }
 
     def legend(self, figure: Figure) -> None:
         """Put the legend where it covers nothing."""

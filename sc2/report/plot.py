@@ -1,17 +1,13 @@
 """Stage `plot_figure`: one figure from the tables, drawn by the module of `sc2.report.figures` that has its name."""
 
 import importlib
-import pkgutil
 from typing import Protocol, cast
 
 from matplotlib.figure import Figure
 
-import sc2.report.figures
-from sc2.errors import ConfigError
 from sc2.job import RunningJob
 from sc2.report import style
-from sc2.report.series import Context, Tables
-from sc2.report.table_io import read_table
+from sc2.report.series import READ, Context, Tables, read_tables
 
 
 class Drawing(Protocol):
@@ -25,29 +21,17 @@ def run(job: RunningJob) -> None:
     """Draw `job.spec["figure"]` from `rate_quality`, `latency` and `teacher` into `svg` and `png`.
 
     Raises:
-        ConfigError: There is no such figure.
         DataError: A table is unreadable, or none of the methods has a run.
     """
     spec = job.spec
-    tables = Tables(*(read_table(job.input(name)) for name in ("rate_quality", "latency", "teacher")))
-    context = Context(title=str(spec["title"]), methods=tuple(spec["methods"]))
+    tables = read_tables({name: job.input(name) for name in READ}, spec["methods"])
+    context = Context(title=str(spec["title"]), methods=tuple(tables.facts))
     figure = render(str(spec["figure"]), tables, context)
-    style.save(figure, job.outputs["svg"], job.outputs["png"], job.record_id, context.title)
-
-
-def names() -> list[str]:
-    """Return the names of all figures."""
-    return sorted(module.name for module in pkgutil.iter_modules(sc2.report.figures.__path__))
+    style.save(figure, job.outputs["svg"], job.outputs["png"], context.title)
 
 
 def render(name: str, tables: Tables, context: Context) -> Figure:
-    """Draw the figure called `name` in the common look.
-
-    Raises:
-        ConfigError: There is no such figure.
-    """
-    if name not in names():
-        raise ConfigError(f"there is no figure '{name}'; sc2/report/figures/ has {', '.join(names())}")
+    """Draw the figure called `name`, a file of `sc2/report/figures/`, in the common look."""
     drawing = cast(Drawing, importlib.import_module(f"sc2.report.figures.{name}"))
     with style.applied():
         return drawing.draw(tables, context)

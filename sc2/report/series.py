@@ -1,7 +1,8 @@
 """From the tables to what a figure draws and a comparison compares: one series per curve, averaged over seeds."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,22 +10,64 @@ from numpy.typing import NDArray
 
 from sc2.errors import DataError
 from sc2.report.columns import KB, Quality, quality_of
+from sc2.report.table_io import read_table
 
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class MethodFacts:
+    """What figures and texts are told of a method beside its measurements; the method itself declares it.
+
+    Attributes:
+        family: Its family, `Method.family`.
+        symbol: What is written in front of an operating point, `symbol` of its rate axis.
+    """
+
+    family: str = "other"
+    symbol: str = ""
+
+    def point(self, point: str) -> str:
+        """Return an operating point for readers, e.g. `β=1`."""
+        return f"{self.symbol}{point}"
+
+
+@dataclass(frozen=True)
 class Tables:
-    """The tables of one benchmark, as `sc2.report.tables.read_table` returns them."""
+    """The tables of one benchmark as `read_tables` returns them, and what is told of its methods."""
 
     rate_quality: pd.DataFrame
     latency: pd.DataFrame
     teacher: pd.DataFrame
+    facts: Mapping[str, MethodFacts] = field(default_factory=dict)
+
+    def facts_of(self, method: str) -> MethodFacts:
+        """Return what is told of a method; it stands among other methods where nothing is."""
+        return self.facts.get(method, MethodFacts())
 
     @property
     def quality(self) -> Quality:
         """The quality of the benchmark's task."""
         return quality_of(str(self.teacher["task"].iloc[0]))
+
+
+READ = ("rate_quality", "latency", "teacher")
+"""The tables that figures and pages are made from."""
+
+
+def read_tables(paths: Mapping[str, Path], methods: Iterable[Mapping[str, str]] = ()) -> Tables:
+    """Read the tables of one benchmark.
+
+    Args:
+        paths: The files by the names in `READ`.
+        methods: `name`, `family` and `symbol` of each method, as a job's spec has them.
+
+    Raises:
+        DataError: A table is unreadable.
+    """
+    facts = {method["name"]: MethodFacts(method["family"], method["symbol"]) for method in methods}
+    rate_quality, latency, teacher = (read_table(paths[name]) for name in READ)
+    return Tables(rate_quality, latency, teacher, facts)
 
 
 @dataclass(frozen=True)
@@ -49,7 +92,7 @@ class Series:
         method_title: Its name for readers.
         curve: Label of the curve inside the method; empty where it has one.
         curve_index: Number of the curve inside the method, from 0.
-        rate_axis: What the points are values of, e.g. `beta`.
+        facts: What the method says of itself: its family and how its points are written.
         points: Operating points.
         seeds: Number of seeds per point.
         data_bytes: Payload per image (bytes).
@@ -66,7 +109,7 @@ class Series:
     method_title: str
     curve: str
     curve_index: int
-    rate_axis: str
+    facts: MethodFacts
     points: tuple[str, ...]
     seeds: tuple[int, ...]
     data_bytes: Values
@@ -107,7 +150,7 @@ def collect(tables: Tables, methods: Sequence[str]) -> list[Series]:
     """
     table = tables.rate_quality
     found = [
-        _series(rows, index, tables.quality)
+        _series(rows, index, tables.quality, tables.facts_of(method))
         for method in methods
         for index, (_, rows) in enumerate(table[table["method"] == method].groupby("curve", sort=False))
     ]
@@ -116,7 +159,7 @@ def collect(tables: Tables, methods: Sequence[str]) -> list[Series]:
     return found
 
 
-def _series(rows: pd.DataFrame, index: int, quality: Quality) -> Series:
+def _series(rows: pd.DataFrame, index: int, quality: Quality, facts: MethodFacts) -> Series:
     """Average one curve's rows over seeds; points keep the order that they have in the table."""
     groups = rows.groupby("point", sort=False)
 
@@ -132,7 +175,7 @@ def _series(rows: pd.DataFrame, index: int, quality: Quality) -> Series:
         method_title=str(first["method_title"]),
         curve=str(first["curve"]),
         curve_index=index,
-        rate_axis=str(first["rate_axis"]),
+        facts=facts,
         points=tuple(str(point) for point in groups.size().index),
         seeds=tuple(int(size) for size in groups.size()),
         data_bytes=mean("payload_bytes_mean"),

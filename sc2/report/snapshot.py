@@ -12,16 +12,17 @@ import pandas as pd
 
 from sc2.errors import DataError, ProvenanceError
 from sc2.job import RunningJob
-from sc2.provenance.record import Record, read_record
+from sc2.provenance.record import Record, read_record, sha256_file
 from sc2.report import equal_quality, facts
-from sc2.report.looks import point_text
 from sc2.report.markdown import in_a_sentence, number, table, with_spread
-from sc2.report.metadata import figure_record_id
-from sc2.report.series import Series, Tables, collect
+from sc2.report.series import READ, Series, Tables, collect, read_tables
 from sc2.report.table_io import read_table
 
-_TABLES = ("rate_quality", "latency", "teacher")
-_COPIED = (".csv", ".svg", ".png")
+COPIED = (".csv", ".svg", ".webp")
+"""What a snapshot may hold beside its page: what is small, and keeps its bytes while what it shows stays the same."""
+
+MAX_BYTES = 300_000
+"""Size of the largest file of a snapshot: git keeps every version of it."""
 
 
 def run(job: RunningJob) -> None:
@@ -29,64 +30,63 @@ def run(job: RunningJob) -> None:
 
     Raises:
         DataError: A table is missing or unreadable, or two files have the same name.
-        ProvenanceError: A record is missing or damaged, or a figure's record is not among them.
+        ProvenanceError: A record is missing or damaged, or none of them lists a figure as it is.
     """
     readme = job.outputs["readme"]
     tables, figures = job.input_list("tables"), job.input_list("figures")
     records = list({record.id: record for record in map(read_record, job.input_list("records"))}.values())
     check_records(readme, figures, records)
-    text = _text(job, tables, shown_of(figures), records)
+    text = _text(job, tables, figures, records)
     copy_to([*tables, *figures], readme.parent)
     readme.write_text(text, encoding="utf-8", newline="")
 
 
 def check_records(readme: Path, figures: Sequence[Path], records: Sequence[Record]) -> None:
-    """Refuse a figure whose own record is not listed: it would be of another run.
+    """Refuse a figure that none of the records lists as it is: it would be of another run.
 
     Raises:
         ProvenanceError: There is such a figure, or no record at all.
     """
     if not records:
         raise ProvenanceError(f"{readme}: a snapshot needs the records of what it shows, but got none")
-    known = {record.id for record in records}
+    known = {file.sha256 for record in records for file in record.outputs.values()}
     for path in figures:
-        if figure_record_id(path) not in known:
-            raise ProvenanceError(f"{path}: its record {figure_record_id(path)} is not among those of the snapshot")
+        if sha256_file(path) not in known:
+            raise ProvenanceError(f"{path}: no record of the snapshot has a file of this content; draw it again")
 
 
-def _load(paths: Sequence[Path]) -> Tables:
+def _load(job: RunningJob, paths: Sequence[Path]) -> Tables:
     """Read the three tables, found by their names."""
     by_name = {path.stem: path for path in paths}
-    for name in _TABLES:
+    for name in READ:
         if name not in by_name:
             raise DataError(f"the snapshot's tables lack {name}.csv; it got {', '.join(sorted(by_name)) or 'none'}")
-    return Tables(*(read_table(by_name[name]) for name in _TABLES))
-
-
-def shown_of(figures: Sequence[Path]) -> list[Path]:
-    """Return one file per figure in the order given: the SVG where there is one."""
-    shown: dict[str, Path] = {}
-    for path in figures:
-        if path.suffix == ".svg" or path.stem not in shown:
-            shown[path.stem] = path
-    return list(shown.values())
+    return read_tables(by_name, job.spec["methods"])
 
 
 def copy_to(paths: Sequence[Path], folder: Path) -> None:
-    """Copy the files and remove those that an earlier snapshot left and this one no longer has."""
+    """Copy the files and remove those that an earlier snapshot left and this one no longer has.
+
+    Raises:
+        DataError: Two files have the same name, or one is of another kind than `COPIED` or larger than `MAX_BYTES`.
+    """
     names = [path.name for path in paths]
     if len(set(names)) != len(names):
         raise DataError(f"{folder}: two files of the snapshot have the same name: {', '.join(sorted(names))}")
     for path in paths:
+        if path.suffix not in COPIED:
+            raise DataError(f"{path}: a snapshot holds {', '.join(COPIED)}, no other files")
+        if path.stat().st_size > MAX_BYTES:
+            raise DataError(f"{path}: larger than the {MAX_BYTES:,} bytes that a file of a snapshot may have")
         shutil.copyfile(path, folder / path.name)
     for old in folder.iterdir():
-        if old.suffix in _COPIED and old.name not in names:
+        if old.suffix in (*COPIED, ".png") and old.name not in names:
             old.unlink()
 
 
 def _text(job: RunningJob, paths: Sequence[Path], figures: Sequence[Path], records: Sequence[Record]) -> str:
     """Return the whole README."""
-    tables = _load(paths)
+    tables = _load(job, paths)
     command = f"snakemake --cores all --configfile config/{job.spec['config']}"
     parts = [
         "<!-- Written by `snakemake snapshot`: do not edit. -->",
@@ -148,7 +148,7 @@ def _result(series: Series, index: int) -> tuple[str, ...]:
     seeds = series.seeds[index]
     return (
         series.title,
-        point_text(series.rate_axis, series.points[index]),
+        series.facts.point(series.points[index]),
         with_spread(series.quality[index], series.quality_std[index], 2, seeds),
         with_spread(series.data_bytes[index], series.data_bytes_std[index], 1, seeds),
         number(series.header_bytes[index], 1),
@@ -209,4 +209,4 @@ def _latency(tables: Tables) -> list[str]:
 def _run_cells(tables: Tables, time: pd.Series) -> tuple[str, str, str]:
     runs = tables.rate_quality
     run = runs[(runs["method"] == time["method"]) & (runs["point"] == time["point"])].iloc[0]
-    return str(run["method_title"]), point_text(run["rate_axis"], time["point"]), str(time["seed"])
+    return str(run["method_title"]), tables.facts_of(time["method"]).point(time["point"]), str(time["seed"])

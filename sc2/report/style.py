@@ -17,11 +17,12 @@ from matplotlib.lines import Line2D
 
 from sc2.report.layout import Entry
 from sc2.report.looks import Look, look
-from sc2.report.metadata import PNG_RECORD
-from sc2.report.metadata import figure_record_id as figure_record_id
 from sc2.report.series import Series, Values
 
 PNG_DPI = 200
+PICTURE_DPI, PICTURE_QUALITY = 120, 80
+"""Of pictures that hold photographs: WebP of about 50 KB."""
+
 MARKER_SIZE = 5.5
 """Size of an ordinary marker (points)."""
 
@@ -58,7 +59,7 @@ _RC: Any = {
 @contextmanager
 def applied() -> Iterator[None]:
     """Apply the look to everything drawn or saved inside the `with` block, whatever the user's matplotlibrc says."""
-    # The backend is global and not restored by rc_context; the canvas is chosen in new_figure instead.
+    # The backend is global and not restored by rc_context; `Layout.canvas` chooses the canvas instead.
     defaults: Any = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
     with matplotlib.rc_context({**defaults, **_RC}):
         yield
@@ -66,12 +67,12 @@ def applied() -> Iterator[None]:
 
 def look_of(series: Series) -> Look:
     """Return the look of a curve."""
-    return look(series.method, series.curve_index)
+    return look(series.method, series.facts.family, series.curve_index)
 
 
 def entries(all_series: Sequence[Series]) -> list[Entry]:
     """Return the legend's entries: line and marker of each curve."""
-    return [Entry(series.method, handle(series, series.title)) for series in all_series]
+    return [Entry(series.facts.family, handle(series, series.title)) for series in all_series]
 
 
 def handle(series: Series, text: str, **changes: Any) -> Line2D:
@@ -136,18 +137,23 @@ def teacher_line(axes: Axes, teacher: float) -> None:
     axes.axhline(teacher, color=INK, linestyle=(0, (4, 3)), linewidth=1.0, zorder=1)
 
 
-def save(figure: Figure, svg: Path, png: Path, record_id: str, title: str) -> None:
-    """Write the figure in both formats with the record id in their metadata and no date.
+def save(figure: Figure, svg: Path, png: Path, title: str) -> None:
+    """Write the figure in both formats; equal figures give equal bytes.
+
+    Nothing in the files says when, where or from which code they were drawn: that is in the record beside them.
 
     Args:
         figure: What to save.
-        svg: Path of the SVG; the id is its Dublin Core identifier.
-        png: Path of the PNG; the id is a tEXt chunk.
-        record_id: Id of the provenance record of this job.
+        svg: Path of the SVG.
+        png: Path of the PNG.
         title: Title for the metadata.
     """
-    source = f"sc2 trace {svg.name}"
     with applied():
-        shared: dict[str, Any] = {"Title": title, "Source": source}
-        figure.savefig(svg, format="svg", metadata={**shared, "Identifier": record_id, "Date": None, "Creator": "sc2"})
-        figure.savefig(png, format="png", dpi=PNG_DPI, metadata={**shared, PNG_RECORD: record_id, "Software": "sc2"})
+        figure.savefig(svg, format="svg", metadata={"Title": title, "Date": None, "Creator": "sc2"})
+        figure.savefig(png, format="png", dpi=PNG_DPI, metadata={"Title": title, "Software": "sc2"})
+
+
+def save_picture(figure: Figure, webp: Path) -> None:
+    """Write a figure that is made of photographs as a WebP."""
+    with applied():
+        figure.savefig(webp, format="webp", dpi=PICTURE_DPI, pil_kwargs={"quality": PICTURE_QUALITY, "method": 6})

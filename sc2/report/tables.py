@@ -8,24 +8,16 @@ has a fixed number of decimals: the same measurements give the same bytes.
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sc2.errors import DataError
 from sc2.job import RunningJob
 from sc2.report import comparison, fewest_bytes, seeds
-from sc2.report.columns import (
-    comparison_columns,
-    fewest_bytes_columns,
-    latency_columns,
-    rate_quality_columns,
-    seeds_columns,
-    switch_columns,
-    teacher_columns,
-)
-from sc2.report.series import Tables
-from sc2.report.table_io import Row, read_table, write_table
+from sc2.report.columns import TABLES, Column
+from sc2.report.series import read_tables
+from sc2.report.table_io import Row, write_table
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
@@ -44,7 +36,7 @@ def run(job: RunningJob) -> None:
     order = list(job.spec["methods"])
     teacher = _read(job.input("teacher"), ("benchmark", "task"))
     task = str(teacher.values["task"])
-    columns = rate_quality_columns(task)
+    columns = {name: of_task(task) for name, of_task in TABLES.items()}
     summaries = [_read(path, RUN_KEYS) for path in job.input_list("summaries")]
     latencies = _latencies(job.input_list("latencies"))
     if not summaries:
@@ -54,23 +46,27 @@ def run(job: RunningJob) -> None:
     _check_unique(summaries)
     _check_unique(latencies)
     _check_measured(latencies, summaries)
-    write_table(job.outputs["rate_quality"], columns, _in_order(summaries, order))
-    write_table(job.outputs["latency"], latency_columns(), _in_order(latencies, order))
-    write_table(job.outputs["switch"], switch_columns(), _switches(job, teacher, order))
-    write_table(job.outputs["teacher"], teacher_columns(task), [teacher])
-    _write_computed(job, task)
-
-
-def _write_computed(job: RunningJob, task: str) -> None:
-    """Write the tables that are computed from the three others."""
-    tables = Tables(*(read_table(job.outputs[name]) for name in ("rate_quality", "latency", "teacher")))
-    computed = {
-        "rate_quality_seeds": (seeds_columns(task), seeds.rows(tables)),
-        "comparison": (comparison_columns(), comparison.rows(tables, str(job.spec["anchor"]))),
-        "fewest_bytes": (fewest_bytes_columns(task), fewest_bytes.rows(tables)),
+    measured = {
+        "rate_quality": _in_order(summaries, order),
+        "latency": _in_order(latencies, order),
+        "switch": _switches(job, teacher, order),
+        "teacher": [teacher],
     }
-    for name, (columns, rows) in computed.items():
-        write_table(job.outputs[name], columns, [Row(job.outputs["rate_quality"], values) for values in rows])
+    for name, rows in measured.items():
+        write_table(job.outputs[name], columns[name], rows)
+    _write_computed(job, columns)
+
+
+def _write_computed(job: RunningJob, columns: Mapping[str, Sequence[Column]]) -> None:
+    """Write the tables that are computed from the written ones."""
+    tables = read_tables(job.outputs)
+    computed = {
+        "rate_quality_seeds": seeds.rows(tables),
+        "comparison": comparison.rows(tables, str(job.spec["anchor"])),
+        "fewest_bytes": fewest_bytes.rows(tables),
+    }
+    for name, rows in computed.items():
+        write_table(job.outputs[name], columns[name], [Row(job.outputs["rate_quality"], row) for row in rows])
 
 
 def run_of(row: Row) -> tuple[str, ...]:

@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, ClassVar, Generic, TypeVar
 
-if TYPE_CHECKING:
-    pass
+N = TypeVar("N", int, float)
+P = TypeVar("P")
 
 
 @dataclass(frozen=True)
-class RateAxis:
+class RateAxis(Generic[N]):
     """One number that moves a method along its rate-quality curve.
 
     Attributes:
         name: Its name in the field, e.g. `beta`, `quality`.
-        symbol: Short form for annotations in figures, e.g. `β`, `q`.
+        symbol: What is written in front of a value, as it stands: `q=` gives `q=30`, `QP ` gives `QP 30`. Inside a
+            `Grid` it is part of the operating point, e.g. `k` in `k64`.
         low: Smallest allowed value.
         high: Largest allowed value.
-        integer: Whether only whole numbers are allowed.
+        number: `int` where only whole numbers are allowed, else `float`.
     """
 
     name: str
     symbol: str
     low: float
     high: float
-    integer: bool
+    number: type[N]
+
+    @property
+    def integer(self) -> bool:
+        """Whether only whole numbers are allowed."""
+        return self.number is int
+
+    def parse(self, point: str) -> N:
+        """Return the value of an allowed point."""
+        return self.number(point)
 
     def problem(self, point: str) -> str | None:
         """Say what is wrong with an operating point, or return None when it is allowed."""
@@ -50,6 +61,11 @@ class Choice:
 
     name: str
     values: tuple[str, ...]
+    symbol: ClassVar[str] = ""
+
+    def parse(self, point: str) -> str:
+        """Return the word."""
+        return point
 
     def problem(self, point: str) -> str | None:
         """Say what is wrong with an operating point, or return None when it is allowed."""
@@ -66,6 +82,11 @@ class Cut:
     """A place in the teacher: a stage, one of its blocks, or `avgpool`; which exist is the network's matter."""
 
     name: str = "cut"
+    symbol: ClassVar[str] = ""
+
+    def parse(self, point: str) -> str:
+        """Return the cut."""
+        return point
 
     def problem(self, point: str) -> str | None:
         """Say what is wrong with an operating point, or return None when it is allowed."""
@@ -80,16 +101,19 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(Generic[P]):
     """Several values that make one operating point together, e.g. `layer3_q1_s2_k64`.
 
     Attributes:
         name: Name of the whole axis in tables.
         parts: What stands between the underscores; a number stands behind its symbol.
+        make: Makes the point of the parts' values, which it takes by the parts' names.
     """
 
     name: str
-    parts: tuple[RateAxis | Choice | Cut, ...]
+    parts: tuple[Part, ...]
+    make: Callable[..., P]
+    symbol: ClassVar[str] = ""
 
     def problem(self, point: str) -> str | None:
         """Say what is wrong with an operating point, or return None when it is allowed."""
@@ -98,34 +122,27 @@ class Grid:
             return f"an operating point has {len(self.parts)} parts joined by underscores: {self.pattern}"
         for part, word in zip(self.parts, words, strict=True):
             value = self._value(part, word)
-            problem = f"{part.name} must begin with {_symbol(part)}" if value is None else part.problem(value)
+            problem = f"{part.name} must begin with {part.symbol}" if value is None else part.problem(value)
             if problem:
                 return f"{problem} (in {self.pattern})"
         return None
 
-    def parse(self, point: str) -> dict[str, str]:
-        """Return the parts of an allowed point by name, without their symbols."""
+    def parse(self, point: str) -> P:
+        """Return what `make` makes of the parts of an allowed point."""
         words = zip(self.parts, point.split("_"), strict=True)
-        return {part.name: self._value(part, word) or "" for part, word in words}
+        return self.make(**{part.name: part.parse(word.removeprefix(part.symbol)) for part, word in words})
 
     @property
     def pattern(self) -> str:
         """What a point looks like, e.g. `<cut>_<beta>`."""
-        return "_".join(f"{_symbol(part)}<{part.name}>" for part in self.parts)
+        return "_".join(f"{part.symbol}<{part.name}>" for part in self.parts)
 
     @staticmethod
-    def _value(part: RateAxis | Choice | Cut, word: str) -> str | None:
-        return word.removeprefix(_symbol(part)) if word.startswith(_symbol(part)) else None
+    def _value(part: Part, word: str) -> str | None:
+        return word.removeprefix(part.symbol) if word.startswith(part.symbol) else None
 
 
-Axis = RateAxis | Choice | Cut | Grid
-
-
+Part = RateAxis[Any] | Choice | Cut
+Axis = Part | Grid[Any]
 _NUMBER = re.compile(r"[0-9]+([.][0-9]+)?(e-?[0-9]+)?")
-
-
 _CUT = re.compile(r"stem|layer[1-4]([.][0-9]+)?|avgpool")
-
-
-def _symbol(part: RateAxis | Choice | Cut) -> str:
-    return part.symbol if isinstance(part, RateAxis) else ""

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 A = TypeVar("A", bound=Strict)
 
 
+class NoParams(Strict):
+    """Nothing to set: the operating point says all."""
+
+
 @dataclass(frozen=True)
 class BuildContext(Generic[A]):
     """What a method needs to build its network, for training and for export alike; `Method.context` checks it.
@@ -143,9 +147,12 @@ class Method(ABC, Generic[A]):
         rate_axis: What its operating points are.
     """
 
-    Arch: ClassVar[type[Strict]]
-    Params: ClassVar[type[Strict]]
+    Arch: ClassVar[type[Strict]] = NoParams
+    Params: ClassVar[type[Strict]] = NoParams
     rate_axis: ClassVar[Axis]
+    family: ClassVar[str]
+    """The group of methods that legends put it in: the folder of its file, where its class does not say another."""
+
     upstream_size_rule: ClassVar[Literal["codec", "codec_feature", "learned", "quantized"]] = "learned"
     """How upstream counts the data size: a codec's file, the files of features and the pickles of their minima and
     maxima, or the pickle of what a learned encoder gave: coded strings, or a tensor of 8-bit symbols
@@ -159,6 +166,11 @@ class Method(ABC, Generic[A]):
 
     one_size: ClassVar[bool] = False
     """Whether its networks are made for one size of input, so that the benchmark needs `input.fit: crop`."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "family" not in vars(cls):
+            cls.family = cls.__module__.split(".")[-2]
 
     def phases(self) -> Sequence[str]:
         """Names of the training phases in order: the fields of `Params.phases`, none for a codec."""

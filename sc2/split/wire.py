@@ -147,15 +147,6 @@ def read_header(data: bytes) -> Header:
     return Header(VERSION, bytes(fingerprint), shape, lengths, reader.position)
 
 
-def container_overhead(payload: Payload) -> int:
-    """Return how many bytes `pack` adds to the payload's streams: header and checksum.
-
-    Raises:
-        WireError: The payload does not fit the format.
-    """
-    return _FIXED_BYTES + len(_varints(_header_integers(payload))) + CRC_BYTES
-
-
 class _VarintReader:
     """Reads LEB128 integers one after the other and refuses every form that `_varint` does not write."""
 

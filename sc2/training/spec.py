@@ -1,8 +1,8 @@
 """What a configuration says of training, where several kinds of training say the same. No torch."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sc2.strict import Strict
 
@@ -30,3 +30,35 @@ class Schedule(Strict):
     )
     gamma: float = Field(default=0.1, gt=0, le=1, description="Factor of each drop (multi_step)")
     power: float = Field(default=0.9, gt=0, description="Exponent of the polynomial fall (poly)")
+
+
+STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
+"""The stages of a network that can be replaced or compared, in order."""
+
+
+class Replacement(Strict):
+    """Where a bottleneck takes the place of a network's first stages."""
+
+    cut: str = Field(
+        default="layer1",
+        pattern="^(stem|layer[1-4])$",
+        description="Last stage that the bottleneck replaces: the decoder gives its features",
+    )
+
+
+class Hinted(Replacement):
+    """A replacement that is trained to give the teacher's features."""
+
+    hints: list[str] = Field(
+        default=["layer1", "layer2", "layer3", "layer4"],
+        min_length=1,
+        description="Stages whose outputs are compared with the teacher's; the cut or later",
+    )
+
+    @model_validator(mode="after")
+    def _hints_follow_the_cut(self) -> Self:
+        allowed = STAGES[STAGES.index(self.cut) :]
+        wrong = [hint for hint in self.hints if hint not in allowed]
+        if wrong:
+            raise ValueError(f"no hints before the cut: {', '.join(wrong)}; allowed: {', '.join(allowed)}")
+        return self

@@ -4,7 +4,7 @@ A method joins the contract by being in `sc2/methods/`, on every task that it su
 parameters at this size, below.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -155,7 +155,7 @@ def teacher(task_name: str) -> dict[str, Any]:
     return teacher_of(task_name)
 
 
-def make_case(name: str, point: str, input_spec: dict[str, Any], teacher: dict[str, Any]) -> Case:
+def make_case(name: str, point: str, input_spec: Mapping[str, Any], teacher: Mapping[str, Any]) -> Case:
     """Return an untrained case."""
     method = get_method(name)
     params = method.Params.model_validate(merge({}, TINY_PARAMS.get(name, {}))).model_dump(mode="json")

@@ -41,6 +41,14 @@ def test_every_method_has_one_file_and_one_yaml(root: Path) -> None:
         get_method(name).Params.model_validate(content.get("params", {}))
 
 
+def test_a_method_is_of_the_family_of_its_folder_unless_it_says_another(root: Path) -> None:
+    folder_of = {path.stem: path.parent.name for path in (root / "sc2" / "methods").glob("*/*.py")}
+    assert {name: get_method(name).family for name in method_names() if name != "lossless_image"} == {
+        name: folder_of[name] for name in method_names() if name != "lossless_image"
+    }
+    assert (folder_of["lossless_image"], get_method("lossless_image").family) == ("codec", "corner")
+
+
 def test_the_point_is_checked_against_the_rate_axis(method_name: str, task_name: str) -> None:
     axis = get_method(method_name).rate_axis
     assert all(axis.problem(point) is None for point in points(get_method(method_name), task_name))

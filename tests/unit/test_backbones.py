@@ -1,4 +1,4 @@
-"""Every network as stages: the library's own answers, and cuts after stages, inside stages and after the pooling."""
+"""Every network as stages: the same output as the library, and cuts after stages, inside them and after the pooling."""
 
 from itertools import pairwise
 from typing import Any
@@ -10,6 +10,7 @@ from torch import nn
 from sc2.backbones import hybrid_vit, mobilenet_v2, mobilenet_v3, regnety, resnet, small_resnet
 from sc2.backbones.base import StagedModel, cuts, module_path, stage_channels, stage_shape
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.errors import ConfigError
 from sc2.measure.macs import count_macs
 from sc2.measure.size import parameter_count
@@ -94,7 +95,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[nn.Module, StagedModel]:
     return library, FAMILIES[family].staged(library).eval()
 
 
-def test_the_stages_answer_as_the_library_does(pair: tuple[nn.Module, StagedModel]) -> None:
+def test_the_stages_give_the_librarys_output(pair: tuple[nn.Module, StagedModel]) -> None:
     library, staged = pair
     assert parameter_count(staged) == parameter_count(library)
     images = torch.randn(2, 3, 64, 64)
@@ -199,7 +200,7 @@ def test_asking_for_a_shape_leaves_the_model_alone() -> None:
 def test_published_sizes(name: str) -> None:
     family, args, parameters, macs, shapes = PUBLISHED[name]
     with torch.device("meta"):
-        model = build_network({"name": family, "args": args}, 1000)
+        model = build_network(NetworkSpec(name=family, args=args), 1000)
     assert parameter_count(model) == parameters
     assert [stage_shape(model, cut, 224) for cut in LAYERS] == [(c, side, side) for c, side in shapes]
     assert count_macs(model, torch.zeros(1, 3, 224, 224, device="meta")) == pytest.approx(macs, rel=0.02)
@@ -208,7 +209,8 @@ def test_published_sizes(name: str) -> None:
 @pytest.mark.parametrize(("family", "args"), [("mobilenet_v2", {}), ("mobilenet_v3", {"size": "small"})])
 def test_a_wider_network_is_bigger(family: str, args: dict[str, Any]) -> None:
     with torch.device("meta"):
-        models = [build_network({"name": family, "args": {**args, "width_mult": w}}, 10) for w in (0.35, 0.5, 1.0, 1.4)]
+        specs = [NetworkSpec(name=family, args={**args, "width_mult": width}) for width in (0.35, 0.5, 1.0, 1.4)]
+        models = [build_network(spec, 10) for spec in specs]
     assert all(small < large for small, large in pairwise(map(parameter_count, models)))
     assert all(small <= large for small, large in pairwise(stage_channels(model, "layer2", 64) for model in models))
 
@@ -225,4 +227,4 @@ def test_a_wider_network_is_bigger(family: str, args: dict[str, Any]) -> None:
 )
 def test_a_network_that_cannot_be_built_is_an_error_of_the_configuration(name: str, args: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=rf"the network {name} cannot be built with .*; change backbone\.args"):
-        build_network({"name": name, "args": args}, 3)
+        build_network(NetworkSpec(name=name, args=args), 3)

@@ -1,130 +1,54 @@
-"""Shapes, symbols and parameters of the published units, and what a unit's training may move.
-
-Source: docs/papers.md#unit-architecture and docs/papers.md#unit-overheads.
-"""
+"""What a unit's training may move and what it learns from; its two halves."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
-from torch.nn import functional
 
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.entropy.counts import count_symbols
 from sc2.errors import ConfigError, WireError
-from sc2.measure.size import parameter_count
 from sc2.methods import get_method
-from sc2.methods.unit.halves import UnitDevice, UnitServer, split_unit
-from sc2.methods.unit.network import (
-    COUNTED,
-    UnitNetwork,
-    latent_size,
-    map_shape,
-    transposed_geometry,
-    unit_decoder,
-    unit_encoder,
-)
-from sc2.methods.unit.point import UnitPoint
+from sc2.methods.unit.halves import UnitDevice, UnitDeviceContent, UnitServer, UnitServerContent, split_unit
+from sc2.methods.unit.network import COUNTED, UnitNetwork
+from sc2.methods.unit.params import UnitArch
+from sc2.methods.unit.point import AXIS, UnitPoint
 from sc2.methods.unit.training import distilled, divergence, supervised
-from sc2.split.method import BuildContext
+from sc2.split.method import BuildContext, Export
 from sc2.split.wire import Payload
 from sc2.tasks import get_task
 from sc2.training.recipe import Recipe
 
 POINT = "layer2_q0.5_s2_k6"
-
-
-# Conformance
-
-
-@pytest.mark.parametrize(
-    ("size", "stride", "latent", "kernel"),
-    [(7, 2, 4, 3), (7, 4, 2, 3), (14, 2, 7, 3), (14, 4, 4, 5)],
-    ids=["S1 and S2, s = 2", "S1 and S2, s = 4", "S3, s = 2", "S3, s = 4"],
-)
-@pytest.mark.parametrize("k", [32, 64, 128])
-def test_published_shapes(size: int, stride: int, latent: int, kernel: int, k: int) -> None:
-    encoder, decoder = unit_encoder(8, k, stride), unit_decoder(8, k, stride, size)
-    with torch.no_grad():
-        symbols = encoder.eval()(torch.rand(2, 8, size, size))
-        features = decoder.eval()(symbols)
-    assert tuple(symbols.shape) == (2, k, latent, latent)
-    assert tuple(features.shape) == (2, 8, size, size)
-    assert decoder[3].kernel_size == (kernel, kernel)
-    assert symbols.min() >= 0
-
-
-def test_the_last_relu_follows_the_networks_own_features() -> None:
-    latent = torch.rand(4, 3, 4, 4)
-    torch.manual_seed(0)
-    rectified = unit_decoder(8, 3, 2, 7)(latent)
-    torch.manual_seed(0)
-    signed = unit_decoder(8, 3, 2, 7, signed=True)(latent)
-    assert signed.min() < 0
-    assert torch.equal(signed.relu(), rectified)
-
-
-@pytest.mark.parametrize(("size", "stride", "per_channel"), [(7, 2, 16), (7, 4, 4), (14, 2, 49), (14, 4, 16)])
-def test_published_numbers_of_symbols(size: int, stride: int, per_channel: int) -> None:
-    assert latent_size(size, stride) ** 2 == per_channel
-
-
-@pytest.mark.parametrize(("channels", "k", "published"), [(1024, 64, 77e3), (2048, 32, 88e3), (2048, 128, 285e3)])
-def test_published_encoder_parameters(channels: int, k: int, published: float) -> None:
-    count = parameter_count(unit_encoder(channels, k, 2))
-    assert count == 9 * channels + 2 * channels + channels * k + 2 * k
-    assert count == pytest.approx(published, rel=0.005)
-
-
-@pytest.mark.parametrize(
-    ("channels", "k", "size", "published"), [(1024, 64, 14, 0.68e6), (2048, 32, 7, 0.8e6), (2048, 128, 7, 2.39e6)]
-)
-def test_published_size_of_a_unit(channels: int, k: int, size: int, published: float) -> None:
-    """The published files hold a little more than the weights."""
-    states = unit_encoder(channels, k, 2).state_dict(), unit_decoder(channels, k, 2, size).state_dict()
-    total = sum(tensor.numel() * tensor.element_size() for state in states for tensor in state.values())
-    assert 0.94 * published < total < published
-
-
-# Geometry
-
-
-def test_the_decoder_gives_the_size_back_and_leaves_no_gap() -> None:
-    """For any size and stride; stride 4 with a rest of 3 keeps the published kernel, which leaves gaps."""
-    for stride in range(1, 9):
-        for size in range(1, 40):
-            kernel, padding, extra = transposed_geometry(size, stride)
-            latent = torch.ones(1, 1, latent_size(size, stride), latent_size(size, stride))
-            reached = functional.conv_transpose2d(
-                latent, torch.ones(1, 1, kernel, kernel), stride=stride, padding=padding, output_padding=extra
-            )
-            assert reached.shape[2:] == (size, size)
-            assert 0 <= extra <= 1
-            assert bool((reached > 0).all()) == (kernel >= stride or latent.numel() == 1)
-            encoder = functional.conv2d(torch.ones(1, 1, size, size), torch.ones(1, 1, 3, 3), stride=stride, padding=1)
-            assert encoder.shape == latent.shape
+Context = BuildContext[UnitArch]
 
 
 # The network
 
 
 @pytest.fixture(scope="module")
-def context(input_spec: dict[str, Any]) -> BuildContext:
+def context(input_spec: dict[str, Any]) -> Context:
     torch.manual_seed(1)
-    backbone = {"name": "small_resnet", "args": {"width": 4}}
+    backbone = NetworkSpec(name="small_resnet", args={"width": 4})
     model = build_network(backbone, 3).train()
     model(torch.randn(8, 3, 32, 32))
-    teacher = {"backbone": backbone, "classes": ["a", "b", "c"], "state": model.state_dict()}
-    return BuildContext({"signed_features": False}, POINT, input_spec, teacher)
+    teacher = {
+        "task": "classification",
+        "backbone": backbone.model_dump(),
+        "classes": ["a", "b", "c"],
+        "state": model.state_dict(),
+    }
+    return get_method("bottleneck_unit").context({"signed_features": False}, POINT, input_spec, teacher)
 
 
-def recipe_of(context: BuildContext, name: str = "bottleneck_unit", **changes: Any) -> Recipe:
+def recipe_of(context: Context, name: str = "bottleneck_unit", **changes: Any) -> Recipe:
     torch.manual_seed(0)
     method = get_method(name)
-    params = method.Params.model_validate({"phases": {"unit": changes}}).model_dump()
-    return method.training("unit", params["phases"]["unit"], context)
+    return method.training(method.phase_params("unit", changes), context)
 
 
 def network_of(recipe: Recipe) -> UnitNetwork:
@@ -138,7 +62,7 @@ def batch() -> tuple[Tensor, Tensor]:
 
 
 def test_points_name_cut_step_stride_and_channels() -> None:
-    assert UnitPoint.of("layer4.0_q3.38_s4_k96") == UnitPoint("layer4.0", 3.38, 4, 96)
+    assert AXIS.parse("layer4.0_q3.38_s4_k96") == UnitPoint("layer4.0", 3.38, 4, 96)
     method = get_method("bottleneck_unit")
     assert method.curve("layer4.0_q3.38_s4_k96") == "layer4.0"
     for wrong, reason in (
@@ -153,12 +77,12 @@ def test_points_name_cut_step_stride_and_channels() -> None:
         assert reason in problem
 
 
-def test_a_checkpoint_holds_the_unit_and_nothing_of_the_network_around_it(context: BuildContext) -> None:
+def test_a_checkpoint_holds_the_unit_and_nothing_of_the_network_around_it(context: Context) -> None:
     state = network_of(recipe_of(context)).state_dict()
     assert {name.split(".")[0] for name in state} == {"encoder", "decoder", "prior", "counts"}
 
 
-def test_the_loss_is_the_tasks_and_the_price_of_the_bits(context: BuildContext, batch: tuple[Tensor, Tensor]) -> None:
+def test_the_loss_is_the_tasks_and_the_price_of_the_bits(context: Context, batch: tuple[Tensor, Tensor]) -> None:
     for name in ("bottleneck_unit", "bottleneck_unit_distilled"):
         recipe = recipe_of(context, name, bit_price=0.25)
         for terms in (recipe.step(*batch), {k: v / 6 for k, v in recipe.validate(*batch).items()}):
@@ -166,7 +90,7 @@ def test_the_loss_is_the_tasks_and_the_price_of_the_bits(context: BuildContext, 
             assert terms["bits"] > 0
 
 
-def test_bits_in_validation_are_those_of_the_symbols(context: BuildContext, batch: tuple[Tensor, Tensor]) -> None:
+def test_bits_in_validation_are_those_of_the_symbols(context: Context, batch: tuple[Tensor, Tensor]) -> None:
     recipe = recipe_of(context)
     network = network_of(recipe).eval()
     with torch.no_grad():
@@ -175,8 +99,8 @@ def test_bits_in_validation_are_those_of_the_symbols(context: BuildContext, batc
     assert recipe.validate(*batch)["bits"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_supervised_loss_looks_at_labels_and_distilled_at_the_reference_only(
-    context: BuildContext, batch: tuple[Tensor, Tensor]
+def test_supervised_loss_looks_at_labels_and_distilled_at_the_teacher_only(
+    context: Context, batch: tuple[Tensor, Tensor]
 ) -> None:
     network, task = network_of(recipe_of(context)).eval(), get_task("classification")
     before = network.before(batch[0])
@@ -193,14 +117,14 @@ def test_supervised_loss_looks_at_labels_and_distilled_at_the_reference_only(
 
 def test_the_divergence_is_between_softened_classes() -> None:
     torch.manual_seed(0)
-    logits, reference = torch.randn(4, 3), torch.randn(4, 3)
-    teacher, student = reference.div(2).softmax(1), logits.div(2).softmax(1)
+    logits, teacher_logits = torch.randn(4, 3), torch.randn(4, 3)
+    teacher, student = teacher_logits.div(2).softmax(1), logits.div(2).softmax(1)
     expected = 4 * (teacher * (teacher / student).log()).sum(1).mean()
-    torch.testing.assert_close(divergence(logits, reference, temperature=2), expected)
+    torch.testing.assert_close(divergence(logits, teacher_logits, temperature=2), expected)
     assert divergence(logits, logits, temperature=3).item() == pytest.approx(0, abs=1e-6)
 
 
-def test_the_gradient_passes_straight_through_the_rounding(context: BuildContext) -> None:
+def test_the_gradient_passes_straight_through_the_rounding(context: Context) -> None:
     network = network_of(recipe_of(context)).eval()
     latent = torch.rand(2, 6, 2, 2).mul(3).requires_grad_()
     rounded = torch.round(latent.detach()).requires_grad_()
@@ -210,7 +134,7 @@ def test_the_gradient_passes_straight_through_the_rounding(context: BuildContext
 
 
 def test_tables_are_the_counts_of_the_images_they_were_calibrated_on(
-    context: BuildContext, batch: tuple[Tensor, Tensor]
+    context: Context, batch: tuple[Tensor, Tensor]
 ) -> None:
     recipe = recipe_of(context)
     network = network_of(recipe).eval()
@@ -223,40 +147,32 @@ def test_tables_are_the_counts_of_the_images_they_were_calibrated_on(
     assert network.counts.sum().item() == 6 * 6 * 2 * 2
 
 
-def test_a_cut_that_the_network_has_not_is_refused(context: BuildContext) -> None:
+def test_a_cut_that_the_network_has_not_is_refused(context: Context) -> None:
     with pytest.raises(ConfigError, match=r"no cut 'layer4\.0'; there are: stem, layer1"):
-        UnitNetwork(context, UnitPoint.of("layer4.0_q1_s2_k4"))
+        UnitNetwork(context, AXIS.parse("layer4.0_q1_s2_k4"))
 
 
-def test_a_unit_after_the_pooling(context: BuildContext, batch: tuple[Tensor, Tensor]) -> None:
-    network = UnitNetwork(context, UnitPoint.of("avgpool_q1_s1_k4")).eval()
+def test_a_unit_after_the_pooling(context: Context, batch: tuple[Tensor, Tensor]) -> None:
+    network = UnitNetwork(context, AXIS.parse("avgpool_q1_s1_k4")).eval()
     assert (network.channels, network.size) == (32, 1)
     assert network(batch[0]).shape == (6, 3)
-
-
-@pytest.mark.parametrize(
-    ("cut", "channels", "size", "s2", "s4"),
-    [("layer4", 2048, 7, 4, 2), ("layer4.0", 2048, 7, 4, 2), ("layer3.4", 1024, 14, 7, 4)],
-)
-def test_published_cuts_of_a_resnet50(cut: str, channels: int, size: int, s2: int, s4: int) -> None:
-    """S1, S2 and S3 at 224 px."""
-    with torch.device("meta"):
-        model = build_network({"name": "resnet", "args": {"depth": 50}}, 1000)
-    assert map_shape(model, cut, 224) == (channels, size)
-    assert (latent_size(size, 2), latent_size(size, 4)) == (s2, s4)
 
 
 # The two halves
 
 
 @pytest.fixture
-def halves(context: BuildContext, batch: tuple[Tensor, Tensor]) -> tuple[UnitDevice, UnitServer]:
+def halves(context: Context, batch: tuple[Tensor, Tensor]) -> tuple[UnitDevice, UnitServer]:
     recipe = recipe_of(context)
     assert recipe.calibrate is not None
     recipe.model.eval()
     recipe.calibrate([batch[0]])
-    exported = split_unit(network_of(recipe), context, UnitPoint.of(POINT))
-    return UnitDevice(exported.device), UnitServer(exported.server)
+    return halves_of(split_unit(network_of(recipe), context, AXIS.parse(POINT)))
+
+
+def halves_of(exported: Export) -> tuple[UnitDevice, UnitServer]:
+    device = UnitDevice(UnitDeviceContent.model_validate(exported.device.plain()))
+    return device, UnitServer(UnitServerContent.model_validate(exported.server.plain()))
 
 
 def test_huffman_order_0_and_per_channel_rates_are_in_order(
@@ -283,19 +199,19 @@ def test_a_payload_of_another_shape_is_refused(halves: tuple[UnitDevice, UnitSer
         server.decode(Payload((*payload.streams, b"x"), ()))
 
 
-def test_units_at_one_cut_share_all_but_themselves(context: BuildContext) -> None:
+def test_units_at_one_cut_share_all_but_themselves(context: Context) -> None:
     """What a change of the rate swaps: nothing of the frozen network, on either side."""
     from sc2.measure.switch import HalfContents
 
     contents = []
     for point in (POINT, "layer2_q1_s1_k4"):
-        network = UnitNetwork(context, UnitPoint.of(point))
-        exported = split_unit(network, context, UnitPoint.of(point))
-        device, server = UnitDevice(exported.device), UnitServer(exported.server)
+        network = UnitNetwork(context, AXIS.parse(point))
+        exported = split_unit(network, context, AXIS.parse(point))
+        device, server = halves_of(exported)
         contents.append(
             (
-                HalfContents.of(exported.device, device.network),
-                HalfContents.of(exported.server, server.network),
+                HalfContents.of(exported.device.plain(), device.network),
+                HalfContents.of(exported.server.plain(), server.network),
                 network,
             )
         )
@@ -303,10 +219,20 @@ def test_units_at_one_cut_share_all_but_themselves(context: BuildContext) -> Non
     sizes = [
         sum(t.numel() * t.element_size() for t in part.state_dict().values()) for part in (unit.encoder, unit.decoder)
     ]
-    tables = sum(
-        t.numel() * t.element_size() for t in split_unit(unit, context, UnitPoint.of(POINT)).device["tables"].values()
-    )
+    tables_of_unit = split_unit(unit, context, AXIS.parse(POINT)).device.plain()["tables"]
+    tables = sum(t.numel() * t.element_size() for t in tables_of_unit.values())
     assert device_a.missing_bytes(device_b) <= sizes[0] + tables
     assert server_a.missing_bytes(server_b) <= sizes[1] + tables
     assert device_a.missing_bytes(device_b) > 0.5 * sizes[0]
     assert device_b.num_bytes > 2 * sizes[0]
+
+
+def test_a_half_of_other_values_is_refused(context: Context) -> None:
+    method = get_method("bottleneck_unit")
+    exported = split_unit(network_of(recipe_of(context)), context, AXIS.parse(POINT))
+    device, server = exported.device.plain(), exported.server.plain()
+    with pytest.raises(ValidationError, match="input"):
+        method.load_device(server)
+    with pytest.raises(ValidationError, match="strid"):
+        method.load_server({**server, "strid": 2})
+    assert device.keys() == server.keys() | {"input"}

@@ -1,14 +1,16 @@
 """Bit fields, NAL units, SPS and header of BPG: closed forms, round trips, and everything that must be refused."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from sc2.bpg import nal
 from sc2.bpg.bits import BitReader, BitWriter, read_ue7, ue7
+from sc2.bpg.coding import Coding, Pcm, PictureFormat, read_coding, write_coding
 from sc2.bpg.container import BpgFile, ColorSpace, Header, PixelFormat, header_bytes, pack, read_header, unpack
 from sc2.bpg.encode import wrap
-from sc2.bpg.sps import Coding, Pcm, PictureFormat, make_parameter_sets, read_coding, read_sps, write_coding
+from sc2.bpg.sps import make_parameter_sets, read_sps
 from sc2.errors import WireError
 from tests.unit.bpg_files import BPGENC_BLACK, hevc_stream
 
@@ -193,7 +195,7 @@ def test_a_rebuilt_sps_says_what_it_was_built_from(coding: Coding) -> None:
         {"pcm": Pcm(8, 8, 3, 3, False)},
     ],
 )
-def test_parameters_that_hevc_does_not_allow(change: dict[str, object]) -> None:
+def test_parameters_that_hevc_does_not_allow(change: dict[str, Any]) -> None:
     with pytest.raises(WireError, match="damaged"):
         read_coding(write_coding(replace(CODING, **change)))
 

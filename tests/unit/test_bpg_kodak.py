@@ -61,4 +61,4 @@ def test_rate_and_psnr_over_qp_and_against_jpeg(name: str) -> None:
     assert len(inside) >= 2
     ratios = [len(data) / np.exp(np.interp(q, jpeg_qualities, jpeg_rates)) for q, data in inside]
     assert max(ratios) < 0.85, ratios
-    print(name, "bytes of BPG per byte of JPEG at equal PSNR:", [round(ratio, 2) for ratio in ratios])
+    print(name, "bytes of BPG per byte of JPEG at equal PSNR:", [round(float(ratio), 2) for ratio in ratios])

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.config.load import load_config
 from sc2.errors import ConfigError
 from sc2.methods import get_method
@@ -49,18 +51,17 @@ def test_the_number_of_poolings_follows_the_cut(halvings: int, side: int) -> Non
         assert expansion(2, [4, 4, 4], 7)(z).shape == (1, 7, side - 4, side - 4)
 
 
-def make_context(backbone: dict[str, Any], size: int, point: str = "3", **arch: Any) -> BuildContext:
+def make_context(backbone: NetworkSpec, size: int, point: str = "3", **arch: Any) -> BuildContext:
     torch.manual_seed(0)
     model = build_network(backbone, 3).train()
     model(torch.randn(4, 3, 64, 64))
-    teacher = {"backbone": backbone, "classes": ["a", "b", "c"], "state": model.state_dict()}
-    params = METHOD.Params.model_validate(SMALL | arch).model_dump()
+    teacher = {"task": "classification", "backbone": backbone, "classes": ["a", "b", "c"], "state": model.state_dict()}
     spec = {"resize": size, "crop": size, "interpolation": "bilinear", "mean": [0.5] * 3, "std": [0.25] * 3}
-    return BuildContext({k: v for k, v in params.items() if k != "phases"}, point, spec, teacher)
+    return METHOD.context(SMALL | arch, point, spec, teacher)
 
 
-SMALL_RESNET = {"name": "small_resnet", "args": {"width": 4}}
-MOBILENET = {"name": "mobilenet_v2", "args": {"tf_same_padding": True, "frozen_batch_norm": True}}
+SMALL_RESNET = NetworkSpec(name="small_resnet", args={"width": 4})
+MOBILENET = NetworkSpec(name="mobilenet_v2", args={"tf_same_padding": True, "frozen_batch_norm": True})
 
 
 @pytest.mark.parametrize("cut", ["stem", "layer1", "layer2"])
@@ -89,7 +90,7 @@ def test_a_cut_without_a_picture_is_refused() -> None:
 
 def test_mobilenet_v2_with_folded_batch_norms_keeps_its_weights_and_its_signs() -> None:
     context = make_context(MOBILENET, 64, output_relu=False, hints=["layer2"])
-    recipe = METHOD.training("distill", METHOD.Params().model_dump()["phases"]["distill"], context)
+    recipe = METHOD.training(METHOD.phase_params("distill", {}), context)
     recipe.set_modes()
     before = {name: value.clone() for name, value in recipe.model.tail.state_dict().items()}
     recipe.step(torch.randn(2, 3, 64, 64), torch.tensor([0, 1]))["loss"].backward()
@@ -112,18 +113,30 @@ def test_only_the_wire_and_validation_are_quantised() -> None:
 
 def test_the_loss_is_the_squared_error_of_all_hints_summed_over_the_batch() -> None:
     context = make_context(SMALL_RESNET, 32, hints=["layer1", "layer3"])
-    recipe = METHOD.training("distill", METHOD.Params().model_dump()["phases"]["distill"], context)
+    recipe = METHOD.training(METHOD.phase_params("distill", {}), context)
     recipe.model.eval()
     images, student = torch.randn(3, 3, 32, 32), recipe.model
     teacher = recipe.frozen[-1]
     with torch.no_grad():
-        found = recipe.step(images, torch.zeros(3, dtype=torch.long))
+        terms = recipe.step(images, torch.zeros(3, dtype=torch.long))
         features = student.decoder(through_quantizer(student.encoder(images)))
         late = student.tail.stages["layer3"](student.tail.stages["layer2"](features))
         expected = ((features - teacher.up_to("layer1")(images)) ** 2).sum()
         expected = expected + ((late - teacher.up_to("layer3")(images)) ** 2).sum()
-    torch.testing.assert_close(found["loss"], expected)
-    torch.testing.assert_close(found["sse"], expected / 3)
+    torch.testing.assert_close(terms["loss"], expected)
+    torch.testing.assert_close(terms["sse"], expected / 3)
+
+
+def test_a_half_of_other_values_is_refused() -> None:
+    context = make_context(SMALL_RESNET, 32)
+    export = METHOD.export(context, ReductionNetwork(context).state_dict())
+    device, server = export.device.plain(), export.server.plain()
+    assert METHOD.load_device(device).network is not None
+    for load, half in ((METHOD.load_device, device), (METHOD.load_server, server)):
+        with pytest.raises(ValidationError, match="channels"):
+            load({key: value for key, value in half.items() if key != "channels"})
+        with pytest.raises(ValidationError, match="lates"):
+            load(half | {"lates": 3})
 
 
 def test_hints_are_hooked_where_they_are() -> None:
@@ -144,6 +157,7 @@ def test_imagenettes_encoder_is_smaller_than_the_whole_network(root: Any) -> Non
     benchmark = load_config(root / "config/imagenette.yaml").benchmarks["imagenette_mobilenet_v2"]
     params = benchmark.methods[type(METHOD).__module__.rpartition(".")[2]].params.model_dump()
     side = benchmark.config.input.crop
+    assert side is not None
     images = torch.zeros(1, 3, side, side)
-    whole = build_network(benchmark.config.teacher.backbone.model_dump(), 10)
+    whole = build_network(NetworkSpec(**dict(benchmark.config.teacher.backbone)), 10)
     assert count_macs(reduction(12, params["encoder_channels"]), images) < count_macs(whole, images) / 2

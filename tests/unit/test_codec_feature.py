@@ -7,18 +7,26 @@ import pytest
 import torch
 
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.data.normalise import normalise, to_batch
+from sc2.data.spec import InputSpec
 from sc2.errors import WireError
 from sc2.measure.macs import count_macs
 from sc2.measure.rate import sc2bench_kb
 from sc2.measure.size import parameter_count
 from sc2.methods import get_method
-from sc2.methods.codec_feature.halves import from_pictures, group_sizes, to_pictures
+from sc2.methods.codec_feature.halves import (
+    CodecFeatureDevice,
+    CodecFeatureServer,
+    from_pictures,
+    group_sizes,
+    to_pictures,
+)
 from sc2.runs.export import count_costs
-from sc2.split.method import BuildContext
-from sc2.split.wire import Payload, container_overhead
+from sc2.split.method import Export
+from sc2.split.wire import FINGERPRINT_BYTES, Payload, pack
 
-BACKBONE = {"name": "small_resnet", "args": {"width": 4}}
+BACKBONE = NetworkSpec(name="small_resnet", args={"width": 4})
 CLASSES = ["circle", "square", "star"]
 METHODS = ["codec_feature_jpeg", "codec_feature_webp"]
 
@@ -29,11 +37,21 @@ def teacher() -> dict[str, Any]:
     model = build_network(BACKBONE, len(CLASSES)).train()
     for _ in range(3):
         model(torch.randn(8, 3, 32, 32))
-    return {"backbone": BACKBONE, "classes": CLASSES, "state": model.state_dict()}
+    state = model.state_dict()
+    return {"task": "classification", "backbone": BACKBONE.model_dump(), "classes": CLASSES, "state": state}
 
 
-def context(spec: dict[str, Any], teacher: dict[str, Any], cut: str = "stem", point: str = "90") -> BuildContext:
-    return BuildContext({"cut": cut}, point, spec, teacher)
+def export(name: str, spec: dict[str, Any], teacher: dict[str, Any], cut: str = "stem", point: str = "90") -> Export:
+    method = get_method(name)
+    return method.export(method.context({"cut": cut}, point, spec, teacher), None)
+
+
+def halves(name: str, exported: Export) -> tuple[CodecFeatureDevice, CodecFeatureServer]:
+    device = get_method(name).load_device(exported.device.plain())
+    server = get_method(name).load_server(exported.server.plain())
+    assert isinstance(device, CodecFeatureDevice)
+    assert isinstance(server, CodecFeatureServer)
+    return device, server
 
 
 def photograph(height: int, width: int) -> np.ndarray:
@@ -87,8 +105,7 @@ def test_rounding_costs_half_a_level(scale: float) -> None:
 def test_odd_sizes(name: str, size: int, input_spec: dict[str, Any], teacher: dict[str, Any]) -> None:
     """At quality 100 the server sees nearly what the device sent, whatever the size of the maps."""
     spec = input_spec | {"resize": size, "crop": size}
-    exported = get_method(name).export(context(spec, teacher, point="100"), None)
-    device, server = get_method(name).load_device(exported.device), get_method(name).load_server(exported.server)
+    device, server = halves(name, export(name, spec, teacher, point="100"))
     features = device.analyse(photograph(size, size))
     received = server.decode(device.code(features))
     assert received.shape == (1, *features.shape) == (1, 4, (size + 1) // 2, (size + 1) // 2)
@@ -101,8 +118,7 @@ def test_streams_on_the_wire(name: str, input_spec: dict[str, Any], teacher: dic
     """Minima and maxima as float32 in front, then a file per group; quality moves the files only."""
     sizes = []
     for point in ("10", "90"):
-        exported = get_method(name).export(context(input_spec, teacher, "layer2", point), None)
-        device = get_method(name).load_device(exported.device)
+        device, _ = halves(name, export(name, input_spec, teacher, "layer2", point))
         features = device.analyse(photograph(32, 32))
         payload = device.code(features)
         groups = np.split(features, [3, 6, 7])
@@ -113,14 +129,14 @@ def test_streams_on_the_wire(name: str, input_spec: dict[str, Any], teacher: dic
         assert header is not None
         assert 0 < header < payload.num_bytes - len(payload.streams[0])
         sizes.append(payload.num_bytes)
-        assert container_overhead(payload) < 60
+        assert len(pack(payload, bytes(FINGERPRINT_BYTES))) - payload.num_bytes < 60
     assert sizes[0] < sizes[1]
 
 
 @pytest.mark.parametrize("cut", ["stem", "layer1", "layer3"])
 def test_costs_are_those_of_the_stages(cut: str, input_spec: dict[str, Any], teacher: dict[str, Any]) -> None:
     method = get_method("codec_feature_jpeg")
-    costs = count_costs(method, method.export(context(input_spec, teacher, cut), None), (32, 32))
+    costs = count_costs(method, export("codec_feature_jpeg", input_spec, teacher, cut), (32, 32))
     model = build_network(BACKBONE, len(CLASSES)).eval()
     front, rest = model.up_to(cut), model.after(cut)
     image = torch.zeros(1, 3, 32, 32)
@@ -134,14 +150,12 @@ def test_costs_are_those_of_the_stages(cut: str, input_spec: dict[str, Any], tea
 def test_without_a_codec_in_between_the_halves_are_the_teacher(
     input_spec: dict[str, Any], teacher: dict[str, Any]
 ) -> None:
-    method = get_method("codec_feature_webp")
-    exported = method.export(context(input_spec, teacher, "layer1"), None)
-    device, server = method.load_device(exported.device), method.load_server(exported.server)
+    device, server = halves("codec_feature_webp", export("codec_feature_webp", input_spec, teacher, "layer1"))
     pixels = photograph(32, 32)
     model = build_network(BACKBONE, len(CLASSES))
     model.load_state_dict(teacher["state"])
     with torch.no_grad():
-        wanted = model.eval()(normalise(to_batch(pixels), input_spec))
+        wanted = model.eval()(normalise(to_batch(pixels), InputSpec.model_validate(input_spec)))
     torch.testing.assert_close(server.answer(torch.from_numpy(device.analyse(pixels))[None]), wanted)
 
 
@@ -155,8 +169,7 @@ def test_upstreams_size_counts_pickled_lists(input_spec: dict[str, Any], teacher
 
 @pytest.mark.parametrize("name", METHODS)
 def test_damage_is_refused(name: str, input_spec: dict[str, Any], teacher: dict[str, Any]) -> None:
-    exported = get_method(name).export(context(input_spec, teacher), None)
-    device, server = get_method(name).load_device(exported.device), get_method(name).load_server(exported.server)
+    device, server = halves(name, export(name, input_spec, teacher))
     good = device.encode(photograph(32, 32))
     side, *files = good.streams
     swapped = np.frombuffer(side, dtype="<f4").reshape(2, -1)[::-1].tobytes()
@@ -172,6 +185,6 @@ def test_damage_is_refused(name: str, input_spec: dict[str, Any], teacher: dict[
     for message, payload in wrong.items():
         with pytest.raises(WireError, match=message):
             server.decode(payload)
-    other = get_method(name).export(context(input_spec | {"crop": 30}, teacher), None)
+    _, other = halves(name, export(name, input_spec | {"crop": 30}, teacher))
     with pytest.raises(WireError, match=r"\(16, 16\), the network takes \(15, 15\)"):
-        get_method(name).load_server(other.server).decode(good)
+        other.decode(good)

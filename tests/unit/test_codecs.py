@@ -15,14 +15,16 @@ import torch
 from PIL import Image
 
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.data.image_codec import compress, decompress
 from sc2.data.normalise import normalise, to_batch
+from sc2.data.spec import InputSpec
 from sc2.errors import WireError
 from sc2.methods import get_method
-from sc2.split.method import BuildContext
+from sc2.split.method import DeviceHalf, ServerHalf
 from sc2.split.wire import Payload, pack, unpack
 
-BACKBONE = {"name": "small_resnet", "args": {"width": 4}}
+BACKBONE = NetworkSpec(name="small_resnet", args={"width": 4})
 CLASSES = ["circle", "square"]
 # (method, point) → Pillow's format and options.
 CODECS: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
@@ -51,11 +53,13 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 def teacher() -> dict[str, Any]:
     torch.manual_seed(1)
     state = build_network(BACKBONE, len(CLASSES)).state_dict()
-    return {"backbone": BACKBONE, "classes": CLASSES, "state": state}
+    return {"task": "classification", "backbone": BACKBONE.model_dump(), "classes": CLASSES, "state": state}
 
 
-def context(point: str, spec: Mapping[str, Any], teacher: dict[str, Any]) -> BuildContext:
-    return BuildContext({}, point, spec, teacher)
+def halves(name: str, point: str, spec: Mapping[str, Any], teacher: dict[str, Any]) -> tuple[DeviceHalf, ServerHalf]:
+    method = get_method(name)
+    exported = method.export(method.context({}, point, spec, teacher), None)
+    return method.load_device(exported.device.plain()), method.load_server(exported.server.plain())
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=["jpeg", "webp", "png", "webp lossless"])
@@ -77,27 +81,24 @@ def test_odd_sizes_keep_their_size(codec: tuple[str, dict[str, Any]], height: in
 def test_odd_inputs_go_through_the_whole_wire(
     case: tuple[str, str], size: int, input_spec: dict[str, Any], teacher: dict[str, Any]
 ) -> None:
-    method, spec = get_method(case[0]), input_spec | {"resize": size, "crop": size}
-    exported = method.export(context(case[1], spec, teacher), None)
-    device, server = method.load_device(exported.device), method.load_server(exported.server)
+    spec = input_spec | {"resize": size, "crop": size}
+    device, server = halves(*case, spec, teacher)
     pixels = gradient(size, size)
     received = server.decode(unpack(pack(device.encode(pixels), b"12345678"), b"12345678"))
     assert received.shape == (1, 3, size, size)
     assert server.answer(received).shape == (1, len(CLASSES))
     if case[0] == "lossless_image":
-        assert torch.equal(received, normalise(to_batch(pixels), spec))
+        assert torch.equal(received, normalise(to_batch(pixels), InputSpec.model_validate(spec)))
 
 
 @pytest.mark.parametrize("point", ["png", "webp"])
 def test_lossless_is_lossless(point: str, input_spec: dict[str, Any], teacher: dict[str, Any]) -> None:
-    method = get_method("lossless_image")
-    exported = method.export(context(point, input_spec, teacher), None)
-    device, server = method.load_device(exported.device), method.load_server(exported.server)
+    device, server = halves("lossless_image", point, input_spec, teacher)
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     payload = device.encode(noise)
-    assert torch.equal(server.decode(payload), normalise(to_batch(noise), input_spec))
+    assert torch.equal(server.decode(payload), normalise(to_batch(noise), InputSpec.model_validate(input_spec)))
     # Noise has nothing to compress: three bytes a pixel, and the file around them.
-    header = method.codec_header_bytes(payload)
+    header = get_method("lossless_image").codec_header_bytes(payload)
     assert header is not None
     assert 3 * 32 * 32 < payload.num_bytes < 3 * 32 * 32 + 200
     assert 0 < header < 120
@@ -105,9 +106,7 @@ def test_lossless_is_lossless(point: str, input_spec: dict[str, Any], teacher: d
 
 @pytest.mark.parametrize("case", CODECS, ids=" ".join)
 def test_damaged_files_are_refused(case: tuple[str, str], input_spec: dict[str, Any], teacher: dict[str, Any]) -> None:
-    method = get_method(case[0])
-    exported = method.export(context(case[1], input_spec, teacher), None)
-    device, server = method.load_device(exported.device), method.load_server(exported.server)
+    device, server = halves(*case, input_spec, teacher)
     data = device.encode(gradient(32, 32)).streams[0]
     for damaged in (b"", data[:20], b"x" + data, data[: len(data) // 2]):
         with pytest.raises(WireError, match=r"stream cannot be decoded"):
@@ -118,10 +117,17 @@ def test_damaged_files_are_refused(case: tuple[str, str], input_spec: dict[str, 
 
 def test_a_file_of_another_format_is_refused(input_spec: dict[str, Any], teacher: dict[str, Any]) -> None:
     """A server decodes its own format only, whatever else Pillow could read."""
-    made = {name: get_method(name).export(context("50", input_spec, teacher), None) for name in ("jpeg", "webp")}
-    payload = get_method("jpeg").load_device(made["jpeg"].device).encode(gradient(32, 32))
+    device, _ = halves("jpeg", "50", input_spec, teacher)
+    _, server = halves("webp", "50", input_spec, teacher)
     with pytest.raises(WireError, match="the WEBP stream cannot be decoded"):
-        get_method("webp").load_server(made["webp"].server).decode(payload)
+        server.decode(device.encode(gradient(32, 32)))
+
+
+def test_weights_that_are_no_tensors_are_refused(input_spec: dict[str, Any], teacher: dict[str, Any]) -> None:
+    method = get_method("jpeg")
+    blob = method.export(method.context({}, "50", input_spec, teacher), None).server.plain()
+    with pytest.raises(ValueError, match="must be a tensor"):
+        method.load_server(blob | {"state": {"weight": [1.0]}})
 
 
 # Photographs

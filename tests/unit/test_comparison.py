@@ -28,9 +28,19 @@ def run(method: str, point: str, size: float, top1: float, **changes: Any) -> di
     """A measurement; what no comparison reads is the same everywhere."""
     sizes = {f"payload_bytes_{name}": size for name in ("mean", "std", "p50", "p95", "p99")}
     sizes |= {"container_bytes_mean": size, "sc2bench_kb_mean": size / 1024, "sc2bench_kb_std": 0}
-    keys = {"benchmark": "b", "task": "classification", "method": method, "method_title": method.title()}
+    keys: dict[str, Any] = {
+        "benchmark": "b",
+        "task": "classification",
+        "method": method,
+        "method_title": method.title(),
+    }
     keys |= {"trained": True, "rate_axis": "beta", "curve": "", "point": point, "seed": "0", "images": 4}
-    costs = {"encoder_params": 0, "encoder_param_bytes": 0, "encoder_table_bytes": 0, "sc2bench_encoder_kb": 0}
+    costs: dict[str, Any] = {
+        "encoder_params": 0,
+        "encoder_param_bytes": 0,
+        "encoder_table_bytes": 0,
+        "sc2bench_encoder_kb": 0,
+    }
     costs |= {"encoder_macs": 0, "server_params": 1, "server_macs": 1, "device_model": "c0de", "record_id": "a" * 16}
     nulls = {"codec_header_bytes_mean": None, "estimated_bits_mean": None}
     return {**keys, **sizes, **costs, **nulls, "top1_pct": top1, "top5_pct": 99.0, **changes}
@@ -49,7 +59,12 @@ def make(folder: Path, runs: list[dict[str, Any]], teacher: dict[str, Any] = TEA
     paths = [folder / f"{number}.json" for number in range(len(runs))]
     for path, content in zip([*paths, folder / "teacher.json"], [*runs, teacher], strict=True):
         path.write_text(json.dumps(content))
-    inputs = {"summaries": paths, "latencies": [], "switches": [], "teacher": folder / "teacher.json"}
+    inputs: dict[str, Path | list[Path]] = {
+        "summaries": paths,
+        "latencies": [],
+        "switches": [],
+        "teacher": folder / "teacher.json",
+    }
     outputs = {name: folder / f"{name}.csv" for name in STAGES["make_tables"].outputs}
     methods = list(dict.fromkeys(content["method"] for content in runs))
     tables.run(RunningJob("make_tables", {"benchmark": "b"}, spec_of(methods), inputs, outputs, "0" * 16))

@@ -10,6 +10,7 @@ from torch import Tensor
 from sc2.backbones import resnet
 from sc2.backbones.base import stage_channels, stage_shape
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.config.load import load_benchmark, load_config
 from sc2.entropy.factorized import FactorizedCoder, settle, tables_of
 from sc2.measure.macs import count_macs
@@ -20,7 +21,7 @@ from sc2.methods.reduction.affine import SIDE_BYTES, quantize, to_bytes
 from sc2.methods.reduction.network import expansion, reduction
 from sc2.methods.student.bottleneck import analysis, synthesis
 from sc2.methods.student.network import StudentNetwork
-from sc2.split.method import BuildContext
+from sc2.methods.student.priors import FACTORIZED
 from sc2.split.wire import Payload
 
 INPUT_224 = {"resize": 224, "crop": 224, "interpolation": "bilinear", "mean": [0.5] * 3, "std": [0.25] * 3}
@@ -69,12 +70,13 @@ def test_encoder_macs() -> None:
 
 def test_splittable_resnet50_through_the_methods_own_network() -> None:
     teacher = {
+        "task": "classification",
         "backbone": {"name": "resnet", "args": {"depth": 50}},
         "classes": [str(number) for number in range(1000)],
         "state": resnet.build(1000, 50).state_dict(),
     }
-    arch = {key: value for key, value in PAPER.items() if key != "phases"}
-    network = StudentNetwork(BuildContext(arch, "0.08", INPUT_224, teacher))
+    context = get_method("entropic_student").context({}, "0.08", INPUT_224, teacher)
+    network = StudentNetwork(context, FACTORIZED)
     assert parameter_count(network) == 26_635_856
 
 
@@ -111,8 +113,10 @@ def test_the_split_of_mobilenet_v2_leaves_most_of_the_work_to_the_server(root: P
     """In MACs the device half is less than a third of the whole MobileNetV2, at the benchmark's own resolution."""
     benchmark = load_config(root / "config/imagenette.yaml").benchmarks["imagenette_mobilenet_v2"]
     params = benchmark.methods["entropic_student"].params.model_dump()
-    images = torch.zeros(1, 3, benchmark.config.input.crop, benchmark.config.input.crop)
-    whole = build_network(benchmark.config.teacher.backbone.model_dump(), 10)
+    side = benchmark.config.input.square
+    assert side is not None
+    images = torch.zeros(1, 3, side, side)
+    whole = build_network(NetworkSpec(**dict(benchmark.config.teacher.backbone)), 10)
     device = count_macs(analysis(params["encoder_channels"]), images)
     assert device < count_macs(whole, images) / 3
     assert parameter_count(analysis(params["encoder_channels"])) < parameter_count(whole) / 20
@@ -133,7 +137,7 @@ def test_the_splits_of_the_imagenet_benchmarks(root: Path, name: str) -> None:
     benchmark = load_benchmark(root / "config/config.yaml", name)
     params = benchmark.methods["entropic_student"].params.model_dump()
     with torch.device("meta"):
-        teacher = build_network(benchmark.config.teacher.backbone.model_dump(), 1000)
+        teacher = build_network(NetworkSpec(**dict(benchmark.config.teacher.backbone)), 1000)
     target = stage_channels(teacher, params["cut"], 224)
     encoder, prior = analysis(params["encoder_channels"]).to("meta"), EntropyBottleneck(latent[0])
     decoder = synthesis(latent[0], params["decoder_channels"], target).to("meta")

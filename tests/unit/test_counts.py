@@ -63,7 +63,7 @@ def test_likelihoods_of_whole_numbers_sum_to_one() -> None:
     prior = LogisticMixturePrior(3)
     with torch.no_grad():
         for parameter in prior.parameters():
-            parameter += torch.randn_like(parameter)
+            parameter.add_(torch.randn_like(parameter))
     everything = torch.arange(-400.0, 401).view(1, 1, 1, -1).expand(2, 3, 1, -1)
     torch.testing.assert_close(prior.likelihood(everything).sum(-1), torch.ones(2, 3, 1))
 

@@ -3,11 +3,12 @@ import pytest
 from PIL import Image
 
 from sc2.data.geometry import Placement, nominal_size
+from sc2.data.spec import SizeSpec
 from sc2.data.transform import prepare_image
-from sc2.errors import ConfigError
 
-WHOLE = {"fit": "whole", "resize": 16, "longest": 28, "multiple": 8, "interpolation": "bilinear"}
-CROP = {"resize": 16, "crop": 12, "interpolation": "bilinear"}
+WHOLE = SizeSpec(fit="whole", resize=16, longest=28, multiple=8)
+CROP = SizeSpec(resize=16, crop=12)
+UNLIMITED = SizeSpec(fit="whole", resize=16, multiple=8)
 SIZES = [(16, 16), (40, 31), (31, 40), (16, 33), (9, 13), (100, 7), (1, 1), (1, 50), (24, 16)]
 
 
@@ -41,7 +42,7 @@ def test_a_whole_image_is_resized_as_torchvision_does_and_padded_with_black(size
 
 
 def test_the_long_side_may_be_unlimited_and_a_fitting_image_is_untouched():
-    assert Placement.of((10, 100), {**WHOLE, "longest": None}).resized == (16, 160)
+    assert Placement.of((10, 100), UNLIMITED).resized == (16, 160)
     image = Image.fromarray(picture(24, 16))
     assert prepare_image(image, WHOLE) is image
 
@@ -94,14 +95,14 @@ def test_masks_come_back_unchanged_where_nothing_was_thrown_away(size):
 def test_a_mask_lies_on_the_image():
     pixels = np.zeros((40, 60), np.uint8)
     pixels[10:30, 20:50] = 200
-    for spec in ({**WHOLE, "interpolation": "nearest"}, {**CROP, "interpolation": "nearest"}):
+    for spec in (WHOLE, CROP):
         place = Placement.of((60, 40), spec)
         image = np.asarray(place.image_in(Image.fromarray(pixels), "nearest"))
         assert np.array_equal(place.mask_in(pixels, padding=0), image)
         x0, y0, x1, y1 = place.boxes_in(np.array([[20, 10, 50, 30]]))[0]
         rows, columns = np.nonzero(image)
-        found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-        assert np.abs(np.array(found) - [x0, y0, x1, y1]).max() <= 0.5  # edges are rounded to pixels
+        edges = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        assert np.abs(np.array(edges) - [x0, y0, x1, y1]).max() <= 0.5  # rounded to pixels
 
 
 def test_what_a_crop_cut_off_is_filled_in():
@@ -125,9 +126,4 @@ def test_without_padding():
 def test_the_size_of_which_costs_are_stated():
     assert nominal_size(CROP) == (12, 12)
     assert nominal_size(WHOLE) == (32, 16)
-    assert nominal_size({**WHOLE, "longest": None, "resize": 17}) == (24, 24)
-
-
-def test_an_unknown_fit_is_refused():
-    with pytest.raises(ConfigError, match="fit is 'stretch' but must be crop or whole"):
-        Placement.of((3, 4), {**CROP, "fit": "stretch"})
+    assert nominal_size(SizeSpec(fit="whole", resize=17, multiple=8)) == (24, 24)

@@ -26,7 +26,7 @@ def jpeg(value):
 
 
 def tree(train=6, test=3, classes=("cat", "dog")):
-    files = {}
+    files: dict[str, bytes] = {}
     for number, name in enumerate(classes):
         files |= {f"set/train/{name}/{i}.JPEG": jpeg(100 * number + i) for i in range(train)}
         files |= {f"set/val/{name}/{i}.JPEG": jpeg(100 * number + 50 + i) for i in range(test)}
@@ -155,7 +155,7 @@ def fake_torchvision(monkeypatch, files, error=None):
             raise error
 
     module = types.ModuleType("torchvision.datasets")
-    module.Imagenette = imagenette
+    module.Imagenette = imagenette  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "torchvision.datasets", module)
     monkeypatch.setitem(sys.modules, "torchvision", types.ModuleType("torchvision"))
     return calls

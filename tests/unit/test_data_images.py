@@ -1,4 +1,5 @@
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,14 +7,17 @@ import torch
 from PIL import Image
 
 from sc2.data import images
-from sc2.data.images import ImageTensors, Labels, batches
+from sc2.data.images import UNCHANGED, ImageTensors, batches
 from sc2.data.photodigits import open_dataset
 from sc2.data.source import SPLITS, Box, NewSample
+from sc2.data.spec import Augmentation, SizeSpec
 from sc2.data.store import SampleStore, StoreWriter
 from sc2.data.transform import prepare_image
 from sc2.errors import DataError
+from sc2.tasks.classification import TASK as CLASSES
 
-SPEC = {"resize": 32, "crop": 28, "interpolation": "bilinear"}
+SPEC = SizeSpec(resize=32, crop=28)
+FLIP, SHIFT, BOTH = Augmentation(flip=True), Augmentation(shift_px=2), Augmentation(flip=True, shift_px=2)
 
 
 def written(folder, classes, samples):
@@ -33,7 +37,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture
 def dataset(store):
-    return ImageTensors(store, SPEC)
+    return ImageTensors(store, SPEC, CLASSES)
 
 
 def same(one, other):
@@ -43,7 +47,8 @@ def same(one, other):
 
 
 def run(dataset, size=5, **options):
-    return list(batches(dataset, size, **({"seed": 1, "epoch": 0, "augment": {"flip": True}} | options)))
+    chosen: dict[str, Any] = {"seed": 1, "epoch": 0, "augment": FLIP} | options
+    return list(batches(dataset, size, **chosen))
 
 
 def test_items(dataset, store):
@@ -57,7 +62,12 @@ def test_items(dataset, store):
 def test_each_image_is_decoded_once_and_copies_are_handed_out(dataset, monkeypatch):
     calls = []
     read = SampleStore.image
-    monkeypatch.setattr(SampleStore, "image", lambda store, i: calls.append(1) or read(store, i))
+
+    def counted(store, i):
+        calls.append(i)
+        return read(store, i)
+
+    monkeypatch.setattr(SampleStore, "image", counted)
     first = run(dataset, seed=None)
     for image, _ in first:
         image.zero_()
@@ -68,7 +78,7 @@ def test_each_image_is_decoded_once_and_copies_are_handed_out(dataset, monkeypat
 
 def test_a_large_split_is_not_kept_in_memory(dataset, store, monkeypatch):
     monkeypatch.setattr(images, "MEMORY_LIMIT", 3 * 28 * 28 * 2)
-    large = ImageTensors(store, SPEC)
+    large = ImageTensors(store, SPEC, CLASSES)
     assert same(run(large), run(dataset))
     assert len(large._kept) == 2
 
@@ -92,7 +102,7 @@ def test_training_depends_on_seed_and_epoch_alone(dataset):
 
 
 def test_flips_mirror_some_images_and_keep_the_order(dataset):
-    plain, flipped = run(dataset, augment={}), run(dataset)
+    plain, flipped = run(dataset, augment=UNCHANGED), run(dataset)
     kinds = []
     for (one, labels), (other, same_labels) in zip(plain, flipped, strict=True):
         assert torch.equal(labels, same_labels)
@@ -103,7 +113,7 @@ def test_flips_mirror_some_images_and_keep_the_order(dataset):
 
 
 def test_shifts_move_each_image_and_mirror_its_border(dataset):
-    plain, shifted = run(dataset, augment={}), run(dataset, augment={"shift_px": 2})
+    plain, shifted = run(dataset, augment=UNCHANGED), run(dataset, augment=SHIFT)
     offsets = set()
     for (one, labels), (other, same_labels) in zip(plain, shifted, strict=True):
         assert torch.equal(labels, same_labels)
@@ -125,7 +135,9 @@ def test_the_order_and_the_augmentation_are_drawn_as_ever(dataset):
     """What was drawn before there were other tasks than classification: a seed still means the same training."""
     generator = torch.Generator().manual_seed(int(np.random.SeedSequence((1, 0)).generate_state(1)[0]))
     order = torch.randperm(23, generator=generator)
-    for start, (found, labels) in zip((0, 5, 10, 15), run(dataset, augment={"flip": True, "shift_px": 3}), strict=True):
+    for start, (found, labels) in zip(
+        (0, 5, 10, 15), run(dataset, augment=Augmentation(flip=True, shift_px=3)), strict=True
+    ):
         indices = order[start : start + 5].tolist()
         whole = torch.stack([dataset[i].image for i in indices])
         mirrored = torch.rand(5, generator=generator) < 0.5
@@ -137,7 +149,7 @@ def test_the_order_and_the_augmentation_are_drawn_as_ever(dataset):
         assert labels.tolist() == [dataset.store.labels[i] for i in indices]
 
 
-class Places(Labels):
+class Places:
     """The marked pixel of each image: the centre of its box in the input, and its mask."""
 
     def target(self, store, index):
@@ -165,7 +177,7 @@ class Places(Labels):
 
 
 SIZES = [(20, 14), (14, 20), (18, 14), (30, 14), (14, 14), (26, 14)]
-WHOLE = {"fit": "whole", "resize": 14, "longest": 28, "multiple": 8, "interpolation": "nearest"}
+WHOLE = SizeSpec(fit="whole", resize=14, longest=28, multiple=8, interpolation="nearest")
 
 
 @pytest.fixture(scope="module")
@@ -206,8 +218,8 @@ def test_images_of_different_sizes_share_a_padded_batch(scenes):
     assert next(batches(dataset, 1, seed=None))[0].shape == (1, 3, 16, 24)
 
 
-@pytest.mark.parametrize("spec", [WHOLE, {"resize": 14, "crop": 14, "interpolation": "nearest"}])
-@pytest.mark.parametrize("augment", [{}, {"flip": True}, {"shift_px": 2}, {"flip": True, "shift_px": 2}])
+@pytest.mark.parametrize("spec", [WHOLE, SizeSpec(resize=14, crop=14, interpolation="nearest")])
+@pytest.mark.parametrize("augment", [UNCHANGED, FLIP, SHIFT, BOTH])
 def test_boxes_and_masks_follow_their_image(scenes, spec, augment):
     dataset = ImageTensors(scenes, spec, Places())
     plain = {tuple(box) for box in dataset.batch(range(6))[1][0]}
@@ -222,9 +234,9 @@ def test_boxes_and_masks_follow_their_image(scenes, spec, augment):
                     rows, columns = np.nonzero(bright)
                     edges = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
                     assert np.abs(edges - np.clip(box, 0, 100)).max() <= 1
-    assert (seen != plain) == bool(augment)
+    assert (seen != plain) == (augment != UNCHANGED)
 
 
 def test_a_data_set_without_the_wanted_targets_is_refused(scenes):
     with pytest.raises(DataError, match="its images have no label"):
-        next(batches(ImageTensors(scenes, WHOLE), 2, seed=None))
+        next(batches(ImageTensors(scenes, WHOLE, CLASSES), 2, seed=None))

@@ -1,17 +1,24 @@
-"""The environment is described in several places (lock, direct dependencies, conda, Makefile); all say the same."""
+"""The environment is described in several places (pyproject.toml, requirements.in, lock, conda); all say the same."""
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
+from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+
+from sc2.provenance.environment import PACKAGES
+from sc2.version import VERSION
 
 PYTHON = "3.11"
 
@@ -25,7 +32,7 @@ def lock_entries(root: Path) -> list[str]:
 @pytest.fixture
 def locked(root: Path) -> dict[str, str]:
     """Version by name, from requirements.lock."""
-    pins = {}
+    pins: dict[str, str] = {}
     for entry in lock_entries(root):
         requirement = Requirement(entry.partition(" --hash")[0].strip())
         [pin] = requirement.specifier
@@ -35,10 +42,28 @@ def locked(root: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def direct(root: Path) -> list[Requirement]:
-    """Direct dependencies, from requirements.in."""
+def project(root: Path) -> dict[str, Any]:
+    """pyproject.toml."""
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def runtime(project: dict[str, Any]) -> list[Requirement]:
+    """What the package needs to run, from pyproject.toml."""
+    return [Requirement(line) for line in project["project"]["dependencies"]]
+
+
+@pytest.fixture
+def tools(root: Path) -> list[Requirement]:
+    """What only the checks, the tests and the build need, from requirements.in."""
     lines = (root / "requirements.in").read_text(encoding="utf-8").splitlines()
     return [Requirement(line) for line in lines if line.strip() and not line.startswith("#")]
+
+
+@pytest.fixture
+def direct(runtime: list[Requirement], tools: list[Requirement]) -> list[Requirement]:
+    """All direct dependencies."""
+    return [*runtime, *tools]
 
 
 @pytest.fixture
@@ -65,11 +90,45 @@ def test_no_address_is_written_down(root: Path, name: str) -> None:
     assert not re.search(r"^\s*-?-?(index-url|extra-index-url|find-links|trusted-host)|^-[if] ", text, re.MULTILINE)
 
 
+def test_no_dependency_is_declared_twice(direct: list[Requirement]) -> None:
+    names = Counter(canonicalize_name(requirement.name) for requirement in direct)
+    assert not {name for name, count in names.items() if count > 1}
+
+
+def test_every_import_of_the_package_is_a_declared_dependency(root: Path, runtime: list[Requirement]) -> None:
+    """Also what is imported only inside functions; what another dependency happens to install does not count."""
+    imported = set()
+    for path in (root / "sc2").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module is not None:
+                imported.add(node.module.partition(".")[0])
+    # pydantic_core is one half of pydantic, which asks for its exact version.
+    imported -= {"sc2", "pydantic_core", *sys.stdlib_module_names}
+    declared = {canonicalize_name(requirement.name) for requirement in runtime}
+    providers = {
+        module: {canonicalize_name(name) for name in names} for module, names in packages_distributions().items()
+    }
+    missing = sorted(module for module in imported if not providers[module] & declared)
+    assert not missing, f"pyproject.toml does not declare what provides {missing}"
+    assert len(imported) > 10
+
+
+def test_every_dependency_has_a_lower_bound(runtime: list[Requirement]) -> None:
+    unbounded = [str(item) for item in runtime if not any(bound.operator == ">=" for bound in item.specifier)]
+    assert not unbounded
+
+
+def test_records_name_the_distribution(project: dict[str, Any]) -> None:
+    assert project["project"]["name"] in PACKAGES
+
+
 def test_the_lock_satisfies_every_direct_dependency(direct: list[Requirement], locked: dict[str, str]) -> None:
     assert len(direct) > 20
     for requirement in direct:
         name = canonicalize_name(requirement.name)
-        assert name in locked, f"{name} of requirements.in is not locked: run `make lock`"
+        assert name in locked, f"{name} is not locked: run `make lock`"
         assert requirement.specifier.contains(locked[name]), f"{requirement}, but {locked[name]} is locked"
 
 
@@ -90,8 +149,7 @@ def test_the_conda_environment_has_the_locked_versions(
     assert not different, f"environment.yml and requirements.lock disagree: {different}"
 
 
-def test_one_python_version_everywhere(root: Path, conda: dict[str, object]) -> None:
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+def test_one_python_version_everywhere(root: Path, project: dict[str, Any], conda: dict[str, object]) -> None:
     assert project["project"]["requires-python"] == f"=={PYTHON}.*"
     assert SpecifierSet(project["project"]["requires-python"]).contains(f"{PYTHON}.7")
     assert project["tool"]["ruff"]["target-version"] == f"py{PYTHON.replace('.', '')}"
@@ -105,8 +163,29 @@ def test_one_python_version_everywhere(root: Path, conda: dict[str, object]) -> 
     assert f"--python-version {PYTHON} " in (root / "requirements.in").read_text(encoding="utf-8")
 
 
+def test_hosted_ci_runs_what_ci_runs_here(root: Path) -> None:
+    """Its form is checked by `make check`."""
+    workflow = yaml.safe_load((root / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    [job] = workflow["jobs"].values()
+    assert [step["run"] for step in job["steps"] if "run" in step] == ["bash .ci/run"]
+    [python] = [step["with"] for step in job["steps"] if step.get("uses", "").startswith("actions/setup-python@")]
+    assert python["python-version"] == PYTHON
+    assert (root / python["cache-dependency-path"]).is_file()
+
+
+def test_the_citation_is_of_this_version(root: Path, project: dict[str, Any]) -> None:
+    """Its form is checked by `make check`; its date is that of the version in the changelog."""
+    citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == VERSION
+    assert citation["license"] == project["project"]["license"]
+    released = re.findall(r"^## \[(.+)\] - (\d{4}-\d\d-\d\d)$", (root / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert released[0] == (VERSION, str(citation["date-released"]))
+    dates = [date for _, date in released]
+    assert dates == sorted(dates, reverse=True)
+
+
 def test_the_makefile_and_the_comment_lock_with_the_same_command(root: Path) -> None:
-    pattern = re.compile(r"uv pip compile requirements\.in.*")
+    pattern = re.compile(r"uv pip compile pyproject\.toml requirements\.in.*")
     found = [pattern.findall((root / name).read_text(encoding="utf-8")) for name in ("Makefile", "requirements.in")]
     assert found[0] == found[1]
     assert len(found[0]) == 1

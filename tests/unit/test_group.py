@@ -7,11 +7,11 @@ import pytest
 
 from sc2.errors import ProvenanceError
 from sc2.job import RunningJob
+from sc2.provenance.record import OutputFile, sha256_file
 from sc2.report import group, group_snapshot
 from sc2.report.columns import quality_of, rate_quality_columns, teacher_columns
-from sc2.report.metadata import figure_record_id
 from sc2.report.overview import alike, once
-from sc2.report.series import Tables, collect
+from sc2.report.series import collect, read_tables
 from sc2.report.table_io import Row, read_table, write_table
 from tests.unit.test_snapshot import write_record
 
@@ -51,7 +51,8 @@ def compared(tmp_path: Path) -> RunningJob:
     tables = [write_tables(tmp_path / task, task, size) for task, size in TASKS.items()]
     inputs = {name: [paths[name] for paths in tables] for name in ("rate_quality", "latency", "teacher")}
     outputs = {"serving": tmp_path / "serving.csv", "svg": tmp_path / "overview.svg", "png": tmp_path / "overview.png"}
-    spec = {"benchmarks": list(TASKS), "titles": [f"Panel of {task}" for task in TASKS]}
+    facts = [{"name": "entropic_student", "family": "student", "symbol": "β="}]
+    spec = {"benchmarks": list(TASKS), "titles": [f"Panel of {task}" for task in TASKS], "methods": facts}
     job = RunningJob("compare_tasks", {"group": "g"}, spec, inputs, outputs, RECORD)
     group.run(job)
     return job
@@ -67,7 +68,6 @@ def test_the_shared_payload_is_that_of_the_largest_images(compared: RunningJob) 
 
 
 def test_the_overview_has_a_panel_per_benchmark_and_one_legend(compared: RunningJob) -> None:
-    assert figure_record_id(compared.outputs["svg"]) == figure_record_id(compared.outputs["png"]) == RECORD
     drawn = compared.outputs["svg"].read_text()
     for task in TASKS:
         assert f"Panel of {task}" in drawn
@@ -81,18 +81,22 @@ def test_a_curve_looks_the_same_in_every_panel_and_as_no_other(tmp_path: Path) -
     panels = []
     for task, names in curves.items():
         paths = write_tables(tmp_path / task, task, 64.0, names)
-        tables = Tables(**{name: read_table(path) for name, path in paths.items()})
+        tables = read_tables(paths)
         panels.append(collect(tables, ["entropic_student"]))
     assert [one.curve_index for panel in panels for one in panel] == [0, 1, 0]
     assert [one.curve_index for panel in alike(panels) for one in panel] == [1, 2, 0]
     assert [one.title for one in once(alike(panels))] == ["Student, layer1", "Student, layer2", "Student, layer3"]
 
 
-def page(compared: RunningJob, folder: Path, record: str) -> str:
+def page(compared: RunningJob, folder: Path, sha256: str) -> str:
     folder.mkdir(parents=True)
-    records = [write_record(folder / "made.prov.json", record, "compare_tasks", "10:00", "10:30")]
-    figures = [compared.outputs["svg"], compared.outputs["png"]]
-    inputs = {"serving": compared.outputs["serving"], "figures": figures, "records": records}
+    made = {"svg": OutputFile(path="overview.svg", sha256=sha256, bytes=1)}
+    records = [write_record(folder / "made.prov.json", RECORD, "compare_tasks", "10:00", "10:30", outputs=made)]
+    inputs: dict[str, Path | list[Path]] = {
+        "serving": compared.outputs["serving"],
+        "figures": [compared.outputs["svg"]],
+        "records": records,
+    }
     outputs = {"readme": folder / "README.md"}
     job = RunningJob("snapshot_group", {"group": "g"}, compared.spec, inputs, outputs, RECORD)
     group_snapshot.run(job)
@@ -100,17 +104,13 @@ def page(compared: RunningJob, folder: Path, record: str) -> str:
 
 
 def test_the_page_shows_figure_and_costs(compared: RunningJob, tmp_path: Path) -> None:
-    text = page(compared, tmp_path / "docs" / "g", RECORD)
+    text = page(compared, tmp_path / "docs" / "g", sha256_file(compared.outputs["svg"]))
     assert "![Overview](overview.svg)" in text
     assert "[detection](../detection/README.md)" in text
     assert "| Student | 4 | 66.0 | 66.0 | 66.0 | 1 | 32.0 | 128 | 1 | 72.0 | 288 |\n" in text
-    assert {path.name for path in (tmp_path / "docs" / "g").iterdir()} >= {
-        "overview.svg",
-        "overview.png",
-        "serving.csv",
-    }
+    assert {path.name for path in (tmp_path / "docs" / "g").iterdir()} >= {"overview.svg", "serving.csv"}
 
 
 def test_a_figure_of_another_run_is_refused(compared: RunningJob, tmp_path: Path) -> None:
-    with pytest.raises(ProvenanceError, match="not among those of the snapshot"):
-        page(compared, tmp_path / "docs" / "g", "1" * 16)
+    with pytest.raises(ProvenanceError, match="no record of the snapshot has a file of this content"):
+        page(compared, tmp_path / "docs" / "g", "1" * 64)

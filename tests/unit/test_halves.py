@@ -13,18 +13,19 @@ import torch
 from PIL import Image
 
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.checkpoint import load_checkpoint, load_phase, save_atomically
 from sc2.commands.link import decode_file, encode_file
+from sc2.data.spec import InputSpec, PixelSpec
 from sc2.data.transform import decode_image, prepare_image
 from sc2.errors import CheckpointError, DataError, WireError
 from sc2.job import RunningJob
 from sc2.methods import get_method
 from sc2.runs.export import run as export
 from sc2.runs.halves import device_fingerprint, load_device, load_server
-from sc2.split.method import BuildContext
 from sc2.split.wire import Payload, pack, read_header, unpack
 
-BACKBONE = {"name": "small_resnet", "args": {"width": 4}}
+BACKBONE = NetworkSpec(name="small_resnet", args={"width": 4})
 CLASSES = ["circle", "square", "star"]
 TINY = {"encoder_channels": [6, 5, 4], "decoder_channels": [8, 8]}
 METHODS = {"jpeg": "50", "entropic_student": "1"}
@@ -34,7 +35,8 @@ METHODS = {"jpeg": "50", "entropic_student": "1"}
 def teacher() -> dict[str, Any]:
     torch.manual_seed(1)
     state = build_network(BACKBONE, len(CLASSES)).state_dict()
-    return {"kind": "teacher", "backbone": BACKBONE, "classes": CLASSES, "state": state}
+    content = {"task": "classification", "backbone": BACKBONE.model_dump(), "classes": CLASSES, "state": state}
+    return {"kind": "teacher", **content}
 
 
 def export_split(
@@ -42,14 +44,16 @@ def export_split(
 ) -> Path:
     """Run the stage `export` on an untrained split and return the folder of its halves."""
     folder.mkdir()
-    params = get_method(method).Params.model_validate(TINY if method == "entropic_student" else {}).model_dump()
+    values = TINY if method == "entropic_student" else {}
+    params = get_method(method).Params.model_validate(values).model_dump(mode="json")
     arch = {key: value for key, value in params.items() if key != "phases"}
     save_atomically(dict(teacher), folder / "teacher.pt")
     checkpoints = []
     for phase in list(get_method(method).phases())[-1:]:
         torch.manual_seed(seed)
-        context = BuildContext(arch, point, input_spec, teacher)
-        model = get_method(method).training(phase, params["phases"][phase], context).model
+        context = get_method(method).context(arch, point, input_spec, teacher)
+        phase_params = get_method(method).phase_params(phase, params["phases"][phase])
+        model = get_method(method).training(phase_params, context).model
         checkpoints.append(folder / f"{phase}.pt")
         content = {"kind": "phase", "method": method, "phase": phase, "state": model.state_dict()}
         save_atomically(content, checkpoints[0])
@@ -101,7 +105,8 @@ def test_the_answer_over_the_wire_is_the_one_in_process(split: Path, image: Path
     answer = json.loads(decode_file([split], container, top=5, as_json=True))
     device, content = load_device(split)
     server, _ = load_server(split)
-    pixels = np.asarray(prepare_image(decode_image(image.read_bytes(), "image"), content["input"]))
+    spec = InputSpec.model_validate(content["input"])
+    pixels = np.asarray(prepare_image(decode_image(image.read_bytes(), "image"), spec))
     payload = device.encode(pixels)
     expected = server.answer(server.decode(payload))[0]
     assert answer["logits"] == expected.tolist()
@@ -281,7 +286,8 @@ def foreign(split: Path, kind: str, path: Path) -> str:
     [other] = set(METHODS) - {content["method"]}
     content["method"] = other
     if kind == "device":
-        content["fingerprint"] = device_fingerprint(other, content["half"], content["input"])
+        spec = InputSpec.model_validate(content["input"])
+        content["fingerprint"] = device_fingerprint(other, content["half"], spec)
     torch.save(content, path)
     return other
 
@@ -316,25 +322,24 @@ def test_a_training_phase_of_another_method_is_refused(tmp_path: Path) -> None:
 # The fingerprint
 
 
-def test_the_fingerprint_covers_whatever_decides_the_bytes(input_spec: dict[str, Any]) -> None:
+def test_the_fingerprint_covers_whatever_decides_the_bytes() -> None:
+    spec = PixelSpec(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
     half = {"quality": 50, "state": {"w": torch.ones(2, 2)}, "tables": {"cdf": torch.arange(4, dtype=torch.int32)}}
-    base = device_fingerprint("jpeg", half, input_spec)
-    assert device_fingerprint("jpeg", dict(reversed(half.items())), input_spec) == base
+    base = device_fingerprint("jpeg", half, spec)
+    assert device_fingerprint("jpeg", dict(reversed(half.items())), spec) == base
     others = [
-        device_fingerprint("webp", half, input_spec),
-        device_fingerprint("jpeg", half | {"quality": 51}, input_spec),
-        device_fingerprint("jpeg", half | {"state": {"w": torch.ones(4)}}, input_spec),
-        device_fingerprint("jpeg", half | {"state": {"v": torch.ones(2, 2)}}, input_spec),
-        device_fingerprint("jpeg", half | {"state": {"w": torch.ones(2, 2, dtype=torch.float64)}}, input_spec),
-        device_fingerprint(
-            "jpeg", half | {"tables": {"cdf": torch.tensor([0, 1, 2, 4], dtype=torch.int32)}}, input_spec
-        ),
-        device_fingerprint("jpeg", half, input_spec | {"mean": [0.4, 0.5, 0.5]}),
-        device_fingerprint("jpeg", half, input_spec | {"std": [0.25, 0.25, 0.3]}),
+        device_fingerprint("webp", half, spec),
+        device_fingerprint("jpeg", half | {"quality": 51}, spec),
+        device_fingerprint("jpeg", half | {"state": {"w": torch.ones(4)}}, spec),
+        device_fingerprint("jpeg", half | {"state": {"v": torch.ones(2, 2)}}, spec),
+        device_fingerprint("jpeg", half | {"state": {"w": torch.ones(2, 2, dtype=torch.float64)}}, spec),
+        device_fingerprint("jpeg", half | {"tables": {"cdf": torch.tensor([0, 1, 2, 4], dtype=torch.int32)}}, spec),
+        device_fingerprint("jpeg", half, PixelSpec(mean=(0.4, 0.5, 0.5), std=spec.std)),
+        device_fingerprint("jpeg", half, PixelSpec(mean=spec.mean, std=(0.25, 0.25, 0.3))),
     ]
     assert len({base, *others}) == 1 + len(others)
     transposed = half | {"state": {"w": torch.ones(2, 2).T}}
-    assert device_fingerprint("jpeg", transposed, input_spec) == base
+    assert device_fingerprint("jpeg", transposed, spec) == base
 
 
 def test_a_device_half_is_the_same_whatever_the_size_of_its_images(
@@ -361,6 +366,7 @@ def test_a_device_half_that_was_altered_is_refused(split: Path, tmp_path: Path) 
 def test_both_halves_of_an_export_share_the_fingerprint(split: Path, input_spec: dict[str, Any]) -> None:
     device, server = load_checkpoint(split / "device.pt", "device"), load_checkpoint(split / "server.pt", "server")
     assert device["fingerprint"] == server["fingerprint"]
-    assert device_fingerprint(device["method"], device["half"], input_spec) == device["fingerprint"]
+    spec = InputSpec.model_validate(input_spec)
+    assert device_fingerprint(device["method"], device["half"], spec) == device["fingerprint"]
     costs = json.loads((split / "costs.json").read_text())
     assert costs["latent_shape"] in ([3, 32, 32], [4, 7, 7])

@@ -11,12 +11,14 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.segmentation.deeplabv3 import DeepLabHead, DeepLabV3
 
 from sc2.backbones.base import StagedModel, cuts
-from sc2.backbones.build import body, build_network
+from sc2.backbones.build import build_network
+from sc2.backbones.spec import BackboneSpec, HeadSpec, NetworkSpec
 from sc2.errors import ConfigError
 from sc2.tasks import get_task
 
-SMALL: dict[str, Any] = {"name": "small_resnet", "args": {"width": 8}}
-BACKBONES = [SMALL, {"name": "resnet", "args": {"depth": 18}}, {"name": "mobilenet_v2", "args": {"width_mult": 0.35}}]
+SMALL = BackboneSpec(name="small_resnet", args={"width": 8})
+RESNET = BackboneSpec(name="resnet", args={"depth": 18})
+BACKBONES = [SMALL, RESNET, BackboneSpec(name="mobilenet_v2", args={"width_mult": 0.35})]
 HEADS: dict[str, dict[str, Any]] = {
     "detection": {
         "out_channels": 8,
@@ -29,13 +31,12 @@ HEADS: dict[str, dict[str, Any]] = {
     "segmentation": {"output_stride": 8, "width": 8, "atrous_rates": [1, 2]},
 }
 TASKS = ["detection", "segmentation"]
-IDS = [backbone["name"] for backbone in BACKBONES]
+IDS = [backbone.name for backbone in BACKBONES]
 
 
-def made(task: str, backbone: dict[str, Any] = SMALL, **head: Any) -> tuple[dict[str, Any], StagedModel]:
+def made(task: str, backbone: BackboneSpec = SMALL, **head: Any) -> tuple[NetworkSpec, StagedModel]:
     """The spec of a network and the network, with batch statistics that are not the initial ones."""
-    params = get_task(task).Head.model_validate(HEADS[task] | head).model_dump()
-    spec = get_task(task).network(backbone, params)
+    spec = get_task(task).network(backbone, get_task(task).Head.model_validate(HEADS[task] | head))
     torch.manual_seed(0)
     model = build_network(spec, 3)
     for name, buffer in model.named_buffers():
@@ -56,8 +57,8 @@ def equal(one: Any, other: Any) -> None:
 
 @pytest.mark.parametrize("backbone", BACKBONES, ids=IDS)
 @pytest.mark.parametrize("task", TASKS)
-def test_a_network_cut_at_or_before_its_first_tap_answers_as_the_whole(
-    task: str, backbone: dict[str, Any], images: Tensor
+def test_a_network_cut_at_or_before_its_first_tap_gives_the_output_of_the_whole(
+    task: str, backbone: BackboneSpec, images: Tensor
 ) -> None:
     spec, model = made(task, backbone)
     first = list(model.stages).index(model.taps[0])
@@ -69,7 +70,7 @@ def test_a_network_cut_at_or_before_its_first_tap_answers_as_the_whole(
             front, rest = model.up_to(cut), model.after(cut)
             equal(rest(front(images)), whole)
         # What a device builds has no head, and is dilated all the same.
-        device = build_network(body(spec), 3).up_to(model.taps[0])
+        device = build_network(spec.body, 3).up_to(model.taps[0])
         device.load_state_dict(front.state_dict())
         equal(device.eval()(images), front(images))
     assert "head" not in front.stages
@@ -87,9 +88,9 @@ def test_a_cut_behind_a_tap_is_refused(task: str, cut: str) -> None:
 
 @pytest.mark.parametrize("stride", [8, 16])
 @pytest.mark.parametrize("backbone", BACKBONES, ids=IDS)
-def test_a_dilated_body_computes_the_original_features_and_those_between(backbone: dict[str, Any], stride: int) -> None:
+def test_a_dilated_body_computes_the_original_features_and_those_between(backbone: BackboneSpec, stride: int) -> None:
     _, dilated = made("segmentation", backbone, output_stride=stride)
-    original = build_network(backbone, 3).eval()
+    original = build_network(NetworkSpec(**dict(backbone)), 3).eval()
     original.load_state_dict(dilated.state_dict(), strict=False)
     images = torch.randn(1, 3, 64, 96)
     with torch.no_grad():
@@ -101,7 +102,7 @@ def test_a_dilated_body_computes_the_original_features_and_those_between(backbon
 
 def test_a_stem_cannot_be_dilated() -> None:
     with pytest.raises(ConfigError, match="stem has a stride of 4"):
-        build_network({"name": "resnet", "args": {"depth": 18}, "output_stride": 2}, 3)
+        build_network(NetworkSpec(**dict(RESNET), output_stride=2), 3)
 
 
 # Detection
@@ -142,9 +143,9 @@ def test_the_detector_finds_and_learns_what_torchvisions_does(images: Tensor) ->
     _, model = made("detection")
     detector = torchvision_detector(model).eval()
     with torch.no_grad():
-        found, expected = model(images), detector(list(images))
-    assert sum(len(boxes["boxes"]) for boxes in found) > 0
-    for own, theirs in zip(found, expected, strict=True):
+        detections, expected = model(images), detector(list(images))
+    assert sum(len(boxes["boxes"]) for boxes in detections) > 0
+    for own, theirs in zip(detections, expected, strict=True):
         assert torch.equal(own["labels"], theirs["labels"] - 1)
         equal(own["scores"], theirs["scores"])
         equal(own["boxes"], theirs["boxes"])
@@ -178,8 +179,9 @@ def test_losses_in_validation_are_the_same_again_and_draw_nothing(images: Tensor
 
 
 def test_a_level_without_an_anchor_is_refused() -> None:
+    head = HeadSpec(name="detection", args=HEADS["detection"] | {"anchor_px": [8]})
     with pytest.raises(ConfigError, match="needs 5 sides"):
-        build_network({**SMALL, "head": {"name": "detection", "args": HEADS["detection"] | {"anchor_px": [8]}}}, 3)
+        build_network(NetworkSpec(**dict(SMALL), head=head), 3)
 
 
 # Segmentation

@@ -12,24 +12,38 @@ from torch import Tensor, nn
 
 from sc2.entropy.exact import ExactNetwork, exact_layers
 from sc2.entropy.hyperprior import HyperpriorCoder
-from sc2.errors import WireError
-from sc2.layers.hyperprior import mean_scale_analysis, mean_scale_synthesis, scale_analysis, scale_synthesis
-from sc2.layers.priors import FACTORIZED, MEAN_SCALE_HYPERPRIOR, SCALE_HYPERPRIOR, PriorKind
-from sc2.layers.trained_priors import TrainedPrior
+from sc2.errors import CheckpointError, WireError
+from sc2.layers.priors import PriorContent
 from sc2.measure.macs import count_macs
 from sc2.measure.size import parameter_count, state_bits
 from sc2.methods import get_method
 from sc2.methods.student.bottleneck import analysis
+from sc2.methods.student.hyperprior import (
+    MEAN_SCALE_HYPERPRIOR,
+    SCALE_HYPERPRIOR,
+    mean_scale_analysis,
+    mean_scale_synthesis,
+    scale_analysis,
+    scale_synthesis,
+)
+from sc2.methods.student.params import HyperpriorArch
+from sc2.methods.student.priors import FACTORIZED, StudentPrior
+from sc2.methods.student.trained_priors import TrainedPrior
 
-KINDS = {"factorized": FACTORIZED, "scale": SCALE_HYPERPRIOR, "mean_scale": MEAN_SCALE_HYPERPRIOR}
+Prior = StudentPrior[HyperpriorArch]
+KINDS: dict[str, Prior] = {"factorized": FACTORIZED, "scale": SCALE_HYPERPRIOR, "mean_scale": MEAN_SCALE_HYPERPRIOR}
 HYPERPRIORS = [SCALE_HYPERPRIOR, MEAN_SCALE_HYPERPRIOR]
 HYPER_IDS = ["scale", "mean_scale"]
 
 
-def trained(kind: PriorKind, channels: int = 6, hyper_channels: int = 4, steps: int = 80) -> TrainedPrior:
+def arch(channels: int, hyper_channels: int) -> HyperpriorArch:
+    return HyperpriorArch(encoder_channels=[8, 8, channels], hyper_channels=hyper_channels)
+
+
+def trained(kind: Prior, channels: int = 6, hyper_channels: int = 4, steps: int = 80) -> TrainedPrior:
     """A prior fitted for some steps to latents whose spread follows their neighbourhood."""
     torch.manual_seed(0)
-    prior = kind.trained({"encoder_channels": [channels], "hyper_channels": hyper_channels}).train()
+    prior = kind.trained(arch(channels, hyper_channels)).train()
     quantiles = {id(parameter) for parameter in prior.quantiles()}
     optimizer = torch.optim.Adam([p for p in prior.parameters() if id(p) not in quantiles], lr=0.01)
     for step in range(steps):
@@ -90,7 +104,7 @@ def test_shapes_and_macs_at_224_px() -> None:
 
 def test_encoder_size_by_upstreams_rule() -> None:
     """All but g_s of MSHP-24, with tables: 1,568.6 KB, of which 784 are the Gaussian tables."""
-    prior = MEAN_SCALE_HYPERPRIOR.trained({"encoder_channels": [24], "hyper_channels": 16})
+    prior = MEAN_SCALE_HYPERPRIOR.trained(arch(24, 16))
     assert parameter_count(prior.entropy_bottleneck) == 976
     state = prior.export().upstream_state
     bits = state_bits({**{f"g_a.{k}": v for k, v in analysis([96, 48, 24]).state_dict().items()}, **state})
@@ -110,9 +124,9 @@ def test_the_defaults_are_the_papers() -> None:
 
 
 @pytest.mark.parametrize("kind", HYPERPRIORS, ids=HYPER_IDS)
-def test_every_size_of_a_latent_has_its_scales(kind: PriorKind) -> None:
+def test_every_size_of_a_latent_has_its_scales(kind: Prior) -> None:
     half = trained(kind, steps=1).export()
-    encoder, decoder = kind.encoder(half.device), kind.decoder(half.server)
+    encoder, decoder = kind.ends.encoder(half.device), kind.ends.decoder(half.server)
     for height, width in [(1, 1), (2, 5), (3, 3), (4, 15), (8, 6), (9, 7), (13, 31), (15, 16), (17, 10)]:
         with torch.no_grad():
             symbols = encoder.symbols(y := latents(1, 6, height, width))
@@ -136,7 +150,7 @@ def test_sizes_of_the_papers_need_no_padding() -> None:
 
 
 def test_the_forward_pass_in_eval_mode_is_what_the_wire_carries(prior: TrainedPrior) -> None:
-    tables = prior.export().server["tables"]
+    tables = prior.export().server.tables
     coder = HyperpriorCoder(tables)
     with torch.no_grad():
         for seed in range(3):
@@ -173,7 +187,7 @@ def test_a_hyperprior_pays_where_the_spread_varies() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
-def test_eval_mode_gives_the_encoder_no_gradient_and_train_mode_does(kind: PriorKind) -> None:
+def test_eval_mode_gives_the_encoder_no_gradient_and_train_mode_does(kind: Prior) -> None:
     """Frozen in the second phase the prior still runs; upstream's scale hyperprior fails there."""
     model = trained(kind, steps=1)
     y = latents(2).requires_grad_()
@@ -191,8 +205,8 @@ def test_an_export_leaves_the_prior_as_it_is(prior: TrainedPrior) -> None:
     after = prior.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
-    assert _equal(first.device, second.device)
-    assert "state" not in first.server, "h_a stays on the device"
+    assert _equal(first.device.model_dump(), second.device.model_dump())
+    assert set(first.server.model_dump()) == {"tables"}, "h_a stays on the device"
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -202,7 +216,14 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
-def test_a_payload_of_another_prior_is_refused(kind: PriorKind) -> None:
-    decoder = kind.decoder(trained(kind, steps=1).export().server)
+def test_a_payload_of_another_prior_is_refused(kind: Prior) -> None:
+    decoder = kind.ends.decoder(trained(kind, steps=1).export().server)
     with pytest.raises(WireError, match="stream"):
         decoder.decode([b"abc"] * (2 if kind is FACTORIZED else 1), 7, 7)
+
+
+def test_a_device_half_of_another_prior_is_refused() -> None:
+    content = trained(FACTORIZED, steps=1).export().device
+    assert type(content) is PriorContent
+    with pytest.raises(CheckpointError, match="no hyperprior"):
+        MEAN_SCALE_HYPERPRIOR.ends.encoder(content)

@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from sc2.report.looks import CORNERS, FAMILIES, LOOKS, OTHERS, family, is_corner, look, point_text, text_colour
-
-METHODS = (
-    *("jpeg", "webp", "bpg", "factorized_prior", "scale_hyperprior", "mean_scale_hyperprior", "joint_autoregressive"),
-    *("codec_feature_jpeg", "codec_feature_webp", "channel_reduction_quantization", "end_to_end", "entropic_student"),
-    *("entropic_student_shp", "entropic_student_mshp", "fine_tuned_split", "bottleneck_unit"),
-    *("bottleneck_unit_distilled", "teacher_on_device", "local_model", "lossless_image"),
-)
+from sc2.methods import get_method, method_names
+from sc2.report.looks import CORNER, FAMILIES, LOOKS, family_title, in_order, look, text_colour
+from sc2.report.series import MethodFacts
 
 # G. M. Machado, M. M. Oliveira and L. A. F. Fernandes, IEEE Trans. Vis. Comput. Graph. 15, 2009: severity 1.0.
 VISION = {
@@ -35,7 +30,7 @@ def lab(colour: str, vision: str) -> np.ndarray:
 
 
 def test_every_method_has_a_look_of_its_own() -> None:
-    assert set(METHODS) == set(LOOKS)
+    assert set(method_names()) == set(LOOKS)
     assert len({its.colour for its in LOOKS.values()}) == len(LOOKS)
     assert len({(its.marker, str(its.line)) for its in LOOKS.values()}) == len(LOOKS)
 
@@ -53,11 +48,27 @@ def test_colours_that_seem_alike_come_with_another_marker_and_line(vision: str) 
         assert not alike
 
 
-def test_families_hold_every_method_once() -> None:
-    assert sum(len(members) for members in FAMILIES.values()) == len(LOOKS)
-    assert family("webp") == "Image codecs"
-    assert family("later_method") == OTHERS
-    assert {method for method in METHODS if is_corner(method)} == set(FAMILIES[CORNERS])
+def test_every_method_says_a_family_that_has_a_title() -> None:
+    families: dict[str, set[str]] = {}
+    for name in method_names():
+        families.setdefault(get_method(name).family, set()).add(name)
+    assert set(families) == set(FAMILIES)
+    assert families["student"] == {
+        *("end_to_end", "entropic_student", "entropic_student_shp", "entropic_student_mshp", "fine_tuned_split")
+    }
+    assert families["reduction"] == {"channel_reduction_quantization"}
+    assert families[CORNER] == {"teacher_on_device", "local_model", "lossless_image"}
+
+
+def test_families_are_ordered_and_an_unknown_one_stands_under_its_own_name_before_the_corners() -> None:
+    assert in_order(["corner", "unit", "wavelet_codec", "codec", "unit"]) == [
+        "codec",
+        "unit",
+        "wavelet_codec",
+        "corner",
+    ]
+    assert family_title("wavelet_codec") == "Wavelet codec"
+    assert len({family.title for family in FAMILIES.values()}) == len({its.hue for its in FAMILIES.values()}) == 7
 
 
 def test_published_looks_stay() -> None:
@@ -66,23 +77,32 @@ def test_published_looks_stay() -> None:
     }
 
 
-def test_a_method_that_is_not_listed_has_a_stable_look_unlike_the_listed() -> None:
+@pytest.mark.parametrize("family", ["wavelet_codec", "student"])
+def test_a_method_that_is_not_listed_has_a_stable_look_unlike_the_listed(family: str) -> None:
     names = [f"later_method_{number}" for number in range(30)]
-    others = [look(name) for name in names]
-    assert others == [look(name) for name in names]
+    others = [look(name, family) for name in names]
+    assert others == [look(name, family) for name in names]
     assert not {its.marker for its in others} & {its.marker for its in LOOKS.values()}
-    assert len(set(map(str, others))) == len(others)
+    assert not {its.colour.upper() for its in others} & {its.colour for its in LOOKS.values()}
+    assert len(set(map(str, others))) >= 28
+
+
+def test_a_later_method_of_a_known_family_has_its_hue() -> None:
+    hue = np.arctan2(*lab(FAMILIES["student"].hue, "all cones")[:0:-1])
+    for number in range(10):
+        its = look(f"later_method_{number}", "student")
+        assert abs(np.arctan2(*lab(its.colour, "all cones")[:0:-1]) - hue) < 0.35
 
 
 def test_the_curves_of_a_method_share_its_marker_and_differ_in_line_and_lightness() -> None:
-    first = look("bottleneck_unit")
-    curves = [look("bottleneck_unit", number) for number in range(6)]
+    first = look("bottleneck_unit", "unit")
+    curves = [look("bottleneck_unit", "unit", number) for number in range(6)]
     assert curves[0] == first
     assert {its.marker for its in curves} == {first.marker}
     assert len({str(its.line) for its in curves}) == 6
     lightness = [lab(its.colour, "all cones")[0] for its in curves]
     assert lightness == sorted(lightness)
-    assert len({its.colour for its in (look("jpeg", number) for number in range(12))}) == 12
+    assert len({its.colour for its in (look("jpeg", "codec", number) for number in range(12))}) == 12
 
 
 def test_texts_are_dark_enough_to_read() -> None:
@@ -92,8 +112,15 @@ def test_texts_are_dark_enough_to_read() -> None:
         assert 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05) >= 5
 
 
-def test_points_are_written_with_a_symbol_where_they_are_numbers() -> None:
-    assert point_text("beta", "0.5") == "β=0.5"
-    assert point_text("beta", "1e-5") == "β=1e-5"
-    assert point_text("width", "8") == "width 8"
-    assert point_text("unit", "layer3_q1_s2_k64") == "layer3_q1_s2_k64"
+@pytest.mark.parametrize(
+    ("method", "point", "text"),
+    [
+        *(("entropic_student", "1e-5", "β=1e-5"), ("jpeg", "30", "q=30"), ("bpg", "30", "QP 30")),
+        *(("channel_reduction_quantization", "6", "C=6"), ("local_model", "8", "width 8")),
+        *(("bottleneck_unit", "layer3_q1_s2_k64", "layer3_q1_s2_k64"), ("fine_tuned_split", "layer1_4", "layer1_4")),
+        *(("lossless_image", "webp", "webp"), ("teacher_on_device", "label", "label")),
+    ],
+)
+def test_a_point_is_written_behind_the_symbol_of_its_axis(method: str, point: str, text: str) -> None:
+    symbol = get_method(method).rate_axis.symbol
+    assert MethodFacts("any", symbol).point(point) == text

@@ -89,7 +89,9 @@ def test_medium_and_large_objects_are_told_apart_by_their_area() -> None:
 
 def test_the_numbers_are_pycocotools_own_on_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     generator = np.random.default_rng(3)
-    targets, answers, annotations, results = [], [], [], []
+    targets, answers = [], []
+    annotations: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     for image in range(12):
         corners = generator.uniform(0, 200, (4, 2))
         boxes = np.hstack([corners, corners + generator.uniform(5, 150, (4, 2)), generator.integers(0, 3, (4, 1))])

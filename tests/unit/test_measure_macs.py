@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.measure.macs import count_macs
 
 
@@ -70,7 +71,7 @@ def test_published_networks(network: type, millions: int, tolerance: float) -> N
     ],
 )
 def test_every_network_as_torch_counts_it(name: str, args: dict[str, Any]) -> None:
-    network = build_network({"name": name, "args": args}, 10).eval()
+    network = build_network(NetworkSpec(name=name, args=args), 10).eval()
     image = torch.zeros(1, 3, 224, 224)
     counter = FlopCounterMode(display=False)
     # torch has no count for the fused attention kernel of the CPU; the plain one consists of counted products.

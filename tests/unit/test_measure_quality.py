@@ -9,7 +9,7 @@ from sc2.measure.quality import accuracy_pct, top1_pct, top5_pct, topk_correct
 
 def sorted_topk(logits: list[list[float]], labels: list[int], k: int) -> list[bool]:
     """Oracle: sort the classes by falling logit, then by index."""
-    ranked = [sorted(range(len(row)), key=lambda j, row=row: (-row[j], j)) for row in logits]
+    ranked = [sorted(range(len(row)), key=[(-value, j) for j, value in enumerate(row)].__getitem__) for row in logits]
     return [label in order[:k] for order, label in zip(ranked, labels, strict=True)]
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from sc2.errors import CheckpointError
-from sc2.measure.size import derived_table_bytes, parameter_bytes, parameter_count, state_bits
+from sc2.measure.size import parameter_bytes, parameter_count, state_bits
 
 
 class Shared(nn.Module):
@@ -65,24 +65,12 @@ def test_bits_per_type(dtype: torch.dtype, bits: int) -> None:
 
 def test_conformance_of_the_published_bottleneck() -> None:
     bottleneck = entropy_bottleneck_state(24, table=23)
-    # 24 × (23 + 1 + 1) 32-bit integers are derived; parameters are the floats but for 4 constants
-    assert derived_table_bytes(bottleneck) == 24 * 25 * 4
+    # Parameters are the floats but for 4 constants.
     floats = sum(tensor.numel() for tensor in bottleneck.values() if tensor.is_floating_point())
     assert floats - 4 == 1_464
     assert state_bits(bottleneck) == 4_503_936 - 4_437_760
 
 
-def test_derived_tables_are_found_by_the_last_part_of_the_name() -> None:
-    state = {
-        "a.gaussian._quantized_cdf": torch.zeros(64, 3133, dtype=torch.int32),
-        "scale_table": torch.zeros(64),
-        "my_offset": torch.zeros(9),
-        "_offset.weight": torch.zeros(9),
-    }
-    assert derived_table_bytes(state) == 64 * 3133 * 4 + 64 * 4
-
-
-@pytest.mark.parametrize("measure", [state_bits, derived_table_bytes])
-def test_entry_that_is_no_tensor(measure: object) -> None:
+def test_entry_that_is_no_tensor() -> None:
     with pytest.raises(CheckpointError, match=r"'x._extra_state' of the state is a dict"):
-        measure({"x._extra_state": {}})  # type: ignore[operator]
+        state_bits({"x._extra_state": {}})

@@ -10,9 +10,11 @@ import torch
 from PIL import Image
 
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.checkpoint import save_atomically
 from sc2.commands.link import decode_file, encode_file
 from sc2.data.normalise import normalise
+from sc2.data.spec import InputSpec
 from sc2.errors import WireError
 from sc2.measure.macs import count_macs
 from sc2.measure.quality import top1_pct, top5_pct, topk_correct
@@ -21,16 +23,22 @@ from sc2.methods import get_method
 from sc2.methods.corner.halves import LabelServer, WholeNetworkDevice, label_bytes
 from sc2.runs.export import count_costs
 from sc2.runs.halves import device_fingerprint
-from sc2.split.method import BuildContext
+from sc2.split.method import Export, NoParams
 from sc2.split.wire import Payload
 
-BACKBONE = {"name": "small_resnet", "args": {"width": 4}}
+BACKBONE = NetworkSpec(name="small_resnet", args={"width": 4})
 
 
 def make_teacher(num_classes: int) -> dict[str, Any]:
     torch.manual_seed(1)
     state = build_network(BACKBONE, num_classes).state_dict()
-    return {"backbone": BACKBONE, "classes": [f"class{i}" for i in range(num_classes)], "state": state}
+    classes = [f"class{i}" for i in range(num_classes)]
+    return {"task": "classification", "backbone": BACKBONE.model_dump(), "classes": classes, "state": state}
+
+
+def export(point: str, spec: dict[str, Any], num_classes: int) -> Export:
+    method = get_method("teacher_on_device")
+    return method.export(method.context({}, point, spec, make_teacher(num_classes)), None)
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +47,8 @@ def images() -> np.ndarray:
 
 
 def halves(point: str, spec: dict[str, Any], num_classes: int) -> tuple[WholeNetworkDevice, LabelServer]:
-    method = get_method("teacher_on_device")
-    exported = method.export(BuildContext({}, point, spec, make_teacher(num_classes)), None)
-    device, server = method.load_device(exported.device), method.load_server(exported.server)
+    method, exported = get_method("teacher_on_device"), export(point, spec, num_classes)
+    device, server = method.load_device(exported.device.plain()), method.load_server(exported.server.plain())
     assert isinstance(device, WholeNetworkDevice)
     assert isinstance(server, LabelServer)
     return device, server
@@ -61,7 +68,7 @@ def test_the_label_is_the_teachers(num_classes: int, input_spec: dict[str, Any],
     model = build_network(BACKBONE, num_classes).eval()
     model.load_state_dict(teacher["state"])
     with torch.no_grad():
-        logits = model(normalise(torch.from_numpy(images).permute(0, 3, 1, 2), input_spec))
+        logits = model(normalise(torch.from_numpy(images).permute(0, 3, 1, 2), InputSpec.model_validate(input_spec)))
     for point, count in (("top1", 1), ("top5", min(5, num_classes))):
         device, server = halves(point, input_spec, num_classes)
         payloads = [device.encode(pixels) for pixels in images]
@@ -101,9 +108,7 @@ def test_equal_logits_send_the_lower_classes(input_spec: dict[str, Any], images:
 
 
 def test_all_costs_are_the_devices(input_spec: dict[str, Any]) -> None:
-    method = get_method("teacher_on_device")
-    exported = method.export(BuildContext({}, "top1", input_spec, make_teacher(10)), None)
-    costs = count_costs(method, exported, (32, 32))
+    costs = count_costs(get_method("teacher_on_device"), export("top1", input_spec, 10), (32, 32))
     model = build_network(BACKBONE, 10).eval()
     assert costs["encoder_params"] == parameter_count(model)
     assert costs["encoder_macs"] == count_macs(model, torch.zeros(1, 3, 32, 32))
@@ -133,17 +138,17 @@ def test_damaged_labels_are_refused(payload: Payload, input_spec: dict[str, Any]
 
 
 def test_the_printed_answer_lists_what_was_sent(input_spec: dict[str, Any], images: np.ndarray, tmp_path: Path) -> None:
-    method, teacher = get_method("teacher_on_device"), make_teacher(10)
-    exported = method.export(BuildContext({}, "top1", input_spec, teacher), None)
-    fingerprint = device_fingerprint("teacher_on_device", exported.device, input_spec)
+    exported, classes = export("top1", input_spec, 10), make_teacher(10)["classes"]
+    device, spec = exported.device.plain(), InputSpec.model_validate(input_spec)
+    fingerprint = device_fingerprint("teacher_on_device", device, spec)
     common = {"method": "teacher_on_device", "point": "top1", "input": input_spec, "fingerprint": fingerprint}
-    save_atomically({"kind": "device", **common, "half": exported.device}, tmp_path / "device.pt")
+    save_atomically({"kind": "device", **common, "half": device}, tmp_path / "device.pt")
     server = {
         "kind": "server",
         "task": "classification",
         **common,
-        "classes": teacher["classes"],
-        "half": exported.server,
+        "classes": classes,
+        "half": exported.server.plain(),
     }
     save_atomically(server, tmp_path / "server.pt")
     Image.fromarray(images[0]).save(tmp_path / "image.png")
@@ -153,23 +158,23 @@ def test_the_printed_answer_lists_what_was_sent(input_spec: dict[str, Any], imag
     assert percent == "100.00"
     text = decode_file([tmp_path], tmp_path / "out.sc2", top=5, as_json=True)
     answer = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
-    assert answer["class"] == name == teacher["classes"][answer["index"]]
+    assert answer["class"] == name == classes[answer["index"]]
     assert answer["logits"].count(None) == 9
 
 
 def test_the_point_of_a_local_model_is_its_width(input_spec: dict[str, Any]) -> None:
     method, teacher = get_method("local_model"), make_teacher(3)
-    params = method.Params().model_dump()
     sizes = []
     for point in ("8", "16"):
-        context = BuildContext(params, point, input_spec, teacher)
-        model = method.training("train", params["phases"]["train"], context).model
-        reference = build_network({"name": "small_resnet", "args": {"width": int(point)}}, 3)
-        assert parameter_count(model) == parameter_count(reference)
-        exported = method.export(context, model.state_dict())
-        device = method.load_device(exported.device)
-        assert parameter_count(device.network) == parameter_count(reference)  # type: ignore[arg-type]
-        sizes.append(parameter_count(reference))
+        context = method.context({}, point, input_spec, teacher)
+        model = method.training(method.phase_params("train", {}), context).model
+        same = build_network(NetworkSpec(name="small_resnet", args={"width": int(point)}), 3)
+        assert parameter_count(model) == parameter_count(same)
+        device = method.load_device(method.export(context, model.state_dict()).device.plain())
+        assert parameter_count(device.network) == parameter_count(same)  # type: ignore[arg-type]
+        sizes.append(parameter_count(same))
     assert sizes[0] < sizes[1]
     with pytest.raises(LookupError, match="no training phase 'distill'"):
-        method.training("distill", {}, BuildContext(params, "8", input_spec, teacher))
+        method.phase_params("distill", {})
+    with pytest.raises(LookupError, match="no training phase with NoParams"):
+        method.training(NoParams(), method.context({}, "8", input_spec, teacher))

@@ -8,17 +8,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.errors import ConfigError
 from sc2.measure.macs import count_macs
 from sc2.measure.size import parameter_count
 from sc2.methods import get_method
 from sc2.methods.student.fine_tuned import PastedBottleneck
 from sc2.methods.student.from_scratch import UntrainedStudent
-from sc2.split.method import BuildContext
 from sc2.training.recipe import Recipe, cosine
 
-BACKBONE = {"name": "small_resnet", "args": {"width": 4}}
+BACKBONE = NetworkSpec(name="small_resnet", args={"width": 4})
 ARCH = {"cut": "layer1", "encoder_channels": [6, 5, 4], "decoder_channels": [8, 8], "latent_gain": 1.0}
+ARCHS: dict[str, dict[str, Any]] = {"end_to_end": ARCH, "fine_tuned_split": {}}
 CASES = [("end_to_end", "train", "0.01"), ("fine_tuned_split", "finetune", "layer2_0.01")]
 
 
@@ -28,15 +29,14 @@ def teacher() -> dict[str, Any]:
     model = build_network(BACKBONE, 3).train()
     for _ in range(3):
         model(torch.randn(8, 3, 32, 32))
-    return {"backbone": BACKBONE, "classes": ["a", "b", "c"], "state": model.state_dict()}
+    return {"task": "classification", "backbone": BACKBONE, "classes": ["a", "b", "c"], "state": model.state_dict()}
 
 
 def recipe_of(
     name: str, phase: str, point: str, spec: dict[str, Any], teacher: dict[str, Any], **params: Any
 ) -> Recipe:
     method = get_method(name)
-    defaults = method.Params().model_dump()["phases"][phase]
-    return method.training(phase, defaults | params, BuildContext(ARCH, point, spec, teacher))
+    return method.training(method.phase_params(phase, params), method.context(ARCHS[name], point, spec, teacher))
 
 
 @pytest.mark.parametrize(("name", "phase", "point"), CASES)
@@ -47,17 +47,17 @@ def test_the_loss_is_cross_entropy_and_price_times_bits_per_image(
     model = recipe.model.eval()
     images, labels = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 2, 0])
     with torch.no_grad():
-        found, sums = recipe.step(images, labels), recipe.validate(images, labels)
+        terms, sums = recipe.step(images, labels), recipe.validate(images, labels)
         y_hat, (likelihoods,) = model.prior(model.encoder(images))
         logits = model.tail(model.decoder(y_hat) if name == "end_to_end" else y_hat)
-    torch.testing.assert_close(found["task"], functional.cross_entropy(logits, labels))
-    torch.testing.assert_close(found["bits"], -torch.log2(likelihoods).sum() / 4)
-    torch.testing.assert_close(found["loss"], found["task"] + 0.01 * found["bits"])
+    torch.testing.assert_close(terms["task"], functional.cross_entropy(logits, labels))
+    torch.testing.assert_close(terms["bits"], -torch.log2(likelihoods).sum() / 4)
+    torch.testing.assert_close(terms["loss"], terms["task"] + 0.01 * terms["bits"])
     recipe.judge.begin()
     recipe.validate(images, labels)
     assert recipe.judge.result()["top1_pct"] == 25 * (logits.argmax(1) == labels).sum()
     for term in ("loss", "task", "bits"):
-        torch.testing.assert_close(sums[term], 4 * found[term])
+        torch.testing.assert_close(sums[term], 4 * terms[term])
 
 
 @pytest.mark.parametrize(("name", "phase", "point"), CASES)
@@ -79,7 +79,7 @@ def test_everything_is_trained_and_the_density_has_its_own_rate(
 @pytest.mark.parametrize(("name", "phase", "point"), CASES)
 def test_a_phase_that_is_not_there_is_refused(name: str, phase: str, point: str) -> None:
     with pytest.raises(LookupError, match="no training phase 'warm_up'"):
-        get_method(name).training("warm_up", {}, BuildContext({}, point, {}, {}))
+        get_method(name).phase_params("warm_up", {})
 
 
 def test_cosine_is_torchs() -> None:
@@ -103,7 +103,7 @@ def test_end_to_end_starts_from_the_seed_alone(input_spec: dict[str, Any], teach
     states = []
     other = build_network(BACKBONE, 3).state_dict()
     for seed, weights in ((0, teacher["state"]), (0, other), (1, teacher["state"])):
-        context = BuildContext(ARCH, "1", input_spec, teacher | {"state": weights})
+        context = get_method("end_to_end").context(ARCH, "1", input_spec, teacher | {"state": weights})
         torch.manual_seed(seed)
         states.append(UntrainedStudent(context).state_dict())
     assert all(equal(states[0], states[1]))
@@ -121,12 +121,13 @@ def test_the_rate_of_end_to_end_can_rise_first(
     taken_over: bool, input_spec: dict[str, Any], teacher: dict[str, Any]
 ) -> None:
     """With and without an encoder of another benchmark; the papers' schedules only fall."""
-    encoder = UntrainedStudent(BuildContext(ARCH, "1", input_spec, teacher)).state_dict() if taken_over else None
-    method = get_method("end_to_end")
-    params, rates = method.Params().model_dump()["phases"]["train"], {}
+    method, rates = get_method("end_to_end"), {}
+    context = method.context(ARCH, "1", input_spec, teacher)
+    if taken_over:
+        encoder = UntrainedStudent(context).state_dict()
+        context = method.context(ARCH, "1", input_spec, teacher, encoder)
     for name in ("one_cycle", "poly"):
-        context = BuildContext(ARCH, "1", input_spec, teacher, encoder)
-        factor = method.training("train", params | {"schedule": name}, context).learning_rate
+        factor = method.training(method.phase_params("train", {"schedule": name}), context).learning_rate
         rates[name] = [factor(step, 100) for step in range(100)]
     assert rates["poly"] == sorted(rates["poly"], reverse=True)
     assert rates["one_cycle"][0] < 0.1 < 0.99 < max(rates["one_cycle"])
@@ -134,10 +135,11 @@ def test_the_rate_of_end_to_end_can_rise_first(
 
 
 def test_a_network_with_frozen_batch_norms_cannot_be_trained_from_scratch(input_spec: dict[str, Any]) -> None:
-    backbone = {"name": "mobilenet_v2", "args": {"frozen_batch_norm": True}}
-    checkpoint = {"backbone": backbone, "classes": ["a", "b"], "state": build_network(backbone, 2).state_dict()}
+    backbone = NetworkSpec(name="mobilenet_v2", args={"frozen_batch_norm": True})
+    state = build_network(backbone, 2).state_dict()
+    checkpoint = {"task": "classification", "backbone": backbone, "classes": ["a", "b"], "state": state}
     with pytest.raises(ConfigError, match="mobilenet_v2 with frozen batch norms cannot be trained from scratch"):
-        UntrainedStudent(BuildContext(ARCH, "1", input_spec, checkpoint))
+        UntrainedStudent(get_method("end_to_end").context(ARCH, "1", input_spec, checkpoint))
 
 
 # Pasted into the pre-trained network
@@ -145,15 +147,16 @@ def test_a_network_with_frozen_batch_norms_cannot_be_trained_from_scratch(input_
 
 @pytest.mark.parametrize("cut", ["stem", "layer1", "layer2", "layer3", "layer4", "avgpool"])
 def test_the_halves_are_the_teacher_cut_in_two(cut: str, input_spec: dict[str, Any], teacher: dict[str, Any]) -> None:
-    method, context = get_method("fine_tuned_split"), BuildContext({}, f"{cut}_1e-5", input_spec, teacher)
+    method = get_method("fine_tuned_split")
+    context = method.context({}, f"{cut}_1e-5", input_spec, teacher)
     whole = build_network(BACKBONE, 3).eval()
     whole.load_state_dict(teacher["state"])
-    network = PastedBottleneck(context, cut).eval()
+    network = PastedBottleneck(context.teacher, cut).eval()
     images = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
         torch.testing.assert_close(network.tail(network.encoder(images)), whole(images))
     exported = method.export(context, network.state_dict())
-    device, server = method.load_device(exported.device), method.load_server(exported.server)
+    device, server = method.load_device(exported.device.plain()), method.load_server(exported.server.plain())
     assert device.network is not None
     assert parameter_count(device.network) + parameter_count(server.network) == parameter_count(whole)
     assert parameter_count(device.network) == parameter_count(whole.up_to(cut))

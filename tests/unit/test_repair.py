@@ -11,8 +11,15 @@ import pytest
 from sc2.errors import FolderError, ProvenanceError
 from sc2.provenance.repair import Repair, clear_away, format_repair, plan_repair
 from sc2.provenance.verify import format_report, prune, removable
-from tests.unit.test_trace_verify import FIGURE, TABLE, TEACHER, Project, evaluation
-from tests.unit.test_trace_verify import project as project
+from tests.recorded import FIGURE, TABLE, TEACHER, Project, evaluation
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(tmp_path)
+    made = Project(tmp_path)
+    made.build()
+    return made
 
 
 def linked_elsewhere(project: Project, folder: str) -> Path:

@@ -1,6 +1,7 @@
 """The snapshot shows what the tables and records say, and refuses what does not belong together."""
 
 import shutil
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 
 from sc2.errors import DataError, ProvenanceError
 from sc2.job import RunningJob
-from sc2.provenance.record import Record
+from sc2.provenance.record import OutputFile, Record, sha256_file
 from sc2.report import snapshot, style
 from sc2.report.markdown import duration, in_a_sentence, number, table
 
@@ -47,20 +48,29 @@ def write_record(path: Path, record: str, stage: str, start: str, end: str, **ch
 
 @pytest.fixture
 def job(tmp_path: Path) -> RunningJob:
-    """A benchmark with three tables, one figure in two formats, and two records."""
+    """A benchmark with three tables, a figure, a picture, and two records."""
     tables = {"rate_quality": RATE_QUALITY, "latency": LATENCY, "teacher": TEACHER}
     for name, content in tables.items():
         (tmp_path / f"{name}.csv").write_text(content)
-    figures = [tmp_path / "rate_accuracy.png", tmp_path / "rate_accuracy.svg"]
-    style.save(Figure(), figures[1], figures[0], FIGURE_RECORD, "A title")
+    figures = [tmp_path / "rate_accuracy.svg", tmp_path / "jpeg.webp"]
+    style.save(Figure(), figures[0], tmp_path / "rate_accuracy.png", "A title")
+    style.save_picture(Figure(), figures[1])
+    made = {path.suffix: OutputFile(path=path.name, sha256=sha256_file(path), bytes=1) for path in figures}
     records = [
-        write_record(tmp_path / "figure.prov.json", FIGURE_RECORD, "plot_figure", "10:00", "10:30", seconds=30.04),
+        write_record(
+            tmp_path / "figure.prov.json", FIGURE_RECORD, "plot_figure", "10:00", "10:30", seconds=30.04, outputs=made
+        ),
         write_record(tmp_path / "train.prov.json", "a" * 16, "train", "00:00", "09:00", seconds=3600.0),
     ]
     inputs = {"tables": [tmp_path / f"{name}.csv" for name in tables], "figures": figures, "records": records}
     readme = tmp_path / "docs" / "reference" / "b" / "README.md"
     readme.parent.mkdir(parents=True)
-    spec = {"title": "Digits on photographs", "config": "config.yaml"}
+    methods = [
+        *({"name": name, "family": "codec", "symbol": "q="} for name in ("jpeg", "webp")),
+        {"name": "es", "family": "student", "symbol": "β="},
+        {"name": "local_model", "family": "corner", "symbol": "width "},
+    ]
+    spec = {"title": "Digits on photographs", "config": "config.yaml", "methods": methods}
     return RunningJob("snapshot", {"benchmark": "b"}, spec, inputs, {"readme": readme}, "0" * 16)
 
 
@@ -76,7 +86,8 @@ def test_it_shows_title_command_teacher_and_figures_inline(job: RunningJob) -> N
     assert (
         "Teacher `resnet_small`: top-1 accuracy 88.40 % on 1,000 test images, 1,234,567 parameters, 89,000,000 MACs."
     ) in text
-    assert text.count("![") == 1
+    assert text.count("![") == 2
+    assert "![Jpeg](jpeg.webp)" in text
     assert "![Rate accuracy](rate_accuracy.svg)" in text
 
 
@@ -171,6 +182,7 @@ def test_jobs_on_different_machines_are_told_apart(job: RunningJob, tmp_path: Pa
 def test_it_copies_tables_and_figures_and_removes_what_an_older_snapshot_left(job: RunningJob) -> None:
     folder = job.outputs["readme"].parent
     (folder / "old_figure.svg").write_text("<svg/>")
+    (folder / "old_figure.png").write_bytes(b"PNG")
     (folder / "snapshot.prov.json").write_text("{}")
     text_of(job)
     copied = {path.name: path for path in [*job.input_list("tables"), *job.input_list("figures")]}
@@ -195,7 +207,7 @@ def test_a_record_given_twice_counts_once(job: RunningJob) -> None:
 def test_what_does_not_belong_together_is_refused(job: RunningJob, tmp_path: Path) -> None:
     records, tables = job.input_list("records"), job.input_list("tables")
     figure = records.pop(0)
-    with pytest.raises(ProvenanceError, match=rf"rate_accuracy\.png: its record {FIGURE_RECORD} is not among"):
+    with pytest.raises(ProvenanceError, match=r"rate_accuracy\.svg: no record of the snapshot has a file of this"):
         snapshot.run(job)
     train = records.pop()
     with pytest.raises(ProvenanceError, match="needs the records"):
@@ -207,6 +219,22 @@ def test_what_does_not_belong_together_is_refused(job: RunningJob, tmp_path: Pat
     del tables[1:]
     with pytest.raises(DataError, match=r"lack latency\.csv"):
         snapshot.run(job)
+
+
+def test_large_files_and_other_kinds_of_files_are_refused(job: RunningJob, tmp_path: Path) -> None:
+    (tmp_path / "large.csv").write_bytes(b"1" * (snapshot.MAX_BYTES + 1))
+    with pytest.raises(DataError, match=r"large\.csv: larger than the 300,000 bytes"):
+        snapshot.copy_to([tmp_path / "large.csv"], job.outputs["readme"].parent)
+    with pytest.raises(DataError, match=r"rate_accuracy\.png: a snapshot holds \.csv, \.svg, \.webp, no other"):
+        snapshot.copy_to([tmp_path / "rate_accuracy.png"], job.outputs["readme"].parent)
+
+
+def test_the_committed_snapshots_are_small() -> None:
+    files = [path for path in Path("docs/reference").rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} == {*snapshot.COPIED, ".md", ".json"}
+    assert not [path for path in files if path.stat().st_size > snapshot.MAX_BYTES]
+    # git stores files compressed: this is what a refresh of all of them adds to the repository.
+    assert sum(len(zlib.compress(path.read_bytes())) for path in files) < 2_000_000
 
 
 def test_markdown_numbers_and_tables() -> None:

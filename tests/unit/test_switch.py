@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sc2.job import RunningJob
+from sc2.measure.spec import LatencySpec
 from sc2.measure.switch import HalfContents
 from sc2.runs import latency
 from sc2.runs.switch import switches
@@ -85,7 +86,7 @@ def test_a_row_per_ordered_pair() -> None:
     models = {"1": network(5, 5), "2": network(6, 6), "4": network(6, 5)}
     nothing = HalfContents.of({}, None)
     points = {point: {"device": contents(model), "server": nothing} for point, model in models.items()}
-    rows = switches(points, {"repeats": 2, "warmup": 1})
+    rows = switches(points, LatencySpec(repeats=2, warmup=1))
     found = {(row["from_point"], row["to_point"]): row for row in rows}
     weight, mean = 6 * 4, 2 * 4
     sent = {pair: row["device_switch_bytes"] for pair, row in found.items()}
@@ -98,14 +99,14 @@ def test_a_row_per_ordered_pair() -> None:
 
 
 def test_one_point_has_nothing_to_switch_to() -> None:
-    assert switches({"1": {"device": contents(network(5, 5))}}, {}) == []
+    assert switches({"1": {"device": contents(network(5, 5))}}, LatencySpec()) == []
 
 
 def test_halves_of_another_point_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The files of a method's runs come in the order of the plan; one that stands in another's place is seen."""
     for load in ("load_device", "load_server"):
         monkeypatch.setattr(latency, load, lambda path: (None, {"point": "1"}))
-    monkeypatch.setattr(latency, "_images", lambda job: [])
+    monkeypatch.setattr(latency, "_images", lambda job, count: [])
     spec = {"runs": [["4", "0"]], "latency": {"repeats": 1, "warmup": 0}}
     inputs = {"devices": [Path("device.pt")], "servers": [Path("server.pt")]}
     job = RunningJob("measure_latency", {"benchmark": "b", "method": "m"}, spec, inputs, {}, "0" * 16)

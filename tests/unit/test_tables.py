@@ -56,7 +56,11 @@ def summary(method: str, point: str, seed: str = "0", /, **changes: Any) -> dict
         "encoder_macs": 0,
     }
     codec |= {"codec_header_bytes_mean": 20, "estimated_bits_mean": None}
-    student = {"method_title": "Entropic Student (FP)", "rate_axis": "beta", "record_id": "00000000000000ff"}
+    student: dict[str, Any] = {
+        "method_title": "Entropic Student (FP)",
+        "rate_axis": "beta",
+        "record_id": "00000000000000ff",
+    }
     student |= {"encoder_params": 6, "encoder_param_bytes": 24, "encoder_table_bytes": 8, "encoder_macs": 7.0}
     student |= {
         "curve": "big",
@@ -79,7 +83,12 @@ def summary(method: str, point: str, seed: str = "0", /, **changes: Any) -> dict
 
 def latency(method: str = "webp", point: str = "10", **changes: Any) -> dict[str, Any]:
     keys = {"benchmark": "b", "method": method, "point": point, "seed": "0", "record_id": "ab"}
-    times = {"encoder_ms_p50": 0, "encoder_ms_p95": 0, "coder_encode_ms_p50": 1.23456, "coder_encode_ms_p95": 2}
+    times: dict[str, Any] = {
+        "encoder_ms_p50": 0,
+        "encoder_ms_p95": 0,
+        "coder_encode_ms_p50": 1.23456,
+        "coder_encode_ms_p95": 2,
+    }
     times |= {"coder_decode_ms_p50": 0.5, "server_ms_p50": 3, "server_batch_ms_p50": 1.5, "server_batch": 16}
     times |= {"repeats": 30, "threads": 1, "cpu": "CPU, of some kind"}
     return {**keys, **times, **changes}
@@ -109,7 +118,7 @@ def make(
         path.write_text(json.dumps(content), encoding="utf-8")
         return path
 
-    inputs = {
+    inputs: dict[str, Path | list[Path]] = {
         "summaries": [write(f"summary{number}.json", content) for number, content in enumerate(summaries)],
         "latencies": [write(f"latency{n}.json", latency_file(content)) for n, content in enumerate(latencies or [])],
         "switches": [write(f"switch{number}.json", content) for number, content in enumerate(switches or [])],
@@ -147,7 +156,7 @@ def switch(method: str, points: tuple[str, str], /, **changes: Any) -> dict[str,
 
 
 def test_switches_are_ordered_by_method_then_as_measured(tmp_path: Path) -> None:
-    learned = {"device_switch_bytes": 8, "server_switch_bytes": 12, "device_half_bytes": 16}
+    learned: dict[str, Any] = {"device_switch_bytes": 8, "server_switch_bytes": 12, "device_half_bytes": 16}
     learned |= {"device_switch_ms_p50": 0.12345, "server_switch_ms_p50": 2}
     files = [switch("es", ("0.5", "4"), **learned), switch("webp", ("9", "10"))]
     assert make(tmp_path, SUMMARIES, switches=files)["switch"].read_bytes().decode() == SWITCH
@@ -272,7 +281,7 @@ def test_other_inputs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 def test_damaged_files_are_named(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "evaluation.json"
     path.write_text(content)
-    inputs = {"summaries": [], "latencies": [], "teacher": path}
+    inputs: dict[str, Path | list[Path]] = {"summaries": [], "latencies": [], "teacher": path}
     with pytest.raises(DataError, match=rf"evaluation\.json: .*{message}"):
         tables.run(RunningJob("make_tables", {}, {"methods": []}, inputs, {}, "00"))
 

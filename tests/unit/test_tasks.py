@@ -10,9 +10,11 @@ import torch
 from torch.nn import functional
 
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import BackboneSpec
 from sc2.config.schema import BenchmarkConfig
 from sc2.data.geometry import Placement
 from sc2.data.images import ImageTensors, batches
+from sc2.data.spec import Augmentation, SizeSpec
 from sc2.errors import ConfigError, DataError
 from sc2.report.columns import QUALITY
 from sc2.tasks import get_task, task_names
@@ -29,7 +31,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_tasks_are_files_and_the_configuration_and_the_report_know_them() -> None:
     assert task_names() == ["classification", "detection", "segmentation"]
     assert [get_task(name).name for name in task_names()] == task_names()
-    assert sorted(BenchmarkConfig.model_fields["task"].annotation.__args__) == task_names() == sorted(QUALITY)
+    assert BenchmarkConfig.model_json_schema()["properties"]["task"]["enum"] == task_names() == sorted(QUALITY)
     for name in task_names():
         assert QUALITY[name].primary == get_task(name).select[0]
         assert type(get_task(name)).network is not None
@@ -39,8 +41,8 @@ def test_tasks_are_files_and_the_configuration_and_the_report_know_them() -> Non
 
 def network(task: str) -> Any:
     torch.manual_seed(0)
-    head = get_task(task).Head.model_validate(HEADS[task]).model_dump()
-    return build_network(get_task(task).network({"name": "small_resnet", "args": {"width": 8}}, head), 3)
+    head = get_task(task).Head.model_validate(HEADS[task])
+    return build_network(get_task(task).network(BackboneSpec(name="small_resnet", args={"width": 8}), head), 3)
 
 
 # Targets
@@ -62,9 +64,13 @@ def coloured(pixels: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", DENSE)
-@pytest.mark.parametrize("augment", [{}, {"flip": True}, {"shift_px": 5}, {"flip": True, "shift_px": 3}])
+@pytest.mark.parametrize(
+    "augment",
+    [Augmentation(), Augmentation(flip=True), Augmentation(shift_px=5), Augmentation(flip=True, shift_px=3)],
+    ids=["unchanged", "flip", "shift", "flip_shift"],
+)
 def test_targets_lie_on_their_objects_whatever_happens_to_the_image(
-    paths: Any, name: str, augment: dict[str, Any]
+    paths: Any, name: str, augment: Augmentation
 ) -> None:
     task = get_task(name)
     dataset = ImageTensors(store_of(paths), SPEC, task)
@@ -74,7 +80,7 @@ def test_targets_lie_on_their_objects_whatever_happens_to_the_image(
             for image, target in zip(images, task.single(task.moved(targets, torch.device("cpu"))), strict=True):
                 seen, expected = coloured(image.permute(1, 2, 0).numpy()), painted(target, (64, 64))
                 # The border is mirrored when an image is shifted: there a box is cut off, but objects appear twice.
-                inside = slice(6, -6) if augment.get("shift_px") else slice(None)
+                inside = slice(6, -6) if augment.shift_px else slice(None)
                 assert np.array_equal(seen[inside, inside], expected[inside, inside])
 
 
@@ -84,7 +90,7 @@ def test_an_answer_equal_to_the_target_is_perfect_where_the_image_is_stored(name
     store = store_of(write_scenes(tmp_path, (3, 1, 1), lambda index: (100, 80)))
     scorer = task.scorer(3)
     for index in range(3):
-        placement = Placement.of((100, 80), SPEC | {"resize": 80, "crop": 80})
+        placement = Placement.of((100, 80), SizeSpec(resize=80, crop=80))
         target = task.target(store, index)
         placed = task.placed(target, placement)
         answer = placed if name == "segmentation" else placed | {"scores": np.ones(len(placed["labels"]))}
@@ -108,7 +114,7 @@ def test_a_box_that_the_crop_leaves_nothing_of_is_dropped() -> None:
     task = get_task("detection")
     boxes = np.array([[0.0, 0, 10, 10], [5, 0, 30, 30], [40, 40, 60, 60]])
     values = {"labels": np.arange(3), "crowd": np.zeros(3, bool), "area": np.array([100.0, 300, 200])}
-    placed = task.placed({"boxes": boxes, **values}, Placement.of((100, 60), SPEC | {"resize": 60, "crop": 60}))
+    placed = task.placed({"boxes": boxes, **values}, Placement.of((100, 60), SizeSpec(resize=60, crop=60)))
     assert placed["boxes"].tolist() == [[0, 0, 10, 30], [20, 40, 40, 60]]
     assert placed["labels"].tolist() == [1, 2]
     assert placed["area"].tolist() == [300, 200]  # of the object, not more than what is left of its box
@@ -121,10 +127,13 @@ def test_padding_is_not_scored() -> None:
 
 @pytest.mark.parametrize(("name", "key", "side"), [("detection", "crop", 70), ("segmentation", "multiple", 16)])
 def test_an_input_whose_size_features_do_not_tell_is_refused(name: str, key: str, side: int) -> None:
-    spec = {"fit": "crop" if key == "crop" else "whole", key: side}
+    spec, right = (
+        SizeSpec.model_validate({"fit": "crop" if key == "crop" else "whole", "resize": 96, key: value})
+        for value in (side, 96)
+    )
     with pytest.raises(ConfigError, match=rf"input\.{key} is {side}, but {name} needs a multiple of 32"):
         get_task(name).check_input(spec)
-    get_task(name).check_input(spec | {key: 96})
+    get_task(name).check_input(right)
     get_task("classification").check_input(spec)
 
 

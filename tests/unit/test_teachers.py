@@ -4,7 +4,6 @@ import hashlib
 import os
 import pickle
 import tarfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +17,26 @@ from torch.nn import functional
 from sc2.backbones import mobilenet_v2, resnet
 from sc2.backbones.base import StagedModel
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import BackboneSpec, NetworkSpec
 from sc2.backbones.state_file import read_state
 from sc2.checkpoint import load_checkpoint
 from sc2.config.load import load_config
 from sc2.data.archive import data_dir
 from sc2.data.normalise import normalise, to_batch
+from sc2.data.spec import InputSpec
 from sc2.data.transform import decode_image, prepare_image
 from sc2.errors import CheckpointError, DataError
 from sc2.job import RunningJob
 from sc2.tasks import get_task
 from sc2.teachers.fetch import _SOURCES, loaded_teacher
 from sc2.teachers.fetch import run as fetch
+from sc2.teachers.spec import FetchedTeacher, PublishedWeights
 from sc2.teachers.train import take_over_published_body
-from sc2.training.supervised import teacher_recipe
+from sc2.training.spec import SupervisedTraining
+from sc2.training.supervised import supervised_recipe
 
-RESNET: dict[str, Any] = {"name": "resnet", "args": {"depth": 18}}
-MOBILENET: dict[str, Any] = {"name": "mobilenet_v2", "args": {"tf_same_padding": True}}
+RESNET = NetworkSpec(name="resnet", args={"depth": 18})
+MOBILENET = NetworkSpec(name="mobilenet_v2", args={"tf_same_padding": True})
 FAMILIES = {"resnet": resnet, "mobilenet_v2": mobilenet_v2}
 CLASSES = ["cat", "dog", "newt"]
 DATA = data_dir().resolve()  # before a test points SC2_DATA somewhere else
@@ -47,9 +50,9 @@ def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def published(backbone: Mapping[str, Any], outputs: int) -> dict[str, Tensor]:
+def published(backbone: BackboneSpec, outputs: int) -> dict[str, Tensor]:
     """Weights in torchvision's own layout, with batch statistics that are not the initial ones."""
-    model: nn.Module = FAMILIES[backbone["name"]].network(outputs, **backbone["args"])
+    model: nn.Module = FAMILIES[backbone.name].network(outputs, **backbone.args)
     for name, buffer in model.named_buffers():
         if name.endswith("running_mean"):
             buffer.normal_(std=0.1)
@@ -58,19 +61,33 @@ def published(backbone: Mapping[str, Any], outputs: int) -> dict[str, Tensor]:
     return model.state_dict()
 
 
-def spec(path: Path, backbone: Mapping[str, Any], class_indices: list[int] | None = None) -> dict[str, Any]:
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    fetched = {"source": "file", "weights": path.name, "sha256": sha256, "class_indices": class_indices}
-    return {"backbone": dict(backbone), **fetched}
+def fetched(
+    backbone: BackboneSpec,
+    weights: str = "w",
+    sha256: str | None = "0" * 64,
+    source: str = "file",
+    class_indices: list[int] | None = None,
+) -> FetchedTeacher:
+    values = {"source": source, "weights": weights, "sha256": sha256, "class_indices": class_indices}
+    return FetchedTeacher.model_validate({"backbone": backbone.model_dump(), **values})
 
 
-def fetch_job(folder: Path, teacher: Mapping[str, Any], classes: list[str]) -> RunningJob:
+def fetched_from(path: Path, backbone: BackboneSpec, class_indices: list[int] | None = None) -> FetchedTeacher:
+    """A teacher from a file that is there, with its hash."""
+    return fetched(backbone, path.name, sha256_of(path), class_indices=class_indices)
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def fetch_job(folder: Path, teacher: FetchedTeacher, classes: list[str]) -> RunningJob:
     meta = folder / "meta.json"
     meta.write_text('{"name": "d", "classes": ["' + '", "'.join(classes) + '"], "splits": {}}')
     return RunningJob(
         stage="fetch_teacher",
         keys={"benchmark": "b"},
-        spec={"teacher": dict(teacher)},
+        spec={"task": "classification", "teacher": teacher.model_dump(mode="json")},
         inputs={"meta": meta},
         outputs={"checkpoint": folder / "teacher.pt"},
         record_id="0" * 16,
@@ -82,8 +99,8 @@ def fetch_job(folder: Path, teacher: Mapping[str, Any], classes: list[str]) -> R
 
 @pytest.mark.parametrize("backbone", [RESNET, MOBILENET], ids=["resnet18", "mobilenet_v2"])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_a_local_file_becomes_a_teacher_with_the_same_answers(
-    tmp_path: Path, backbone: dict[str, Any], suffix: str
+def test_a_local_file_becomes_a_teacher_with_the_same_output(
+    tmp_path: Path, backbone: NetworkSpec, suffix: str
 ) -> None:
     state = published(backbone, 3)
     weights = tmp_path / f"weights{suffix}"
@@ -92,13 +109,13 @@ def test_a_local_file_becomes_a_teacher_with_the_same_answers(
     else:
         # This format keeps names in alphabetical order: the classifier need not come last.
         save_file(state, weights)
-    fetch(fetch_job(tmp_path, spec(weights, backbone), CLASSES))
+    fetch(fetch_job(tmp_path, fetched_from(weights, backbone), CLASSES))
     content = load_checkpoint(tmp_path / "teacher.pt", "teacher")
     assert content["classes"] == CLASSES
-    assert content["backbone"] == backbone
-    staged = build_network(content["backbone"], 3)
+    assert content["backbone"] == backbone.model_dump()
+    staged = build_network(NetworkSpec.model_validate(content["backbone"]), 3)
     staged.load_state_dict(content["state"])
-    library = FAMILIES[backbone["name"]].network(3, **backbone["args"])
+    library = FAMILIES[backbone.name].network(3, **backbone.args)
     library.load_state_dict(state)
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
@@ -106,11 +123,10 @@ def test_a_local_file_becomes_a_teacher_with_the_same_answers(
 
 
 @pytest.mark.parametrize("backbone", [RESNET, MOBILENET], ids=["resnet18", "mobilenet_v2"])
-def test_kept_classes_give_the_same_logits_as_slicing(backbone: dict[str, Any]) -> None:
+def test_kept_classes_give_the_same_logits_as_slicing(backbone: NetworkSpec) -> None:
     state, indices = published(backbone, 20), [7, 0, 19]
-    teacher = {"backbone": backbone, "weights": "w", "class_indices": indices}
-    whole = loaded_teacher({**teacher, "class_indices": None}, state, [str(n) for n in range(20)])
-    kept = loaded_teacher(teacher, state, CLASSES)
+    whole = loaded_teacher(fetched(backbone), state, [str(n) for n in range(20)])
+    kept = loaded_teacher(fetched(backbone, class_indices=indices), state, CLASSES)
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(kept(images), whole(images)[:, indices])
@@ -121,46 +137,40 @@ def test_kept_classes_give_the_same_logits_as_slicing(backbone: dict[str, Any]) 
 
 def test_weights_without_a_known_hash_are_not_taken_but_their_hash_is_said(tmp_path: Path) -> None:
     weights = tmp_path / "w.pth"
-    unknown = {**spec_of_a_missing_file("w.pth"), "sha256": None}
+    unknown = fetched(RESNET, "w.pth", sha256=None)
     with pytest.raises(CheckpointError, match=r"w\.pth: missing"):
         fetch(fetch_job(tmp_path, unknown, CLASSES))
     torch.save(published(RESNET, 3), weights)
-    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
-    with pytest.raises(CheckpointError, match=rf"teacher\.sha256 is null.*{sha256}: compare it"):
+    with pytest.raises(CheckpointError, match=rf"teacher\.sha256 is null.*{sha256_of(weights)}: compare it"):
         fetch(fetch_job(tmp_path, unknown, CLASSES))
     assert not (tmp_path / "teacher.pt").exists()
-
-
-def spec_of_a_missing_file(name: str) -> dict[str, Any]:
-    return {"backbone": RESNET, "source": "file", "weights": name, "sha256": "0" * 64, "class_indices": None}
 
 
 @pytest.mark.parametrize(
     ("backbone", "name"),
     [
-        ({"name": "resnet", "args": {}}, "resnet50"),
-        ({"name": "resnet", "args": {"depth": 101}}, "resnet101"),
-        ({"name": "mobilenet_v2", "args": {}}, "mobilenet_v2"),
-        ({"name": "mobilenet_v3", "args": {"size": "small"}}, "mobilenet_v3_small"),
+        (BackboneSpec(name="resnet"), "resnet50"),
+        (BackboneSpec(name="resnet", args={"depth": 101}), "resnet101"),
+        (BackboneSpec(name="mobilenet_v2"), "mobilenet_v2"),
+        (BackboneSpec(name="mobilenet_v3", args={"size": "small"}), "mobilenet_v3_small"),
     ],
 )
 def test_torchvisions_weights_are_found_by_its_own_name(
-    backbone: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch
+    backbone: BackboneSpec, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
     monkeypatch.setattr("sc2.teachers.fetch._download", lambda url, file: asked.append((url, file)))
-    teacher = {**spec_of_a_missing_file("IMAGENET1K_V1"), "source": "torchvision", "backbone": backbone}
-    _SOURCES["torchvision"](teacher)
+    _SOURCES["torchvision"]("IMAGENET1K_V1", backbone)
     [(url, file)] = asked
     assert url.startswith("https://download.pytorch.org/models/")
     assert file.startswith(f"{name}-")
     with pytest.raises(CheckpointError, match=f"torchvision has no weights 'V9' for {name}"):
-        _SOURCES["torchvision"]({**teacher, "weights": "V9"})
+        _SOURCES["torchvision"]("V9", backbone)
 
 
 def test_fetching_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     torch.save(published(RESNET, 3), tmp_path / "w.pth")
-    job = fetch_job(tmp_path, spec(tmp_path / "w.pth", RESNET), CLASSES)
+    job = fetch_job(tmp_path, fetched_from(tmp_path / "w.pth", RESNET), CLASSES)
     contents = []
     for _ in range(2):
         fetch(job)
@@ -172,24 +182,22 @@ def test_fetching_twice_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_says_where_it_belongs(tmp_path: Path) -> None:
-    teacher = {"backbone": RESNET, "source": "file", "weights": "w.pth", "sha256": "0" * 64, "class_indices": None}
     with pytest.raises(DataError, match=r"w\.pth: missing.*SC2_DATA"):
-        fetch(fetch_job(tmp_path, teacher, CLASSES))
+        fetch(fetch_job(tmp_path, fetched(RESNET, "w.pth"), CLASSES))
     assert not (tmp_path / "teacher.pt").exists()
 
 
 def test_a_file_with_another_hash_is_refused(tmp_path: Path) -> None:
     torch.save(published(RESNET, 3), tmp_path / "w.pth")
-    teacher = {**spec(tmp_path / "w.pth", RESNET), "sha256": "0" * 64}
     with pytest.raises(DataError, match="another file than the configuration asks for"):
-        fetch(fetch_job(tmp_path, teacher, CLASSES))
+        fetch(fetch_job(tmp_path, fetched(RESNET, "w.pth"), CLASSES))
     assert not (tmp_path / "teacher.pt").exists()
 
 
 def test_a_truncated_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
     weights = tmp_path / "w.pth"
     torch.save(published(RESNET, 3), weights)
-    teacher = spec(weights, RESNET)
+    teacher = fetched_from(weights, RESNET)
     weights.write_bytes(weights.read_bytes()[:-1000])
     with pytest.raises(DataError, match="truncated"):
         fetch(fetch_job(tmp_path, teacher, CLASSES))
@@ -198,7 +206,7 @@ def test_a_truncated_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     torch.save(published(RESNET, 3), tmp_path / "w.pth")
     with pytest.raises(CheckpointError) as caught:
-        fetch(fetch_job(tmp_path, spec(tmp_path / "w.pth", MOBILENET), CLASSES))
+        fetch(fetch_job(tmp_path, fetched_from(tmp_path / "w.pth", MOBILENET), CLASSES))
     message = str(caught.value)
     assert message.startswith("w.pth does not fit mobilenet_v2")
     assert "Missing key(s)" in message
@@ -211,21 +219,20 @@ def test_a_missing_and_a_strange_name_are_named(tmp_path: Path) -> None:
     state["surplus"] = state.pop("layer1.0.conv1.weight")
     state["fc.bias"] = state.pop("fc.bias")  # last again
     with pytest.raises(CheckpointError, match=r"(?s)layer1\.0\.conv1\.weight.*surplus"):
-        loaded_teacher({"backbone": RESNET, "weights": "w", "class_indices": None}, state, CLASSES)
+        loaded_teacher(fetched(RESNET), state, CLASSES)
 
 
 def test_a_wrong_number_of_classes_is_refused_with_the_key_to_set(tmp_path: Path) -> None:
     torch.save(published(RESNET, 5), tmp_path / "w.pth")
     with pytest.raises(CheckpointError, match=r"5 outputs, the data set 3 classes.*teacher\.class_indices"):
-        fetch(fetch_job(tmp_path, spec(tmp_path / "w.pth", RESNET), CLASSES))
+        fetch(fetch_job(tmp_path, fetched_from(tmp_path / "w.pth", RESNET), CLASSES))
     with pytest.raises(CheckpointError, match="between 0 and 4"):
-        fetch(fetch_job(tmp_path, spec(tmp_path / "w.pth", RESNET, [0, 1, 5]), CLASSES))
+        fetch(fetch_job(tmp_path, fetched_from(tmp_path / "w.pth", RESNET, [0, 1, 5]), CLASSES))
 
 
 def test_a_network_without_published_weights_is_refused() -> None:
-    teacher = {"backbone": {"name": "small_resnet", "args": {}}, "weights": "w", "class_indices": None}
     with pytest.raises(CheckpointError, match="small_resnet has no published weights: train it instead"):
-        loaded_teacher(teacher, {"a": torch.ones(1)}, CLASSES)
+        loaded_teacher(fetched(BackboneSpec(name="small_resnet")), {"a": torch.ones(1)}, CLASSES)
 
 
 class Hostile:
@@ -243,7 +250,7 @@ def test_code_in_a_file_is_not_run(tmp_path: Path, save: Any) -> None:
     weights, marker = tmp_path / "w.pth", tmp_path / "was_here"
     save({"fc.bias": Hostile(marker)}, weights)
     with pytest.raises(CheckpointError, match="is not read"):
-        fetch(fetch_job(tmp_path, spec(weights, RESNET), CLASSES))
+        fetch(fetch_job(tmp_path, fetched_from(weights, RESNET), CLASSES))
     assert not marker.exists()
 
 
@@ -303,8 +310,8 @@ def test_the_whole_network_with_tf_padding_equals_explicit_padding() -> None:
         torch.testing.assert_close(padded.eval()(images), plain.eval()(images))
 
 
-@pytest.mark.parametrize("backbone", [RESNET, MOBILENET, {"name": "small_resnet", "args": {"width": 4}}])
-def test_stages_before_and_after_a_cut_are_the_whole(backbone: dict[str, Any]) -> None:
+@pytest.mark.parametrize("backbone", [RESNET, MOBILENET, NetworkSpec(name="small_resnet", args={"width": 4})])
+def test_stages_before_and_after_a_cut_are_the_whole(backbone: NetworkSpec) -> None:
     model, images = build_network(backbone, 3).eval(), torch.randn(1, 3, 64, 64)
     assert list(model.stages) == ["stem", "layer1", "layer2", "layer3", "layer4", "head"]
     with torch.no_grad():
@@ -322,15 +329,16 @@ def test_stages_before_and_after_a_cut_are_the_whole(backbone: dict[str, Any]) -
 def test_mobilenet_v2_on_real_photographs(root: Path) -> None:
     """Every fourth validation photograph: top-1 of 1000 classes 0.724, of the benchmark's ten classes 0.988."""
     config = load_config(root / "config/imagenette.yaml").benchmarks["imagenette_mobilenet_v2"].config
-    teacher = config.teacher.model_dump()
-    weights, archive = (DATA / name for name in (teacher["weights"], "imagenette224.tar"))
+    teacher = config.teacher
+    assert isinstance(teacher, FetchedTeacher)
+    weights, archive = (DATA / name for name in (teacher.weights, "imagenette224.tar"))
     if not (weights.is_file() and archive.is_file()):
         pytest.skip(f"{weights} or {archive} is not there; set SC2_DATA to the folder that holds both")
     state = read_state(weights)
-    input_spec = {**config.input.model_dump(), "resize": 224, "crop": 224}
+    input_spec = InputSpec.model_validate({**config.input.model_dump(), "resize": 224, "crop": 224})
     images, labels = _every_fourth(archive, input_spec)
-    indices = torch.tensor(teacher["class_indices"])
-    whole = loaded_teacher({**teacher, "class_indices": None}, state, [str(n) for n in range(1000)])
+    indices = torch.tensor(teacher.class_indices)
+    whole = loaded_teacher(teacher.model_copy(update={"class_indices": None}), state, [str(n) for n in range(1000)])
     with torch.no_grad():
         logits = torch.cat([whole(chunk) for chunk in images.split(25)])
     assert len(labels) == 250
@@ -341,7 +349,7 @@ def test_mobilenet_v2_on_real_photographs(root: Path) -> None:
         torch.testing.assert_close(ten(images[:5]), logits[:5, indices], rtol=1e-4, atol=1e-4)
 
 
-def _every_fourth(archive: Path, input_spec: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+def _every_fourth(archive: Path, input_spec: InputSpec) -> tuple[Tensor, Tensor]:
     images, classes = [], []
     with tarfile.open(archive) as tar:
         names = sorted(name for name in tar.getnames() if "/val/" in name and name.endswith(".JPEG"))
@@ -360,10 +368,10 @@ def _every_fourth(archive: Path, input_spec: Mapping[str, Any]) -> tuple[Tensor,
 
 def test_a_body_learns_at_its_own_rate() -> None:
     task = get_task("segmentation")
-    head = {**task.Head().model_dump(), "width": 8}
-    model = build_network(task.network({"name": "small_resnet", "args": {"width": 4}}, head), 3)
-    training = {"epochs": 1, "batch_size": 2, "lr": 0.2, "weight_decay": 0.0, "label_smoothing": 0.0}
-    recipe = teacher_recipe(model, training, task, 3, body_lr_factor=0.02)
+    head = task.Head.model_validate({"width": 8})
+    model = build_network(task.network(BackboneSpec(name="small_resnet", args={"width": 4}), head), 3)
+    training = SupervisedTraining(epochs=1, batch_size=2, lr=0.2, weight_decay=0.0)
+    recipe = supervised_recipe(model, training, task, 3, body_lr_factor=0.02)
     groups = recipe.optimizer(recipe.trained_parameters()).param_groups
     rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
     found = {name: rates[id(parameter)] for name, parameter in model.named_parameters()}
@@ -378,14 +386,14 @@ def test_a_body_learns_at_its_own_rate() -> None:
 def test_a_dense_teacher_starts_with_a_published_body(tmp_path: Path) -> None:
     state = published(RESNET, 20)
     torch.save(state, tmp_path / "w.pth")
-    sha256 = hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()
+    weights = PublishedWeights(source="file", weights="w.pth", sha256=sha256_of(tmp_path / "w.pth"))
     task = get_task("segmentation")
-    head = task.Head.model_validate({"width": 8, "atrous_rates": [1]}).model_dump()
-    model = build_network(task.network(RESNET, head), 3)
+    head = task.Head.model_validate({"width": 8, "atrous_rates": [1]})
+    model = build_network(task.network(BackboneSpec(**RESNET.model_dump()), head), 3)
     before = {name: value.clone() for name, value in model.head.state_dict().items()}
-    take_over_published_body(model, RESNET, {"source": "file", "weights": "w.pth", "sha256": sha256})
+    take_over_published_body(model, RESNET, weights)
     assert torch.equal(model.stages["stem"][0].weight, state["conv1.weight"])
     assert torch.equal(model.stages["layer4"][1].bn2.running_var, state["layer4.1.bn2.running_var"])
     assert all(torch.equal(value, before[name]) for name, value in model.head.state_dict().items())
     with pytest.raises(CheckpointError, match="does not fit"):
-        take_over_published_body(model, MOBILENET, {"source": "file", "weights": "w.pth", "sha256": sha256})
+        take_over_published_body(model, MOBILENET, weights)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.checkpoint import save_atomically
 from sc2.errors import CheckpointError, SC2Error
 from sc2.methods import get_method
-from sc2.split.method import BuildContext
 from sc2.tasks import get_task
 from sc2.training.history import write_history
 from sc2.training.judge import Judge
@@ -159,7 +159,8 @@ def test_finish_sees_the_kept_weights_in_eval_mode(tmp_path: Path) -> None:
 
 def test_calibration_sees_the_training_images_under_the_kept_weights_before_the_end(tmp_path: Path) -> None:
     """One more pass over the training batches, of an epoch of its own, in eval mode and without gradients."""
-    model, epochs, seen = Weight(), [], []
+    model, epochs = Weight(), []
+    seen: list[Any] = []
 
     def train_batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         epochs.append(epoch)
@@ -309,13 +310,12 @@ def test_modes() -> None:
 
 @pytest.mark.parametrize("phase", ["distill", "finetune"])
 def test_a_teacher_in_train_mode_is_refused(input_spec: dict[str, Any], phase: str) -> None:
-    backbone = {"name": "small_resnet", "args": {"width": 4}}
+    backbone = NetworkSpec(name="small_resnet", args={"width": 4})
     state = build_network(backbone, 3).state_dict()
-    teacher = {"backbone": backbone, "classes": ["a", "b", "c"], "state": state}
+    teacher = {"task": "classification", "backbone": backbone, "classes": ["a", "b", "c"], "state": state}
     method = get_method("entropic_student")
-    params = method.Params.model_validate({"encoder_channels": [4, 4, 4], "decoder_channels": [4, 4]}).model_dump()
-    context = BuildContext({k: v for k, v in params.items() if k != "phases"}, "1", input_spec, teacher)
-    recipe = method.training(phase, params["phases"][phase], context)
+    context = method.context({"encoder_channels": [4, 4, 4], "decoder_channels": [4, 4]}, "1", input_spec, teacher)
+    recipe = method.training(method.phase_params(phase, {}), context)
     recipe.set_modes()
     reference, batch = recipe.frozen[-1], (torch.randn(2, 3, 32, 32), torch.tensor([0, 1]))
     assert not reference.training
@@ -327,10 +327,19 @@ def test_a_teacher_in_train_mode_is_refused(input_spec: dict[str, Any], phase: s
     recipe.step(*batch)
 
 
-def test_a_method_refuses_a_phase_that_it_does_not_have(input_spec: dict[str, Any]) -> None:
+def test_a_method_refuses_a_phase_that_it_does_not_have() -> None:
     for name in ("jpeg", "entropic_student"):
         with pytest.raises(LookupError, match="no training phase 'warm_up'"):
-            get_method(name).training("warm_up", {}, BuildContext({}, "1", input_spec, {}))
+            get_method(name).phase_params("warm_up", {})
+
+
+def test_a_method_refuses_the_parameters_of_another_methods_phase(input_spec: dict[str, Any]) -> None:
+    foreign = get_method("fine_tuned_split").phase_params("finetune", {})
+    content = {"task": "classification", "backbone": {"name": "small_resnet"}, "classes": ["a"], "state": {}}
+    for name in ("entropic_student", "end_to_end", "channel_reduction_quantization"):
+        method = get_method(name)
+        with pytest.raises(LookupError, match="no training phase with Finetune"):
+            method.training(foreign, method.context({}, "1", input_spec, content))
 
 
 def test_the_judge_scores_the_split_and_not_its_batches() -> None:

@@ -66,7 +66,7 @@ class Project:
         done = subprocess.run(
             [str(word) for word in command],
             cwd=self.path,
-            env=self.environment() | (env or {}),
+            env={**self.environment(), **(env or {})},
             capture_output=True,
             text=True,
             check=False,

@@ -123,10 +123,7 @@ def test_change_in_code_reruns_what_imports_it(project: Project, source: str, jo
         pytest.param(
             "finetune: {epochs: 1,",
             "finetune: {epochs: 2,",
-            trained(*STUDENT_POINTS, phases=("finetune",))
-            | measured(STUDENT, *STUDENT_POINTS)
-
-            | REPORT,
+            trained(*STUDENT_POINTS, phases=("finetune",)) | measured(STUDENT, *STUDENT_POINTS) | REPORT,
             id="second phase",
         ),
         pytest.param("encoder_channels: [8,", "encoder_channels: [9,", STUDENTS | REPORT, id="architecture"),

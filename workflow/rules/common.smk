@@ -3,6 +3,7 @@
 from snakemake.exceptions import WorkflowError
 
 from sc2.jobs import identity, plan
+from sc2.jobs.stages import STAGES
 from sc2.config.load import load_config
 from sc2.errors import ConfigError
 
@@ -163,28 +164,27 @@ def halves_shown(name):
 
 
 def examples(benchmarks):
-    """Pictures of answers, both formats."""
+    """Pictures of answers."""
     return [
-        f"results/examples/{benchmark}/{method}.{format}"
+        f"results/examples/{benchmark}/{method}.webp"
         for benchmark in benchmarks
         for method in plan.examples(CONFIG, benchmark)
-        for format in ("svg", "png")
     ]
 
 
 def tables(benchmarks):
     """Tables of some benchmarks."""
-    names = ["rate_quality", "rate_quality_seeds", "comparison", "fewest_bytes", "latency", "switch", "teacher"]
+    names = STAGES["make_tables"].outputs
     return expand("results/tables/{benchmark}/{name}.csv", benchmark=benchmarks, name=names)
 
 
-def figures(benchmarks):
-    """Figures of some benchmarks, both formats."""
+def figures(benchmarks, formats=("svg", "png")):
+    """Figures of some benchmarks, in both formats by default."""
     return expand(
         "results/figures/{benchmark}/{figure}.{format}",
         benchmark=benchmarks,
         figure=CONFIG.run.figures,
-        format=["svg", "png"],
+        format=formats,
     )
 
 
@@ -233,5 +233,5 @@ def records_of(benchmark):
         *latencies_of(benchmark, "latency.prov.json"),
         f"results/tables/{benchmark}/tables.prov.json",
         *expand("results/figures/{benchmark}/{figure}.prov.json", benchmark=benchmark, figure=CONFIG.run.figures),
-        *(path.replace(".svg", ".prov.json") for path in examples([benchmark]) if path.endswith(".svg")),
+        *(path.replace(".webp", ".prov.json") for path in examples([benchmark])),
     ]

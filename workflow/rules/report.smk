@@ -93,8 +93,7 @@ rule draw_examples:
         devices=halves_shown("device.pt"),
         servers=halves_shown("server.pt"),
     output:
-        svg="results/examples/{benchmark}/{method}.svg",
-        png="results/examples/{benchmark}/{method}.png",
+        webp="results/examples/{benchmark}/{method}.webp",
         record="results/examples/{benchmark}/{method}.prov.json",
     log:
         "logs/examples/{benchmark}/{method}.log",
@@ -117,8 +116,7 @@ rule draw_examples:
             --test {input.test:q} \
             --devices {input.devices:q} \
             --servers {input.servers:q} \
-            --out-svg {output.svg:q} \
-            --out-png {output.png:q} \
+            --out-webp {output.webp:q} \
             --record {output.record:q} \
             --job {params.job:q} \
             --threads {threads} 2>&1 | tee {log:q}
@@ -167,7 +165,7 @@ rule snapshot:
     """Copies tables and figures, with hardware, times and record ids, to docs/reference/; only on request."""
     input:
         tables=lambda wildcards: tables([wildcards.benchmark]),
-        figures=lambda wildcards: figures([wildcards.benchmark]) + examples([wildcards.benchmark]),
+        figures=lambda wildcards: figures([wildcards.benchmark], ["svg"]) + examples([wildcards.benchmark]),
         records=records,
     output:
         readme="docs/reference/{benchmark}/README.md",
@@ -202,7 +200,7 @@ rule snapshot_group:
     """Copies the overview of a group and what serving it costs to docs/reference/; only on request."""
     input:
         serving="results/groups/{group}/serving.csv",
-        figures=expand("results/groups/{{group}}/overview.{format}", format=["svg", "png"]),
+        figures="results/groups/{group}/overview.svg",
         records=records_of_group,
     output:
         readme="docs/reference/{group}/README.md",

@@ -5,62 +5,87 @@ Source: docs/papers.md#bpg; the format is in docs/bpg.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from sc2.methods.codec import method
+from sc2.data.limits import refuse_foreign_size
 from sc2.split.axes import RateAxis
-from sc2.split.method import BuildContext, Export
+from sc2.split.method import BuildContext
+from sc2.split.pixels import PixelDecoder, PixelEncoder, SendsPixels, whole_teacher
+from sc2.strict import Strict
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    import numpy as np
 
-    from sc2.split.method import DeviceHalf, ServerHalf
     from sc2.split.wire import Payload
 
+Programs = Literal["own", "libbpg"]
 
-class Params(method.Params):
+
+class BpgArch(Strict):
     """Which programs write and read the files; all else is fixed as upstream has it."""
 
-    codec: Literal["own", "libbpg"] = Field(
+    codec: Programs = Field(
         "own",
         description="own: this package over PyAV's libx265 and HEVC decoder; libbpg: bpgenc and bpgdec, found on PATH",
     )
 
 
-class Bpg(method.CodecInput):
+class BpgEncoder(PixelEncoder):
+    """Writes BPG files."""
+
+    format: Literal["BPG"] = "BPG"
+    qp: int
+    codec: Programs
+
+    def compress(self, pixels: np.ndarray) -> bytes:
+        """Turn one image (uint8 [H, W, 3]) into a file, which says its own size."""
+        from sc2.bpg import tools
+        from sc2.bpg.encode import encode
+
+        return tools.encode(pixels, self.qp) if self.codec == "libbpg" else encode(pixels, self.qp)
+
+
+class BpgDecoder(PixelDecoder):
+    """Reads BPG files."""
+
+    format: Literal["BPG"] = "BPG"
+    codec: Programs
+
+    def decompress(self, data: bytes) -> np.ndarray:
+        """Turn a file into an image, uint8 [H, W, 3]."""
+        from sc2.bpg import tools
+        from sc2.bpg.container import read_header
+        from sc2.bpg.decode import decode
+
+        # Looked at before the pixels are decoded: a damaged header may claim any size.
+        header = read_header(data)[0]
+        refuse_foreign_size((header.width, header.height), self.input, "BPG")
+        return tools.decode(data) if self.codec == "libbpg" else decode(data)
+
+
+AXIS = RateAxis(name="qp", symbol="QP ", low=0, high=51, number=int)
+
+
+class Bpg(SendsPixels[BpgArch]):
     """BPG of the resized image."""
 
-    format = "BPG"
-    Params = Params
-    rate_axis = RateAxis(name="qp", symbol="QP", low=0, high=51, integer=True)
+    Arch = BpgArch
+    Params = BpgArch
+    Encoder, Decoder = BpgEncoder, BpgDecoder
+    rate_axis = AXIS
+
+    def codec(self, context: BuildContext[BpgArch]) -> tuple[BpgEncoder, BpgDecoder]:
+        """Return the codec at a QP."""
+        codec = context.arch.codec
+        return BpgEncoder(qp=AXIS.parse(context.point), codec=codec), BpgDecoder(codec=codec, **whole_teacher(context))
 
     def codec_header_bytes(self, payload: Payload) -> int | None:
         """Bytes of the file that are not slices of the picture."""
         from sc2.bpg.container import header_bytes
 
         return header_bytes(payload.streams[0])
-
-    def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
-        """Return the codec's settings and the whole teacher."""
-        from sc2.methods.codec.bpg_halves import export_bpg
-
-        assert state is None
-        return export_bpg(context)
-
-    def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
-        """Build the compressor."""
-        from sc2.methods.codec.bpg_halves import BpgDevice
-
-        return BpgDevice(blob)
-
-    def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
-        """Build the decompressor and the teacher."""
-        from sc2.methods.codec.bpg_halves import BpgServer
-
-        return BpgServer(blob)
 
 
 METHOD = Bpg()

@@ -5,33 +5,30 @@ Pillow's encoders at their defaults but for WebP's switch to lossless; one file 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sc2.methods.codec.halves import PillowDecoder, PillowEncoder, pillow_codec
 from sc2.split.axes import Choice
-from sc2.split.method import BuildContext, Export, Method
-from sc2.strict import Strict
+from sc2.split.method import BuildContext, NoParams
+from sc2.split.pixels import SendsPixels
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from sc2.split.method import DeviceHalf, ServerHalf
     from sc2.split.wire import Payload
 
 OPTIONS: dict[str, dict[str, Any]] = {"png": {}, "webp": {"lossless": True}}
-"""What Pillow's encoder is told, by operating point."""
+"""Options of Pillow's encoder, by operating point."""
 
 
-class Params(Strict):
-    """Nothing to set: the operating point names the format."""
-
-
-class LosslessImage(Method):
+class LosslessImage(SendsPixels[NoParams]):
     """The resized image as PNG or lossless WebP."""
 
-    Params = Params
+    family = "corner"
+    Encoder, Decoder = PillowEncoder, PillowDecoder
     rate_axis = Choice(name="format", values=tuple(OPTIONS))
-    upstream_size_rule = "codec"
+
+    def codec(self, context: BuildContext[NoParams]) -> tuple[PillowEncoder, PillowDecoder]:
+        """Return the codec that the operating point names."""
+        return pillow_codec(context, context.point.upper(), OPTIONS[context.point])
 
     def codec_header_bytes(self, payload: Payload) -> int | None:
         """Bytes of the file that are not compressed picture data."""
@@ -39,25 +36,6 @@ class LosslessImage(Method):
 
         file = payload.streams[0]
         return codec_header_bytes(file, "webp" if file.startswith(b"RIFF") else "png")
-
-    def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
-        """Return the format and the whole teacher."""
-        from sc2.methods.codec.halves import export_codec
-
-        assert state is None
-        return export_codec(context, context.point.upper(), **OPTIONS[context.point])
-
-    def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
-        """Build the compressor."""
-        from sc2.methods.codec.halves import CodecDevice
-
-        return CodecDevice(blob)
-
-    def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
-        """Build the decompressor and the teacher."""
-        from sc2.methods.codec.halves import CodecServer
-
-        return CodecServer(blob)
 
 
 METHOD = LosslessImage()

@@ -1,61 +1,41 @@
-"""What input compression with an image codec has in common: device compresses, server does the rest.
+"""What input compression with one of Pillow's codecs has in common: its quality is the operating point.
 
 Source: docs/papers.md#codec-input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from sc2.methods.codec.halves import PillowDecoder, PillowEncoder, pillow_codec
 from sc2.split.axes import RateAxis
-from sc2.split.method import BuildContext, Export, Method
-from sc2.strict import Strict
+from sc2.split.method import BuildContext, NoParams
+from sc2.split.pixels import SendsPixels
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from sc2.split.method import DeviceHalf, ServerHalf
     from sc2.split.wire import Payload
 
 
-class Params(Strict):
-    """Nothing to set: the codec runs with Pillow's defaults, the operating point is its quality."""
+AXIS = RateAxis(name="quality", symbol="q=", low=1, high=100, number=int)
 
 
-class CodecInput(Method):
-    """Input compression with one of Pillow's formats.
+class CodecInput(SendsPixels[NoParams]):
+    """Input compression with one of Pillow's formats, at Pillow's defaults.
 
     Attributes:
         format: Pillow's name of the format, e.g. `JPEG`.
     """
 
-    Params = Params
-    rate_axis = RateAxis(name="quality", symbol="q", low=1, high=100, integer=True)
-    upstream_size_rule = "codec"
+    Encoder, Decoder = PillowEncoder, PillowDecoder
+    rate_axis = AXIS
     format: ClassVar[str]
+
+    def codec(self, context: BuildContext[NoParams]) -> tuple[PillowEncoder, PillowDecoder]:
+        """Return the codec at a quality."""
+        return pillow_codec(context, self.format, {"quality": AXIS.parse(context.point)})
 
     def codec_header_bytes(self, payload: Payload) -> int | None:
         """Bytes of the file that are not entropy-coded picture data."""
         from sc2.measure.codec_headers import codec_header_bytes
 
         return codec_header_bytes(payload.streams[0], self.format.lower())
-
-    def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
-        """Return the codec's settings and the whole teacher."""
-        from sc2.methods.codec.halves import export_codec
-
-        assert state is None
-        return export_codec(context, self.format, quality=int(context.point))
-
-    def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
-        """Build the compressor."""
-        from sc2.methods.codec.halves import CodecDevice
-
-        return CodecDevice(blob)
-
-    def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
-        """Build the decompressor and the teacher."""
-        from sc2.methods.codec.halves import CodecServer
-
-        return CodecServer(blob)

@@ -4,7 +4,6 @@ One group of channels is scaled by its own minimum and maximum to 0 … 255 and 
 as float32, in a stream of their own in front of the pictures.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,14 @@ from PIL import Image
 from torch import Tensor
 
 from sc2.backbones.base import StagedModel
-from sc2.backbones.build import body, build_network
+from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
+from sc2.backbones.teacher import teacher_model
 from sc2.data.image_codec import compress, decompress
 from sc2.data.normalise import normalise, to_batch
+from sc2.data.spec import PixelSpec
 from sc2.errors import WireError
-from sc2.split.method import BuildContext, DeviceHalf, Export, ServerHalf
+from sc2.split.method import A, BuildContext, DeviceHalf, Export, HalfContent, ServerHalf
 from sc2.split.wire import Payload
 
 LEVELS = 255
@@ -58,18 +60,58 @@ def from_pictures(pictures: list[np.ndarray], bounds: np.ndarray) -> np.ndarray:
     return np.concatenate(groups).astype(np.float32)
 
 
+class CodecFeatureContent(HalfContent):
+    """What both halves hold.
+
+    Attributes:
+        format: Pillow's name of the codec's format.
+        cut: The last stage on the device.
+        backbone: The teacher's network.
+        state: Weights of the half's stages.
+    """
+
+    format: str
+    cut: str
+    backbone: NetworkSpec
+    state: dict[str, Tensor]
+
+
+class CodecFeatureDeviceContent(CodecFeatureContent):
+    """What the device half is built from.
+
+    Attributes:
+        quality: Quality of the codec, 1 … 100.
+        input: How pixels become the network's input.
+    """
+
+    quality: int
+    input: PixelSpec
+
+
+class CodecFeatureServerContent(CodecFeatureContent):
+    """What the server half is built from.
+
+    Attributes:
+        num_classes: Classes of the data set.
+        feature_shape: C, h, w of the features at the cut.
+    """
+
+    num_classes: int
+    feature_shape: tuple[int, int, int]
+
+
 class CodecFeatureDevice(DeviceHalf):
     """The teacher up to the cut, and the codec."""
 
-    def __init__(self, blob: Mapping[str, Any]) -> None:
+    def __init__(self, content: CodecFeatureDeviceContent) -> None:
         # The last layer is cut off: one class is as good as any number.
-        self.network = build_network(body(blob["backbone"]), 1).up_to(blob["cut"])
-        self.network.load_state_dict(blob["state"])
+        self.network = build_network(content.backbone.body, 1).up_to(content.cut)
+        self.network.load_state_dict(content.state)
         self.network.eval().requires_grad_(False)
         self.tables = {}
-        self.input = blob["input"]
-        self.format = blob["format"]
-        self.quality = blob["quality"]
+        self.input = content.input
+        self.format = content.format
+        self.quality = content.quality
 
     def analyse(self, pixels: np.ndarray) -> np.ndarray:
         """Return the features float32 [C, h, w] of one image."""
@@ -88,12 +130,12 @@ class CodecFeatureDevice(DeviceHalf):
 class CodecFeatureServer(ServerHalf):
     """The codec, and the teacher after the cut."""
 
-    def __init__(self, blob: Mapping[str, Any]) -> None:
-        self.network = build_network(blob["backbone"], blob["num_classes"]).after(blob["cut"])
-        self.network.load_state_dict(blob["state"])
+    def __init__(self, content: CodecFeatureServerContent) -> None:
+        self.network = build_network(content.backbone, content.num_classes).after(content.cut)
+        self.network.load_state_dict(content.state)
         self.network.eval().requires_grad_(False)
-        self.channels, self.height, self.width = blob["feature_shape"]
-        self.format = blob["format"]
+        self.channels, self.height, self.width = content.feature_shape
+        self.format = content.format
 
     def decode(self, payload: Payload) -> Tensor:
         """Return the features [1, C, h, w]."""
@@ -126,32 +168,38 @@ class CodecFeatureServer(ServerHalf):
             return self.network(batch)
 
 
-def export_codec_feature(context: BuildContext, image_format: str) -> Export:
-    """Cut the teacher in two, with one of Pillow's formats in between; the point is its quality."""
-    from sc2.backbones.teacher import teacher_model
+def export_codec_feature(context: BuildContext[A], cut: str, image_format: str, quality: int) -> Export:
+    """Cut the teacher in two, with a codec in between.
 
-    teacher, cut, side = teacher_model(context.teacher), context.arch["cut"], int(context.input["crop"])
-    backbone = dict(context.teacher["backbone"])
+    Args:
+        context: Input and teacher.
+        cut: The last stage on the device.
+        image_format: Pillow's name of the codec's format.
+        quality: Quality of the codec, 1 … 100.
+    """
+    teacher, backbone, side = teacher_model(context.teacher), context.teacher.backbone, context.input.square
+    assert side is not None  # the method says `one_size`
     front, rest = teacher.up_to(cut), teacher.after(cut)
-    device = {
-        "format": image_format,
-        "quality": int(context.point),
-        "cut": cut,
-        "backbone": backbone,
-        "input": context.pixels,
-        "state": front.state_dict(),
-    }
-    server = {
-        "format": image_format,
-        "cut": cut,
-        "backbone": backbone,
-        "num_classes": len(context.teacher["classes"]),
-        "feature_shape": _output_shape(front, side),
-        "state": rest.state_dict(),
-    }
+    device = CodecFeatureDeviceContent(
+        format=image_format,
+        quality=quality,
+        cut=cut,
+        backbone=backbone,
+        input=context.input.pixels,
+        state=front.state_dict(),
+    )
+    server = CodecFeatureServerContent(
+        format=image_format,
+        cut=cut,
+        backbone=backbone,
+        num_classes=context.num_classes,
+        feature_shape=_output_shape(front, side),
+        state=rest.state_dict(),
+    )
     return Export(device, server, front.state_dict())
 
 
-def _output_shape(network: StagedModel, side: int) -> list[int]:
+def _output_shape(network: StagedModel, side: int) -> tuple[int, int, int]:
     with torch.no_grad():
-        return list(network(torch.zeros(1, 3, side, side)).shape[1:])
+        channels, height, width = network(torch.zeros(1, 3, side, side)).shape[1:]
+    return channels, height, width

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sc2.split.wire import Payload
 
 
-class Params(Strict):
+class CodecFeatureArch(Strict):
     """Where the teacher is cut."""
 
     cut: str = Field(
@@ -33,15 +33,19 @@ class Params(Strict):
     )
 
 
-class CodecFeature(Method):
+AXIS = RateAxis(name="quality", symbol="q=", low=1, high=100, number=int)
+
+
+class CodecFeature(Method[CodecFeatureArch]):
     """Feature compression with one of Pillow's formats.
 
     Attributes:
         format: Pillow's name of the format, e.g. `JPEG`.
     """
 
-    Params = Params
-    rate_axis = RateAxis(name="quality", symbol="q", low=1, high=100, integer=True)
+    Arch = CodecFeatureArch
+    Params = CodecFeatureArch
+    rate_axis = AXIS
     upstream_size_rule = "codec_feature"
     one_size = True
     format: ClassVar[str]
@@ -56,21 +60,21 @@ class CodecFeature(Method):
 
         return sum(codec_header_bytes(file, self.format.lower()) for file in payload.streams[1:])
 
-    def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
+    def export(self, context: BuildContext[CodecFeatureArch], state: Mapping[str, Tensor] | None) -> Export:
         """Cut the teacher."""
         from sc2.methods.codec_feature.halves import export_codec_feature
 
         assert state is None
-        return export_codec_feature(context, self.format)
+        return export_codec_feature(context, context.arch.cut, self.format, AXIS.parse(context.point))
 
     def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
         """Build the stages up to the cut and the compressor."""
-        from sc2.methods.codec_feature.halves import CodecFeatureDevice
+        from sc2.methods.codec_feature.halves import CodecFeatureDevice, CodecFeatureDeviceContent
 
-        return CodecFeatureDevice(blob)
+        return CodecFeatureDevice(CodecFeatureDeviceContent.model_validate(blob))
 
     def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
         """Build the decompressor and the stages after the cut."""
-        from sc2.methods.codec_feature.halves import CodecFeatureServer
+        from sc2.methods.codec_feature.halves import CodecFeatureServer, CodecFeatureServerContent
 
-        return CodecFeatureServer(blob)
+        return CodecFeatureServer(CodecFeatureServerContent.model_validate(blob))

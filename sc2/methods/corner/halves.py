@@ -1,16 +1,17 @@
-"""A whole classifier on the device: what goes over the link is its answer, and the server only reads it."""
+"""A whole classifier on the device: the link carries its best classes, and the server only reads them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.data.normalise import normalise, to_batch
+from sc2.data.spec import PixelSpec
 from sc2.errors import WireError
-from sc2.split.method import BuildContext, DeviceHalf, Export, ServerHalf
+from sc2.split.method import A, BuildContext, DeviceHalf, Export, HalfContent, ServerHalf
 from sc2.split.wire import Payload
 
 
@@ -19,17 +20,43 @@ def label_bytes(num_classes: int) -> int:
     return max(1, ((num_classes - 1).bit_length() + 7) // 8)
 
 
+class LabelContent(HalfContent):
+    """What the server half is built from, and the device half too.
+
+    Attributes:
+        num_classes: Classes of the data set.
+        num_labels: How many of them are sent.
+    """
+
+    num_classes: int
+    num_labels: int
+
+
+class WholeNetworkContent(LabelContent):
+    """What the device half is built from.
+
+    Attributes:
+        backbone: The network.
+        input: How pixels become its input.
+        state: Its weights.
+    """
+
+    backbone: NetworkSpec
+    input: PixelSpec
+    state: dict[str, Tensor]
+
+
 class WholeNetworkDevice(DeviceHalf):
     """The classifier; sends the indices of its best classes, the best one first."""
 
-    def __init__(self, blob: Mapping[str, Any]) -> None:
-        self.network = build_network(blob["backbone"], blob["num_classes"])
-        self.network.load_state_dict(blob["state"])
+    def __init__(self, content: WholeNetworkContent) -> None:
+        self.network = build_network(content.backbone, content.num_classes)
+        self.network.load_state_dict(content.state)
         self.network.eval().requires_grad_(False)
         self.tables = {}
-        self.input = blob["input"]
-        self.num_labels = blob["num_labels"]
-        self.width = label_bytes(blob["num_classes"])
+        self.input = content.input
+        self.num_labels = content.num_labels
+        self.width = label_bytes(content.num_classes)
 
     def analyse(self, pixels: np.ndarray) -> list[int]:
         """Return the classes with the largest logits; of equal ones the lower index comes first."""
@@ -45,16 +72,16 @@ class WholeNetworkDevice(DeviceHalf):
 
 
 class LabelServer(ServerHalf):
-    """Reads the answer; there is no network on the server.
+    """Reads the classes; there is no network on the server.
 
     Logits are 0 for the first class sent, -1 for the second and so on, and -∞ for every class that was not sent.
     """
 
-    def __init__(self, blob: Mapping[str, Any]) -> None:
+    def __init__(self, content: LabelContent) -> None:
         self.network = nn.Identity()
-        self.num_classes = blob["num_classes"]
-        self.num_labels = blob["num_labels"]
-        self.width = label_bytes(blob["num_classes"])
+        self.num_classes = content.num_classes
+        self.num_labels = content.num_labels
+        self.width = label_bytes(content.num_classes)
 
     def decode(self, payload: Payload) -> Tensor:
         """Return the logits [1, classes]."""
@@ -76,17 +103,16 @@ class LabelServer(ServerHalf):
 
 
 def export_whole_network(
-    context: BuildContext, backbone: Mapping[str, Any], state: Mapping[str, Tensor], num_labels: int
+    context: BuildContext[A], backbone: NetworkSpec, state: Mapping[str, Tensor], num_labels: int
 ) -> Export:
     """Put a classifier on the device.
 
     Args:
         context: Input and classes.
-        backbone: The network, `name` and `args`.
+        backbone: The network.
         state: Its weights.
         num_labels: How many classes are sent, at most all.
     """
-    num_classes = len(context.teacher["classes"])
-    answer = {"num_classes": num_classes, "num_labels": min(num_labels, num_classes)}
-    device = {**answer, "backbone": dict(backbone), "input": context.pixels, "state": dict(state)}
-    return Export(device, answer, dict(state))
+    server = LabelContent(num_classes=context.num_classes, num_labels=min(num_labels, context.num_classes))
+    device = WholeNetworkContent(**dict(server), backbone=backbone, input=context.input.pixels, state=dict(state))
+    return Export(device, server, dict(state))

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from sc2.backbones.spec import BackboneSpec, NetworkSpec
 from sc2.methods.corner.method import SendsLabel
 from sc2.split.axes import RateAxis
 from sc2.split.method import BuildContext, Export
-from sc2.strict import Strict
+from sc2.strict import Name, Strict
+from sc2.training.spec import SupervisedTraining
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,21 +24,22 @@ if TYPE_CHECKING:
     from sc2.training.recipe import Recipe
 
 
-class Network(Strict):
+AXIS = RateAxis(name="width", symbol="width ", low=0.01, high=1024, number=float)
+
+
+class SmallNetwork(BackboneSpec):
     """A network of `sc2/backbones/`."""
 
-    name: str = Field(default="small_resnet", description="File in sc2/backbones/")
+    name: Name = Field(default="small_resnet", description="File in sc2/backbones/")
     args: dict[str, Any] = Field(default={}, description="Arguments of its build function beside the width")
 
 
-class Train(Strict):
+class Train(SupervisedTraining):
     """Cross entropy, SGD (Nesterov) and a one-cycle learning rate, as the teacher is trained."""
 
     epochs: int = Field(default=10, gt=0, description="Passes over the training split")
     batch_size: int = Field(default=32, gt=0, description="Images per step")
     lr: float = Field(default=0.04, gt=0, description="Peak learning rate")
-    weight_decay: float = Field(default=5e-4, ge=0, description="Weight decay")
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="Label smoothing of the cross entropy")
 
 
 class Phases(Strict):
@@ -45,48 +48,56 @@ class Phases(Strict):
     train: Train = Train()
 
 
-class Params(Strict):
+class LocalModelArch(Strict):
     """Which family of small models."""
 
-    network: Network = Network()
+    network: SmallNetwork = SmallNetwork()
     width_argument: str = Field(
         default="width", description="Argument of the network's build function that the operating point sets"
     )
+
+    def at_width(self, point: str) -> NetworkSpec:
+        """Return the network of an operating point."""
+        width = AXIS.parse(point)
+        # Most networks take a whole number of channels, some a factor.
+        width = int(width) if width.is_integer() else width
+        return NetworkSpec(name=self.network.name, args={**self.network.args, self.width_argument: width})
+
+
+class LocalModelParams(LocalModelArch):
+    """Which family of small models, and how they are trained."""
+
     phases: Phases = Phases()
 
 
-class LocalModel(SendsLabel):
+class LocalModel(SendsLabel[LocalModelArch]):
     """A small network of the benchmark's own, whole on the device."""
 
-    Params = Params
-    rate_axis = RateAxis(name="width", symbol="w", low=0.01, high=1024, integer=False)
+    Arch = LocalModelArch
+    Params = LocalModelParams
+    rate_axis = AXIS
 
-    def networks(self, params: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    def networks(self, arch: LocalModelArch) -> Mapping[str, BackboneSpec]:
         """The small network; its width stands for every operating point."""
-        return {"network": _network(params, "1")}
+        return {"network": arch.at_width("1")}
 
-    def training(self, phase: str, params: Mapping[str, Any], context: BuildContext) -> Recipe:
+    def training(self, params: Strict, context: BuildContext[LocalModelArch]) -> Recipe:
         """Return the recipe of `train`: the same as the teacher's, on another network."""
         from sc2.backbones.build import build_network
-        from sc2.training.supervised import teacher_recipe
+        from sc2.training.supervised import supervised_recipe
 
-        if phase != "train":
-            return super().training(phase, params, context)
-        model = build_network(_network(context.arch, context.point), len(context.teacher["classes"]))
-        return teacher_recipe(model, params, context.task, context.num_classes)
+        match params:
+            case Train():
+                model = build_network(context.arch.at_width(context.point), context.num_classes)
+                return supervised_recipe(model, params, context.task, context.num_classes)
+        return super().training(params, context)
 
-    def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
+    def export(self, context: BuildContext[LocalModelArch], state: Mapping[str, Tensor] | None) -> Export:
         """Put the trained network on the device."""
         from sc2.methods.corner.halves import export_whole_network
 
         assert state is not None
-        return export_whole_network(context, _network(context.arch, context.point), state, num_labels=1)
-
-
-def _network(params: Mapping[str, Any], point: str) -> dict[str, Any]:
-    width = int(point) if point.isdigit() else float(point)
-    network = params["network"]
-    return {"name": network["name"], "args": {**network["args"], params["width_argument"]: width}}
+        return export_whole_network(context, context.arch.at_width(context.point), state, num_labels=1)
 
 
 METHOD = LocalModel()

@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sc2.split.method import Method
+from sc2.split.method import A, Method
 
 if TYPE_CHECKING:
     from sc2.split.method import DeviceHalf, ServerHalf
 
 
-class SendsLabel(Method):
-    """The device answers; the server only reads the answer."""
+class SendsLabel(Method[A]):
+    """The device classifies; the server only reads the classes."""
 
     def unsupported(self, task: str) -> str | None:
         """What goes over the link are class indices."""
@@ -26,12 +26,12 @@ class SendsLabel(Method):
 
     def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
         """Build the whole network."""
-        from sc2.methods.corner.halves import WholeNetworkDevice
+        from sc2.methods.corner.halves import WholeNetworkContent, WholeNetworkDevice
 
-        return WholeNetworkDevice(blob)
+        return WholeNetworkDevice(WholeNetworkContent.model_validate(blob))
 
     def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
-        """Build what reads the answer."""
-        from sc2.methods.corner.halves import LabelServer
+        """Build what reads the classes."""
+        from sc2.methods.corner.halves import LabelContent, LabelServer
 
-        return LabelServer(blob)
+        return LabelServer(LabelContent.model_validate(blob))

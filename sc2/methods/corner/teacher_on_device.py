@@ -1,4 +1,4 @@
-"""The corner without a split: the whole teacher on the device, its answer on the link (ours, in no paper)."""
+"""The corner without a split: the whole teacher on the device, its best classes on the link (ours, in no paper)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from sc2.methods.corner.method import SendsLabel
 from sc2.split.axes import Choice
-from sc2.split.method import BuildContext, Export
-from sc2.strict import Strict
+from sc2.split.method import BuildContext, Export, NoParams
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,23 +15,18 @@ if TYPE_CHECKING:
 NUM_LABELS = {"top1": 1, "top5": 5}
 
 
-class Params(Strict):
-    """Nothing to set."""
-
-
-class TeacherOnDevice(SendsLabel):
+class TeacherOnDevice(SendsLabel[NoParams]):
     """The teacher as it is; the operating point says how many of its best classes are sent."""
 
-    Params = Params
     rate_axis = Choice(name="label", values=tuple(NUM_LABELS))
 
-    def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
+    def export(self, context: BuildContext[NoParams], state: Mapping[str, Tensor] | None) -> Export:
         """Put the whole teacher on the device."""
         from sc2.methods.corner.halves import export_whole_network
 
         assert state is None
         teacher = context.teacher
-        return export_whole_network(context, teacher["backbone"], teacher["state"], NUM_LABELS[context.point])
+        return export_whole_network(context, teacher.backbone, teacher.state, NUM_LABELS[context.point])
 
 
 METHOD = TeacherOnDevice()

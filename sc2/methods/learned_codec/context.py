@@ -11,7 +11,7 @@ two columns to each side in the two rows above and on the two values before it, 
 column + 3 · row are independent of each other, and one step.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from sc2.entropy.exact import ONE, ExactNetwork, exact_layers
+from sc2.strict import Strict
 
 REACH = 2
 """Columns to each side, and rows above, that the masked 5×5 convolution sees."""
@@ -30,8 +31,20 @@ Choose = Callable[[Step, Tensor, Tensor], Tensor]
 """Symbols float64 [B, M, P] of a step, from scales and means [B, M, P] in units of 2^-12."""
 
 
-def context_layers(codec: nn.Module) -> dict[str, Any]:
-    """Return the context and parameter networks of CompressAI's joint model in whole numbers, for `ContextModel`.
+class ContextLayers(Strict):
+    """The networks of a context model in whole numbers, each as `exact_layers` gives it.
+
+    Attributes:
+        context: The masked convolution: the values before a position to 2M channels.
+        parameters: Three 1×1 layers: these and 2M channels of side information to scales and means.
+    """
+
+    context: dict[str, dict[str, Any]]
+    parameters: dict[str, dict[str, Any]]
+
+
+def context_layers(codec: nn.Module) -> ContextLayers:
+    """Return the context and parameter networks of CompressAI's joint model in whole numbers.
 
     Raises:
         CheckpointError: A network has no exact form.
@@ -47,7 +60,7 @@ def context_layers(codec: nn.Module) -> dict[str, Any]:
         assert masked.bias is not None
         assert causal.bias is not None
         causal.bias.copy_(masked.bias)
-    return {"context": exact_layers(nn.Sequential(causal)), "parameters": exact_layers(parameters)}
+    return ContextLayers(context=exact_layers(nn.Sequential(causal)), parameters=exact_layers(parameters))
 
 
 @lru_cache
@@ -55,17 +68,17 @@ def steps(height: int, width: int) -> tuple[Step, ...]:
     """Return all positions of a latent, each after those it depends on, in at most width + 3 · (height - 1) steps."""
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     order = columns + _ROWS_PER_STEP * rows
-    found = ((order == step).nonzero() for step in range(width + _ROWS_PER_STEP * (height - 1)))
-    return tuple((positions[:, 0], positions[:, 1]) for positions in found if len(positions))
+    of_steps = ((order == step).nonzero() for step in range(width + _ROWS_PER_STEP * (height - 1)))
+    return tuple((positions[:, 0], positions[:, 1]) for positions in of_steps if len(positions))
 
 
 class ContextModel(nn.Module):
     """Walks a latent in `steps` and says scale and mean of each value."""
 
-    def __init__(self, layers: Mapping[str, Any]) -> None:
+    def __init__(self, layers: ContextLayers) -> None:
         super().__init__()
-        self.context = ExactNetwork(layers["context"])
-        self.parameters_of = ExactNetwork(layers["parameters"])
+        self.context = ExactNetwork(layers.context)
+        self.parameters_of = ExactNetwork(layers.parameters)
 
     def walk(self, side: Tensor, choose: Choose) -> Tensor:
         """Return the latent y_hat in units of 2^-12 (whole numbers, float64 [B, M, h, w]).
@@ -94,6 +107,6 @@ class ContextModel(nn.Module):
         around = known[:, :, down, across].transpose(1, 2).flatten(0, 1)
         context = self.context(around)
         here = side[:, :, rows, columns].transpose(1, 2).reshape(batch * positions, -1, 1, 1)
-        found = self.parameters_of(torch.cat((here, context), 1))
-        scales, means = found.reshape(batch, positions, -1).transpose(1, 2).contiguous().chunk(2, 1)
+        parameters = self.parameters_of(torch.cat((here, context), 1))
+        scales, means = parameters.reshape(batch, positions, -1).transpose(1, 2).contiguous().chunk(2, 1)
         return scales, means

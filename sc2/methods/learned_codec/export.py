@@ -1,4 +1,4 @@
-"""From trained weights to the two halves of neural input compression."""
+"""From trained weights to the two halves of input compression with a learned codec."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -10,9 +10,12 @@ from sc2.backbones.teacher import take_over
 from sc2.entropy.factorized import tables_of
 from sc2.entropy.hyperprior import hyperprior_tables
 from sc2.errors import ConfigError
+from sc2.layers.priors import HyperpriorContent, PriorContent
 from sc2.methods.learned_codec.context import context_layers
+from sc2.methods.learned_codec.halves import LearnedCodecDeviceContent, LearnedCodecServerContent
 from sc2.methods.learned_codec.images import MULTIPLE
-from sc2.methods.learned_codec.network import InputCompression, channels_of
+from sc2.methods.learned_codec.network import InputCompression
+from sc2.methods.learned_codec.params import AXIS, LearnedCodecArch
 from sc2.split.method import BuildContext, Export
 
 # What upstream's figures count as the encoder of the joint model leaves out entropy_parameters, which the device needs
@@ -20,11 +23,11 @@ from sc2.split.method import BuildContext, Export
 _UPSTREAM = ("g_a", "h_a", "h_s", "entropy_bottleneck", "gaussian_conditional", "context_prediction")
 
 
-def split(context: BuildContext, codec: str, state: Mapping[str, Tensor]) -> Export:
-    """Return the halves of a trained codec, with coding tables built anew from its densities.
+def split(context: BuildContext[LearnedCodecArch], codec: str, state: Mapping[str, Tensor]) -> Export:
+    """Return the halves of a trained codec, with coding tables built from its densities.
 
     Args:
-        context: Its `arch` has `channels`, its point is the quality.
+        context: Its point is the quality.
         codec: CompressAI's class name.
         state: State dict of an `InputCompression`.
 
@@ -32,29 +35,31 @@ def split(context: BuildContext, codec: str, state: Mapping[str, Tensor]) -> Exp
         CheckpointError: The trained weights have no exact form, or are another benchmark's and do not fit.
         ConfigError: The images may have sides that are no multiples of 64.
     """
-    if context.input.get("fit", "crop") == "whole" and context.input["multiple"] % MULTIPLE:
-        raise ConfigError(
-            f"input.multiple is {context.input['multiple']}; neural input compression needs a multiple of {MULTIPLE}"
-        )
+    if context.input.square is None and context.input.multiple % MULTIPLE:
+        raise ConfigError(f"input.multiple is {context.input.multiple}; a learned codec needs a multiple of {MULTIPLE}")
     network = InputCompression(context, codec)
     take_over(network, state, ["codec"])
     model, teacher = network.codec, context.teacher
-    n, m = channels_of(context.arch, context.point)
-    common = {"codec": codec, "n": n, "m": m}
+    n, m = context.arch.widths(AXIS.parse(context.point))
     tables = coding_tables(model, m)
-    prior: dict[str, Any] = {"tables": tables}
+    prior = PriorContent(tables=tables)
     if hasattr(model, "h_a"):
-        prior |= {"channels": m, "hyper_channels": n, "state": model.get_submodule("h_a").state_dict()}
-    device = {**common, "state": model.get_submodule("g_a").state_dict(), "prior": prior}
+        hyper_analysis = model.get_submodule("h_a").state_dict()
+        prior = HyperpriorContent(tables=tables, channels=m, hyper_channels=n, state=hyper_analysis)
+    device = LearnedCodecDeviceContent(
+        codec=codec, n=n, m=m, state=model.get_submodule("g_a").state_dict(), prior=prior
+    )
     weights = {f"g_s.{name}": value for name, value in model.get_submodule("g_s").state_dict().items()}
-    server = {
-        **common,
-        "input": dict(context.input),
-        "backbone": dict(teacher["backbone"]),
-        "num_classes": len(teacher["classes"]),
-        "state": weights | {f"reference.{name}": value for name, value in teacher["state"].items()},
-        "prior": {"tables": tables},
-    }
+    server = LearnedCodecServerContent(
+        codec=codec,
+        n=n,
+        m=m,
+        input=context.input,
+        backbone=teacher.backbone,
+        num_classes=context.num_classes,
+        state=weights | {f"reference.{name}": value for name, value in teacher.state.items()},
+        prior=PriorContent(tables=tables),
+    )
     return Export(device, server, upstream_state(model))
 
 
@@ -65,7 +70,7 @@ def coding_tables(model: nn.Module, channels: int) -> dict[str, Any]:
     if not hasattr(parts, "h_a"):
         return tables_of(parts.entropy_bottleneck)
     tables = hyperprior_tables(parts.entropy_bottleneck, parts.h_s, channels)
-    return tables | {"context": context_layers(parts)} if hasattr(parts, "context_prediction") else tables
+    return tables | {"context": context_layers(parts).model_dump()} if hasattr(parts, "context_prediction") else tables
 
 
 def upstream_state(model: nn.Module) -> dict[str, Tensor]:

@@ -1,6 +1,5 @@
-"""The two halves of neural input compression: padding, g_a and coder; coder, g_s, un-padding, teacher."""
+"""The two halves of input compression with a learned codec: padding, g_a and coder; coder, g_s, un-padding, teacher."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,14 +8,49 @@ import torch
 from torch import Tensor, nn
 
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.data.limits import refuse_foreign_size
 from sc2.data.normalise import normalise, to_batch
+from sc2.data.spec import InputSpec
 from sc2.errors import WireError
+from sc2.layers.priors import DevicePrior, PriorContent
 from sc2.methods.learned_codec.images import IMAGES_AT_ONCE, STRIDE, latent_side, pad, unpad
 from sc2.methods.learned_codec.priors import PRIORS
 from sc2.methods.learned_codec.transforms import analysis, synthesis
-from sc2.split.method import DeviceHalf, ServerHalf
+from sc2.split.method import DeviceHalf, HalfContent, ServerHalf
 from sc2.split.wire import Payload
+
+
+class LearnedCodecContent(HalfContent):
+    """What both halves are built from.
+
+    Attributes:
+        codec: CompressAI's name of the class.
+        n: Width of the transforms, N.
+        m: Channels of the latent y, M.
+        state: Weights of g_a on the device; of g_s, and of the teacher as `reference`, on the server.
+        prior: The half's end of the entropy model.
+    """
+
+    codec: str
+    n: int
+    m: int
+    state: dict[str, Tensor]
+
+
+class LearnedCodecDeviceContent(LearnedCodecContent):
+    """What the device half is built from."""
+
+    prior: DevicePrior
+
+
+class LearnedCodecServerContent(LearnedCodecContent):
+    """What the server half is built from: also the benchmark's input, and the teacher's network and classes."""
+
+    input: InputSpec
+    backbone: NetworkSpec
+    num_classes: int
+    prior: PriorContent
 
 
 @dataclass(frozen=True)
@@ -28,13 +62,13 @@ class Analysed:
     width: int
 
 
-class NeuralDevice(DeviceHalf):
+class LearnedCodecDevice(DeviceHalf):
     """g_a and the device's end of the entropy model."""
 
-    def __init__(self, blob: Mapping[str, Any]) -> None:
-        self.encoder = analysis(blob["n"], blob["m"])
-        self.encoder.load_state_dict(blob["state"])
-        self.coder = PRIORS[blob["codec"]].encoder(blob["prior"])
+    def __init__(self, content: LearnedCodecDeviceContent) -> None:
+        self.encoder = analysis(content.n, content.m)
+        self.encoder.load_state_dict(content.state)
+        self.coder = PRIORS[content.codec].encoder(content.prior)
         self.tables = self.coder.tables
         self.network = nn.ModuleDict({"encoder": self.encoder})
         if self.coder.network is not None:
@@ -56,18 +90,18 @@ class NeuralDevice(DeviceHalf):
         return self.coder.bits(latent.symbols)
 
 
-class NeuralServer(ServerHalf):
+class LearnedCodecServer(ServerHalf):
     """The entropy model, g_s and the whole teacher."""
 
-    def __init__(self, blob: Mapping[str, Any]) -> None:
-        self.coder = PRIORS[blob["codec"]].decoder(blob["prior"])
-        reference = build_network(blob["backbone"], blob["num_classes"])
-        networks = {"g_s": synthesis(blob["n"], blob["m"]), "reference": reference}
-        self.network = nn.ModuleDict(networks)
-        self.network.load_state_dict(blob["state"])
+    def __init__(self, content: LearnedCodecServerContent) -> None:
+        self.coder = PRIORS[content.codec].decoder(content.prior)
+        self.synthesis = synthesis(content.n, content.m)
+        self.teacher = build_network(content.backbone, content.num_classes)
+        # The names of the weights in a server's file.
+        self.network = nn.ModuleDict({"g_s": self.synthesis, "reference": self.teacher})
+        self.network.load_state_dict(content.state)
         self.network.eval().requires_grad_(False)
-        self.synthesis, self.reference = networks["g_s"], networks["reference"]
-        self.input = blob["input"]
+        self.input = content.input
 
     def decode(self, payload: Payload) -> Tensor:
         """Return y_hat [1, M, h, w]; the image must have a size that the network's input can have."""
@@ -82,9 +116,7 @@ class NeuralServer(ServerHalf):
             WireError: The payload cannot be decoded.
         """
         if len(payload.shape) != 2 or not all(payload.shape):
-            raise WireError(
-                "a payload of neural input compression has two shape integers, the image's height and width"
-            )
+            raise WireError("a payload of a learned codec has two shape integers, the image's height and width")
         height, width = payload.shape
         return self.coder.decode(payload.streams, latent_side(height), latent_side(width))
 
@@ -96,8 +128,8 @@ class NeuralServer(ServerHalf):
 
     def _size(self, batch: Tensor) -> tuple[int, int]:
         """Return height and width of the images of a batch of latents."""
-        if self.input.get("fit", "crop") == "crop":
-            return self.input["crop"], self.input["crop"]
+        if self.input.square is not None:
+            return self.input.square, self.input.square
         # Multiples of 64 already (`export.split` sees to it): there was nothing to pad.
         return STRIDE * batch.shape[2], STRIDE * batch.shape[3]
 
@@ -105,4 +137,4 @@ class NeuralServer(ServerHalf):
         """Return the task's output for latents [B, M, h, w] of images of the benchmark's size."""
         images = self.reconstruct(batch, *self._size(batch))
         with torch.no_grad():
-            return self.reference(normalise(images * 255, self.input))
+            return self.teacher(normalise(images * 255, self.input))

@@ -1,11 +1,10 @@
 """Between an image and what a learned codec takes: values in [0, 1], sides that are multiples of 64."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from sc2.data.spec import PixelSpec
 
 MULTIPLE = 64
 """The coarsest latent of the hyperprior codecs is 64 times smaller than the image."""
@@ -36,14 +35,14 @@ def unpad(images: Tensor, height: int, width: int) -> Tensor:
     return images[:, :, :height, :width]
 
 
-def denormalise(images: Tensor, spec: Mapping[str, Any]) -> Tensor:
+def denormalise(images: Tensor, spec: PixelSpec) -> Tensor:
     """Turn normalised 8-bit images [B, 3, H, W] back into values in [0, 1], each exactly a multiple of 1/255.
 
     Args:
         images: What `sc2.data.normalise.normalise` made of uint8 pixels.
-        spec: The benchmark's input, with `mean` and `std`.
+        spec: How the pixels were normalised.
     """
-    mean = torch.tensor(spec["mean"], device=images.device).view(1, 3, 1, 1)
-    std = torch.tensor(spec["std"], device=images.device).view(1, 3, 1, 1)
+    mean = torch.tensor(spec.mean, device=images.device).view(1, 3, 1, 1)
+    std = torch.tensor(spec.std, device=images.device).view(1, 3, 1, 1)
     # Rounded, because the device sees the pixels themselves: a last bit could move a symbol.
     return torch.round((images * std + mean) * 255) / 255

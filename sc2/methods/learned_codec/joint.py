@@ -6,12 +6,13 @@ Symbols of y are coded step by step, because the tables of a step depend on the 
 at once. Streams: y, then z.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ConfigDict
 from torch import Tensor
 
 from sc2.entropy.coder import Integers, StepDecoder, StepEncoder
@@ -19,7 +20,30 @@ from sc2.entropy.exact import ONE
 from sc2.entropy.factorized import FactorizedCoder
 from sc2.entropy.hyperprior import GaussianCoder, HyperSynthesis
 from sc2.errors import WireError
-from sc2.methods.learned_codec.context import ContextModel, Step
+from sc2.methods.learned_codec.context import ContextLayers, ContextModel, Step
+from sc2.strict import Strict
+
+
+class JointTables(Strict):
+    """What both ends need to code latents.
+
+    Attributes:
+        z: Tables of z, of `factorized.tables_of`.
+        y: Tables of y, of `hyperprior.gaussian_tables`.
+        synthesis: h_s in whole numbers, of `exact_layers`.
+        shift: Medians of z in units of 2^-12, int64 [N].
+        channels: Channels of y, M.
+        context: The context model.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    z: dict[str, Tensor]
+    y: dict[str, Tensor]
+    synthesis: dict[str, dict[str, Any]]
+    shift: Tensor
+    channels: int
+    context: ContextLayers
 
 
 @dataclass(frozen=True)
@@ -38,23 +62,23 @@ class JointSymbols:
 class JointCoder:
     """Codes latents y [1, M, h, w] with their side information z [1, N, h/4, w/4]."""
 
-    def __init__(self, tables: Mapping[str, Any]) -> None:
-        self.synthesis = HyperSynthesis(tables["synthesis"], tables["shift"], int(tables["channels"]))
-        self.context = ContextModel(tables["context"])
-        self.z_coder, self.y_coder = FactorizedCoder(tables["z"]), GaussianCoder(tables["y"])
+    def __init__(self, tables: JointTables) -> None:
+        self.synthesis = HyperSynthesis(tables.synthesis, tables.shift, tables.channels)
+        self.context = ContextModel(tables.context)
+        self.z_coder, self.y_coder = FactorizedCoder(tables.z), GaussianCoder(tables.y)
 
     def symbols(self, y: Tensor, z: Tensor) -> JointSymbols:
         """Round z, then the values of y around the means that z and the rounded values before them give."""
         z_symbols = self.z_coder.symbols(z)
-        found = []
+        coded = []
 
         def rounded(step: Step, scales: Tensor, means: Tensor) -> Tensor:
             symbols = torch.round(y[:, :, step[0], step[1]].double() - means / ONE)
-            found.append((_flat(symbols), _flat(self.y_coder.indexes(scales))))
+            coded.append((_flat(symbols), _flat(self.y_coder.indexes(scales))))
             return symbols
 
         self.context.walk(self._side(z_symbols, *y.shape[2:]), rounded)
-        return JointSymbols(tuple(found), z_symbols)
+        return JointSymbols(tuple(coded), z_symbols)
 
     def encode(self, symbols: JointSymbols) -> tuple[bytes, bytes]:
         """Code symbols into the streams of y and z."""

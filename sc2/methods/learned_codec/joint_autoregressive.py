@@ -1,4 +1,4 @@
-"""Neural input compression with a joint autoregressive prior: JAHP, `mbt2018` (arXiv 1809.02736).
+"""Learned codec with a joint autoregressive prior: JAHP, `mbt2018` (arXiv 1809.02736).
 
 Source: docs/papers.md#joint-autoregressive.
 
@@ -7,18 +7,26 @@ sequential on both ends (`context.py`). All that decides a table runs in whole n
 rule to keep this model on the CPU does not ensure.
 """
 
-from sc2.methods.learned_codec.method import NeuralInput, NeuralParams, Pairs, published_pairs
+from sc2.methods.learned_codec.method import LearnedCodec
+from sc2.methods.learned_codec.params import LearnedCodecArch, Pairs, Phases, published_pairs
 
 
-class Params(NeuralParams):
+class Arch(LearnedCodecArch):
     """The (N, M) of CompressAI's zoo by default."""
 
     channels: Pairs = published_pairs((192, 192), (192, 320), small_up_to=4)
 
 
-class JointAutoregressive(NeuralInput):
+class Params(Arch):
+    """The widths, by default those of CompressAI's zoo, and the schedule."""
+
+    phases: Phases = Phases()
+
+
+class JointAutoregressive(LearnedCodec):
     """A masked convolution over what is decoded, beside the side information."""
 
+    Arch = Arch
     Params = Params
     codec = "JointAutoregressiveHierarchicalPriors"
 

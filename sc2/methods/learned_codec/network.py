@@ -7,7 +7,7 @@ plain layers of the same names instead (`sc2.methods.learned_codec.halves`), so 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,18 +16,12 @@ from torch import Tensor, nn
 from sc2.backbones.teacher import teacher_model
 from sc2.data.normalise import normalise
 from sc2.methods.learned_codec.images import IMAGES_AT_ONCE, denormalise, pad, unpad
+from sc2.methods.learned_codec.params import AXIS, LearnedCodecArch
 from sc2.methods.learned_codec.received import received
 from sc2.split.method import BuildContext
 
 if TYPE_CHECKING:
     from compressai.entropy_models import EntropyBottleneck
-
-
-def channels_of(arch: Mapping[str, Any], quality: str) -> tuple[int, int]:
-    """Return (N, M) of a quality: `channels` has one pair for all of them, or one for each."""
-    pairs: Sequence[Sequence[int]] = arch["channels"]
-    n, m = pairs[0] if len(pairs) == 1 else pairs[int(quality) - 1]
-    return n, m
 
 
 def build_codec(name: str, n: int, m: int) -> nn.Module:
@@ -43,47 +37,47 @@ class InputCompression(nn.Module):
     The teacher is no submodule: it is frozen and known, and would only make checkpoints larger.
 
     Args:
-        context: Its `arch` has `channels`, its point is the quality, 1 … 8.
+        context: Its point is the quality, 1 … 8.
         codec: CompressAI's class name.
     """
 
-    def __init__(self, context: BuildContext, codec: str) -> None:
+    def __init__(self, context: BuildContext[LearnedCodecArch], codec: str) -> None:
         super().__init__()
-        self.codec = build_codec(codec, *channels_of(context.arch, context.point))
-        self.input = dict(context.input)
+        self.codec = build_codec(codec, *context.arch.widths(AXIS.parse(context.point)))
+        self.pixels = context.input.pixels
         self._outside = (teacher_model(context.teacher),)
 
     @property
-    def reference(self) -> nn.Module:
+    def teacher(self) -> nn.Module:
         """The teacher."""
         return self._outside[0]
 
     def forward(self, x: Tensor) -> Any:
-        """Compress, reconstruct and answer; in eval mode with what the wire carries."""
+        """Compress, reconstruct and run the teacher; in eval mode with what the wire carries."""
         _, reconstructed, _ = self.reconstruct(x)
-        return self.answer(reconstructed)
+        return self.predict(reconstructed)
 
     def reconstruct(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return original and reconstruction in [0, 1] (not clamped in training), and the bits of the batch.
+        """Return original and reconstruction [B, 3, H, W] in [0, 1] (not clamped in training), and the batch's bits.
 
         In train mode latents get uniform noise; in eval mode they are quantised as on the wire, and the bits are those
         of the densities.
         """
-        images = denormalise(x, self.input)
+        images = denormalise(x, self.pixels)
         if not self.codec.training:
             arrived = [self._received(part) for part in images.split(IMAGES_AT_ONCE)]
             return images, torch.cat([image for image, _ in arrived]), torch.stack([bits for _, bits in arrived]).sum()
-        found = self.codec(pad(images))
-        return images, unpad(found["x_hat"], *images.shape[2:]), _bits(found["likelihoods"].values())
+        coded = self.codec(pad(images))
+        return images, unpad(coded["x_hat"], *images.shape[2:]), _bits(coded["likelihoods"].values())
 
     def _received(self, images: Tensor) -> tuple[Tensor, Tensor]:
         latent, likelihoods = received(self.codec, self.codec.get_submodule("g_a")(pad(images)))
         reconstructed = unpad(self.codec.get_submodule("g_s")(latent), *images.shape[2:])
         return reconstructed.clamp(0, 1), _bits(likelihoods)
 
-    def answer(self, images: Tensor) -> Any:
+    def predict(self, images: Tensor) -> Any:
         """Return the teacher's output for images [B, 3, H, W] with values in [0, 1]."""
-        return self.reference(normalise(images * 255, self.input))
+        return self.teacher(normalise(images * 255, self.pixels))
 
     def transform_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters of g_a and g_s; all others belong to the entropy model."""
@@ -93,8 +87,8 @@ class InputCompression(nn.Module):
     @property
     def prior(self) -> EntropyBottleneck:
         """The factorised prior: of y, or of z where there is a hyperprior."""
-        found: EntropyBottleneck = self.codec.entropy_bottleneck
-        return found
+        bottleneck: EntropyBottleneck = self.codec.entropy_bottleneck
+        return bottleneck
 
 
 def _bits(likelihoods: Iterable[Tensor]) -> Tensor:

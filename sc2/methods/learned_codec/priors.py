@@ -1,28 +1,35 @@
 """The entropy model of each learned image codec, by CompressAI's name of the whole model."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from sc2.layers.priors import FACTORIZED, Hyperprior, LatentDecoder, LatentEncoder, PriorKind
-from sc2.methods.learned_codec.joint import JointCoder, JointSymbols
+from sc2.layers.priors import (
+    FACTORIZED,
+    DevicePrior,
+    Hyperprior,
+    HyperpriorContent,
+    LatentDecoder,
+    LatentEncoder,
+    PriorContent,
+    PriorKind,
+    hyperprior_content,
+)
+from sc2.methods.learned_codec.joint import JointCoder, JointSymbols, JointTables
 from sc2.methods.learned_codec.transforms import mean_scale_analysis, scale_analysis
 
 
-def _not_built(channels: int, hyper_channels: int) -> nn.Sequential:
-    raise AssertionError("CompressAI's models are what is trained here; the halves get h_s in whole numbers")
-
-
 class _JointEncoder(LatentEncoder):
-    def __init__(self, half: Mapping[str, Any], analysis: nn.Sequential) -> None:
-        self.coder = JointCoder(half["tables"])
-        analysis.load_state_dict(half["state"])
+    def __init__(self, content: HyperpriorContent, analysis: nn.Sequential) -> None:
+        tables = JointTables.model_validate(content.tables)
+        self.coder = JointCoder(tables)
+        analysis.load_state_dict(content.state)
         self.analysis = analysis
         networks = {"hyper_analysis": analysis, "hyper_synthesis": self.coder.synthesis, "context": self.coder.context}
         self.network = nn.ModuleDict(networks)
-        self.tables = {f"{part}.{name}": table for part in ("y", "z") for name, table in half["tables"][part].items()}
+        of_y = {f"y.{name}": table for name, table in tables.y.items()}
+        self.tables = of_y | {f"z.{name}": table for name, table in tables.z.items()}
 
     def symbols(self, y: Tensor) -> JointSymbols:
         return self.coder.symbols(y, self.analysis(y))
@@ -35,8 +42,8 @@ class _JointEncoder(LatentEncoder):
 
 
 class _JointDecoder(LatentDecoder):
-    def __init__(self, half: Mapping[str, Any]) -> None:
-        self.coder = JointCoder(half["tables"])
+    def __init__(self, content: PriorContent) -> None:
+        self.coder = JointCoder(JointTables.model_validate(content.tables))
 
     def decode(self, streams: Sequence[bytes], height: int, width: int) -> Tensor:
         with torch.no_grad():
@@ -46,18 +53,19 @@ class _JointDecoder(LatentDecoder):
 class Joint(Hyperprior):
     """Scale and mean of each value of the latent come from z and from the values before it."""
 
-    def encoder(self, half: Mapping[str, Any]) -> LatentEncoder:
-        """Build from `channels`, `hyper_channels`, `state` (of h_a) and `tables`."""
-        return _JointEncoder(half, self.analysis(half["channels"], half["hyper_channels"]))
+    def encoder(self, content: DevicePrior) -> LatentEncoder:
+        """Build the device's end from its tables, the context model among them, and h_a."""
+        half = hyperprior_content(content)
+        return _JointEncoder(half, self.analysis(half.channels, half.hyper_channels))
 
-    def decoder(self, half: Mapping[str, Any]) -> LatentDecoder:
-        """Build from `tables`."""
-        return _JointDecoder(half)
+    def decoder(self, content: PriorContent) -> LatentDecoder:
+        """Build the server's end."""
+        return _JointDecoder(content)
 
 
 PRIORS: dict[str, PriorKind] = {
     "FactorizedPrior": FACTORIZED,
-    "ScaleHyperprior": Hyperprior(scale_analysis, _not_built),
-    "MeanScaleHyperprior": Hyperprior(mean_scale_analysis, _not_built),
-    "JointAutoregressiveHierarchicalPriors": Joint(mean_scale_analysis, _not_built),
+    "ScaleHyperprior": Hyperprior(scale_analysis),
+    "MeanScaleHyperprior": Hyperprior(mean_scale_analysis),
+    "JointAutoregressiveHierarchicalPriors": Joint(mean_scale_analysis),
 }

@@ -1,24 +1,25 @@
 """Published weights of CompressAI's image codecs: one file per quality, known by its SHA-256 or the start of it."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor, nn
 
 from sc2.backbones.state_file import read_state
 from sc2.data.download import fetched, hash_in_name
 from sc2.errors import CheckpointError
-from sc2.measure.size import DERIVED_TABLES
+from sc2.methods.learned_codec.params import Published
 
 _WHERE = "params.phases.train"
+# Last part of the names of the tables that CompressAI's entropy models build from their parameters by `update()`.
+_TABLES = ("_quantized_cdf", "_cdf_length", "_offset", "scale_table")
 
 
-def load_published(model: nn.Module, weights: Mapping[str, Mapping[str, Any]], quality: str) -> None:
+def load_published(model: nn.Module, weights: Mapping[str, Published], quality: str) -> None:
     """Load the published weights of a quality into one of CompressAI's models, without their coding tables.
 
     Args:
         model: A model of the class and the (N, M) that the weights were trained with.
-        weights: `url`, and `sha256` or None where the file's name holds it, by quality.
+        weights: Files by quality.
         quality: 1 … 8, as text.
 
     Raises:
@@ -31,10 +32,10 @@ def load_published(model: nn.Module, weights: Mapping[str, Mapping[str, Any]], q
             f"no published weights for quality {quality} (known: {known}): add {_WHERE}.weights.{quality}, "
             f"or choose another {_WHERE}.start"
         )
-    url, sha256 = weights[quality]["url"], weights[quality]["sha256"] or hash_in_name(weights[quality]["url"])
+    url, sha256 = weights[quality].url, weights[quality].sha256 or hash_in_name(weights[quality].url)
     assert sha256 is not None, "the configuration asks for one of the two"
     state = _current_names(read_state(fetched(url, sha256)))
-    # Tables are built anew from the densities; these may be of another version of the library.
+    # Tables are built from the densities; these may be of another version of the library.
     kept = {name: value for name, value in state.items() if not _is_table(name)}
     empty = {name: value for name, value in model.state_dict().items() if _is_table(name)}
     try:
@@ -47,7 +48,7 @@ def load_published(model: nn.Module, weights: Mapping[str, Mapping[str, Any]], q
 
 
 def _is_table(name: str) -> bool:
-    return name.split(".")[-1] in DERIVED_TABLES
+    return name.split(".")[-1] in _TABLES
 
 
 def _current_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -51,14 +51,14 @@ def _side_information(parts: Any, z: Tensor, y: Tensor) -> tuple[Tensor, Tensor 
 
 
 def _walked(parts: Any, y: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
-    found = torch.empty_like(y)
+    all_likelihoods = torch.empty_like(y)
 
     def rounded(step: Step, scales: Tensor, means: Tensor) -> Tensor:
         rows, columns = step
         here, mean = y[:, :, rows, columns].double(), means / ONE
         _, likelihoods = parts.gaussian_conditional(here, scales / ONE, mean)
-        found[:, :, rows, columns] = likelihoods.to(y.dtype)
+        all_likelihoods[:, :, rows, columns] = likelihoods.to(y.dtype)
         return torch.round(here - mean)
 
     y_hat = ContextModel(context_layers(parts)).walk(side, rounded)
-    return (y_hat / ONE).to(y.dtype), found
+    return (y_hat / ONE).to(y.dtype), all_likelihoods

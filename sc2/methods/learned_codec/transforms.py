@@ -54,8 +54,8 @@ def mean_scale_analysis(m: int, n: int) -> nn.Sequential:
 
 class _OfMagnitude(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
-        found: Tensor = super().forward(x.abs())
-        return found
+        z: Tensor = super().forward(x.abs())
+        return z
 
 
 def conv(inputs: int, outputs: int, kernel: int = 5, stride: int = 2) -> nn.Conv2d:

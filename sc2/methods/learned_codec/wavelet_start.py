@@ -66,15 +66,15 @@ def latent_gain(weight: float) -> float:
 
 def _split(bands: list[_Band], width: int) -> tuple[list[_Band], Tensor]:
     """Return the `width` bands of lowest frequency (or all), and the weights [kept, bands, 2, 2] that make them."""
-    found = []
+    halved = []
     for index, (colour, across, down) in enumerate(bands):
         for i in range(2):
             for j in range(2):
                 # In a band of odd frequency the difference is the lower half.
                 band = (colour, 2 * across + (j ^ (across & 1)), 2 * down + (i ^ (down & 1)))
-                found.append((_energy(band), index, i, j, band))
-    found.sort(key=lambda entry: (-entry[0], entry[1:4]))
-    kept = found[:width]
+                halved.append((_energy(band), index, i, j, band))
+    halved.sort(key=lambda entry: (-entry[0], entry[1:4]))
+    kept = halved[:width]
     matrix = torch.zeros(len(kept), len(bands), 2, 2)
     signs = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
     for row, (_, index, i, j, _) in enumerate(kept):

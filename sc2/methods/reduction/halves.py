@@ -1,6 +1,5 @@
 """The two halves of CR+BQ: what the device sends is one quantised tensor, its range beside it."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,24 +7,77 @@ import torch
 from torch import Tensor, nn
 
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.data.limits import largest_side
 from sc2.data.normalise import normalise, to_batch
+from sc2.data.spec import PixelSpec
 from sc2.errors import WireError
 from sc2.methods.reduction.affine import Quantized, dequantize, from_bytes, quantize, to_bytes
 from sc2.methods.reduction.network import ReductionNetwork, expansion, reduction
-from sc2.split.method import BuildContext, DeviceHalf, Export, ServerHalf
+from sc2.methods.reduction.params import AXIS, ReductionArch
+from sc2.split.method import BuildContext, DeviceHalf, Export, HalfContent, ServerHalf
 from sc2.split.wire import Payload
+
+
+class QuantizedContent(HalfContent):
+    """What either half is built from.
+
+    Attributes:
+        channels: C, the channels of z.
+        state: Weights of the half's networks.
+    """
+
+    channels: int
+    state: dict[str, Tensor]
+
+
+class QuantizedDeviceContent(QuantizedContent):
+    """What the device half is built from.
+
+    Attributes:
+        encoder_channels: Channels of the encoder's convolutions but the last.
+        halvings: How often the encoder halves the resolution.
+        input: How pixels become the encoder's input.
+    """
+
+    encoder_channels: list[int]
+    halvings: int
+    input: PixelSpec
+
+
+class QuantizedServerContent(QuantizedContent):
+    """What the server half is built from.
+
+    Attributes:
+        decoder_channels: Channels of the decoder's convolutions but the last.
+        target: Channels at the cut.
+        output_relu: Whether a ReLU ends the decoder.
+        shape: z's channels, height and width; None where images differ in size.
+        largest: Largest side of an input, pixels.
+        cut: Stage whose output the decoder gives.
+        backbone: The whole task model.
+        num_classes: Its classes.
+    """
+
+    decoder_channels: list[int]
+    target: int
+    output_relu: bool
+    shape: list[int] | None
+    largest: int
+    cut: str
+    backbone: NetworkSpec
+    num_classes: int
 
 
 class QuantizedDevice(DeviceHalf):
     """The encoder and the quantiser; no tables."""
 
-    def __init__(self, blob: Mapping[str, Any]) -> None:
-        self.network = reduction(blob["channels"], blob["encoder_channels"], blob["halvings"])
-        self.network.load_state_dict(blob["state"])
+    def __init__(self, content: QuantizedDeviceContent) -> None:
+        self.network = reduction(content.channels, content.encoder_channels, content.halvings)
+        self.network.load_state_dict(content.state)
         self.network.eval().requires_grad_(False)
         self.tables = {}
-        self.input = blob["input"]
+        self.input = content.input
 
     def analyse(self, pixels: np.ndarray) -> Quantized:
         """Return z [1, C, h, w] of one image, quantised."""
@@ -42,16 +94,16 @@ class QuantizedDevice(DeviceHalf):
 class QuantizedServer(ServerHalf):
     """The decoder and the rest of the backbone."""
 
-    def __init__(self, blob: Mapping[str, Any]) -> None:
-        backbone = build_network(blob["backbone"], blob["num_classes"])
-        decoder = expansion(blob["channels"], blob["decoder_channels"], blob["target"], output_relu=blob["output_relu"])
+    def __init__(self, content: QuantizedServerContent) -> None:
+        backbone = build_network(content.backbone, content.num_classes)
+        decoder = expansion(content.channels, content.decoder_channels, content.target, output_relu=content.output_relu)
         self.network = nn.Sequential()
         self.network.add_module("decoder", decoder)
-        self.network.add_module("tail", backbone.after(blob["cut"]))
-        self.network.load_state_dict(blob["state"])
+        self.network.add_module("tail", backbone.after(content.cut))
+        self.network.load_state_dict(content.state)
         self.network.eval().requires_grad_(False)
-        self.shape: tuple[int, ...] | None = None if blob["shape"] is None else tuple(blob["shape"])
-        self.channels, self.largest = blob["channels"], blob["largest"]
+        self.shape: tuple[int, ...] | None = None if content.shape is None else tuple(content.shape)
+        self.channels, self.largest = content.channels, content.largest
 
     def decode(self, payload: Payload) -> Tensor:
         """Return z_hat [1, C, h, w]."""
@@ -72,9 +124,9 @@ class QuantizedServer(ServerHalf):
             return self.network(batch)
 
 
-def split_reduction(network: ReductionNetwork, context: BuildContext) -> Export:
+def split_reduction(network: ReductionNetwork, context: BuildContext[ReductionArch]) -> Export:
     """Cut a trained network behind the quantiser."""
-    arch, channels, size = context.arch, int(context.point), context.input.get("crop")
+    arch, channels, size = context.arch, AXIS.parse(context.point), context.input.square
     encoder = network.encoder.state_dict()
     rest = {f"decoder.{name}": value for name, value in network.decoder.state_dict().items()}
     rest |= {f"tail.{name}": value for name, value in network.tail.state_dict().items()}
@@ -82,23 +134,23 @@ def split_reduction(network: ReductionNetwork, context: BuildContext) -> Export:
     if size is not None:
         with torch.no_grad():
             shape = list(network.encoder.eval()(torch.zeros(1, 3, size, size)).shape[1:])
-    device = {
-        "channels": channels,
-        "encoder_channels": list(arch["encoder_channels"]),
-        "halvings": network.halvings,
-        "input": context.pixels,
-        "state": encoder,
-    }
-    server = {
-        "channels": channels,
-        "decoder_channels": list(arch["decoder_channels"]),
-        "target": network.target,
-        "output_relu": arch["output_relu"],
-        "shape": shape,
-        "largest": largest_side(context.input),
-        "cut": arch["cut"],
-        "backbone": dict(context.teacher["backbone"]),
-        "num_classes": len(context.teacher["classes"]),
-        "state": rest,
-    }
+    device = QuantizedDeviceContent(
+        channels=channels,
+        encoder_channels=arch.encoder_channels,
+        halvings=network.halvings,
+        input=context.input.pixels,
+        state=encoder,
+    )
+    server = QuantizedServerContent(
+        channels=channels,
+        decoder_channels=arch.decoder_channels,
+        target=network.target,
+        output_relu=arch.output_relu,
+        shape=shape,
+        largest=largest_side(context.input),
+        cut=arch.cut,
+        backbone=context.teacher.backbone,
+        num_classes=context.num_classes,
+        state=rest,
+    )
     return Export(device, server, encoder)

@@ -19,6 +19,7 @@ from sc2.backbones.dilation import PROBE_PX
 from sc2.backbones.teacher import teacher_model
 from sc2.errors import ConfigError
 from sc2.methods.reduction.affine import through_quantizer
+from sc2.methods.reduction.params import AXIS, ReductionArch
 from sc2.split.method import BuildContext
 
 
@@ -85,14 +86,14 @@ class ReductionNetwork(nn.Module):
     published training knows nothing of the quantiser. Else every image's z is quantised, as on the wire.
     """
 
-    def __init__(self, context: BuildContext) -> None:
+    def __init__(self, context: BuildContext[ReductionArch]) -> None:
         super().__init__()
-        arch, channels = context.arch, int(context.point)
+        arch, channels = context.arch, AXIS.parse(context.point)
         teacher = teacher_model(context.teacher)
-        target, halvings = _target(teacher, arch["cut"], context.input.get("crop") or PROBE_PX)
-        self.encoder = reduction(channels, arch["encoder_channels"], halvings)
-        self.decoder = expansion(channels, arch["decoder_channels"], target, output_relu=arch["output_relu"])
-        self.tail = teacher.after(arch["cut"])
+        target, halvings = _target(teacher, arch.cut, context.input.square or PROBE_PX)
+        self.encoder = reduction(channels, arch.encoder_channels, halvings)
+        self.decoder = expansion(channels, arch.decoder_channels, target, output_relu=arch.output_relu)
+        self.tail = teacher.after(arch.cut)
         self.halvings, self.target = halvings, target
 
     @property

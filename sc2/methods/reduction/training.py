@@ -3,7 +3,6 @@
 Source: docs/papers.md#channel-reduction-quantization.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,23 +10,21 @@ from torch import Tensor
 
 from sc2.backbones.teacher import teacher_model
 from sc2.methods.reduction.network import ReductionNetwork
+from sc2.methods.reduction.params import Distill, ReductionArch
 from sc2.split.method import BuildContext
 from sc2.training.hints import HintLoss, Hooks
 from sc2.training.judge import Judge
 from sc2.training.recipe import Recipe, Terms, multi_step
 
 
-def distill_recipe(params: Mapping[str, Any], context: BuildContext) -> Recipe:
+def distill_recipe(params: Distill, context: BuildContext[ReductionArch]) -> Recipe:
     """L = Σ_k ‖s_k - t_k‖² over the hint layers, summed over the batch; everything behind the cut is frozen.
 
     Validation goes through the quantiser, and picks the epoch with the lowest loss.
     """
-    student, teacher, judge = (
-        ReductionNetwork(context),
-        teacher_model(context.teacher),
-        Judge(context.task, context.num_classes),
-    )
-    hint_loss = HintLoss(context.arch["cut"], context.arch["hints"])
+    student, teacher = ReductionNetwork(context), teacher_model(context.teacher)
+    judge = Judge(context.task, context.num_classes)
+    hint_loss = HintLoss(context.arch.cut, context.arch.hints)
     hooks = Hooks(student, teacher, hint_loss.student_paths, hint_loss.teacher_paths)
 
     def step(images: Tensor, targets: Any) -> Terms:
@@ -46,10 +43,10 @@ def distill_recipe(params: Mapping[str, Any], context: BuildContext) -> Recipe:
         trained=[student.encoder, student.decoder],
         frozen=[student.tail, teacher],
         step=step,
-        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=params["lr"]),
-        learning_rate=multi_step(params["milestones"], params["gamma"]),
-        epochs=params["epochs"],
-        batch_size=params["batch_size"],
+        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=params.lr),
+        learning_rate=multi_step(params.milestones, params.gamma),
+        epochs=params.epochs,
+        batch_size=params.batch_size,
         validate=validate,
         judge=judge,
         select=("loss", "min"),

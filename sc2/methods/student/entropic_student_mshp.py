@@ -11,21 +11,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sc2.methods.student.entropic_student import EntropicStudent
-from sc2.methods.student.hyperprior import HyperpriorParams
+from sc2.methods.student.distilled import DistilledMethod
+from sc2.methods.student.params import HyperpriorArch, HyperpriorParams
 
 if TYPE_CHECKING:
-    from sc2.layers.priors import PriorKind
+    from sc2.methods.student.priors import StudentPrior
 
 
-class EntropicStudentMSHP(EntropicStudent):
+class EntropicStudentMSHP(DistilledMethod[HyperpriorArch]):
     """y under Gaussians with a mean and a scale each, both from z."""
 
+    Arch = HyperpriorArch
     Params = HyperpriorParams
 
-    def prior(self) -> PriorKind:
+    def prior(self) -> StudentPrior[HyperpriorArch]:
         """Return the mean-scale hyperprior."""
-        from sc2.layers.priors import MEAN_SCALE_HYPERPRIOR
+        from sc2.methods.student.hyperprior import MEAN_SCALE_HYPERPRIOR
 
         return MEAN_SCALE_HYPERPRIOR
 

@@ -12,21 +12,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sc2.methods.student.entropic_student import EntropicStudent
-from sc2.methods.student.hyperprior import HyperpriorParams
+from sc2.methods.student.distilled import DistilledMethod
+from sc2.methods.student.params import HyperpriorArch, HyperpriorParams
 
 if TYPE_CHECKING:
-    from sc2.layers.priors import PriorKind
+    from sc2.methods.student.priors import StudentPrior
 
 
-class EntropicStudentSHP(EntropicStudent):
+class EntropicStudentSHP(DistilledMethod[HyperpriorArch]):
     """y under Gaussians of mean zero, each with a scale from z."""
 
+    Arch = HyperpriorArch
     Params = HyperpriorParams
 
-    def prior(self) -> PriorKind:
+    def prior(self) -> StudentPrior[HyperpriorArch]:
         """Return the scale hyperprior."""
-        from sc2.layers.priors import SCALE_HYPERPRIOR
+        from sc2.methods.student.hyperprior import SCALE_HYPERPRIOR
 
         return SCALE_HYPERPRIOR
 

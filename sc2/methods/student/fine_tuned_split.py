@@ -12,12 +12,15 @@ image. An operating point is a cut and a β, e.g. `layer3_1e-5`; every cut is a 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from sc2.methods.student.method import EntropyCoded
+from sc2.methods.student.params import Epochs, RatePriced, WeightDecay
 from sc2.split.axes import Cut, Grid, RateAxis
-from sc2.split.method import BuildContext, Export, Method
+from sc2.split.method import BuildContext, Export
 from sc2.strict import Strict
 
 if TYPE_CHECKING:
@@ -27,22 +30,15 @@ if TYPE_CHECKING:
     from sc2.training.recipe import Recipe
 
 
-class Finetune(Strict):
+class Finetune(RatePriced):
     """The one phase; defaults are the papers', whose batches are two of 128 behind layer1 and layer2."""
 
-    epochs: int = Field(default=10, gt=0, description="Passes over the training split")
+    epochs: Epochs = 10
     batch_size: int = Field(default=256, gt=1, description="Images per step")
     lr: float = Field(default=1e-3, gt=0, description="Learning rate (Adam)")
-    weight_decay: float = Field(default=0.0, ge=0, description="Weight decay")
+    weight_decay: WeightDecay = 0.0
     milestones: list[float] = Field(default=[0.5, 0.8], description="Fractions of the phase where the rate drops")
     gamma: float = Field(default=0.1, gt=0, le=1, description="Factor of each drop")
-    prior_lr_factor: float = Field(
-        default=1.0,
-        gt=0,
-        description="Factor on the learning rate of the entropy model's density. 1 is the papers'; with more, a short "
-        "schedule has a density that fits (ours)",
-    )
-    quantiles_lr: float = Field(default=1e-2, gt=0, description="Learning rate of the quantiles' own Adam (our choice)")
 
 
 class Phases(Strict):
@@ -51,17 +47,38 @@ class Phases(Strict):
     finetune: Finetune = Finetune()
 
 
-class Params(Strict):
-    """Schedule only: the network is the benchmark's."""
+class FineTunedArch(Strict):
+    """Nothing: the network is the benchmark's, and the cut stands in the operating point."""
+
+
+class Params(FineTunedArch):
+    """The schedule alone."""
 
     phases: Phases = Phases()
 
 
-class FineTunedSplit(Method):
+@dataclass(frozen=True)
+class CutAndBeta:
+    """An operating point, e.g. `layer3_1e-5`.
+
+    Attributes:
+        cut: Where the network is cut.
+        beta: Price of a bit, nats.
+    """
+
+    cut: str
+    beta: float
+
+
+AXIS = Grid("cut_beta", (Cut(), RateAxis(name="beta", symbol="", low=0.0, high=1e6, number=float)), CutAndBeta)
+
+
+class FineTunedSplit(EntropyCoded[FineTunedArch]):
     """The method as the workflow sees it; networks in `sc2.methods.student.fine_tuned`."""
 
+    Arch = FineTunedArch
     Params = Params
-    rate_axis = Grid("cut_beta", (Cut(), RateAxis(name="beta", symbol="", low=0.0, high=1e6, integer=False)))
+    rate_axis = AXIS
 
     def unsupported(self, task: str) -> str | None:
         """The papers have it for classification; a bottleneck at a cut of a dense network is the bottleneck unit's."""
@@ -69,49 +86,43 @@ class FineTunedSplit(Method):
 
     def curve(self, point: str) -> str:
         """The cut."""
-        return self.rate_axis.parse(point)["cut"]
+        return AXIS.parse(point).cut
 
-    def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
-        """Ideal code length of the symbols under the device's tables, bits."""
-        from sc2.methods.student.halves import StudentDevice
-
-        assert isinstance(device, StudentDevice)
-        return device.bits(latent)
-
-    def training(self, phase: str, params: Mapping[str, Any], context: BuildContext) -> Recipe:
+    def training(self, params: Strict, context: BuildContext[FineTunedArch]) -> Recipe:
         """Return the recipe of `finetune`."""
         from sc2.methods.student.fine_tuned import PastedBottleneck
         from sc2.methods.student.rate import rate_recipe
         from sc2.training.recipe import multi_step
 
-        if phase != "finetune":
-            return super().training(phase, params, context)
-        values = self.rate_axis.parse(context.point)
-        schedule = multi_step(params["milestones"], params["gamma"])
-        network = PastedBottleneck(context, values["cut"])
-        return rate_recipe(network, params, float(values["beta"]), schedule, context)
+        if not isinstance(params, Finetune):
+            return super().training(params, context)
+        point = AXIS.parse(context.point)
+        schedule = multi_step(params.milestones, params.gamma)
+        network = PastedBottleneck(context.teacher, point.cut)
+        return rate_recipe(network, params, point.beta, schedule, context)
 
-    def export(self, context: BuildContext, state: Mapping[str, Tensor] | None) -> Export:
+    def export(self, context: BuildContext[FineTunedArch], state: Mapping[str, Tensor] | None) -> Export:
         """Split the trained network at the cut, after the entropy coder."""
-        from sc2.methods.student.fine_tuned import PastedBottleneck, split_fine_tuned
+        from sc2.methods.student.fine_tuned import PastedBottleneck
+        from sc2.methods.student.fine_tuned_halves import split_fine_tuned
 
         assert state is not None
         cut = self.curve(context.point)
-        network = PastedBottleneck(context, cut)
+        network = PastedBottleneck(context.teacher, cut)
         network.load_state_dict(dict(state))
         return split_fine_tuned(network, context, cut)
 
     def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
         """Build the stages up to the cut, and the coder."""
-        from sc2.methods.student.fine_tuned import FineTunedDevice
+        from sc2.methods.student.fine_tuned_halves import FineTunedDevice, FineTunedDeviceContent
 
-        return FineTunedDevice(blob)
+        return FineTunedDevice(FineTunedDeviceContent.model_validate(blob))
 
     def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
         """Build the coder, and the stages behind the cut."""
-        from sc2.methods.student.fine_tuned import FineTunedServer
+        from sc2.methods.student.fine_tuned_halves import FineTunedServer, FineTunedServerContent
 
-        return FineTunedServer(blob)
+        return FineTunedServer(FineTunedServerContent.model_validate(blob))
 
 
 METHOD = FineTunedSplit()

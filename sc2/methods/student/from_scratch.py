@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from sc2.backbones.base import HEAD
-from sc2.backbones.build import build_network
 from sc2.backbones.teacher import take_over
 from sc2.errors import ConfigError
 from sc2.methods.student.network import StudentNetwork
+from sc2.methods.student.params import BottleneckArch
+from sc2.methods.student.priors import FACTORIZED
 from sc2.split.method import BuildContext
 
 
@@ -21,16 +22,16 @@ class UntrainedStudent(StudentNetwork):
     The weights depend on torch's random state alone.
     """
 
-    def __init__(self, context: BuildContext) -> None:
-        super().__init__(context)
-        backbone = build_network(context.teacher["backbone"], len(context.teacher["classes"]))
+    def __init__(self, context: BuildContext[BottleneckArch]) -> None:
+        super().__init__(context, FACTORIZED)
+        backbone = context.teacher.untrained()
         # By name: importing torchvision for its class takes seconds.
         if any(type(module).__name__ == "FrozenBatchNorm2d" for module in backbone.modules()):
             raise ConfigError(
-                f"a {context.teacher['backbone']['name']} with frozen batch norms cannot be trained from scratch: take "
+                f"a {context.teacher.backbone.name} with frozen batch norms cannot be trained from scratch: take "
                 "end_to_end off this benchmark, or take frozen_batch_norm off its backbone"
             )
-        self.tail = backbone.after(context.arch["cut"])
+        self.tail = backbone.after(context.arch.cut)
 
     def take_over_body(self, state: Mapping[str, Tensor]) -> None:
         """Put all weights but the head's in from the same method's network on another benchmark.

@@ -1,7 +1,6 @@
 """The two halves of a network with an entropy-coded bottleneck."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -9,29 +8,74 @@ from torch import Tensor, nn
 
 from sc2.backbones.base import stage_channels
 from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.data.limits import largest_side
 from sc2.data.normalise import normalise, to_batch
+from sc2.data.spec import PixelSpec
 from sc2.errors import WireError
-from sc2.layers.priors import PriorKind
+from sc2.layers.priors import DevicePrior, PriorContent, PriorKind
 from sc2.methods.student.bottleneck import analysis, synthesis
-from sc2.methods.student.network import StudentNetwork
-from sc2.split.method import BuildContext, DeviceHalf, Export, ServerHalf
+from sc2.methods.student.params import B
+from sc2.split.method import BuildContext, DeviceHalf, Export, HalfContent, ServerHalf
 from sc2.split.wire import Payload
+
+if TYPE_CHECKING:
+    from sc2.methods.student.network import StudentNetwork
+
+
+class StudentDeviceContent(HalfContent):
+    """What the device half is built from.
+
+    Attributes:
+        encoder_channels: Channels of g_a's convolutions.
+        input: How pixels become g_a's input.
+        state: Weights of g_a.
+        prior: The device's end of the entropy model.
+    """
+
+    encoder_channels: list[int]
+    input: PixelSpec
+    state: dict[str, Tensor]
+    prior: DevicePrior
+
+
+class StudentServerContent(HalfContent):
+    """What the server half is built from.
+
+    Attributes:
+        latent_channels: Channels of y.
+        decoder_channels: Channels of g_s's hidden convolutions.
+        cut: Stage whose output g_s gives.
+        largest: Largest side of an input, pixels.
+        backbone: The whole task model.
+        num_classes: Its classes.
+        state: Weights of g_s (`decoder.…`) and of the rest of the task model (`tail.…`).
+        prior: The server's end of the entropy model.
+    """
+
+    latent_channels: int
+    decoder_channels: list[int]
+    cut: str
+    largest: int
+    backbone: NetworkSpec
+    num_classes: int
+    state: dict[str, Tensor]
+    prior: PriorContent
 
 
 class StudentDevice(DeviceHalf):
     """g_a and the device's end of the prior: all that the device holds."""
 
-    def __init__(self, blob: Mapping[str, Any], prior: PriorKind) -> None:
-        self.encoder: nn.Module = analysis(blob["encoder_channels"])
-        self.encoder.load_state_dict(blob["state"])
-        self.coder = prior.encoder(blob["prior"])
+    def __init__(self, content: StudentDeviceContent, prior: PriorKind) -> None:
+        self.encoder: nn.Module = analysis(content.encoder_channels)
+        self.encoder.load_state_dict(content.state)
+        self.coder = prior.encoder(content.prior)
         self.tables = self.coder.tables
         self.network = nn.ModuleDict({"encoder": self.encoder})
         if self.coder.network is not None:
             self.network["prior"] = self.coder.network
         self.network.eval().requires_grad_(False)
-        self.input = blob["input"]
+        self.input = content.input
 
     def analyse(self, pixels: np.ndarray) -> tuple[Any, tuple[int, int]]:
         """Return the symbols of one image, and height and width of its latent."""
@@ -52,17 +96,17 @@ class StudentDevice(DeviceHalf):
 class StudentServer(ServerHalf):
     """The server's end of the prior, g_s and the rest of the backbone."""
 
-    def __init__(self, blob: Mapping[str, Any], prior: PriorKind) -> None:
-        backbone = build_network(blob["backbone"], blob["num_classes"])
-        target = stage_channels(backbone, blob["cut"])
-        decoder = synthesis(blob["latent_channels"], blob["decoder_channels"], target)
+    def __init__(self, content: StudentServerContent, prior: PriorKind) -> None:
+        backbone = build_network(content.backbone, content.num_classes)
+        target = stage_channels(backbone, content.cut)
+        decoder = synthesis(content.latent_channels, content.decoder_channels, target)
         self.network: nn.Module = nn.Sequential()
         self.network.add_module("decoder", decoder)
-        self.network.add_module("tail", backbone.after(blob["cut"]))
-        self.network.load_state_dict(blob["state"])
+        self.network.add_module("tail", backbone.after(content.cut))
+        self.network.load_state_dict(content.state)
         self.network.eval().requires_grad_(False)
-        self.coder = prior.decoder(blob["prior"])
-        self.largest = blob["largest"]
+        self.coder = prior.decoder(content.prior)
+        self.largest = content.largest
 
     def decode(self, payload: Payload) -> Tensor:
         """Return y_hat [1, C, h, w]."""
@@ -80,27 +124,24 @@ class StudentServer(ServerHalf):
             return self.network(batch)
 
 
-def split_student(network: StudentNetwork, context: BuildContext) -> Export:
-    """Cut a trained network after the entropy coder, with coding tables built anew."""
+def split_student(network: "StudentNetwork", context: BuildContext[B]) -> Export:
+    """Cut a trained network after the entropy coder, with fresh coding tables."""
     arch = context.arch
     prior = network.prior.export()
     encoder = network.encoder.state_dict()
     rest = {f"decoder.{name}": value for name, value in network.decoder.state_dict().items()}
     rest |= {f"tail.{name}": value for name, value in network.tail.state_dict().items()}
-    device = {
-        "encoder_channels": list(arch["encoder_channels"]),
-        "input": context.pixels,
-        "state": encoder,
-        "prior": prior.device,
-    }
-    server = {
-        "latent_channels": arch["encoder_channels"][-1],
-        "decoder_channels": list(arch["decoder_channels"]),
-        "cut": arch["cut"],
-        "largest": largest_side(context.input),
-        "backbone": dict(context.teacher["backbone"]),
-        "num_classes": len(context.teacher["classes"]),
-        "state": rest,
-        "prior": prior.server,
-    }
+    device = StudentDeviceContent(
+        encoder_channels=arch.encoder_channels, input=context.input.pixels, state=encoder, prior=prior.device
+    )
+    server = StudentServerContent(
+        latent_channels=arch.latent_channels,
+        decoder_channels=arch.decoder_channels,
+        cut=arch.cut,
+        largest=largest_side(context.input),
+        backbone=context.teacher.backbone,
+        num_classes=context.num_classes,
+        state=rest,
+        prior=prior.server,
+    )
     return Export(device, server, encoder | prior.upstream_state)

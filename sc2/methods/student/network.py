@@ -1,4 +1,4 @@
-"""A backbone whose first stages are replaced by an entropy-coded bottleneck: the network and its two halves."""
+"""A backbone whose first stages are replaced by an entropy-coded bottleneck."""
 
 from typing import Any
 
@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from sc2.backbones.base import Features, stage_channels
 from sc2.backbones.teacher import teacher_model
-from sc2.layers.priors import FACTORIZED, PriorKind
 from sc2.methods.student.bottleneck import analysis, synthesis
+from sc2.methods.student.params import B
+from sc2.methods.student.priors import StudentPrior
 from sc2.split.method import BuildContext
 
 
@@ -19,17 +20,17 @@ class StudentNetwork(nn.Module):
     noise, in eval mode it is rounded as on the wire.
     """
 
-    def __init__(self, context: BuildContext, prior: PriorKind = FACTORIZED) -> None:
+    def __init__(self, context: BuildContext[B], prior: StudentPrior[B]) -> None:
         super().__init__()
         arch = context.arch
         teacher = teacher_model(context.teacher)
-        self.encoder = analysis(arch["encoder_channels"])
+        self.encoder = analysis(arch.encoder_channels)
         with torch.no_grad():
-            self.encoder[-1].weight.mul_(arch["latent_gain"])  # type: ignore[operator]  # modules are looked up by name
+            self.encoder[-1].weight.mul_(arch.latent_gain)  # type: ignore[operator]  # modules are looked up by name
         self.prior = prior.trained(arch)
-        channels = stage_channels(teacher, arch["cut"])
-        self.decoder = synthesis(arch["encoder_channels"][-1], arch["decoder_channels"], channels)
-        self.tail = teacher.after(arch["cut"]).requires_grad_(True)
+        channels = stage_channels(teacher, arch.cut)
+        self.decoder = synthesis(arch.latent_channels, arch.decoder_channels, channels)
+        self.tail = teacher.after(arch.cut).requires_grad_(True)
 
     @property
     def head(self) -> nn.Module:

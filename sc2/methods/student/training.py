@@ -8,7 +8,7 @@ mode, frozen modules are in eval mode too (their batch statistics must not move)
 their own.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,28 +16,26 @@ from torch import Tensor, nn
 
 from sc2.backbones.base import Features
 from sc2.backbones.teacher import take_over, teacher_model
-from sc2.layers.priors import FACTORIZED, PriorKind
 from sc2.methods.student.network import StudentNetwork
-from sc2.split.method import BuildContext
+from sc2.methods.student.params import AXIS, Distill, Finetune, S, Tuning
+from sc2.methods.student.priors import StudentPrior
+from sc2.split.method import A, BuildContext
 from sc2.training.hints import PRIOR, HintLoss, Hooks, bits
 from sc2.training.judge import Judge
 from sc2.training.recipe import Recipe, Terms, by_part, multi_step, schedule
 
 
-def distill_recipe(params: Mapping[str, Any], context: BuildContext, prior: PriorKind = FACTORIZED) -> Recipe:
+def distill_recipe(params: Distill, context: BuildContext[S], prior: StudentPrior[S]) -> Recipe:
     """Phase 1: imitate the teacher's features at a rate price, the same for every stream of the prior."""
-    student, teacher, judge = (
-        StudentNetwork(context, prior),
-        teacher_model(context.teacher),
-        Judge(context.task, context.num_classes),
-    )
+    student, teacher = StudentNetwork(context, prior), teacher_model(context.teacher)
+    judge = Judge(context.task, context.num_classes)
     student.tail.requires_grad_(False)
     taken_over = context.encoder is not None
     if context.encoder is not None:
         take_over(student, context.encoder, ("encoder", "prior", "decoder"))
-    hint_loss = HintLoss(context.arch["cut"], context.arch["hints"])
+    hint_loss = HintLoss(context.arch.cut, context.arch.hints)
     hooks = Hooks(student, teacher, [*hint_loss.student_paths, PRIOR], hint_loss.teacher_paths)
-    beta = float(context.point)
+    beta = AXIS.parse(context.point)
 
     def terms(images: Tensor) -> tuple[Terms, Features]:
         features, student_outputs, teacher_outputs = hooks.run(images)
@@ -45,13 +43,13 @@ def distill_recipe(params: Mapping[str, Any], context: BuildContext, prior: Prio
         return {"loss": distortion + beta * rate, "sse": distortion.detach(), "bits": rate.detach()}, features
 
     def step(images: Tensor, targets: Any) -> Terms:
-        found, _ = terms(images)
-        return {"loss": found["loss"], "sse": found["sse"] / len(targets), "bits": found["bits"] / len(targets)}
+        sums, _ = terms(images)
+        return {"loss": sums["loss"], "sse": sums["sse"] / len(targets), "bits": sums["bits"] / len(targets)}
 
     def validate(images: Tensor, targets: Any) -> Terms:
-        found, features = terms(images)
+        sums, features = terms(images)
         judge.add(student.head(features), targets)
-        return found
+        return sums
 
     device_side = [student.encoder, student.prior]
     recipe = Recipe(
@@ -59,10 +57,10 @@ def distill_recipe(params: Mapping[str, Any], context: BuildContext, prior: Prio
         trained=[student.decoder] if taken_over else [*device_side, student.decoder],
         frozen=[*(device_side if taken_over else []), student.tail, teacher],
         step=step,
-        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=params["lr"]),
-        learning_rate=multi_step(params["milestones"], params["gamma"]),
-        epochs=params["epochs"],
-        batch_size=params["batch_size"],
+        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=params.lr),
+        learning_rate=multi_step(params.milestones, params.gamma),
+        epochs=params.epochs,
+        batch_size=params.batch_size,
         validate=validate,
         judge=judge,
         select=("loss", "min"),
@@ -70,18 +68,18 @@ def distill_recipe(params: Mapping[str, Any], context: BuildContext, prior: Prio
     if not taken_over:
         recipe.auxiliary = student.prior.quantiles_loss
         recipe.auxiliary_parameters = student.prior.quantiles()
-        recipe.auxiliary_lr = params["quantiles_lr"]
+        recipe.auxiliary_lr = params.quantiles_lr
         recipe.finish = student.prior.settle
     return recipe
 
 
-def finetune_recipe(params: Mapping[str, Any], context: BuildContext, prior: PriorKind = FACTORIZED) -> Recipe:
+def finetune_recipe(params: Finetune, context: BuildContext[S], prior: StudentPrior[S]) -> Recipe:
     """Phase 2: decoder and tail learn the task; encoder and prior are frozen.
 
-    A task that has an imitation loss learns from the teacher's answers too.
+    A task that has an imitation loss learns from the teacher's predictions too.
     """
     student, teacher = StudentNetwork(context, prior), teacher_model(context.teacher)
-    imitation = context.task.imitation(alpha=params["alpha"], temperature=params["temperature"])
+    imitation = context.task.imitation(alpha=params.alpha, temperature=params.temperature)
     frozen: list[nn.Module] = [student.encoder, student.prior]
     if imitation is None:
         return tuned_recipe(student, params, context, frozen=frozen)
@@ -106,7 +104,7 @@ def finetune_recipe(params: Mapping[str, Any], context: BuildContext, prior: Pri
 
 
 def tuned_recipe(
-    student: StudentNetwork, params: Mapping[str, Any], context: BuildContext, *, frozen: Sequence[nn.Module]
+    student: StudentNetwork, params: Tuning, context: BuildContext[A], *, frozen: Sequence[nn.Module]
 ) -> Recipe:
     """Train decoder and tail of a student on the task's own loss.
 
@@ -132,18 +130,16 @@ def tuned_recipe(
 
 def _with_schedule(
     student: StudentNetwork,
-    params: Mapping[str, Any],
-    context: BuildContext,
+    params: Tuning,
+    context: BuildContext[A],
     frozen: Sequence[nn.Module],
     step: Callable[[Tensor, Any], Terms],
     validate: Callable[[Tensor, Any], Terms],
     judge: Judge,
 ) -> Recipe:
     def optimizer(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        groups = by_part(student.head, parameters, context.task.lr_factors, params["lr"])
-        return torch.optim.SGD(
-            groups, lr=params["lr"], momentum=params["momentum"], weight_decay=params["weight_decay"]
-        )
+        groups = by_part(student.head, parameters, context.task.lr_factors, params.lr)
+        return torch.optim.SGD(groups, lr=params.lr, momentum=params.momentum, weight_decay=params.weight_decay)
 
     return Recipe(
         model=student,
@@ -152,8 +148,8 @@ def _with_schedule(
         step=step,
         optimizer=optimizer,
         learning_rate=schedule(params),
-        epochs=params["epochs"],
-        batch_size=params["batch_size"],
+        epochs=params.epochs,
+        batch_size=params.batch_size,
         validate=validate,
         judge=judge,
         select=judge.select,

@@ -7,14 +7,15 @@ L = cross entropy + λ · bits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sc2.methods.unit.method import BottleneckUnit, UnitParams, UnitTraining
+from sc2.methods.unit.method import BottleneckUnit
+from sc2.methods.unit.params import UnitArch, UnitTraining
 from sc2.strict import Strict
 
 if TYPE_CHECKING:
-    from sc2.methods.unit.training import Objective
+    from sc2.split.method import BuildContext
+    from sc2.training.recipe import Recipe
 
 
 class Phases(Strict):
@@ -23,7 +24,7 @@ class Phases(Strict):
     unit: UnitTraining = UnitTraining()
 
 
-class Params(UnitParams):
+class Params(UnitArch):
     """The schedule; most of the architecture stands in the operating point."""
 
     phases: Phases = Phases()
@@ -34,11 +35,14 @@ class SupervisedUnit(BottleneckUnit):
 
     Params = Params
 
-    def objective(self, params: Mapping[str, Any]) -> Objective:
-        """Return the cross entropy with the labels."""
-        from sc2.methods.unit.training import supervised
+    def training(self, params: Strict, context: BuildContext[UnitArch]) -> Recipe:
+        """Return the recipe of `unit`: the task's own loss, the cross entropy with the labels in classification."""
+        match params:
+            case UnitTraining():
+                from sc2.methods.unit.training import supervised, unit_recipe
 
-        return supervised
+                return unit_recipe(params, context, supervised)
+        return super().training(params, context)
 
 
 METHOD = SupervisedUnit()

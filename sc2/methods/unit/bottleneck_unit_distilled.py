@@ -7,23 +7,16 @@ L = τ² KL(teacher's classes ‖ its classes with the unit) + λ · bits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from sc2.methods.unit.method import BottleneckUnit, UnitParams, UnitTraining
+from sc2.methods.unit.method import BottleneckUnit
+from sc2.methods.unit.params import DistilledTraining, UnitArch
 from sc2.strict import Strict
 
 if TYPE_CHECKING:
-    from sc2.methods.unit.training import Objective
-
-
-class DistilledTraining(UnitTraining):
-    """Schedule of a unit and the softening of what it imitates."""
-
-    temperature: float = Field(default=1.0, gt=0, description="τ: softening of both distributions in the KL term")
+    from sc2.split.method import BuildContext
+    from sc2.training.recipe import Recipe
 
 
 class Phases(Strict):
@@ -32,7 +25,7 @@ class Phases(Strict):
     unit: DistilledTraining = DistilledTraining()
 
 
-class Params(UnitParams):
+class Params(UnitArch):
     """The schedule; most of the architecture stands in the operating point."""
 
     phases: Phases = Phases()
@@ -47,11 +40,14 @@ class DistilledUnit(BottleneckUnit):
         """It imitates a distribution over classes."""
         return None if task == "classification" else "it learns from the teacher's classes of the whole image"
 
-    def objective(self, params: Mapping[str, Any]) -> Objective:
-        """Return the divergence from the teacher's answer."""
-        from sc2.methods.unit.training import distilled
+    def training(self, params: Strict, context: BuildContext[UnitArch]) -> Recipe:
+        """Return the recipe of `unit`: the divergence from the teacher's softened classes."""
+        match params:
+            case DistilledTraining():
+                from sc2.methods.unit.training import distilled, unit_recipe
 
-        return partial(distilled, temperature=params["temperature"])
+                return unit_recipe(params, context, partial(distilled, temperature=params.temperature))
+        return super().training(params, context)
 
 
 METHOD = DistilledUnit()

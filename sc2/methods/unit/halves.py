@@ -8,29 +8,72 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sc2.backbones.build import body, build_network
+from sc2.backbones.build import build_network
+from sc2.backbones.spec import NetworkSpec
 from sc2.data.normalise import normalise, to_batch
+from sc2.data.spec import PixelSpec
 from sc2.entropy.coder import Integers, TableCoder
 from sc2.entropy.counts import pooled_frequencies, tables_of_counts
 from sc2.entropy.huffman import HuffmanCode
 from sc2.errors import WireError
-from sc2.methods.unit.network import UnitNetwork, latent_size, unit_decoder, unit_encoder, unit_values
+from sc2.methods.unit.network import UnitNetwork, latent_size, unit_decoder, unit_encoder
+from sc2.methods.unit.params import UnitArch
 from sc2.methods.unit.point import UnitPoint
-from sc2.split.method import BuildContext, DeviceHalf, Export, ServerHalf
+from sc2.split.method import BuildContext, DeviceHalf, Export, HalfContent, ServerHalf
 from sc2.split.wire import Payload
+
+
+class UnitContent(HalfContent):
+    """What both halves of a unit are built from.
+
+    Attributes:
+        backbone: The network around the unit.
+        num_classes: Classes of the task.
+        cut: Stage or block whose output goes into the unit.
+        channels: Channels of the features at the cut, C.
+        size: Side of the square feature map at the cut, H.
+        latent_channels: Channels of the latent, k.
+        stride: Stride of the unit's depthwise convolutions, s.
+        step: Width of the quantiser's intervals, q.
+        signed: Whether the features at the cut take negative values.
+        state: Weights of the half's stages of the network and of its part of the unit.
+        tables: `cdf`, `cdf_length` and `offset` of the coder, a row for each of the k channels.
+    """
+
+    backbone: NetworkSpec
+    num_classes: int
+    cut: str
+    channels: int
+    size: int
+    latent_channels: int
+    stride: int
+    step: float
+    signed: bool
+    state: dict[str, Tensor]
+    tables: dict[str, Tensor]
+
+
+class UnitDeviceContent(UnitContent):
+    """What the device half is built from; `input` says how pixels become numbers."""
+
+    input: PixelSpec
+
+
+class UnitServerContent(UnitContent):
+    """What the server half is built from."""
 
 
 class UnitDevice(DeviceHalf):
     """The stages up to the cut, the unit's encoder and the coder."""
 
-    def __init__(self, blob: Mapping[str, Any]) -> None:
-        front = build_network(body(blob["backbone"]), blob["num_classes"]).up_to(blob["cut"])
-        encoder = unit_encoder(blob["channels"], blob["latent_channels"], blob["stride"])
-        self.network = _frozen({"front": front, "encoder": encoder}, blob["state"])
-        self.step = blob["step"]
-        self.tables = blob["tables"]
-        self.coder = TableCoder.of(blob["tables"])
-        self.input = blob["input"]
+    def __init__(self, content: UnitDeviceContent) -> None:
+        front = build_network(content.backbone.body, content.num_classes).up_to(content.cut)
+        encoder = unit_encoder(content.channels, content.latent_channels, content.stride)
+        self.network = _frozen({"front": front, "encoder": encoder}, content.state)
+        self.step = content.step
+        self.tables = content.tables
+        self.coder = TableCoder.of(content.tables)
+        self.input = content.input
 
     def analyse(self, pixels: np.ndarray) -> Tensor:
         """Return the symbols int32 [1, k, h, w] of one image."""
@@ -73,15 +116,15 @@ class UnitDevice(DeviceHalf):
 class UnitServer(ServerHalf):
     """The coder, the unit's decoder and the stages after the cut."""
 
-    def __init__(self, blob: Mapping[str, Any]) -> None:
-        sizes = (blob["channels"], blob["latent_channels"], blob["stride"], blob["size"])
-        decoder = unit_decoder(*sizes, signed=blob["signed"])
-        tail = build_network(blob["backbone"], blob["num_classes"]).after(blob["cut"])
-        self.network = _frozen({"decoder": decoder, "tail": tail}, blob["state"])
-        self.coder = TableCoder.of(blob["tables"])
-        self.step = blob["step"]
-        self.channels = blob["latent_channels"]
-        self.side = latent_size(blob["size"], blob["stride"])
+    def __init__(self, content: UnitServerContent) -> None:
+        sizes = (content.channels, content.latent_channels, content.stride, content.size)
+        decoder = unit_decoder(*sizes, signed=content.signed)
+        tail = build_network(content.backbone, content.num_classes).after(content.cut)
+        self.network = _frozen({"decoder": decoder, "tail": tail}, content.state)
+        self.coder = TableCoder.of(content.tables)
+        self.step = content.step
+        self.channels = content.latent_channels
+        self.side = latent_size(content.size, content.stride)
 
     def decode(self, payload: Payload) -> Tensor:
         """Return x_hat [1, k, h, w]."""
@@ -99,14 +142,26 @@ class UnitServer(ServerHalf):
             return self.network(batch)
 
 
-def split_unit(network: UnitNetwork, context: BuildContext, point: UnitPoint) -> Export:
+def split_unit(network: UnitNetwork, context: BuildContext[UnitArch], point: UnitPoint) -> Export:
     """Cut a network after its unit's encoder, with coding tables made of the unit's counts."""
-    values = unit_values(network, context, point)
     tables = tables_of_counts(network.counts)
     encoder = _state({"front": network.front, "encoder": network.encoder})
     rest = _state({"decoder": network.decoder, "tail": network.tail})
-    device = {**values, "input": context.pixels, "state": encoder, "tables": tables}
-    server = {**values, "state": rest, "tables": tables}
+    server = UnitServerContent(
+        backbone=context.teacher.backbone,
+        num_classes=context.num_classes,
+        cut=point.cut,
+        channels=network.channels,
+        size=network.size,
+        latent_channels=point.latent_channels,
+        stride=point.stride,
+        step=point.step,
+        signed=network.signed,
+        state=rest,
+        tables=tables,
+    )
+    common = server.model_copy(update={"state": encoder})
+    device = UnitDeviceContent(**dict(common), input=context.input.pixels)
     return Export(device, server, encoder | {f"tables.{name}": table for name, table in tables.items()})
 
 

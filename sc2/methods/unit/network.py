@@ -9,7 +9,6 @@ Every convolution is followed by batch norm and ReLU, so symbols are whole numbe
 where the network's own features take negative values.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from sc2.backbones.teacher import teacher_model
 from sc2.entropy.counts import count_symbols
 from sc2.entropy.logistic_mixture import LogisticMixturePrior
 from sc2.errors import ConfigError
+from sc2.methods.unit.params import UnitArch
 from sc2.methods.unit.point import UnitPoint
 from sc2.split.method import BuildContext
 
@@ -91,16 +91,18 @@ class UnitNetwork(nn.Module):
 
     counts: Tensor
 
-    def __init__(self, context: BuildContext, point: UnitPoint) -> None:
+    def __init__(self, context: BuildContext[UnitArch], point: UnitPoint) -> None:
         super().__init__()
         self.step = point.step
         model = teacher_model(context.teacher)
         # In a tuple, so that they are no part of this module's state.
         self._frozen = (model.up_to(point.cut), model.after(point.cut))
-        self.channels, self.size = map_shape(model, point.cut, int(context.input["crop"]))
+        square = context.input.square
+        assert square is not None, "a unit has one size of input: no benchmark of whole images has one"
+        self.channels, self.size = map_shape(model, point.cut, square)
         self.encoder = unit_encoder(self.channels, point.latent_channels, point.stride)
-        signed = context.arch["signed_features"]
-        self.decoder = unit_decoder(self.channels, point.latent_channels, point.stride, self.size, signed=signed)
+        self.signed = context.arch.signed_features
+        self.decoder = unit_decoder(self.channels, point.latent_channels, point.stride, self.size, signed=self.signed)
         self.prior = LogisticMixturePrior(point.latent_channels)
         self.register_buffer("counts", torch.zeros(point.latent_channels, COUNTED, dtype=torch.int64))
 
@@ -160,18 +162,3 @@ def map_shape(model: StagedModel, cut: str, crop: int) -> tuple[int, int]:
     if len(shape) != 3 or shape[1] != shape[2]:
         raise ConfigError(f"a bottleneck unit needs a square feature map, but at the cut {cut} there is {shape}")
     return shape[0], shape[1]
-
-
-def unit_values(network: UnitNetwork, context: BuildContext, point: UnitPoint) -> Mapping[str, Any]:
-    """Return the plain values that both halves are built from."""
-    return {
-        "backbone": dict(context.teacher["backbone"]),
-        "num_classes": len(context.teacher["classes"]),
-        "cut": point.cut,
-        "channels": network.channels,
-        "size": network.size,
-        "latent_channels": point.latent_channels,
-        "stride": point.stride,
-        "step": point.step,
-        "signed": context.arch["signed_features"],
-    }

@@ -5,7 +5,7 @@ are those of the latent with uniform noise under a learned density. At the end t
 counted: the tables on the wire are made of these counts alone.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from sc2.backbones.base import Features
 from sc2.methods.unit.network import UnitNetwork
-from sc2.methods.unit.point import UnitPoint
+from sc2.methods.unit.params import UnitArch, UnitTraining
+from sc2.methods.unit.point import AXIS
 from sc2.split.method import BuildContext
 from sc2.tasks.base import Task
 from sc2.training.judge import Judge
@@ -35,46 +36,46 @@ def distilled(
 ) -> Terms:
     """Return τ² times the divergence from the teacher's softened classes; targets are not looked at."""
     with torch.no_grad():
-        reference = network.tail(before)
-    return {"loss": divergence(network.head(features), reference, temperature=temperature)}
+        teacher_logits = network.tail(before)
+    return {"loss": divergence(network.head(features), teacher_logits, temperature=temperature)}
 
 
-def divergence(logits: Tensor, reference: Tensor, *, temperature: float) -> Tensor:
-    """Return τ² KL(reference ‖ logits) of softened classes, for logits [B, K], a mean over the batch."""
-    log_student, log_teacher = (functional.log_softmax(x / temperature, dim=1) for x in (logits, reference))
-    found = functional.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
-    return temperature**2 * found
+def divergence(logits: Tensor, teacher_logits: Tensor, *, temperature: float) -> Tensor:
+    """Return τ² KL(teacher ‖ student) of softened classes, for logits [B, K] of both, a mean over the batch."""
+    log_student, log_teacher = (functional.log_softmax(x / temperature, dim=1) for x in (logits, teacher_logits))
+    divergence_of_batch = functional.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
+    return temperature**2 * divergence_of_batch
 
 
-def unit_recipe(params: Mapping[str, Any], context: BuildContext, point: UnitPoint, objective: Objective) -> Recipe:
+def unit_recipe(params: UnitTraining, context: BuildContext[UnitArch], objective: Objective) -> Recipe:
     """Return the one phase of a unit.
 
     Args:
-        params: The phase's parameters (`UnitTraining`).
-        context: What the network is built from.
-        point: Where the unit sits and how big it is.
+        params: The phase's parameters.
+        context: What the network is built from; its point says where the unit sits and how big it is.
         objective: The task's loss.
     """
-    network, task, judge = UnitNetwork(context, point), context.task, Judge(context.task, context.num_classes)
+    network, task = UnitNetwork(context, AXIS.parse(context.point)), context.task
+    judge = Judge(task, context.num_classes)
 
     def terms(images: Tensor, targets: Any) -> tuple[Terms, Features]:
         before = network.before(images)
         latent = network.latent(before)
         features = network.received(latent)
-        found = objective(task, network, features, before, targets)
+        task_terms = objective(task, network, features, before, targets)
         # In validation the bits are those of the symbols themselves.
         noisy = latent + torch.rand_like(latent) - 0.5 if network.encoder.training else torch.round(latent)
         bits = network.prior.bits(noisy) / len(targets)
-        total = found["loss"] + params["bit_price"] * bits
-        return {**found, "loss": total, "task": found["loss"].detach(), "bits": bits.detach()}, features
+        total = task_terms["loss"] + params.bit_price * bits
+        return {**task_terms, "loss": total, "task": task_terms["loss"].detach(), "bits": bits.detach()}, features
 
     def step(images: Tensor, targets: Any) -> Terms:
         return terms(images, targets)[0]
 
     def validate(images: Tensor, targets: Any) -> Terms:
-        found, features = terms(images, targets)
+        means, features = terms(images, targets)
         judge.add(network.head(features), targets)
-        return {name: value * len(targets) for name, value in found.items()}
+        return {name: value * len(targets) for name, value in means.items()}
 
     def calibrate(batches: Iterable[Tensor]) -> None:
         network.counts.zero_()
@@ -88,8 +89,8 @@ def unit_recipe(params: Mapping[str, Any], context: BuildContext, point: UnitPoi
         step=step,
         optimizer=lambda parameters: _optimizer(parameters, network.prior, params),
         learning_rate=one_cycle(),
-        epochs=params["epochs"],
-        batch_size=params["batch_size"],
+        epochs=params.epochs,
+        batch_size=params.batch_size,
         validate=validate,
         judge=judge,
         select=("loss", "min"),
@@ -97,10 +98,10 @@ def unit_recipe(params: Mapping[str, Any], context: BuildContext, point: UnitPoi
     )
 
 
-def _optimizer(parameters: list[nn.Parameter], prior: nn.Module, params: Mapping[str, Any]) -> torch.optim.Optimizer:
+def _optimizer(parameters: list[nn.Parameter], prior: nn.Module, params: UnitTraining) -> torch.optim.Optimizer:
     own = {id(parameter) for parameter in prior.parameters()}
     groups = [
-        {"params": [p for p in parameters if id(p) not in own], "lr": params["lr"]},
-        {"params": [p for p in parameters if id(p) in own], "lr": params["prior_lr"]},
+        {"params": [p for p in parameters if id(p) not in own], "lr": params.lr},
+        {"params": [p for p in parameters if id(p) in own], "lr": params.prior_lr},
     ]
     return torch.optim.Adam(groups)

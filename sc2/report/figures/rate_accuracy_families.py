@@ -14,7 +14,7 @@ from sc2.report import style
 from sc2.report.axes import Scale, data_axis
 from sc2.report.labels import Placer, label_corners, label_teacher
 from sc2.report.layout import Layout
-from sc2.report.looks import CORNERS, FAMILIES, OTHERS, family
+from sc2.report.looks import CORNER, family_title, in_order, is_corner
 from sc2.report.series import Context, Series, Tables, collect, teacher_text, teacher_value
 
 _COLUMNS = 2
@@ -22,15 +22,13 @@ _PANEL = (3.6, 2.35)
 """Width and height of a panel (inches)."""
 
 _TICKS = 6
-_PANELS = (*(title for title in FAMILIES if title != CORNERS), OTHERS, CORNERS)
 _BEHIND = "#d3d3d3"
 
 
 def draw(tables: Tables, context: Context) -> Figure:
     """Draw a panel for every family that has curves."""
     curves = collect(tables, context.methods)
-    present = {family(series.method) for series in curves}
-    families = [title for title in _PANELS if title in present]
+    families = in_order(series.facts.family for series in curves)
     layout = Layout(style.entries(curves), always_beside=True)
     rows = math.ceil(len(families) / _COLUMNS)
     columns = min(len(families), _COLUMNS)
@@ -40,27 +38,26 @@ def draw(tables: Tables, context: Context) -> Figure:
     panels, spare = grid[: len(families)], grid[len(families) :]
     for panel in spare:
         panel.remove()
-    scales = [_panel(axes, curves, title, tables) for axes, title in zip(panels, families, strict=True)]
+    scales = [_panel(axes, curves, family, tables) for axes, family in zip(panels, families, strict=True)]
     _label_axes(panels, columns, tables.quality.label)
     layout.legend(figure)
     label_teacher(Placer(figure, panels[0]), teacher_text(tables), teacher_value(tables))
-    if CORNERS in families:
-        last = families.index(CORNERS)
-        drawn = [(series, scales[last](series.data_bytes)) for series in curves]
-        label_corners(Placer(figure, panels[last]), drawn)
+    if CORNER in families:
+        drawn = [(series, scales[-1](series.data_bytes)) for series in curves]
+        label_corners(Placer(figure, panels[-1]), drawn)
     return figure
 
 
-def _panel(axes: Axes, curves: Sequence[Series], title: str, tables: Tables) -> Scale:
+def _panel(axes: Axes, curves: Sequence[Series], family: str, tables: Tables) -> Scale:
     """Draw one family's curves over all others'."""
     scale = data_axis(axes, curves, _TICKS)
     teacher = teacher_value(tables)
     style.quality_axis(axes, curves, teacher, tables.quality.label)
     style.teacher_line(axes, teacher)
-    axes.set_title(title, loc="left", fontsize=9, fontweight="bold")
+    axes.set_title(family_title(family), loc="left", fontsize=9, fontweight="bold")
     for series in curves:
         x, x_std = scale(series.data_bytes), scale.length(series.data_bytes_std)
-        if family(series.method) in (title, CORNERS):
+        if series.facts.family == family or is_corner(series.facts.family):
             style.curve(axes, series, x, x_std)
         else:
             axes.plot(x, series.quality, color=_BEHIND, linewidth=0.9, zorder=1.5)

@@ -51,7 +51,7 @@ def draw(tables: Tables, context: Context) -> Figure:
 
 def _largest_kb(curves: Sequence[Series]) -> float:
     """Return the encoder size that the largest disc stands for: the corners do not set the scale (KB)."""
-    splits = [series for series in curves if not is_corner(series.method)] or curves
+    splits = [series for series in curves if not is_corner(series.facts.family)] or curves
     return max(float(series.encoder_kb.max()) for series in splits)
 
 
@@ -86,7 +86,7 @@ def _marker(series: Series) -> dict[str, Any]:
 
 def _entry(series: Series) -> Entry:
     text = f"{series.title}: {_costs(series)}"
-    return Entry(series.method, style.handle(series, text, linewidth=0.8, **_marker(series)))
+    return Entry(series.facts.family, style.handle(series, text, linewidth=0.8, **_marker(series)))
 
 
 def _costs(series: Series) -> str:

@@ -1,0 +1,148 @@
+"""Faster R-CNN with a feature pyramid on a body (arXiv 1506.01497, 1612.03144), of torchvision's modules.
+
+    layer1 … layer4 ─ feature pyramid ─ region proposals ─ box head ─► boxes, scores, classes
+
+What torchvision's class does around it, resizing and normalising, has been done before the body: the boxes are in
+pixels of the network's input. Its size is known from the features, whose strides are fixed: on the server there is no
+image.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.image_list import ImageList
+from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
+
+from sc2.backbones.base import HEAD, StagedModel
+from sc2.backbones.dilation import strides_and_channels
+from sc2.errors import ConfigError
+
+TAPS = ("layer1", "layer2", "layer3", "layer4")
+_SAMPLER_SEED = 0
+
+Boxes = dict[str, Tensor]
+"""`boxes` float [n, 4] (x0, y0, x1, y1 in pixels of the network's input), `labels` int64 [n] (classes from 0 on), and
+for predictions `scores` float [n], the best first."""
+
+
+class _Body(nn.Module):
+    """Stands for torchvision's backbone, of which its constructor asks one number."""
+
+    def __init__(self, out_channels: int) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+
+
+class DetectionHead(nn.Module):
+    """Features of layer1 … layer4, each [B, C, h, w], to boxes.
+
+    Args:
+        channels: Channels of the taps.
+        stride: By how much smaller than the image layer1 is.
+        num_classes: Classes without the background.
+        out_channels: Channels of the pyramid.
+        representation: Width of the box head's layers.
+        anchor_px: Side of the anchors per level of the pyramid, the one above layer4 included, pixels.
+        proposals: Kept per image; as many per level go into the step that drops overlapping ones.
+        score_threshold: Boxes below this score are dropped.
+        max_detections: Boxes per image at most.
+
+    Raises:
+        ConfigError: There are more or fewer anchors than levels.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        stride: int,
+        num_classes: int,
+        *,
+        out_channels: int,
+        representation: int,
+        anchor_px: Sequence[int],
+        proposals: int,
+        score_threshold: float,
+        max_detections: int,
+    ) -> None:
+        super().__init__()
+        self.stride = stride
+        if len(anchor_px) != len(channels) + 1:
+            raise ConfigError(
+                f"anchor_px needs {len(channels) + 1} sides, one per level of the pyramid: {list(anchor_px)}"
+            )
+        self.fpn = FeaturePyramidNetwork(list(channels), out_channels, extra_blocks=LastLevelMaxPool())
+        pool = MultiScaleRoIAlign(featmap_names=list(TAPS), output_size=7, sampling_ratio=2)
+        parts = FasterRCNN(
+            _Body(out_channels),
+            rpn_anchor_generator=AnchorGenerator([(side,) for side in anchor_px], [(0.5, 1.0, 2.0)] * len(anchor_px)),
+            rpn_pre_nms_top_n_train=proposals,
+            rpn_pre_nms_top_n_test=proposals,
+            rpn_post_nms_top_n_train=proposals,
+            rpn_post_nms_top_n_test=proposals,
+            box_roi_pool=pool,
+            box_head=TwoMLPHead(out_channels * 7**2, representation),
+            box_predictor=FastRCNNPredictor(representation, 1 + num_classes),
+            box_score_thresh=score_threshold,
+            box_detections_per_img=max_detections,
+        )
+        self.rpn, self.roi_heads = parts.rpn, parts.roi_heads
+
+    def forward(self, features: Mapping[str, Tensor]) -> list[Boxes]:
+        """Return the boxes of every image, in eval mode and without gradients."""
+        with self._mode(training=False):
+            detections, _ = self._run(features, None)
+        return [{**boxes, "labels": boxes["labels"] - 1} for boxes in detections]
+
+    def losses(self, features: Mapping[str, Tensor], targets: Sequence[Boxes]) -> dict[str, Tensor]:
+        """Return torchvision's four losses of a batch, in any mode.
+
+        Args:
+            features: Of a batch.
+            targets: `boxes` and `labels` of each image; none at all is allowed.
+        """
+        shifted = [{"boxes": target["boxes"], "labels": target["labels"] + 1} for target in targets]
+        if self.training:
+            return self._run(features, shifted)[1]
+        # Which proposals are looked at is drawn: in validation always the same, and without moving what comes after.
+        with self._mode(training=True), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_SAMPLER_SEED)
+            return self._run(features, shifted)[1]
+
+    def _run(
+        self, features: Mapping[str, Tensor], targets: list[Boxes] | None
+    ) -> tuple[list[Boxes], dict[str, Tensor]]:
+        first = features[TAPS[0]]
+        height, width = (self.stride * side for side in first.shape[2:])
+        sizes = [(height, width)] * len(first)
+        # Of the images only their shape is asked.
+        images = ImageList(first.new_empty(()).expand(len(first), 3, height, width), sizes)
+        pyramid = self.fpn(OrderedDict((tap, features[tap]) for tap in TAPS))
+        proposals, proposal_losses = self.rpn(images, pyramid, targets)
+        detections, box_losses = self.roi_heads(pyramid, proposals, sizes, targets)
+        return detections, {**proposal_losses, **box_losses}
+
+    @contextmanager
+    def _mode(self, *, training: bool) -> Iterator[None]:
+        """Make torchvision's two modules give losses or boxes; there is no norm or dropout inside that would mind."""
+        before = self.rpn.training, self.roi_heads.training
+        self.rpn.training = self.roi_heads.training = training
+        try:
+            yield
+        finally:
+            self.rpn.training, self.roi_heads.training = before
+
+
+def attach(model: StagedModel, num_classes: int, **args: Any) -> StagedModel:
+    """Put the head in the place of a classifier's; arguments as `DetectionHead` takes them."""
+    body = {name: stage for name, stage in model.stages.items() if name != HEAD}
+    strides, channels = strides_and_channels(model)
+    head = DetectionHead([channels[tap] for tap in TAPS], strides[TAPS[0]], num_classes, **args)
+    return StagedModel({**body, HEAD: head}, TAPS)

@@ -1,0 +1,129 @@
+"""`sc2 dvc`: writes `dvc.yaml`, which names the results of a run file for DVC. No torch."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sc2.config.resolved import Config
+from sc2.jobs.plan import examples, runs, trainings
+from sc2.report.columns import quality_of
+
+DEFAULT_RUN = "config/config.yaml"
+"""The run file that Snakemake takes when none is given."""
+
+_HEADER = """\
+# Written by `sc2 dvc` from the run file {run}: do not edit.
+#
+# Who holds the results of the run: `results/` is ignored by git, dvc.lock names its content, `dvc push` and `sc2 pull`
+# carry it. Snakemake alone decides what has to run; the stages here are coarse and each calls it once.
+#
+# To publish a run:   snakemake --cores all && sc2 verify && dvc commit --force && dvc push && git add dvc.lock
+# To fetch one:       sc2 pull   (or `make pull`)
+#
+# `persist: true` everywhere: without it DVC removes the outputs before it calls Snakemake, which then starts over.
+# A params file without keys stands for all of its keys: DVC compares values, so a comment in it changes nothing.
+"""
+
+
+def write_dvc(config: Config, path: Path) -> None:
+    """Write `dvc.yaml` for a run file."""
+    path.write_text(dvc_text(config), encoding="utf-8")
+
+
+def dvc_text(config: Config) -> str:
+    """Return `dvc.yaml` for a run file."""
+    metrics = _results("teachers", config.benchmarks, "evaluation.json")
+    parts: dict[str, Any] = {"stages": _stages(config), "metrics": metrics, "plots": list(_plots(config))}
+    header = _HEADER.format(run=_relative(config.path))
+    return "\n".join([header, *(_dumped({key: part}) for key, part in parts.items())])
+
+
+def _stages(config: Config) -> dict[str, Any]:
+    """Return the five stages: each target of the workflow, the folders that it reads and those that it makes."""
+    names = list(config.benchmarks)
+    trained = [name for name in names if any(trainings(config, run) for run in runs(config, name))]
+    shown = [name for name in names if examples(config, name)]
+    data, teachers, exports = _results("data", config.datasets), _results("teachers", names), _results("export", names)
+    measured = [*_results("evaluate", names), *_results("latency", names)]
+    shown_data = _results("data", dict.fromkeys(config.benchmarks[name].config.dataset for name in shown))
+    drawn = [*_results("tables", names), *_results("figures", names)]
+    drawn += [*_results("examples", shown), *_results("groups", config.run.groups)]
+    datasets = [_relative(config.path.parent / "datasets" / f"{name}.yaml") for name in config.datasets]
+    methods = _relative(config.path.parent / "methods")
+    return {
+        "data": _stage(config, "data", [], data, datasets),
+        "teachers": _stage(config, "teachers", data, teachers),
+        "train": _stage(config, "models", [methods, *data, *teachers], [*_results("train", trained), *exports]),
+        "evaluate": _stage(config, "evaluations", [*data, *exports], measured),
+        "figures": _stage(config, "all", [*shown_data, *_results("export", shown), *teachers, *measured], drawn),
+    }
+
+
+def _stage(config: Config, target: str, reads: list[str], makes: list[str], more: Iterable[str] = ()) -> dict[str, Any]:
+    run = _relative(config.path)
+    files = [run, *_benchmark_files(config), *more]
+    return {
+        "cmd": f"snakemake --cores all {target}" + ("" if run == DEFAULT_RUN else f" --configfile {run}"),
+        "deps": ["sc2", "workflow", *reads],
+        "params": [{file: None} for file in files],
+        "outs": [{folder: {"persist": True}} for folder in makes],
+    }
+
+
+def _relative(path: Path) -> str:
+    """Return a path as it is seen from the project's folder."""
+    return Path(os.path.relpath(path)).as_posix()
+
+
+def _results(kind: str, names: Iterable[str], file: str = "") -> list[str]:
+    return [f"results/{kind}/{name}" + (f"/{file}" if file else "") for name in names]
+
+
+def _benchmark_files(config: Config) -> list[str]:
+    """Return the files of the benchmarks, each after those that it extends."""
+    files: dict[str, None] = {}
+    for name in config.benchmarks:
+        chain = []
+        while name is not None:
+            path = config.path.parent / "benchmarks" / f"{name}.yaml"
+            chain.append(_relative(path))
+            name = yaml.safe_load(path.read_text(encoding="utf-8")).get("extends")
+        files |= dict.fromkeys(reversed(chain))
+    return list(files)
+
+
+def _plots(config: Config) -> Iterator[str | dict[str, Any]]:
+    """Yield a plot of quality over bytes per benchmark, which DVC draws itself, and the figures."""
+    for name, benchmark in config.benchmarks.items():
+        quality = quality_of(benchmark.config.task)
+        yield {
+            f"rate_accuracy/{name}": {
+                "title": f"{quality.label.removesuffix(' (%)')} over payload",
+                "x": "payload_bytes_mean",
+                "x_label": "payload, bytes per image",
+                "y": {f"results/tables/{name}/rate_quality.csv": quality.primary},
+                "y_label": quality.label,
+                "template": "scatter",
+            }
+        }
+    for name in config.benchmarks:
+        yield from (f"results/figures/{name}/{figure}.svg" for figure in config.run.figures)
+    yield from _results("groups", config.run.groups, "overview.svg")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes entries of lists indented, and nothing for null."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        """Indent lists too."""
+        super().increase_indent(flow, indentless=False)
+
+
+_Dumper.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", ""))
+
+
+def _dumped(content: dict[str, Any]) -> str:
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)

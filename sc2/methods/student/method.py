@@ -1,0 +1,60 @@
+"""What the family's methods do alike."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sc2.methods.student.params import AXIS, B
+from sc2.split.method import A, BuildContext, Export, Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sc2.methods.student.priors import StudentPrior
+    from sc2.split.method import DeviceHalf, ServerHalf
+
+
+class EntropyCoded(Method[A]):
+    """A method whose latent is coded under an entropy model."""
+
+    def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
+        """Ideal code length of the symbols under the device's tables, bits."""
+        from sc2.methods.student.halves import StudentDevice
+
+        assert isinstance(device, StudentDevice)
+        return device.bits(latent)
+
+
+class BottleneckMethod(EntropyCoded[B]):
+    """A bottleneck g_a, entropy model, g_s in place of the first stages; the network is in `network.py`."""
+
+    rate_axis = AXIS
+    takes_encoder = True
+
+    @abstractmethod
+    def prior(self) -> StudentPrior[B]:
+        """Return the entropy model of the bottleneck."""
+
+    def export(self, context: BuildContext[B], state: Mapping[str, Tensor] | None) -> Export:
+        """Split the trained network after the entropy coder."""
+        from sc2.methods.student.halves import split_student
+        from sc2.methods.student.network import StudentNetwork
+
+        assert state is not None
+        network = StudentNetwork(context, self.prior())
+        network.load_state_dict(dict(state))
+        return split_student(network, context)
+
+    def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
+        """Build g_a and the coder."""
+        from sc2.methods.student.halves import StudentDevice, StudentDeviceContent
+
+        return StudentDevice(StudentDeviceContent.model_validate(blob), self.prior().ends)
+
+    def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
+        """Build the coder, g_s and the rest of the backbone."""
+        from sc2.methods.student.halves import StudentServer, StudentServerContent
+
+        return StudentServer(StudentServerContent.model_validate(blob), self.prior().ends)

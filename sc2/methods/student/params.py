@@ -1,0 +1,131 @@
+"""The family's parameters: the bottleneck's architecture, and phases that several recipes share. No torch."""
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field
+
+from sc2.split.axes import RateAxis
+from sc2.strict import Strict
+from sc2.training.spec import Hinted, Replacement, Schedule
+
+Epochs = Annotated[int, Field(gt=0, description="Passes over the training split")]
+QuantilesRate = Annotated[float, Field(gt=0, description="Learning rate of the quantiles' own Adam (our choice)")]
+WeightDecay = Annotated[float, Field(ge=0, description="Weight decay")]
+
+AXIS = RateAxis(name="beta", symbol="β=", low=0.0, high=1e6, number=float)
+
+
+# Architecture
+
+
+class BottleneckArch(Replacement):
+    """The entropy-coded bottleneck (docs/papers.md#fp-bottleneck)."""
+
+    encoder_channels: list[int] = Field(
+        default=[96, 48, 24], min_length=3, max_length=3, description="Channels of g_a's convolutions; last = latent"
+    )
+    decoder_channels: list[int] = Field(
+        default=[512, 256], min_length=2, max_length=2, description="Channels of g_s's hidden convolutions"
+    )
+    latent_gain: float = Field(
+        default=1.0,
+        gt=0,
+        description="Factor on the initial weights of g_a's last convolution. 1 is the papers'; with more, a short "
+        "schedule starts with latents above the quantisation noise instead of spending its first epochs on getting "
+        "there (ours)",
+    )
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of the latent y."""
+        return self.encoder_channels[-1]
+
+
+class StudentArch(BottleneckArch, Hinted):
+    """The bottleneck, and where it is compared with the teacher."""
+
+
+class HyperpriorArch(StudentArch):
+    """The same with a hyperprior (docs/papers.md#hyperprior-bottlenecks)."""
+
+    hyper_channels: int = Field(default=16, gt=0, description="Channels of z, the side information")
+
+
+B = TypeVar("B", bound=BottleneckArch)
+S = TypeVar("S", bound=StudentArch)
+
+
+# Training
+
+
+class Sgd(Strict):
+    """How long, how many images at once, and how far each step goes."""
+
+    epochs: Epochs
+    batch_size: int
+    lr: float
+    momentum: float
+    weight_decay: WeightDecay
+
+
+class Tuning(Schedule, Sgd):
+    """What `training.tuned_recipe` takes: SGD on the task's own loss."""
+
+
+class RatePriced(Strict):
+    """What `rate.rate_recipe` takes: Adam, and a price of bits."""
+
+    epochs: Epochs
+    batch_size: int
+    lr: float
+    weight_decay: WeightDecay
+    prior_lr_factor: float = Field(
+        default=1.0,
+        gt=0,
+        description="Factor on the learning rate of the entropy model's density. 1 is the papers'; with more, a short "
+        "schedule has a density that fits (ours)",
+    )
+    quantiles_lr: QuantilesRate = 1e-2
+
+
+class Distill(Strict):
+    """Phase 1 of an Entropic Student; defaults are the papers' (docs/papers.md#entropic-student)."""
+
+    epochs: Epochs = 10
+    batch_size: int = Field(default=64, gt=0, description="Images per step; the loss is a sum over them")
+    lr: float = Field(default=1e-3, gt=0, description="Learning rate (Adam)")
+    milestones: list[float] = Field(default=[0.5, 0.8], description="Fractions of the phase where the rate drops")
+    gamma: float = Field(default=0.1, gt=0, le=1, description="Factor of each drop")
+    quantiles_lr: QuantilesRate = 1e-2
+
+
+class Finetune(Tuning):
+    """Phase 2 of an Entropic Student; defaults are the papers' (docs/papers.md#entropic-student)."""
+
+    epochs: Epochs = 10
+    batch_size: int = Field(default=128, gt=0, description="Images per step")
+    lr: float = Field(default=1e-3, gt=0, description="Learning rate (SGD)")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum")
+    weight_decay: WeightDecay = 5e-4
+    schedule: Literal["multi_step", "poly"] = Field(
+        default="multi_step", description="Drops at milestones, or a polynomial fall as the papers' for segmentation"
+    )
+    alpha: float = Field(
+        default=0.5, ge=0, le=1, description="Classification: weight of the cross entropy; 1 - alpha of the KL term"
+    )
+    temperature: float = Field(
+        default=1.0, gt=0, description="Classification: softening of both distributions in the KL term"
+    )
+
+
+class Phases(Strict):
+    """The training phases of an Entropic Student in order."""
+
+    distill: Distill = Distill()
+    finetune: Finetune = Finetune()
+
+
+class HyperpriorParams(HyperpriorArch):
+    """Architecture and schedule of an Entropic Student with a hyperprior."""
+
+    phases: Phases = Phases()

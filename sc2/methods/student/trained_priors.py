@@ -1,0 +1,138 @@
+"""Entropy models as they train, over CompressAI's densities: likelihoods, rounding in eval mode, export."""
+
+from abc import abstractmethod
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from compressai.entropy_models import EntropyBottleneck, GaussianConditional
+from torch import Tensor, nn
+
+from sc2.entropy.exact import ONE, exact_layers, fixed_point
+from sc2.entropy.factorized import settle, tables_of
+from sc2.entropy.hyperprior import HyperSynthesis, hyperprior_tables, scale_table
+from sc2.layers.priors import DevicePrior, HyperpriorContent, PriorContent
+
+
+@dataclass(frozen=True)
+class PriorExport:
+    """What a trained prior leaves for the two halves.
+
+    Attributes:
+        device: What the device's end is built from.
+        server: What the server's end is built from.
+        upstream_state: The entries of the state dict that upstream counts to the encoder, tables included
+            (docs/papers.md#encoder-size).
+    """
+
+    device: DevicePrior
+    server: PriorContent
+    upstream_state: dict[str, Tensor]
+
+
+class TrainedPrior(nn.Module):
+    """y [B, C, h, w] to y_hat and the likelihoods of all that is sent: noise in training, rounding in eval mode."""
+
+    entropy_bottleneck: EntropyBottleneck
+
+    @abstractmethod
+    def forward(self, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return y_hat and one tensor of likelihoods per stream; in eval mode y_hat is the wire's to the last bit."""
+
+    @abstractmethod
+    def export(self) -> PriorExport:
+        """Return what the halves need, with fresh coding tables; the module stays as it is."""
+
+    def quantiles_loss(self) -> Tensor:
+        """Return the loss of the quantiles, which have an optimiser of their own."""
+        loss: Tensor = self.entropy_bottleneck.loss()
+        return loss
+
+    def quantiles(self) -> list[nn.Parameter]:
+        """Return the parameters of that loss."""
+        return [self.entropy_bottleneck.quantiles]
+
+    def settle(self) -> None:
+        """Put the quantiles where the learned density says; call before anything is trained on rounded latents."""
+        settle(self.entropy_bottleneck)
+
+
+class FactorizedPrior(TrainedPrior):
+    """One density per channel (docs/papers.md#fp-bottleneck)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.entropy_bottleneck = EntropyBottleneck(channels)
+
+    def forward(self, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return y_hat and the likelihoods of y, both of the shape of y."""
+        y_hat, likelihoods = self.entropy_bottleneck(y)
+        return y_hat, (likelihoods,)
+
+    def export(self) -> PriorExport:
+        """Return the tables for both halves."""
+        bottleneck = deepcopy(self.entropy_bottleneck)
+        content = PriorContent(tables=tables_of(bottleneck))
+        return PriorExport(content, content, _prefixed("entropy_bottleneck", bottleneck))
+
+
+class TrainedHyperprior(TrainedPrior):
+    """Gaussians whose scales, and means where h_s has outputs for them, come from z.
+
+    Source: docs/papers.md#hyperprior-bottlenecks.
+
+    Both training phases work with it: with z frozen, upstream's scale hyperprior cannot be trained further. In eval
+    mode z is rounded and h_s runs in whole numbers, so that what the decoder learns from, and what validation sees,
+    is what arrives.
+    """
+
+    def __init__(self, channels: int, hyper_channels: int, analysis: nn.Sequential, synthesis: nn.Sequential) -> None:
+        super().__init__()
+        self.channels, self.hyper_channels = channels, hyper_channels
+        self.hyper_analysis, self.hyper_synthesis = analysis, synthesis
+        self.entropy_bottleneck = EntropyBottleneck(hyper_channels)
+        self.gaussian_conditional = GaussianConditional(None)
+
+    def forward(self, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return y_hat, of the shape of y, and the likelihoods of y and of z [B, L, zh, zw]."""
+        z = self.hyper_analysis(y)
+        z_hat, z_likelihoods = self.entropy_bottleneck(z)
+        if self.training:
+            scales, means = self._float_parameters(z_hat, *y.shape[2:])
+        else:
+            scales, means = self._exact_parameters(z, *y.shape[2:])
+        y_hat, y_likelihoods = self.gaussian_conditional(y, scales, means)
+        return y_hat, (y_likelihoods, z_likelihoods)
+
+    def _float_parameters(self, z_hat: Tensor, height: int, width: int) -> tuple[Tensor, Tensor | None]:
+        out = self.hyper_synthesis(z_hat)[..., :height, :width]
+        scales, means = out.split(self.channels, 1) if out.shape[1] > self.channels else (out, None)
+        return scales, means
+
+    def _exact_parameters(self, z: Tensor, height: int, width: int) -> tuple[Tensor, Tensor | None]:
+        with torch.no_grad():
+            medians = self.entropy_bottleneck.quantiles[:, 0, 1]
+            symbols = torch.round(z - medians.view(1, -1, 1, 1)).int()
+            # Built each time: its weights are few, and a kept one would be stale after a step of training.
+            exact = HyperSynthesis(exact_layers(self.hyper_synthesis), fixed_point(medians), self.channels)
+            scales, means = exact(symbols, height, width)
+        return (scales / ONE).to(z.dtype), None if means is None else (means / ONE).to(z.dtype)
+
+    def export(self) -> PriorExport:
+        """Return the tables for both halves, and h_a for the device."""
+        bottleneck, gaussian = deepcopy(self.entropy_bottleneck), deepcopy(self.gaussian_conditional)
+        tables = hyperprior_tables(bottleneck, self.hyper_synthesis, self.channels)
+        gaussian.update_scale_table(scale_table(), force=True)
+        device = HyperpriorContent(
+            channels=self.channels,
+            hyper_channels=self.hyper_channels,
+            state=self.hyper_analysis.state_dict(),
+            tables=tables,
+        )
+        upstream = _prefixed("h_a", self.hyper_analysis) | _prefixed("h_s", self.hyper_synthesis)
+        upstream |= _prefixed("entropy_bottleneck", bottleneck) | _prefixed("gaussian_conditional", gaussian)
+        return PriorExport(device, PriorContent(tables=tables), upstream)
+
+
+def _prefixed(name: str, module: nn.Module) -> dict[str, Tensor]:
+    return {f"{name}.{entry}": value for entry, value in module.state_dict().items()}
