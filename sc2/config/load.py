@@ -17,7 +17,7 @@ from sc2.config.yaml_files import Content, merge, read_yaml
 from sc2.errors import ConfigError
 from sc2.methods import get_method, method_names
 from sc2.split.method import Method
-from sc2.strict import Strict
+from sc2.strict import Strict, is_name
 from sc2.tasks import get_task
 from sc2.tasks.base import HeadParams
 from sc2.teachers.spec import FetchedTeacher
@@ -39,7 +39,7 @@ class _Loader:
     def file(self, kind: str, name: str, asked_by: tuple[Path, Sequence[Any]]) -> Path | None:
         """Return the file of a benchmark, data set or method, if there is one."""
         file = self.folder / kind / f"{name}.yaml"
-        if file.is_file():
+        if is_name(name) and file.is_file():
             return file
         near = sorted(path.stem for path in file.parent.glob("*.yaml"))
         self.add(*asked_by, f"there is no file {file}; {choices(name, near)}")
@@ -348,7 +348,11 @@ def _all_problems(loader: _Loader) -> ConfigError:
 
 
 def _run_file(loader: _Loader, path: Path) -> RunConfig | None:
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError:  # a name that is too long
+        there = False
+    if not there:
         near = sorted(file.stem for file in path.parent.glob("*.yaml"))
         help = choices(path.stem, near) if near else "call this in the project's folder, or name one with --config"
         loader.add(path, (), f"there is no such run file; {help}")
