@@ -238,8 +238,11 @@ def _trace(arguments: argparse.Namespace) -> None:
 
 def _why(arguments: argparse.Namespace) -> None:
     from sc2.commands.why import why
+    from sc2.config.load import load_config
+    from sc2.jobs.identity import job
 
-    print(why(arguments.config, arguments.path, arguments.results))
+    config = load_config(arguments.config)
+    print(why(lambda stage, keys: job(config, stage, keys), arguments.path, arguments.results))
 
 
 def _verify(arguments: argparse.Namespace) -> int:

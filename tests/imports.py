@@ -9,6 +9,15 @@ from pathlib import Path
 from sc2.provenance.fingerprint import package_root
 
 PACKAGE = package_root() / "sc2"
+DECLARES = {
+    "backbones": "def build(",
+    "backbones/heads": "def attach(",
+    "data": "class Params(",
+    "report/figures": "def draw(",
+    "report/pictures": "def draw(",
+    "tasks": "TASK = ",
+}
+"""By folder, how the files in it that are imported by name at run time can be told from the others."""
 
 
 @cache
@@ -65,9 +74,11 @@ def _imports(path: Path) -> Iterator[str]:
 def _named_at_run_time(node: ast.JoinedStr) -> Iterator[str]:
     """Yield all files that a module name such as `f"sc2.data.{kind}"` may mean."""
     text = "".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in node.values)
-    if re.fullmatch(r"sc2(\.[a-z_*]+)+", text) and "*" in text:
-        pattern = text.removeprefix("sc2.").replace(".", "/")
-        yield from (path.relative_to(PACKAGE).as_posix() for path in PACKAGE.glob(f"{pattern}.py"))
+    if re.fullmatch(r"sc2(\.[a-z_]+)+\.\*", text):
+        folder = text.removeprefix("sc2.").removesuffix(".*").replace(".", "/")
+        for path in (PACKAGE / folder).glob("*.py"):
+            if f"\n{DECLARES[folder]}" in path.read_text(encoding="utf-8"):
+                yield path.relative_to(PACKAGE).as_posix()
 
 
 def _files(module: str) -> Iterator[str]:

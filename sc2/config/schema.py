@@ -2,7 +2,7 @@
 
 Three kinds of file, all YAML: the run file (`config/config.yaml`, what to run), one file per benchmark
 (`config/benchmarks/`), and one per data set and method (`config/datasets/`, `config/methods/`), whose fields are
-declared beside the code that uses them (`sc2/data/<kind>.py`, `sc2/methods/<name>.py`).
+declared beside the code that uses them (`sc2/data/<kind>.py`, `sc2/methods/<family>/<name>.py`).
 """
 
 import re

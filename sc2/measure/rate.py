@@ -8,11 +8,10 @@ import pickle
 import sys
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
 from sc2.errors import ConfigError
 from sc2.measure.percentile import check_values, percentile
-from sc2.split.wire import Payload
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,6 +19,22 @@ if TYPE_CHECKING:
 # The default protocol of the Python versions that upstream runs on; a newer default would change the numbers.
 _PICKLE_PROTOCOL = 4
 _ADDRESS_DIGITS = 14
+
+
+class Sent(Protocol):
+    """What goes over the link for one image; `sc2.split.wire.Payload` is one."""
+
+    @property
+    def streams(self) -> tuple[bytes, ...]:
+        """The byte strings."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Whole numbers that the decoder needs."""
+
+    @property
+    def num_bytes(self) -> int:
+        """Length of all byte strings together."""
 
 
 class Distribution(TypedDict):
@@ -58,7 +73,7 @@ def distribution(values: Sequence[float]) -> Distribution:
     )
 
 
-def sc2bench_kb(payload: Payload, kind: Literal["codec", "codec_feature", "learned", "quantized"]) -> float:
+def sc2bench_kb(payload: Sent, kind: Literal["codec", "codec_feature", "learned", "quantized"]) -> float:
     """Return the data size as sc2bench reports it (KB of 1024 bytes); for comparison only.
 
     Upstream's rule (arXiv 2203.08875, its file size analysis): for a codec the bytes of the file; for everything
@@ -89,7 +104,7 @@ def sc2bench_kb(payload: Payload, kind: Literal["codec", "codec_feature", "learn
     raise ConfigError(f"unknown kind of data size {kind!r}; known: codec, codec_feature, learned, quantized")
 
 
-def _strings(payload: Payload) -> dict[str, Any]:
+def _strings(payload: Sent) -> dict[str, Any]:
     """Return what a CompressAI-style `encode()` returns for a batch of one image."""
     import torch
 

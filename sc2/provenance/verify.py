@@ -2,14 +2,14 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
 from sc2.errors import ProvenanceError
-from sc2.provenance.changes import PlannedJob, code_changes, spec_changes
+from sc2.provenance.changes import Jobs, PlannedJob, code_changes, spec_changes
 from sc2.provenance.findings import KINDS, Finding, Report, format_report, prune
 from sc2.provenance.record import (
     SUFFIX,
@@ -28,9 +28,6 @@ TEMPORARY = (".tmp", ".part", ".partial", ".lock", "~")
 PAGE = "README.md"
 # So many causes of one kind are named in a message.
 NAMED = 4
-
-
-Jobs = Callable[[str, Mapping[str, str]], PlannedJob | None]
 
 
 @dataclass(frozen=True)

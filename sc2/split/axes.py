@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
+
+N = TypeVar("N", int, float)
+P = TypeVar("P")
 
 
 @dataclass(frozen=True)
-class RateAxis:
+class RateAxis(Generic[N]):
     """One number that moves a method along its rate-quality curve.
 
     Attributes:
@@ -17,14 +21,23 @@ class RateAxis:
             `Grid` it is part of the operating point, e.g. `k` in `k64`.
         low: Smallest allowed value.
         high: Largest allowed value.
-        integer: Whether only whole numbers are allowed.
+        number: `int` where only whole numbers are allowed, else `float`.
     """
 
     name: str
     symbol: str
     low: float
     high: float
-    integer: bool
+    number: type[N]
+
+    @property
+    def integer(self) -> bool:
+        """Whether only whole numbers are allowed."""
+        return self.number is int
+
+    def parse(self, point: str) -> N:
+        """Return the value of an allowed point."""
+        return self.number(point)
 
     def problem(self, point: str) -> str | None:
         """Say what is wrong with an operating point, or return None when it is allowed."""
@@ -50,6 +63,10 @@ class Choice:
     values: tuple[str, ...]
     symbol: ClassVar[str] = ""
 
+    def parse(self, point: str) -> str:
+        """Return the word."""
+        return point
+
     def problem(self, point: str) -> str | None:
         """Say what is wrong with an operating point, or return None when it is allowed."""
         return None if point in self.values else f"{self.name} must be one of: {', '.join(self.values)}"
@@ -67,6 +84,10 @@ class Cut:
     name: str = "cut"
     symbol: ClassVar[str] = ""
 
+    def parse(self, point: str) -> str:
+        """Return the cut."""
+        return point
+
     def problem(self, point: str) -> str | None:
         """Say what is wrong with an operating point, or return None when it is allowed."""
         if _CUT.fullmatch(point):
@@ -80,16 +101,18 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(Generic[P]):
     """Several values that make one operating point together, e.g. `layer3_q1_s2_k64`.
 
     Attributes:
         name: Name of the whole axis in tables.
         parts: What stands between the underscores; a number stands behind its symbol.
+        make: Makes the point of the parts' values, which it takes by the parts' names.
     """
 
     name: str
-    parts: tuple[RateAxis | Choice | Cut, ...]
+    parts: tuple[Part, ...]
+    make: Callable[..., P]
     symbol: ClassVar[str] = ""
 
     def problem(self, point: str) -> str | None:
@@ -104,10 +127,10 @@ class Grid:
                 return f"{problem} (in {self.pattern})"
         return None
 
-    def parse(self, point: str) -> dict[str, str]:
-        """Return the parts of an allowed point by name, without their symbols."""
+    def parse(self, point: str) -> P:
+        """Return what `make` makes of the parts of an allowed point."""
         words = zip(self.parts, point.split("_"), strict=True)
-        return {part.name: self._value(part, word) or "" for part, word in words}
+        return self.make(**{part.name: part.parse(word.removeprefix(part.symbol)) for part, word in words})
 
     @property
     def pattern(self) -> str:
@@ -115,14 +138,11 @@ class Grid:
         return "_".join(f"{part.symbol}<{part.name}>" for part in self.parts)
 
     @staticmethod
-    def _value(part: RateAxis | Choice | Cut, word: str) -> str | None:
+    def _value(part: Part, word: str) -> str | None:
         return word.removeprefix(part.symbol) if word.startswith(part.symbol) else None
 
 
-Axis = RateAxis | Choice | Cut | Grid
-
-
+Part = RateAxis[Any] | Choice | Cut
+Axis = Part | Grid[Any]
 _NUMBER = re.compile(r"[0-9]+([.][0-9]+)?(e-?[0-9]+)?")
-
-
 _CUT = re.compile(r"stem|layer[1-4]([.][0-9]+)?|avgpool")

@@ -31,7 +31,7 @@ def run(job: RunningJob) -> None:
     classes = list(read_meta(job.input("meta")).classes)
     model = loaded_teacher(teacher, fetched_state(teacher, teacher.backbone), classes)
     backbone = teacher.backbone.model_dump(mode="json")
-    content = {"kind": "teacher", "task": "classification", "backbone": backbone, "classes": classes}
+    content = {"kind": "teacher", "task": job.spec["task"], "backbone": backbone, "classes": classes}
     save_atomically({**content, "state": model.state_dict()}, job.outputs["checkpoint"])
 
 

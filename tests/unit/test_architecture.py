@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,9 @@ METHOD_STAGES = [name for name, stage in STAGES.items() if stage.calls]
 
 
 def table(heading: str) -> list[list[str]]:
-    """Return the cells of the first table below a heading, without its header."""
-    section = PAGE.read_text(encoding="utf-8").split(f"\n## {heading}\n")[1]
+    """Return the cells of the table below a heading, without its header."""
+    section = PAGE.read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
     rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
-    ends = [index for index, line in enumerate(section.splitlines()) if line.startswith("## ")]
-    assert rows, f"no table below {heading}"
-    del ends
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
@@ -108,26 +106,43 @@ def test_what_only_describes_a_run_is_no_part_of_it(stage: str, name: str) -> No
 @pytest.mark.parametrize("stage", METHOD_STAGES)
 def test_a_stage_calls_the_functions_of_a_method_that_it_says(stage: str) -> None:
     """What the code of a job leaves out is never called: not by the drivers, and not by what is left of the methods."""
-    drivers = fingerprint([STAGES[stage].module]).files
-    called = {
-        node.attr
-        for file in drivers
-        for node in ast.walk(ast.parse((PACKAGE.parent / file).read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute) and node.attr in HOOKS
+    drivers = [tree_of(file.removeprefix("sc2/")) for file in fingerprint([STAGES[stage].module]).files]
+    assert {name for tree in drivers for name in hooks_used(tree)} == set(STAGES[stage].calls)
+
+
+def test_what_a_stage_keeps_of_a_method_does_not_call_what_it_may_leave_out() -> None:
+    classes = [
+        (file, node)
+        for file in graph()
+        if family(file)
+        for node in ast.walk(tree_of(file))
+        if isinstance(node, ast.ClassDef) and any(is_hook(part) for part in node.body)
+    ]
+    assert len(classes) > 10
+    calls = {
+        f"{file}: {part.name}": set(hooks_used(part))
+        for file, node in classes
+        for part in node.body
+        if isinstance(part, ast.FunctionDef) and not is_hook(part)
     }
-    assert called == set(STAGES[stage].calls)
+    assert not {name: used for name, used in calls.items() if used}
 
 
-@pytest.mark.parametrize("name", method_names())
-def test_functions_of_a_method_do_not_call_each_other_across_stages(name: str) -> None:
-    """A stage leaves a function out; then none that it keeps may call it."""
-    path = PACKAGE.parent / (module_of(name).replace(".", "/") + ".py")
-    for folder_file in path.parent.glob("*.py"):
-        for node in ast.walk(ast.parse(folder_file.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.FunctionDef) or node.name in HOOKS:
-                continue
-            used = {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute) and n.attr in HOOKS}
-            assert not used, f"{folder_file.name}: {node.name} calls {used}"
+def tree_of(file: str) -> ast.Module:
+    return ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
+
+
+def is_hook(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef) and node.name in HOOKS
+
+
+def hooks_used(tree: ast.AST) -> Iterator[str]:
+    """Yield the functions of a method that code calls, or takes from `get_method(…)`; `module.training` is none."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in HOOKS:
+            yield node.func.attr
+        if isinstance(node, ast.Attribute) and node.attr in HOOKS and isinstance(node.value, ast.Call):
+            yield node.attr
 
 
 def closures(root: Path) -> list[Job]:

@@ -16,7 +16,7 @@ from sc2.methods import get_method
 from sc2.methods.unit.halves import UnitDevice, UnitDeviceContent, UnitServer, UnitServerContent, split_unit
 from sc2.methods.unit.network import COUNTED, UnitNetwork
 from sc2.methods.unit.params import UnitArch
-from sc2.methods.unit.point import UnitPoint
+from sc2.methods.unit.point import AXIS, UnitPoint
 from sc2.methods.unit.training import distilled, divergence, supervised
 from sc2.split.method import BuildContext, Export
 from sc2.split.wire import Payload
@@ -62,7 +62,7 @@ def batch() -> tuple[Tensor, Tensor]:
 
 
 def test_points_name_cut_step_stride_and_channels() -> None:
-    assert UnitPoint.of("layer4.0_q3.38_s4_k96") == UnitPoint("layer4.0", 3.38, 4, 96)
+    assert AXIS.parse("layer4.0_q3.38_s4_k96") == UnitPoint("layer4.0", 3.38, 4, 96)
     method = get_method("bottleneck_unit")
     assert method.curve("layer4.0_q3.38_s4_k96") == "layer4.0"
     for wrong, reason in (
@@ -149,11 +149,11 @@ def test_tables_are_the_counts_of_the_images_they_were_calibrated_on(
 
 def test_a_cut_that_the_network_has_not_is_refused(context: Context) -> None:
     with pytest.raises(ConfigError, match=r"no cut 'layer4\.0'; there are: stem, layer1"):
-        UnitNetwork(context, UnitPoint.of("layer4.0_q1_s2_k4"))
+        UnitNetwork(context, AXIS.parse("layer4.0_q1_s2_k4"))
 
 
 def test_a_unit_after_the_pooling(context: Context, batch: tuple[Tensor, Tensor]) -> None:
-    network = UnitNetwork(context, UnitPoint.of("avgpool_q1_s1_k4")).eval()
+    network = UnitNetwork(context, AXIS.parse("avgpool_q1_s1_k4")).eval()
     assert (network.channels, network.size) == (32, 1)
     assert network(batch[0]).shape == (6, 3)
 
@@ -167,7 +167,7 @@ def halves(context: Context, batch: tuple[Tensor, Tensor]) -> tuple[UnitDevice, 
     assert recipe.calibrate is not None
     recipe.model.eval()
     recipe.calibrate([batch[0]])
-    return halves_of(split_unit(network_of(recipe), context, UnitPoint.of(POINT)))
+    return halves_of(split_unit(network_of(recipe), context, AXIS.parse(POINT)))
 
 
 def halves_of(exported: Export) -> tuple[UnitDevice, UnitServer]:
@@ -205,8 +205,8 @@ def test_units_at_one_cut_share_all_but_themselves(context: Context) -> None:
 
     contents = []
     for point in (POINT, "layer2_q1_s1_k4"):
-        network = UnitNetwork(context, UnitPoint.of(point))
-        exported = split_unit(network, context, UnitPoint.of(point))
+        network = UnitNetwork(context, AXIS.parse(point))
+        exported = split_unit(network, context, AXIS.parse(point))
         device, server = halves_of(exported)
         contents.append(
             (
@@ -219,7 +219,7 @@ def test_units_at_one_cut_share_all_but_themselves(context: Context) -> None:
     sizes = [
         sum(t.numel() * t.element_size() for t in part.state_dict().values()) for part in (unit.encoder, unit.decoder)
     ]
-    tables_of_unit = split_unit(unit, context, UnitPoint.of(POINT)).device.plain()["tables"]
+    tables_of_unit = split_unit(unit, context, AXIS.parse(POINT)).device.plain()["tables"]
     tables = sum(t.numel() * t.element_size() for t in tables_of_unit.values())
     assert device_a.missing_bytes(device_b) <= sizes[0] + tables
     assert server_a.missing_bytes(server_b) <= sizes[1] + tables
@@ -229,7 +229,7 @@ def test_units_at_one_cut_share_all_but_themselves(context: Context) -> None:
 
 def test_a_half_of_other_values_is_refused(context: Context) -> None:
     method = get_method("bottleneck_unit")
-    exported = split_unit(network_of(recipe_of(context)), context, UnitPoint.of(POINT))
+    exported = split_unit(network_of(recipe_of(context)), context, AXIS.parse(POINT))
     device, server = exported.device.plain(), exported.server.plain()
     with pytest.raises(ValidationError, match="input"):
         method.load_device(server)

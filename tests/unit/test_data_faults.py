@@ -215,7 +215,7 @@ def test_val_may_lack_a_category_that_train_lists(data: Path) -> None:
     assert read("coco", archive(data / "lacks.tar", of_coco.tree({of_coco.VAL: lacking}))) == plain
 
 
-BAD_XML = {
+BAD_XML: dict[str, tuple[dict[str, Any], str]] = {
     "nan": ({"corners": ("nan", 3, 8, 5)}, r"object\[0\]/bndbox/xmin is 'nan'; it must be a decimal number"),
     "infinite": ({"corners": (4, 3, "1e999", 5)}, "xmax is inf; it must be a finite number"),
     "octal": ({"corners": (4, "03", 8, 5)}, "ymin is '03'"),

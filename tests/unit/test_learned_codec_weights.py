@@ -55,7 +55,7 @@ def test_defaults_are_the_zoos(root: Path, name: str) -> None:
     assert method.codec == model_architectures[ZOO[name]].__name__
     weights = params.phases.train.weights
     for quality in range(1, 9):
-        assert params.widths(str(quality)) == cfgs[ZOO[name]][quality]
+        assert params.widths(quality) == cfgs[ZOO[name]][quality]
         assert weights[str(quality)].url == model_urls[ZOO[name]]["mse"][quality]
 
 
@@ -71,7 +71,7 @@ SIZES_KB = {
 def test_encoder_size_by_upstreams_rule(name: str, quality: str) -> None:
     """From fresh weights, without the joint model's entropy_parameters (docs/papers.md#encoder-size)."""
     method: Any = get_method(name)
-    n, m = method.Arch().widths(quality)
+    n, m = method.Arch().widths(int(quality))
     model = build_codec(method.codec, n, m)
     assert state_bits(upstream_state(model)) / KB == pytest.approx(SIZES_KB[name][quality], abs=1)
     assert "entropy_parameters" not in {entry.partition(".")[0] for entry in upstream_state(model)}
@@ -117,7 +117,7 @@ def test_channels_are_one_pair_or_one_for_each_quality(channels: Any) -> None:
 
 def test_one_pair_serves_all_qualities() -> None:
     arch: Any = get_method("factorized_prior").Arch.model_validate({"channels": [[4, 6]]})
-    assert {arch.widths(str(quality)) for quality in range(1, 9)} == {(4, 6)}
+    assert {arch.widths(quality) for quality in range(1, 9)} == {(4, 6)}
 
 
 # Weights from a file

@@ -87,7 +87,7 @@ def test_every_run_is_in_the_spec_of_the_tables(load: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("attribute", "value"), [("family", "wavelet_codec"), ("rate_axis", RateAxis("quality", "quality ", 1, 100, True))]
+    ("attribute", "value"), [("family", "wavelet_codec"), ("rate_axis", RateAxis("quality", "quality ", 1, 100, int))]
 )
 def test_figures_and_pages_are_drawn_again_when_a_method_changes_its_family_or_symbol(
     load: Load, monkeypatch: pytest.MonkeyPatch, attribute: str, value: Any

@@ -174,6 +174,12 @@ def test_unrecorded(project: Project) -> None:
     assert project.found() == {"unrecorded": {"results/tables/bench/own.csv"}}
 
 
+def test_the_page_on_the_results_needs_no_record(project: Project) -> None:
+    Path("results/README.md").write_text("x")
+    (Path(TABLE).parent / "README.md").write_text("x")
+    assert project.found() == {"unrecorded": {"results/tables/bench/README.md"}}
+
+
 def test_outside_the_configuration_is_counted_only(project: Project) -> None:
     gone = evaluation("90")
     del project.steps[gone]

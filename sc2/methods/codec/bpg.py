@@ -65,18 +65,21 @@ class BpgDecoder(PixelDecoder):
         return tools.decode(data) if self.codec == "libbpg" else decode(data)
 
 
+AXIS = RateAxis(name="qp", symbol="QP ", low=0, high=51, number=int)
+
+
 class Bpg(SendsPixels[BpgArch]):
     """BPG of the resized image."""
 
     Arch = BpgArch
     Params = BpgArch
     Encoder, Decoder = BpgEncoder, BpgDecoder
-    rate_axis = RateAxis(name="qp", symbol="QP ", low=0, high=51, integer=True)
+    rate_axis = AXIS
 
     def codec(self, context: BuildContext[BpgArch]) -> tuple[BpgEncoder, BpgDecoder]:
         """Return the codec at a QP."""
         codec = context.arch.codec
-        return BpgEncoder(qp=int(context.point), codec=codec), BpgDecoder(codec=codec, **whole_teacher(context))
+        return BpgEncoder(qp=AXIS.parse(context.point), codec=codec), BpgDecoder(codec=codec, **whole_teacher(context))
 
     def codec_header_bytes(self, payload: Payload) -> int | None:
         """Bytes of the file that are not slices of the picture."""

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from sc2.split.wire import Payload
 
 
+AXIS = RateAxis(name="quality", symbol="q=", low=1, high=100, number=int)
+
+
 class CodecInput(SendsPixels[NoParams]):
     """Input compression with one of Pillow's formats, at Pillow's defaults.
 
@@ -24,12 +27,12 @@ class CodecInput(SendsPixels[NoParams]):
     """
 
     Encoder, Decoder = PillowEncoder, PillowDecoder
-    rate_axis = RateAxis(name="quality", symbol="q=", low=1, high=100, integer=True)
+    rate_axis = AXIS
     format: ClassVar[str]
 
     def codec(self, context: BuildContext[NoParams]) -> tuple[PillowEncoder, PillowDecoder]:
         """Return the codec at a quality."""
-        return pillow_codec(context, self.format, {"quality": int(context.point)})
+        return pillow_codec(context, self.format, {"quality": AXIS.parse(context.point)})
 
     def codec_header_bytes(self, payload: Payload) -> int | None:
         """Bytes of the file that are not entropy-coded picture data."""

@@ -33,6 +33,9 @@ class CodecFeatureArch(Strict):
     )
 
 
+AXIS = RateAxis(name="quality", symbol="q=", low=1, high=100, number=int)
+
+
 class CodecFeature(Method[CodecFeatureArch]):
     """Feature compression with one of Pillow's formats.
 
@@ -42,7 +45,7 @@ class CodecFeature(Method[CodecFeatureArch]):
 
     Arch = CodecFeatureArch
     Params = CodecFeatureArch
-    rate_axis = RateAxis(name="quality", symbol="q=", low=1, high=100, integer=True)
+    rate_axis = AXIS
     upstream_size_rule = "codec_feature"
     one_size = True
     format: ClassVar[str]
@@ -62,7 +65,7 @@ class CodecFeature(Method[CodecFeatureArch]):
         from sc2.methods.codec_feature.halves import export_codec_feature
 
         assert state is None
-        return export_codec_feature(context, context.arch.cut, self.format, int(context.point))
+        return export_codec_feature(context, context.arch.cut, self.format, AXIS.parse(context.point))
 
     def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
         """Build the stages up to the cut and the compressor."""

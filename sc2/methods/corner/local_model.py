@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from sc2.training.recipe import Recipe
 
 
+AXIS = RateAxis(name="width", symbol="width ", low=0.01, high=1024, number=float)
+
+
 class SmallNetwork(BackboneSpec):
     """A network of `sc2/backbones/`."""
 
@@ -55,7 +58,9 @@ class LocalModelArch(Strict):
 
     def at_width(self, point: str) -> NetworkSpec:
         """Return the network of an operating point."""
-        width = int(point) if point.isdigit() else float(point)
+        width = AXIS.parse(point)
+        # Most networks take a whole number of channels, some a factor.
+        width = int(width) if width.is_integer() else width
         return NetworkSpec(name=self.network.name, args={**self.network.args, self.width_argument: width})
 
 
@@ -70,7 +75,7 @@ class LocalModel(SendsLabel[LocalModelArch]):
 
     Arch = LocalModelArch
     Params = LocalModelParams
-    rate_axis = RateAxis(name="width", symbol="width ", low=0.01, high=1024, integer=False)
+    rate_axis = AXIS
 
     def networks(self, arch: LocalModelArch) -> Mapping[str, BackboneSpec]:
         """The small network; its width stands for every operating point."""

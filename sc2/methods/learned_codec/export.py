@@ -15,7 +15,7 @@ from sc2.methods.learned_codec.context import context_layers
 from sc2.methods.learned_codec.halves import LearnedCodecDeviceContent, LearnedCodecServerContent
 from sc2.methods.learned_codec.images import MULTIPLE
 from sc2.methods.learned_codec.network import InputCompression
-from sc2.methods.learned_codec.params import LearnedCodecArch
+from sc2.methods.learned_codec.params import AXIS, LearnedCodecArch
 from sc2.split.method import BuildContext, Export
 
 # What upstream's figures count as the encoder of the joint model leaves out entropy_parameters, which the device needs
@@ -40,7 +40,7 @@ def split(context: BuildContext[LearnedCodecArch], codec: str, state: Mapping[st
     network = InputCompression(context, codec)
     take_over(network, state, ["codec"])
     model, teacher = network.codec, context.teacher
-    n, m = context.arch.widths(context.point)
+    n, m = context.arch.widths(AXIS.parse(context.point))
     tables = coding_tables(model, m)
     prior = PriorContent(tables=tables)
     if hasattr(model, "h_a"):

@@ -14,8 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sc2.methods.learned_codec.params import QUALITIES, LearnedCodecArch, Train
-from sc2.split.axes import RateAxis
+from sc2.methods.learned_codec.params import AXIS, LearnedCodecArch, Train
 from sc2.split.method import BuildContext, Export, Method
 from sc2.strict import Strict
 
@@ -33,7 +32,7 @@ class LearnedCodec(Method[LearnedCodecArch]):
         codec: CompressAI's name of the class.
     """
 
-    rate_axis = RateAxis(name="quality", symbol="q=", low=1, high=QUALITIES, integer=True)
+    rate_axis = AXIS
     takes_encoder = True
     trains_encoder_only = True
     codec: ClassVar[str]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sc2.backbones.teacher import teacher_model
 from sc2.data.normalise import normalise
 from sc2.methods.learned_codec.images import IMAGES_AT_ONCE, denormalise, pad, unpad
-from sc2.methods.learned_codec.params import LearnedCodecArch
+from sc2.methods.learned_codec.params import AXIS, LearnedCodecArch
 from sc2.methods.learned_codec.received import received
 from sc2.split.method import BuildContext
 
@@ -43,7 +43,7 @@ class InputCompression(nn.Module):
 
     def __init__(self, context: BuildContext[LearnedCodecArch], codec: str) -> None:
         super().__init__()
-        self.codec = build_codec(codec, *context.arch.widths(context.point))
+        self.codec = build_codec(codec, *context.arch.widths(AXIS.parse(context.point)))
         self.pixels = context.input.pixels
         self._outside = (teacher_model(context.teacher),)
 

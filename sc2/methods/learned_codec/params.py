@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from sc2.data.download import hash_in_name
+from sc2.split.axes import RateAxis
 from sc2.strict import Strict
 
 QUALITIES = 8
@@ -12,6 +13,8 @@ QUALITIES = 8
 Quality = Annotated[str, Field(pattern=r"^[1-8]$")]
 _Width = Annotated[int, Field(gt=0)]
 Pairs = list[tuple[_Width, _Width]]
+
+AXIS = RateAxis(name="quality", symbol="q=", low=1, high=QUALITIES, number=int)
 
 
 class Published(Strict):
@@ -83,9 +86,9 @@ class LearnedCodecArch(Strict):
             raise ValueError(f"channels must list one pair (N, M), or {QUALITIES}, not {len(self.channels)}")
         return self
 
-    def widths(self, quality: str) -> tuple[int, int]:
-        """Return (N, M) of a quality, 1 … 8 as text."""
-        return self.channels[0] if len(self.channels) == 1 else self.channels[int(quality) - 1]
+    def widths(self, quality: int) -> tuple[int, int]:
+        """Return (N, M) of a quality, 1 … 8."""
+        return self.channels[0] if len(self.channels) == 1 else self.channels[quality - 1]
 
 
 def published_pairs(small: tuple[int, int], large: tuple[int, int], *, small_up_to: int) -> Any:

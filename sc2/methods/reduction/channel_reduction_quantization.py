@@ -16,8 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sc2.methods.reduction.params import Distill, Params, ReductionArch
-from sc2.split.axes import RateAxis
+from sc2.methods.reduction.params import AXIS, Distill, Params, ReductionArch
 from sc2.split.method import BuildContext, Export, Method
 from sc2.strict import Strict
 
@@ -33,7 +32,7 @@ class ChannelReductionQuantization(Method[ReductionArch]):
 
     Arch = ReductionArch
     Params = Params
-    rate_axis = RateAxis(name="channels", symbol="C=", low=1, high=64, integer=True)
+    rate_axis = AXIS
     upstream_size_rule = "quantized"
 
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:

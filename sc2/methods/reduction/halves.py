@@ -14,7 +14,7 @@ from sc2.data.spec import PixelSpec
 from sc2.errors import WireError
 from sc2.methods.reduction.affine import Quantized, dequantize, from_bytes, quantize, to_bytes
 from sc2.methods.reduction.network import ReductionNetwork, expansion, reduction
-from sc2.methods.reduction.params import ReductionArch
+from sc2.methods.reduction.params import AXIS, ReductionArch
 from sc2.split.method import BuildContext, DeviceHalf, Export, HalfContent, ServerHalf
 from sc2.split.wire import Payload
 
@@ -126,7 +126,7 @@ class QuantizedServer(ServerHalf):
 
 def split_reduction(network: ReductionNetwork, context: BuildContext[ReductionArch]) -> Export:
     """Cut a trained network behind the quantiser."""
-    arch, channels, size = context.arch, int(context.point), context.input.square
+    arch, channels, size = context.arch, AXIS.parse(context.point), context.input.square
     encoder = network.encoder.state_dict()
     rest = {f"decoder.{name}": value for name, value in network.decoder.state_dict().items()}
     rest |= {f"tail.{name}": value for name, value in network.tail.state_dict().items()}

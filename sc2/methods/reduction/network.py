@@ -19,7 +19,7 @@ from sc2.backbones.dilation import PROBE_PX
 from sc2.backbones.teacher import teacher_model
 from sc2.errors import ConfigError
 from sc2.methods.reduction.affine import through_quantizer
-from sc2.methods.reduction.params import ReductionArch
+from sc2.methods.reduction.params import AXIS, ReductionArch
 from sc2.split.method import BuildContext
 
 
@@ -88,7 +88,7 @@ class ReductionNetwork(nn.Module):
 
     def __init__(self, context: BuildContext[ReductionArch]) -> None:
         super().__init__()
-        arch, channels = context.arch, int(context.point)
+        arch, channels = context.arch, AXIS.parse(context.point)
         teacher = teacher_model(context.teacher)
         target, halvings = _target(teacher, arch.cut, context.input.square or PROBE_PX)
         self.encoder = reduction(channels, arch.encoder_channels, halvings)

@@ -2,8 +2,11 @@
 
 from pydantic import Field
 
+from sc2.split.axes import RateAxis
 from sc2.strict import Strict
 from sc2.training.spec import Hinted
+
+AXIS = RateAxis(name="channels", symbol="C=", low=1, high=64, number=int)
 
 
 class ReductionArch(Hinted):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from sc2.methods.student.method import BottleneckMethod
-from sc2.methods.student.params import BottleneckArch, Epochs, RatePriced, Tuning, WeightDecay
+from sc2.methods.student.params import AXIS, BottleneckArch, Epochs, RatePriced, Tuning, WeightDecay
 from sc2.split.method import BuildContext
 from sc2.strict import Strict
 
@@ -75,7 +75,7 @@ class EndToEnd(BottleneckMethod[BottleneckArch]):
             return super().training(params, context)
         network = UntrainedStudent(context)
         if context.encoder is None:
-            return rate_recipe(network, params, float(context.point), schedule(params), context)
+            return rate_recipe(network, params, AXIS.parse(context.point), schedule(params), context)
         network.take_over_body(context.encoder)
         return tuned_recipe(network, params, context, frozen=[network.encoder, network.prior])
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sc2.methods.student.method import DistilledMethod
+from sc2.methods.student.distilled import DistilledMethod
 from sc2.methods.student.params import Phases, StudentArch
 
 if TYPE_CHECKING:

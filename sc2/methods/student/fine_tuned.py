@@ -13,14 +13,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from sc2.backbones.base import Features, stage_channels
-from sc2.backbones.build import build_network
-from sc2.backbones.spec import NetworkSpec
 from sc2.backbones.teacher import TeacherCheckpoint, teacher_model
-from sc2.data.limits import largest_side
-from sc2.data.spec import PixelSpec
-from sc2.layers.priors import FACTORIZED, DevicePrior, PriorContent
-from sc2.methods.student.halves import StudentDevice, StudentServer
-from sc2.split.method import A, BuildContext, Export, HalfContent
+from sc2.methods.student.trained_priors import FactorizedPrior
 
 
 class PastedBottleneck(nn.Module):
@@ -31,9 +25,6 @@ class PastedBottleneck(nn.Module):
     """
 
     def __init__(self, checkpoint: TeacherCheckpoint, cut: str) -> None:
-        # Here, because the two halves need no CompressAI, whose import takes longer than most of their jobs run.
-        from sc2.methods.student.trained_priors import FactorizedPrior
-
         super().__init__()
         teacher = teacher_model(checkpoint)
         self.encoder = teacher.up_to(cut).requires_grad_(True)
@@ -53,84 +44,3 @@ class PastedBottleneck(nn.Module):
     def forward(self, x: Tensor) -> Any:
         """Run the whole split in one process."""
         return self.head(self.features(x))
-
-
-class FineTunedContent(HalfContent):
-    """What either half is built from.
-
-    Attributes:
-        cut: Where the network is cut.
-        backbone: The whole network.
-        num_classes: Its classes.
-        state: Weights of the half's own stages.
-    """
-
-    cut: str
-    backbone: NetworkSpec
-    num_classes: int
-    state: dict[str, Tensor]
-
-
-class FineTunedDeviceContent(FineTunedContent):
-    """What the device half is built from: the stages up to the cut."""
-
-    input: PixelSpec
-    prior: DevicePrior
-
-
-class FineTunedServerContent(FineTunedContent):
-    """What the server half is built from: the stages behind the cut.
-
-    Attributes:
-        largest: Largest side of an input, pixels.
-        prior: Its end of the entropy model.
-    """
-
-    largest: int
-    prior: PriorContent
-
-
-class FineTunedDevice(StudentDevice):
-    """The stages up to the cut, and the coder."""
-
-    def __init__(self, content: FineTunedDeviceContent) -> None:
-        self.encoder = build_network(content.backbone.body, content.num_classes).up_to(content.cut)
-        self.encoder.load_state_dict(content.state)
-        self.network = self.encoder.eval().requires_grad_(False)
-        self.coder = FACTORIZED.encoder(content.prior)
-        self.tables = self.coder.tables
-        self.input = content.input
-
-
-class FineTunedServer(StudentServer):
-    """The coder, and the stages behind the cut."""
-
-    def __init__(self, content: FineTunedServerContent) -> None:
-        self.network = build_network(content.backbone, content.num_classes).after(content.cut)
-        self.network.load_state_dict(content.state)
-        self.network.eval().requires_grad_(False)
-        self.coder = FACTORIZED.decoder(content.prior)
-        self.largest = content.largest
-
-
-def split_fine_tuned(network: PastedBottleneck, context: BuildContext[A], cut: str) -> Export:
-    """Cut a trained network behind the entropy coder, with fresh coding tables."""
-    prior, backbone, num_classes = network.prior.export(), context.teacher.backbone, context.num_classes
-    encoder = network.encoder.state_dict()
-    device = FineTunedDeviceContent(
-        cut=cut,
-        backbone=backbone,
-        num_classes=num_classes,
-        input=context.input.pixels,
-        state=encoder,
-        prior=prior.device,
-    )
-    server = FineTunedServerContent(
-        cut=cut,
-        backbone=backbone,
-        num_classes=num_classes,
-        largest=largest_side(context.input),
-        state=network.tail.state_dict(),
-        prior=prior.server,
-    )
-    return Export(device, server, encoder | prior.upstream_state)

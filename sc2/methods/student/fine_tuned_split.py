@@ -12,6 +12,7 @@ image. An operating point is a cut and a β, e.g. `layer3_1e-5`; every cut is a 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -56,12 +57,28 @@ class Params(FineTunedArch):
     phases: Phases = Phases()
 
 
+@dataclass(frozen=True)
+class CutAndBeta:
+    """An operating point, e.g. `layer3_1e-5`.
+
+    Attributes:
+        cut: Where the network is cut.
+        beta: Price of a bit, nats.
+    """
+
+    cut: str
+    beta: float
+
+
+AXIS = Grid("cut_beta", (Cut(), RateAxis(name="beta", symbol="", low=0.0, high=1e6, number=float)), CutAndBeta)
+
+
 class FineTunedSplit(EntropyCoded[FineTunedArch]):
     """The method as the workflow sees it; networks in `sc2.methods.student.fine_tuned`."""
 
     Arch = FineTunedArch
     Params = Params
-    rate_axis = Grid("cut_beta", (Cut(), RateAxis(name="beta", symbol="", low=0.0, high=1e6, integer=False)))
+    rate_axis = AXIS
 
     def unsupported(self, task: str) -> str | None:
         """The papers have it for classification; a bottleneck at a cut of a dense network is the bottleneck unit's."""
@@ -69,7 +86,7 @@ class FineTunedSplit(EntropyCoded[FineTunedArch]):
 
     def curve(self, point: str) -> str:
         """The cut."""
-        return self.rate_axis.parse(point)["cut"]
+        return AXIS.parse(point).cut
 
     def training(self, params: Strict, context: BuildContext[FineTunedArch]) -> Recipe:
         """Return the recipe of `finetune`."""
@@ -79,14 +96,15 @@ class FineTunedSplit(EntropyCoded[FineTunedArch]):
 
         if not isinstance(params, Finetune):
             return super().training(params, context)
-        values = self.rate_axis.parse(context.point)
+        point = AXIS.parse(context.point)
         schedule = multi_step(params.milestones, params.gamma)
-        network = PastedBottleneck(context.teacher, values["cut"])
-        return rate_recipe(network, params, float(values["beta"]), schedule, context)
+        network = PastedBottleneck(context.teacher, point.cut)
+        return rate_recipe(network, params, point.beta, schedule, context)
 
     def export(self, context: BuildContext[FineTunedArch], state: Mapping[str, Tensor] | None) -> Export:
         """Split the trained network at the cut, after the entropy coder."""
-        from sc2.methods.student.fine_tuned import PastedBottleneck, split_fine_tuned
+        from sc2.methods.student.fine_tuned import PastedBottleneck
+        from sc2.methods.student.fine_tuned_halves import split_fine_tuned
 
         assert state is not None
         cut = self.curve(context.point)
@@ -96,13 +114,13 @@ class FineTunedSplit(EntropyCoded[FineTunedArch]):
 
     def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
         """Build the stages up to the cut, and the coder."""
-        from sc2.methods.student.fine_tuned import FineTunedDevice, FineTunedDeviceContent
+        from sc2.methods.student.fine_tuned_halves import FineTunedDevice, FineTunedDeviceContent
 
         return FineTunedDevice(FineTunedDeviceContent.model_validate(blob))
 
     def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
         """Build the coder, and the stages behind the cut."""
-        from sc2.methods.student.fine_tuned import FineTunedServer, FineTunedServerContent
+        from sc2.methods.student.fine_tuned_halves import FineTunedServer, FineTunedServerContent
 
         return FineTunedServer(FineTunedServerContent.model_validate(blob))
 

@@ -1,6 +1,6 @@
 """The two halves of a network with an entropy-coded bottleneck."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,10 +15,12 @@ from sc2.data.spec import PixelSpec
 from sc2.errors import WireError
 from sc2.layers.priors import DevicePrior, PriorContent, PriorKind
 from sc2.methods.student.bottleneck import analysis, synthesis
-from sc2.methods.student.network import StudentNetwork
 from sc2.methods.student.params import B
 from sc2.split.method import BuildContext, DeviceHalf, Export, HalfContent, ServerHalf
 from sc2.split.wire import Payload
+
+if TYPE_CHECKING:
+    from sc2.methods.student.network import StudentNetwork
 
 
 class StudentDeviceContent(HalfContent):
@@ -122,7 +124,7 @@ class StudentServer(ServerHalf):
             return self.network(batch)
 
 
-def split_student(network: StudentNetwork, context: BuildContext[B]) -> Export:
+def split_student(network: "StudentNetwork", context: BuildContext[B]) -> Export:
     """Cut a trained network after the entropy coder, with fresh coding tables."""
     arch = context.arch
     prior = network.prior.export()

@@ -6,17 +6,14 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sc2.methods.student.params import B, Distill, Finetune, S
-from sc2.split.axes import RateAxis
+from sc2.methods.student.params import AXIS, B
 from sc2.split.method import A, BuildContext, Export, Method
-from sc2.strict import Strict
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from sc2.methods.student.priors import StudentPrior
     from sc2.split.method import DeviceHalf, ServerHalf
-    from sc2.training.recipe import Recipe
 
 
 class EntropyCoded(Method[A]):
@@ -33,7 +30,7 @@ class EntropyCoded(Method[A]):
 class BottleneckMethod(EntropyCoded[B]):
     """A bottleneck g_a, entropy model, g_s in place of the first stages; the network is in `network.py`."""
 
-    rate_axis = RateAxis(name="beta", symbol="β=", low=0.0, high=1e6, integer=False)
+    rate_axis = AXIS
     takes_encoder = True
 
     @abstractmethod
@@ -61,18 +58,3 @@ class BottleneckMethod(EntropyCoded[B]):
         from sc2.methods.student.halves import StudentServer, StudentServerContent
 
         return StudentServer(StudentServerContent.model_validate(blob), self.prior().ends)
-
-
-class DistilledMethod(BottleneckMethod[S]):
-    """A bottleneck that imitates the teacher first, then learns the task; the recipes are in `training.py`."""
-
-    def training(self, params: Strict, context: BuildContext[S]) -> Recipe:
-        """Return the recipe of `distill` or `finetune`."""
-        from sc2.methods.student.training import distill_recipe, finetune_recipe
-
-        match params:
-            case Distill():
-                return distill_recipe(params, context, self.prior())
-            case Finetune():
-                return finetune_recipe(params, context, self.prior())
-        return super().training(params, context)

@@ -4,12 +4,15 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
+from sc2.split.axes import RateAxis
 from sc2.strict import Strict
 from sc2.training.spec import Hinted, Replacement, Schedule
 
 Epochs = Annotated[int, Field(gt=0, description="Passes over the training split")]
 QuantilesRate = Annotated[float, Field(gt=0, description="Learning rate of the quantiles' own Adam (our choice)")]
 WeightDecay = Annotated[float, Field(ge=0, description="Weight decay")]
+
+AXIS = RateAxis(name="beta", symbol="β=", low=0.0, high=1e6, number=float)
 
 
 # Architecture

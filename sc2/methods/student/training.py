@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sc2.backbones.base import Features
 from sc2.backbones.teacher import take_over, teacher_model
 from sc2.methods.student.network import StudentNetwork
-from sc2.methods.student.params import Distill, Finetune, S, Tuning
+from sc2.methods.student.params import AXIS, Distill, Finetune, S, Tuning
 from sc2.methods.student.priors import StudentPrior
 from sc2.split.method import A, BuildContext
 from sc2.training.hints import PRIOR, HintLoss, Hooks, bits
@@ -35,7 +35,7 @@ def distill_recipe(params: Distill, context: BuildContext[S], prior: StudentPrio
         take_over(student, context.encoder, ("encoder", "prior", "decoder"))
     hint_loss = HintLoss(context.arch.cut, context.arch.hints)
     hooks = Hooks(student, teacher, [*hint_loss.student_paths, PRIOR], hint_loss.teacher_paths)
-    beta = float(context.point)
+    beta = AXIS.parse(context.point)
 
     def terms(images: Tensor) -> tuple[Terms, Features]:
         features, student_outputs, teacher_outputs = hooks.run(images)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sc2.methods.unit.params import UnitArch
-from sc2.methods.unit.point import AXIS, UnitPoint
+from sc2.methods.unit.point import AXIS
 from sc2.split.method import BuildContext, Export, Method
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class BottleneckUnit(Method[UnitArch]):
 
     def curve(self, point: str) -> str:
         """Units at one cut make one curve."""
-        return UnitPoint.of(point).cut
+        return AXIS.parse(point).cut
 
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
         """Ideal code length of the symbols under the device's tables, bits."""
@@ -54,7 +54,7 @@ class BottleneckUnit(Method[UnitArch]):
         from sc2.methods.unit.network import UnitNetwork
 
         assert state is not None
-        point = UnitPoint.of(context.point)
+        point = AXIS.parse(context.point)
         network = UnitNetwork(context, point)
         network.load_state_dict(dict(state))
         return split_unit(network, context, point)

@@ -6,16 +6,6 @@ from dataclasses import dataclass
 
 from sc2.split.axes import Cut, Grid, RateAxis
 
-AXIS = Grid(
-    "unit",
-    (
-        Cut(),
-        RateAxis(name="step", symbol="q", low=0.01, high=100, integer=False),
-        RateAxis(name="stride", symbol="s", low=1, high=8, integer=True),
-        RateAxis(name="channels", symbol="k", low=1, high=4096, integer=True),
-    ),
-)
-
 
 @dataclass(frozen=True)
 class UnitPoint:
@@ -33,8 +23,18 @@ class UnitPoint:
     stride: int
     latent_channels: int
 
-    @classmethod
-    def of(cls, point: str) -> UnitPoint:
-        """Read a point that the axis allows."""
-        parts = AXIS.parse(point)
-        return cls(parts["cut"], float(parts["step"]), int(parts["stride"]), int(parts["channels"]))
+
+def _point(cut: str, step: float, stride: int, channels: int) -> UnitPoint:
+    return UnitPoint(cut, step, stride, channels)
+
+
+AXIS = Grid(
+    "unit",
+    (
+        Cut(),
+        RateAxis(name="step", symbol="q", low=0.01, high=100, number=float),
+        RateAxis(name="stride", symbol="s", low=1, high=8, number=int),
+        RateAxis(name="channels", symbol="k", low=1, high=4096, number=int),
+    ),
+    _point,
+)

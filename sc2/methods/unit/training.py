@@ -15,7 +15,7 @@ from torch.nn import functional
 from sc2.backbones.base import Features
 from sc2.methods.unit.network import UnitNetwork
 from sc2.methods.unit.params import UnitArch, UnitTraining
-from sc2.methods.unit.point import UnitPoint
+from sc2.methods.unit.point import AXIS
 from sc2.split.method import BuildContext
 from sc2.tasks.base import Task
 from sc2.training.judge import Judge
@@ -55,7 +55,7 @@ def unit_recipe(params: UnitTraining, context: BuildContext[UnitArch], objective
         context: What the network is built from; its point says where the unit sits and how big it is.
         objective: The task's loss.
     """
-    network, task = UnitNetwork(context, UnitPoint.of(context.point)), context.task
+    network, task = UnitNetwork(context, AXIS.parse(context.point)), context.task
     judge = Judge(task, context.num_classes)
 
     def terms(images: Tensor, targets: Any) -> tuple[Terms, Features]:
