@@ -4,45 +4,40 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sc2.config.load import load_config
-from sc2.config.resolved import Config
 from sc2.errors import ProvenanceError
-from sc2.jobs.identity import job
-from sc2.provenance.changes import code_changes, spec_changes
+from sc2.provenance.changes import Jobs, code_changes, spec_changes
 from sc2.provenance.record import Record, find_record, project_root, read_record, records, sha256_file
 
 FILES_NAMED = 6
 
 
-def why(config_path: Path, output: Path | None, results: Path) -> str:
+def why(jobs: Jobs, output: Path | None, results: Path) -> str:
     """Return what changed for one output and for what it is made from, or for every recorded job.
 
     Args:
-        config_path: The run file.
+        jobs: Gives the job that is planned for a stage and keys, None when the configuration does not contain it.
         output: Any output of a job; None looks at the configuration and code of all jobs, and hashes nothing.
         results: Folder of the results, for all jobs.
 
     Raises:
-        ConfigError: The configuration is wrong.
         ProvenanceError: There is no such folder, or a record is damaged.
     """
-    config = load_config(config_path)
-    return _one(config, output) if output is not None else _all(config, results)
+    return _one(jobs, output) if output is not None else _all(jobs, results)
 
 
-def _one(config: Config, output: Path) -> str:
+def _one(jobs: Jobs, output: Path) -> str:
     path = find_record(output)
     if path is None:
         return f"{output}: there is no record of it, so it was never made: `snakemake --cores all {output}` makes it"
-    lines = list(_Reasons(config).of(output, path, indent=""))
+    lines = list(_Reasons(jobs).of(output, path, indent=""))
     return "\n".join(lines) if lines else f"{output}: nothing changed since its record was written"
 
 
 class _Reasons:
     """Walks from an output to what it is made from; every record is looked at once."""
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
+    def __init__(self, jobs: Jobs) -> None:
+        self.jobs = jobs
         self.seen: set[Path] = set()
 
     def of(self, output: Path, path: Path, indent: str) -> Iterator[str]:
@@ -52,7 +47,7 @@ class _Reasons:
         self.seen.add(path)
         record = read_record(path)
         root = project_root(path, record)
-        lines = [f"{indent}  {line}" for line in _own(self.config, record)]
+        lines = [f"{indent}  {line}" for line in _own(self.jobs, record)]
         for file in record.input_files():
             source = root / file.path
             if not file.outside and not source.is_file():
@@ -67,10 +62,10 @@ class _Reasons:
             yield from lines
 
 
-def _own(config: Config, record: Record) -> Iterator[str]:
-    planned = job(config, record.stage, record.keys)
+def _own(jobs: Jobs, record: Record) -> Iterator[str]:
+    planned = jobs(record.stage, record.keys)
     if planned is None:
-        yield f"{config.path} no longer plans it"
+        yield "the run file no longer plans it"
         return
     for change in spec_changes(record, planned):
         yield f"configuration: {change}"
@@ -78,7 +73,7 @@ def _own(config: Config, record: Record) -> Iterator[str]:
         yield f"code: {change}"
 
 
-def _all(config: Config, results: Path) -> str:
+def _all(jobs: Jobs, results: Path) -> str:
     if not results.is_dir():
         raise ProvenanceError(
             f"{results}: no such folder; build the results with `snakemake --cores all`, or pull them"
@@ -86,9 +81,9 @@ def _all(config: Config, results: Path) -> str:
     by_reason: dict[tuple[str, ...], list[Record]] = defaultdict(list)
     for path in records(results):
         record = read_record(path)
-        if job(config, record.stage, record.keys) is None:
+        if jobs(record.stage, record.keys) is None:
             continue  # of another run file
-        if reasons := tuple(_own(config, record)):
+        if reasons := tuple(_own(jobs, record)):
             by_reason[reasons].append(record)
     if not by_reason:
         return "no configuration and no code changed since the records were written"

@@ -100,7 +100,14 @@ def _train_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Describe
 
 def _fetch_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
     teacher = benchmark.config.teacher.model_dump(mode="json")
-    return None if teacher["source"] == "train" else ({"teacher": teacher}, _backbone_modules(benchmark))
+    return (
+        None
+        if teacher["source"] == "train"
+        else (
+            {"task": benchmark.config.task, "teacher": teacher},
+            _backbone_modules(benchmark),
+        )
+    )
 
 
 def _evaluate_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described:

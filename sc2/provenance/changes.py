@@ -1,7 +1,7 @@
 """What changed between a record and the job that is planned now: keys of the configuration, files of the code."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from sc2.provenance.fingerprint import Fingerprint
@@ -21,6 +21,10 @@ class PlannedJob(Protocol):
     @property
     def fingerprint(self) -> Fingerprint:
         """The code that the job runs."""
+
+
+Jobs = Callable[[str, Mapping[str, str]], PlannedJob | None]
+"""Gives the job that is planned for a stage and keys, None when the configuration does not contain it."""
 
 
 def spec_changes(record: Record, job: PlannedJob) -> Iterator[str]:

@@ -74,6 +74,7 @@ class Classification(Task):
 
     name = "classification"
     select = ("top1_pct", "max")
+    takes_published = True
 
     def network(self, backbone: BackboneSpec, head: HeadParams) -> NetworkSpec:
         """Return the network as it is: it ends in a classifier."""

@@ -14,6 +14,9 @@ from sc2.training.spec import Schedule
 Terms = dict[str, Tensor]
 """Scalars of one batch; `loss` is what gets minimised (or, in validation, compared)."""
 
+LearningRate = Callable[[int, int], float]
+"""Factor on the learning rate: `factor(step, total_steps)`."""
+
 
 @dataclass
 class Recipe:
@@ -37,14 +40,14 @@ class Recipe:
         auxiliary_lr: Their learning rate (Adam).
         calibrate: Takes the images of each training batch once more, the kept weights in eval mode and without
             gradients: for what is counted on the training split rather than learned.
-        finish: Called on the kept weights, before they are saved.
+        finish: Called on the kept weights, before they are saved; not where nothing was trained.
     """
 
     model: nn.Module
     trained: Sequence[nn.Module]
     step: Callable[[Tensor, Any], Terms]
     optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer]
-    learning_rate: Callable[[int, int], float]
+    learning_rate: LearningRate
     epochs: int
     batch_size: int
     validate: Callable[[Tensor, Any], Terms]
@@ -73,7 +76,7 @@ class Recipe:
             module.requires_grad_(False)
 
 
-def multi_step(milestones: Sequence[float], gamma: float) -> Callable[[int, int], float]:
+def multi_step(milestones: Sequence[float], gamma: float) -> LearningRate:
     """Multiply the learning rate by `gamma` at each milestone, given as a fraction of the phase."""
 
     def factor(step: int, total: int) -> float:
@@ -82,7 +85,7 @@ def multi_step(milestones: Sequence[float], gamma: float) -> Callable[[int, int]
     return factor
 
 
-def one_cycle(warmup: float = 0.2) -> Callable[[int, int], float]:
+def one_cycle(warmup: float = 0.2) -> LearningRate:
     """Rise linearly over the `warmup` fraction, then fall along a cosine to zero."""
 
     def factor(step: int, total: int) -> float:
@@ -95,7 +98,7 @@ def one_cycle(warmup: float = 0.2) -> Callable[[int, int], float]:
     return factor
 
 
-def cosine() -> Callable[[int, int], float]:
+def cosine() -> LearningRate:
     """Fall along a cosine from the full learning rate at the first step towards zero after the last."""
 
     def factor(step: int, total: int) -> float:
@@ -104,7 +107,7 @@ def cosine() -> Callable[[int, int], float]:
     return factor
 
 
-def polynomial(power: float) -> Callable[[int, int], float]:
+def polynomial(power: float) -> LearningRate:
     """Fall as (1 - step / total) to a power, as is usual in segmentation (docs/papers.md#deeplabv3)."""
 
     def factor(step: int, total: int) -> float:
@@ -113,9 +116,9 @@ def polynomial(power: float) -> Callable[[int, int], float]:
     return factor
 
 
-def schedule(params: Schedule) -> Callable[[int, int], float]:
+def schedule(params: Schedule) -> LearningRate:
     """Return the schedule that a phase's parameters name: `schedule`, and `milestones` and `gamma`, or `power`."""
-    named: dict[str, Callable[[], Callable[[int, int], float]]] = {
+    named: dict[str, Callable[[], LearningRate]] = {
         "cosine": cosine,
         "one_cycle": one_cycle,
         "poly": lambda: polynomial(params.power),

@@ -87,7 +87,7 @@ def fetch_job(folder: Path, teacher: FetchedTeacher, classes: list[str]) -> Runn
     return RunningJob(
         stage="fetch_teacher",
         keys={"benchmark": "b"},
-        spec={"teacher": teacher.model_dump(mode="json")},
+        spec={"task": "classification", "teacher": teacher.model_dump(mode="json")},
         inputs={"meta": meta},
         outputs={"checkpoint": folder / "teacher.pt"},
         record_id="0" * 16,

@@ -54,11 +54,8 @@ def rate_distortion_recipe(params: Train, context: BuildContext[LearnedCodecArch
     """
     network, judge = InputCompression(context, codec), Judge(context.task, context.num_classes)
     price = params.lambdas[AXIS.parse(context.point) - 1]
-    if params.start == "published":
-        load_published(network.codec, params.weights, context.point)
-    if params.start == "wavelet":
-        wavelet_start(network.codec, price)
     weight = price * PEAK**2
+    _start(network, params, context.point, price)
 
     def terms(images: Tensor) -> tuple[Terms, Tensor]:
         original, reconstructed, bits = network.reconstruct(images)
@@ -74,19 +71,12 @@ def rate_distortion_recipe(params: Train, context: BuildContext[LearnedCodecArch
         judge.add(network.predict(reconstructed), targets)
         return {name: value * len(targets) for name, value in means.items()}
 
-    def optimizer(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        transforms = [*network.transform_parameters()]
-        known = {id(parameter) for parameter in transforms}
-        rest = [parameter for parameter in parameters if id(parameter) not in known]
-        groups = [{"params": transforms, "lr": params.lr}, {"params": rest, "lr": params.entropy_lr}]
-        return ClippedAdam(groups, largest_norm=params.clip_norm)
-
     return Recipe(
         model=network,
         trained=[network.codec],
         frozen=[network.teacher],
         step=step,
-        optimizer=optimizer,
+        optimizer=lambda parameters: _adam(parameters, network, params),
         learning_rate=one_cycle(),
         epochs=params.epochs,
         batch_size=params.batch_size,
@@ -98,3 +88,20 @@ def rate_distortion_recipe(params: Train, context: BuildContext[LearnedCodecArch
         auxiliary_lr=params.quantiles_lr,
         finish=partial(settle, network.prior),
     )
+
+
+def _start(network: InputCompression, params: Train, quality: str, price: float) -> None:
+    """Give the codec the weights that its training starts from."""
+    if params.start == "published":
+        load_published(network.codec, params.weights, quality)
+    if params.start == "wavelet":
+        wavelet_start(network.codec, price)
+
+
+def _adam(parameters: list[nn.Parameter], network: InputCompression, params: Train) -> torch.optim.Optimizer:
+    """Return Adam with the entropy model as a second group, at a rate of its own."""
+    transforms = [*network.transform_parameters()]
+    known = {id(parameter) for parameter in transforms}
+    rest = [parameter for parameter in parameters if id(parameter) not in known]
+    groups = [{"params": transforms, "lr": params.lr}, {"params": rest, "lr": params.entropy_lr}]
+    return ClippedAdam(groups, largest_norm=params.clip_norm)

@@ -3,7 +3,6 @@
 Source: docs/papers.md#end-to-end and docs/papers.md#fine-tuned-split.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,15 +14,11 @@ from sc2.methods.student.trained_priors import TrainedPrior
 from sc2.split.method import A, BuildContext
 from sc2.training.hints import PRIOR, Hooked, Outputs, bits
 from sc2.training.judge import Judge
-from sc2.training.recipe import Recipe, Terms
+from sc2.training.recipe import LearningRate, Recipe, Terms
 
 
 def rate_recipe(
-    network: nn.Module,
-    params: RatePriced,
-    beta: float,
-    learning_rate: Callable[[int, int], float],
-    context: BuildContext[A],
+    network: nn.Module, params: RatePriced, beta: float, learning_rate: LearningRate, context: BuildContext[A]
 ) -> Recipe:
     """Train all of a network with a `prior`; the epoch of the lowest loss is kept.
 
