@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-# The first of these two that is Python 3.11; if neither is, uv provides it. To choose another: make figures PYTHON=/path
+# The first of these two that is Python 3.11; if neither is, uv provides it. To choose: make figures PYTHON=/path
 PYTHON ?= $(shell for p in python3.11 python3; do "$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	2>/dev/null && { echo "$$p"; break; }; done)
 # Platforms that requirements.lock has packages for, in the terms of `uname`.

@@ -22,6 +22,7 @@ _HEADER = """\
 #
 # To publish a run:   snakemake --cores all && sc2 verify && dvc commit --force && dvc push && git add dvc.lock
 # To fetch one:       sc2 pull   (or `make pull`)
+# `dvc exp run` and `dvc repro` need the results in place: without them they stop at dvc.lock.
 #
 # `persist: true` everywhere: otherwise DVC removes the outputs before it calls Snakemake, which then starts over.
 # A params file without keys means all of its keys: DVC compares values, so a comment in it changes nothing.

@@ -11,10 +11,10 @@ if len(workflow.configfiles) > 1:
     raise WorkflowError("give one run file at most: it says all there is to run")
 if workflow.config_settings.config:
     raise WorkflowError(
-        "--config has no effect here: write what is to change into a run file, and give its --configfile"
+        "--config has no effect here: put the change into a run file, and name it with --configfile"
     )
 DEFAULT_CONFIG = Path("config/config.yaml")
-# With -s from another folder: that folder's run file, or else the one of the workflow.
+# With `-s` from another folder: that folder's run file if it has one, otherwise that of the workflow.
 beside = DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else PROJECT / DEFAULT_CONFIG
 CONFIG_PATH = os.path.relpath(workflow.configfiles[0] if workflow.configfiles else beside)
 try:
@@ -43,7 +43,7 @@ def unplanned(stage, wildcards):
 
 
 def job_id(stage):
-    """The job's id, which changes exactly when its configuration or code changes: every rule's rerun trigger (a param)."""
+    """The job's id, which changes exactly with its configuration or code: every rule's rerun trigger (as a param)."""
 
     def of(wildcards):
         job = identity.job(CONFIG, stage, dict(wildcards))
