@@ -10,9 +10,7 @@ from sc2.errors import ConfigError
 if len(workflow.configfiles) > 1:
     raise WorkflowError("give one run file at most: it says all there is to run")
 if workflow.config_settings.config:
-    raise WorkflowError(
-        "--config has no effect here: put the change into a run file, and name it with --configfile"
-    )
+    raise WorkflowError("--config has no effect here: put the change into a run file, and name it with --configfile")
 DEFAULT_CONFIG = Path("config/config.yaml")
 # With `-s` from another folder: that folder's run file if it has one, otherwise that of the workflow.
 beside = DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else PROJECT / DEFAULT_CONFIG
