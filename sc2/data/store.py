@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from PIL import Image
 
+from sc2.atomic import temporary_name
 from sc2.data.index import LARGEST_META, REBUILD, Blob, Sample, index_line, read_index, typed
 from sc2.data.source import SPLITS, Box, NewSample
 from sc2.data.transform import decode_image, decode_mask
@@ -170,7 +171,7 @@ class SampleStore:
 class StoreWriter:
     """Writes a data set; use it as a context manager.
 
-    Everything goes to files named `.<name>.partial` beside the outputs, which get their names only when the block ends
+    Everything goes to temporary files beside the outputs, which get their names only when the block ends
     without an error; otherwise they are removed.
     """
 
@@ -178,7 +179,7 @@ class StoreWriter:
         """Prepare to write to `paths`: `index`, `meta`, and one tar per split (`train`, `val`, `test`)."""
         self._name, self._classes = name, classes
         self._paths = {key: paths[key] for key in (*SPLITS, "meta", "index")}
-        self._partial = {key: path.with_name(f".{path.name}.partial") for key, path in self._paths.items()}
+        self._partial = {key: temporary_name(path) for key, path in self._paths.items()}
         self._tars: dict[str, tarfile.TarFile] = {}
         self._rows: dict[str, dict[str, Sample]] = {split: {} for split in SPLITS}
 
