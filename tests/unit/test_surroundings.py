@@ -58,7 +58,7 @@ def test_the_same_environment_whatever_was_there(home: str) -> None:
     assert plain["PATH"].startswith(f"{Path(sys.executable).parent}{os.pathsep}")
 
 
-@pytest.mark.parametrize("place", [None, "", "/nowhere", "/proc"])
+@pytest.mark.parametrize("place", [None, "", "/dev/null/home", "/proc"])
 def test_a_home_that_cannot_be_written_to_is_replaced(
     home: str, tmp_path: Path, place: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
