@@ -78,14 +78,19 @@ def run_stage(
         threads=threads,
         label="/".join(keys.values()),
     )
-    doing = f"run {name}"
+    _run_alone(planned, running, record, described)
+
+
+def _run_alone(planned: Job, running: RunningJob, record: Path, inputs: Described) -> None:
+    """Run a job unless another process is at it; then wait, and take over what that one makes."""
+    doing = "/".join(["run " + running.stage, *running.keys.values()])
     place = hashlib.sha256(os.fsencode(os.path.abspath(record))).hexdigest()[:16]  # noqa: PTH100
     # One for what is written, one for the state of a training: neither may have two writers.
     with locked(LOCKS / f"{place}.lock", doing) as waited, locked(LOCKS / f"{running.record_id}.lock", doing) as again:
         if (waited or again) and _is_done(running, record):
             print(f"[{running.label}] was made by that process", file=sys.stderr)
             return
-        _run(planned, running, record, described)
+        _run(planned, running, record, inputs)
 
 
 def _run(planned: Job, running: RunningJob, record: Path, inputs: Described) -> None:
