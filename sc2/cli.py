@@ -93,7 +93,7 @@ def _option(name: str) -> str:
 
 def _run_stage(arguments: argparse.Namespace) -> None:
     from sc2.jobs.run import run_stage
-    from sc2.surroundings import settle
+    from sc2.system.surroundings import settle
 
     settle(os.environ, threads=arguments.threads)
     stage = STAGES[arguments.stage]

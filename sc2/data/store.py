@@ -20,12 +20,12 @@ from typing import Any, Self
 
 from PIL import Image
 
-from sc2.atomic import temporary_name
 from sc2.data.index import LARGEST_META, REBUILD, Blob, Sample, index_line, read_index, typed
 from sc2.data.source import SPLITS, Box, NewSample
 from sc2.data.transform import decode_image, decode_mask
 from sc2.errors import DataError
 from sc2.foreign import text, whole
+from sc2.system.atomic import temporary_name
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sc2.atomic import remove_leftovers
 from sc2.config.load import load_config
 from sc2.errors import ConfigError, DataError, ProvenanceError
 from sc2.job import RunningJob
 from sc2.jobs.identity import Job, job
 from sc2.jobs.stages import STAGES
-from sc2.locks import locked
 from sc2.provenance.fingerprint import package_root
 from sc2.provenance.record import (
     InputFile,
@@ -26,6 +24,8 @@ from sc2.provenance.record import (
     sha256_file,
     write_record,
 )
+from sc2.system.atomic import remove_leftovers
+from sc2.system.locks import locked
 
 Inputs = Mapping[str, Path | list[Path]]
 Described = dict[str, InputFile | list[InputFile]]

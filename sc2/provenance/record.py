@@ -14,7 +14,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sc2.atomic import replacing
 from sc2.errors import FolderError, ProvenanceError
 from sc2.job import RunningJob
 from sc2.provenance.environment import environment, git_state, sha256_file
@@ -31,7 +30,8 @@ from sc2.provenance.schema import (
     record_id,
     seal,
 )
-from sc2.walk import walk
+from sc2.system.atomic import replacing
+from sc2.system.walk import walk
 
 __all__ = [
     "SUFFIX",

@@ -137,7 +137,7 @@ def test_checkout_of_another_user_is_said_and_safe_directory_is_heard(
     # What git itself offers to pretend it in its own tests.
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setattr("sc2.surroundings._GIT_KEPT", ("GIT_CONFIG", "GIT_TEST"))
+    monkeypatch.setattr("sc2.system.surroundings._GIT_KEPT", ("GIT_CONFIG", "GIT_TEST"))
     assert git_state(repository) == {**NO_GIT, "unknown": "git refuses a checkout of another user"}
     shown = capfd.readouterr().err
     assert "safe.directory" in shown
