@@ -142,7 +142,10 @@ class Segmentation(Task):
         summed: bool = False,
         label_smoothing: float = 0.0,
     ) -> dict[str, Tensor]:
-        """Return the cross entropy per pixel plus half of the auxiliary head's, and the two."""
+        """Return the cross entropy per pixel plus half of the auxiliary head's, and the two.
+
+        Behind a cut that the auxiliary head's stage lies before, the cross entropy is all.
+        """
         from torch.nn import functional
 
         from sc2.backbones.heads.segmentation import SegmentationHead
@@ -156,8 +159,11 @@ class Segmentation(Task):
             )
 
         main = cross_entropy(head(features) if output is None else output)
-        auxiliary = cross_entropy(head.auxiliary(features))
+        auxiliary_logits = head.auxiliary(features)
         factor = len(targets) if summed else 1
+        if auxiliary_logits is None:
+            return {"loss": factor * main}
+        auxiliary = cross_entropy(auxiliary_logits)
         parts = {"cross_entropy": factor * main.detach(), "auxiliary": factor * auxiliary.detach()}
         return {"loss": factor * (main + AUXILIARY_WEIGHT * auxiliary)} | parts
 
