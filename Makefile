@@ -2,9 +2,12 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-# The first of these two that is Python 3.11; or say which: make figures PYTHON=/path/to/python3.11
+# The first of these two that is Python 3.11; where neither is, uv brings one. Or say which: make figures PYTHON=/path
 PYTHON ?= $(shell for p in python3.11 python3; do "$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	2>/dev/null && { echo "$$p"; break; }; done)
+# What requirements.lock holds packages for, as `uname` calls it.
+PLATFORMS := Linux-x86_64 Linux-aarch64 Darwin-arm64
+PLATFORM ?= $(shell uname -s)-$(shell uname -m)
 CORES ?= all
 CONFIG ?= config/config.yaml
 
@@ -23,11 +26,14 @@ help: ## list the targets
 env: $(STAMP) ## create .venv from requirements.lock, every file checked by its hash
 
 $(STAMP):
-	@if [ -z "$(PYTHON)" ]; then echo "make: Python 3.11 is needed, and neither python3.11 nor python3 is one;" \
-		"install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; fi
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	@case " $(PLATFORMS) " in *" $(PLATFORM) "*) ;; *) echo "make: requirements.lock is for $(PLATFORMS)," \
+		"and this is $(PLATFORM): nothing was downloaded; see the README on platforms" >&2; exit 1;; esac
+	@if [ -z "$(PYTHON)" ] && ! command -v uv >/dev/null; then \
+		echo "make: Python 3.11 is needed, and neither python3.11 nor python3 is one; install it or uv, which" \
+		"fetches it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; fi
+	@[ -z "$(PYTHON)" ] || "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
 		{ echo "make: $(PYTHON) does not run or is not Python 3.11" >&2; exit 1; }
-	"$(PYTHON)" -m venv .venv
+	$(if $(PYTHON),"$(PYTHON)" -m venv .venv,uv venv --python 3.11 --seed --allow-existing .venv)
 	$(BIN)/python -m pip install --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
 	rm -f .venv/.installed-*

@@ -5,6 +5,7 @@ runs the stage and writes the provenance record. Heavy imports happen inside the
 """
 
 import argparse
+import io
 import os
 import sys
 import warnings
@@ -20,6 +21,10 @@ DEFAULT_CONFIG = "config/config.yaml"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 1 a check found something, 2 an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character must not end a command.
+            stream.reconfigure(errors="backslashreplace")
     # A dependency of compressai compiles a class at import; nothing that a user could do about it.
     warnings.filterwarnings("ignore", message=".torch.jit.script. is deprecated", category=FutureWarning)
     arguments = build_parser().parse_args(argv)
@@ -109,7 +114,13 @@ def _add_tools(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     verify = commands.add_parser("verify", help="recompute all hashes; name what is stale, missing or edited")
     _add_config(verify)
     verify.add_argument("--results", type=Path, default=Path("results"), help="folder to check (default: results)")
-    verify.add_argument("--prune", action="store_true", help="remove the outputs that are not good, so that they rerun")
+    action = verify.add_mutually_exclusive_group()
+    for name, shown in (
+        ("prune", "which edited or stale outputs would be removed"),
+        ("repair", "what puts all of it right: files and jobs"),
+    ):
+        action.add_argument(f"--{name}", dest="action", action="store_const", const=name, help=f"show {shown}")
+    verify.add_argument("--yes", action="store_true", help="do what --prune or --repair shows")
     verify.set_defaults(run=_verify)
 
     pull = commands.add_parser("pull", help="fetch the published results (dvc pull), verify them, drop what is stale")
@@ -175,7 +186,9 @@ def _option(name: str) -> str:
 
 def _run_stage(arguments: argparse.Namespace) -> None:
     from sc2.jobs.run import run_stage
+    from sc2.surroundings import settle
 
+    settle(os.environ, threads=arguments.threads)
     stage = STAGES[arguments.stage]
     run_stage(
         arguments.stage,
@@ -246,18 +259,11 @@ def _why(arguments: argparse.Namespace) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from sc2.config.load import load_config
-    from sc2.jobs.identity import job
-    from sc2.provenance.verify import format_report, prune, verify
+    from sc2.commands.verify import verify_results
 
-    config = load_config(arguments.config)
-    report = verify(arguments.results, lambda stage, keys: job(config, stage, keys))
-    print(format_report(report))
-    if arguments.prune:
-        for path in prune(report):
-            print(f"removed {path}")
-        return 0
-    return 1 if report.findings else 0
+    if arguments.yes and arguments.action is None:
+        raise SC2Error("--yes says to do what --prune or --repair shows; give one of them")
+    return verify_results(arguments.config, arguments.results, arguments.action, agreed=arguments.yes)
 
 
 def _pull(arguments: argparse.Namespace) -> int:

@@ -17,6 +17,10 @@ class DataError(SC2Error):
     """A data set or archive is missing, truncated, altered or unreadable."""
 
 
+class FolderError(SC2Error):
+    """A folder cannot be walked: something in it is unreadable, a link to nothing, or a loop."""
+
+
 class WireError(SC2Error):
     """A container or payload is damaged, or was made for another model."""
 

@@ -1,17 +1,51 @@
 """The base of every configuration model, and the types that their fields share. No torch."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, WithJsonSchema
+from pydantic_core import CoreSchema
 
 NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
+LONGEST_NAME = 100
+"""Characters of the longest name; file systems take 255, and temporary names are longer."""
+
+
+def is_name(value: str) -> bool:
+    """Say whether text may be the name of a file or folder of the configuration and the results."""
+    return len(value) <= LONGEST_NAME and NAME.fullmatch(value) is not None
+
+
+def _unconverted(schema: Any) -> None:
+    """Make the numbers and truth values in a schema strict, in place; defaults and functions are left alone."""
+    if isinstance(schema, list | tuple):
+        for entry in schema:
+            _unconverted(entry)
+    elif isinstance(schema, dict):
+        if schema.get("type") in ("int", "float", "bool"):
+            schema["strict"] = True
+        for key in ("schema", "items_schema", "values_schema", "choices", "definitions"):
+            nested = schema.get(key)
+            _unconverted(list(nested.values()) if key == "choices" and isinstance(nested, dict) else nested)
+        if isinstance(schema.get("fields"), dict):
+            _unconverted(list(schema["fields"].values()))
 
 
 class Strict(BaseModel):
-    """A configuration model that forbids unknown keys and cannot be changed once it has been read."""
+    """A configuration model that forbids unknown keys and cannot be changed once it has been read.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Numbers and truth values are taken as they are, never made of text or of each other, and are finite; a whole number
+    serves as a real one, and a list as a tuple.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return pydantic's schema with numbers that are not converted."""
+        schema = handler(source)
+        _unconverted(schema)
+        return schema
 
 
 def text_matching(pattern: re.Pattern[str]) -> WithJsonSchema:
@@ -20,7 +54,7 @@ def text_matching(pattern: re.Pattern[str]) -> WithJsonSchema:
 
 
 def _name(value: str) -> str:
-    if not NAME.fullmatch(value):
+    if not is_name(value):
         raise ValueError("use lower case letters, digits and single underscores (it becomes a folder name)")
     return value
 

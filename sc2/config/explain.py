@@ -63,6 +63,9 @@ def _explain(kind: type[BaseModel], content: Any, detail: dict[str, Any]) -> tup
             return (*path, _tag_key(context)), f"this key is required: add it; {choices('', tags)}"
         case "literal_error":
             return path, f"unknown value{_said(given)}; {choices(given, _quoted(context['expected']))}"
+        case "int_type" | "float_type" | "bool_type" if isinstance(given, str):
+            kind_of = "true or false" if detail["type"] == "bool_type" else "a number"
+            return path, f"is text, must be {kind_of}: take the quotes off, and write 1e-3 as 1.0e-3{_said(given)}"
         case "string_type":
             return path, _no_string(given)
         case "string_pattern_mismatch":

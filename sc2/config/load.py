@@ -1,19 +1,17 @@
 """Reads and validates the configuration: every problem is collected, and named with file, key and fix. No torch."""
 
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import yaml
-from pydantic import BaseModel, ValidationError
-
-from sc2.config.explain import choices, explain, key_text
+from sc2.config.explain import choices
 from sc2.config.found import backbone_arguments, backbone_names, dataset_kinds, figure_names
+from sc2.config.reader import Reader
+from sc2.config.references import check_groups, check_references
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
 from sc2.config.schema import BenchmarkConfig, MethodFile, MethodGrid, RunConfig
-from sc2.config.yaml_files import Content, UniqueKeys, merge
+from sc2.config.yaml_files import Content, merge
 from sc2.errors import ConfigError
 from sc2.methods import get_method, method_names
 from sc2.split.method import Method
@@ -22,74 +20,9 @@ from sc2.tasks import get_task
 from sc2.tasks.base import HeadParams
 from sc2.teachers.spec import FetchedTeacher
 
-Model = TypeVar("Model", bound=BaseModel)
 
-
-@dataclass
-class _Loader:
-    """Collects problems while files are read, so that the user sees all of them at once."""
-
-    folder: Path
-    problems: list[str] = field(default_factory=list)
-
-    def add(self, file: Path, keys: Sequence[Any], message: str) -> None:
-        where = f"{file}: {key_text(keys)}" if keys else str(file)
-        self.problems.append(f"{where}\n    {message}")
-
-    def file(self, kind: str, name: str, asked_by: tuple[Path, Sequence[Any]]) -> Path | None:
-        """Return the file of a benchmark, data set or method, if there is one."""
-        file = self.folder / kind / f"{name}.yaml"
-        if file.is_file():
-            return file
-        near = sorted(path.stem for path in file.parent.glob("*.yaml"))
-        self.add(*asked_by, f"there is no file {file}; {choices(name, near)}")
-        return None
-
-    def read(self, file: Path) -> dict[str, Any] | None:
-        try:
-            content = yaml.load(file.read_text(encoding="utf-8"), UniqueKeys)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-            self.add(file, (), f"not valid YAML, {where}{error.problem or error.context}")
-            return None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            self.add(file, (), f"not a text file in YAML: {' '.join(str(error).split())}")
-            return None
-        if not isinstance(content, dict):
-            self.add(file, (), "must be a mapping of keys to values, `key: value` on each line")
-            return None
-        return content
-
-    def model(self, kind: type[Model], source: Content, content: Any, prefix: tuple[str, ...] = ()) -> Model | None:
-        try:
-            return kind.model_validate(content)
-        except ValidationError as error:
-            for keys, message in explain(kind, content, error):
-                self.add(source.file_of((*prefix, *keys)), (*prefix, *keys), message)
-            return None
-
-    def benchmark_content(self, file: Path) -> Content | None:
-        """Read a benchmark's file and those that it extends."""
-        files: list[tuple[Path, Mapping[str, Any]]] = []
-        names: list[str] = []
-        while True:
-            names.append(file.stem)
-            content = self.read(file)
-            if content is None:
-                return None
-            files.insert(0, (file, content))
-            parent = content.get("extends")
-            if not isinstance(parent, str):
-                return Content(tuple(files))
-            if parent in names:
-                circle = " → ".join([*names, parent])
-                self.add(file, ("extends",), f"goes round in a circle: {circle}; take it out of one of them")
-                return None
-            found = self.file("benchmarks", parent, (file, ("extends",)))
-            if found is None:
-                return None
-            file = found
+class _Loader(Reader):
+    """Resolves a benchmark: its data set, teacher and methods."""
 
     def dataset(self, name: str, asked_by: Path) -> Strict | None:
         file = self.file("datasets", name, (asked_by, ("dataset",)))
@@ -129,6 +62,8 @@ class _Loader:
         params = self.model(method.Params, source, merge(defaults.params, grid.params), (*keys, "params"))
         if params is None:
             return None
+        for phase in getattr(params, "phases", ()):  # pairs of name and parameters
+            self.batch_size(config, phase[1], source, (*keys, "params", "phases", phase[0]))
         resolved = MethodOnBenchmark(name, defaults.title, points, params, grid.encoder_from)
         for key, network in method.networks(resolved.arch).items():
             self.network(network.name, network.args, source, (*keys, "params", key))
@@ -166,7 +101,16 @@ class _Loader:
                 message = "published teachers are classifiers: train one, with teacher.body_weights to start from"
                 self.add(source.file_of(where), where, message)
             return task.Head()
+        self.batch_size(config, teacher.training, source, ("teacher", "training"))
         return self.model(task.Head, source, teacher.head, ("teacher", "head"))
+
+    def batch_size(self, config: BenchmarkConfig, training: Any, source: Content, keys: tuple[Any, ...]) -> None:
+        """Check that a training has the images per step that the task's head needs."""
+        least, given = get_task(config.task).least_batch, getattr(training, "batch_size", None)
+        if given is not None and given < least:
+            where = (*keys, "batch_size")
+            message = f"must be at least {least} in {config.task}: its head normalises over the batch (it says {given})"
+            self.add(source.file_of(where), where, message)
 
     def network(self, name: str, args: Iterable[str], source: Content, keys: tuple[Any, ...]) -> None:
         """Check a network's name and the names of its arguments, without importing it."""
@@ -222,44 +166,6 @@ class _Loader:
             return None
         return Benchmark(name, config, dataset, resolved, skipped, head)
 
-    def references(self, benchmarks: Mapping[str, Benchmark], run_file: Path) -> None:
-        """Check that what a benchmark takes from another one is built by the same run file."""
-        for name, benchmark in benchmarks.items():
-            file = self.folder / "benchmarks" / f"{name}.yaml"
-            body_from = getattr(benchmark.config.teacher, "body_from", None)
-            if body_from is not None and body_from not in benchmarks:
-                message = f"there is no benchmark {body_from!r} in {run_file}: add it there under benchmarks"
-                self.add(file, ("teacher", "body_from"), message)
-            for method in benchmark.methods.values():
-                problem = self._encoder_problem(method, benchmarks, run_file)
-                if problem is not None:
-                    self.add(file, ("methods", method.name, "encoder_from"), problem)
-
-    def groups(self, run: RunConfig, run_file: Path) -> None:
-        """Check that what is compared is run."""
-        for name, members in run.groups.items():
-            for position, member in enumerate(members):
-                if member not in run.benchmarks:
-                    message = f"is not run here; {choices(member, sorted(run.benchmarks))}"
-                    self.add(run_file, ("groups", name, position), message)
-
-    @staticmethod
-    def _encoder_problem(method: MethodOnBenchmark, benchmarks: Mapping[str, Benchmark], run_file: Path) -> str | None:
-        if method.encoder_from is None:
-            return None
-        other = benchmarks.get(method.encoder_from)
-        if other is None or method.name not in other.methods:
-            return f"{run_file} does not run {method.name} on {method.encoder_from}: add it there under benchmarks"
-        if other.methods[method.name].encoder_from is not None:
-            return f"the encoder of {method.encoder_from} is itself taken from another benchmark: name that one"
-        missing = [point for point in method.points if point not in other.methods[method.name].points]
-        if missing:
-            return (
-                f"{method.encoder_from} has no run of {method.name} at {', '.join(missing)}: add the points there, or "
-                "take them off here"
-            )
-        return None
-
 
 def load_config(path: Path | str) -> Config:
     """Read a run file and everything it refers to.
@@ -283,10 +189,10 @@ def load_config(path: Path | str) -> Config:
             if benchmark is not None:
                 benchmarks[name] = benchmark
         if not loader.problems:
-            loader.references(benchmarks, path)
-            loader.groups(run, path)
+            check_references(loader, benchmarks, path)
+            check_groups(loader, run, path)
     if loader.problems or run is None:
-        raise _all_problems(loader)
+        raise loader.error()
     return Config(path, run, benchmarks)
 
 
@@ -304,7 +210,7 @@ def load_benchmark(path: Path | str, name: str) -> Benchmark:
     loader = _Loader(path.parent)
     benchmark = loader.benchmark(name, None, path)
     if loader.problems or benchmark is None:
-        raise _all_problems(loader)
+        raise loader.error()
     return benchmark
 
 
@@ -321,19 +227,16 @@ def load_titles(path: Path | str) -> dict[str, str]:
         found = None if content is None else loader.model(MethodFile, Content(((file, content),)), content)
         titles[name] = name if found is None else found.title
     if loader.problems:
-        raise _all_problems(loader)
+        raise loader.error()
     return titles
 
 
-def _all_problems(loader: _Loader) -> ConfigError:
-    # Two benchmarks may share the file that holds a fault.
-    problems = list(dict.fromkeys(loader.problems))
-    heading = f"the configuration has {len(problems)} problem{'s' if len(problems) > 1 else ''}:"
-    return ConfigError("\n".join([heading, *(f"  {problem}" for problem in problems)]))
-
-
 def _run_file(loader: _Loader, path: Path) -> RunConfig | None:
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError:  # a name that is too long
+        there = False
+    if not there:
         near = sorted(file.stem for file in path.parent.glob("*.yaml"))
         help = choices(path.stem, near) if near else "call this in the project's folder, or name one with --config"
         loader.add(path, (), f"there is no such run file; {help}")

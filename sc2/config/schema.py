@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from sc2.data.spec import Augmentation, InputSpec
 from sc2.measure.spec import LatencySpec
-from sc2.strict import Name, Strict, text_matching
+from sc2.strict import LONGEST_NAME, Name, Strict, text_matching
 from sc2.tasks import task_names
 from sc2.teachers.spec import Teacher
 
@@ -22,7 +22,7 @@ NUMBER = re.compile(r"[0-9]+([.][0-9]+)?(e-?[0-9]+)?")
 
 
 def _point(value: str) -> str:
-    if not POINT.fullmatch(value):
+    if len(value) > LONGEST_NAME or not POINT.fullmatch(value):
         raise ValueError('an operating point is text in quotes, e.g. "0.16" or "layer3_q1" (it becomes a folder name)')
     return value
 

@@ -4,18 +4,32 @@ Archives are read as a stream and never unpacked, so a hostile member name canno
 refused all the same, because something is wrong with them.
 """
 
+import bz2
 import gzip
 import hashlib
+import lzma
 import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 from sc2.errors import DataError
+from sc2.walk import passed_over
 
-_DAMAGED = (tarfile.TarError, EOFError, zlib.error, OSError)
+_DAMAGED = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError, OverflowError)
+
+_READERS: Mapping[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+
+LARGEST_IMAGE = 256 * 1024**2
+"""Bytes of the largest file of an image or mask that is read."""
+LARGEST_ANNOTATIONS = 1024**3
+"""Bytes of the largest annotation file that is read; COCO's training annotations have 470 million."""
+_UNPACKED_FACTOR, _UNPACKED_SLACK = 200, 256 * 1024**2
+"""An archive may unpack to so many times its size, and so many bytes more; images hardly shrink when packed."""
 
 
 def data_dir() -> Path:
@@ -30,15 +44,18 @@ def verified(path: Path, sha256: str) -> Path:
     """Check that `path` is the file with this SHA-256 (64 hex digits, or the first ones of it), and return it.
 
     Raises:
-        DataError: The file is missing, truncated or another one; the message says which, and how to mend it.
+        DataError: The file is missing, truncated or another one; the message says which, and how to repair it.
     """
-    if not path.is_file():
-        raise DataError(
-            f"{path}: missing. Put the file there, or set the environment variable SC2_DATA to the folder that holds "
-            f"{path.name} (sha256 {sha256})."
-        )
-    with path.open("rb") as file:
-        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        if not path.is_file():
+            raise DataError(
+                f"{path}: missing. Put the file there, or set the environment variable SC2_DATA to the folder that "
+                f"holds {path.name} (sha256 {sha256})."
+            )
+        with path.open("rb") as file:
+            actual = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}). Make the file readable.") from error
     if actual.startswith(sha256.lower()):
         return path
     facts = f"{path.stat().st_size} bytes\n  expected sha256 {sha256}\n  actual sha256   {actual}\n"
@@ -81,54 +98,74 @@ def _gzip_ends_early(path: Path) -> bool:
 
 
 def member_names(path: Path) -> list[str]:
-    """Return the names of all files in a tar or tar.gz, in the archive's order.
+    """Return the names of all files in a tar or tar.gz, in the archive's order; `./a` is `a`.
+
+    What is hidden or left behind by a system (`sc2.walk.passed_over`) is passed over.
 
     Raises:
         DataError: As in `read_members`.
     """
-    return [info.name for _, info in _walk(path)]
+    return [name for _, _, name in _walk(path)]
 
 
-def read_members(path: Path, wanted: Container[str]) -> Iterator[tuple[str, bytes]]:
+def read_members(path: Path, wanted: Container[str], *, limit: int = LARGEST_IMAGE) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of the wanted files of a tar or tar.gz, in the archive's order.
 
+    Args:
+        path: The archive.
+        wanted: Names as `member_names` gives them.
+        limit: Bytes that a wanted file may have.
+
     Raises:
-        DataError: The archive is missing or damaged, holds anything but files and folders (links, devices), the same
-            name twice, or a name that leads out of the archive.
+        DataError: The archive is missing or damaged, holds anything but files and folders (links, devices, files with
+            holes), the same name twice, a name that leads out of the archive, a wanted file of more than `limit`
+            bytes, or unpacks to a size out of all proportion to its own.
     """
-    for tar, info in _walk(path):
-        if info.name in wanted:
+    for tar, info, name in _walk(path):
+        if name in wanted:
+            if info.size > limit:
+                raise DataError(f"{path}, member {name}: {info.size} bytes, more than the {limit} that are read.")
             try:
                 file = tar.extractfile(info)
                 data = file.read() if file else b""
             except _DAMAGED as error:
-                raise DataError(f"{path}, member {info.name}: cannot be read ({error}). {_AGAIN}") from error
+                raise DataError(f"{path}, member {name}: cannot be read ({error}). {_AGAIN}") from error
             if len(data) != info.size:
-                raise DataError(f"{path}, member {info.name}: {len(data)} of {info.size} bytes. {_AGAIN}")
-            yield info.name, data
+                raise DataError(f"{path}, member {name}: {len(data)} of {info.size} bytes. {_AGAIN}")
+            yield name, data
 
 
 _AGAIN = "The archive is damaged: download or copy it again."
 
 
-def _walk(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """Yield every regular file of the archive once it has been found harmless."""
+def _walk(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
+    """Yield every regular file of the archive once it has been found harmless, and its name."""
     seen: set[str] = set()
     with _opened(path) as tar:
+        room = _UNPACKED_FACTOR * path.stat().st_size + _UNPACKED_SLACK
         while (info := _next(path, tar)) is not None:
-            _refuse_unsafe(path, info)
-            if not info.isreg():
-                continue
             name = str(PurePosixPath(info.name))  # ./a is a
+            _refuse_outside(path, info.name)
+            if info.size < 0 or info.offset_data + info.size > room:
+                raise DataError(f"{path}, member {name}: {info.size} bytes in an archive of this size. {_NOT_TRUSTED}")
+            if passed_over(name) or info.isdir():
+                continue
+            _refuse_special(path, info)
             if name in seen:
                 raise DataError(f"{path}: holds {name} twice. {_NOT_TRUSTED}")
             seen.add(name)
-            yield tar, info
+            yield tar, info, name
 
 
-def _opened(path: Path) -> tarfile.TarFile:
+@contextmanager
+def _opened(path: Path) -> Iterator[tarfile.TarFile]:
     try:
-        return tarfile.open(path, "r|*")
+        with path.open("rb") as file:
+            start = file.read(6)
+        # Opened here: what tarfile itself unpacks from one block may fill the memory.
+        reader = next((reader for magic, reader in _READERS.items() if start.startswith(magic)), open)
+        with reader(path, "rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
+            yield tar
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing. Put the archive there, or set SC2_DATA to its folder.") from error
     except _DAMAGED as error:
@@ -142,13 +179,23 @@ def _next(path: Path, tar: tarfile.TarFile) -> tarfile.TarInfo | None:
         raise DataError(f"{path}: cannot be read to its end ({error}). {_AGAIN}") from error
 
 
-_NOT_TRUSTED = "Such an archive is refused; get it from a source you trust, or pack it anew from plain files."
+_NOT_TRUSTED = "Such an archive is refused; get it from a source you trust, or pack it again from plain files."
 
 
-def _refuse_unsafe(path: Path, info: tarfile.TarInfo) -> None:
-    posix, windows = PurePosixPath(info.name), PureWindowsPath(info.name)
+def _refuse_outside(path: Path, name: str) -> None:
+    posix, windows = PurePosixPath(name), PureWindowsPath(name)
     if posix.is_absolute() or windows.anchor or ".." in (*posix.parts, *windows.parts):
-        raise DataError(f"{path}: member {info.name!r} would lie outside the archive. {_NOT_TRUSTED}")
-    if not (info.isreg() or info.isdir()):
-        kind = f"a link to {info.linkname!r}" if info.issym() or info.islnk() else "a device or other special file"
-        raise DataError(f"{path}: member {info.name!r} is {kind}. {_NOT_TRUSTED}")
+        raise DataError(f"{path}: member {name!r} would lie outside the archive. {_NOT_TRUSTED}")
+
+
+def _refuse_special(path: Path, info: tarfile.TarInfo) -> None:
+    if info.issym() or info.islnk():
+        option = "--dereference" if info.issym() else "--hard-dereference"
+        raise DataError(
+            f"{path}: member {info.name!r} is a link to {info.linkname!r}. {_NOT_TRUSTED} `tar {option}` packs what a "
+            "link leads to."
+        )
+    if not info.isreg():
+        raise DataError(f"{path}: member {info.name!r} is a device or other special file. {_NOT_TRUSTED}")
+    if info.issparse():  # its holes could be of any size
+        raise DataError(f"{path}: member {info.name!r} is stored with holes. {_NOT_TRUSTED} Leave out `--sparse`.")

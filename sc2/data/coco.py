@@ -8,18 +8,20 @@ have gaps (1 to 90); here a label is the position of the category in the order o
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from sc2.data.annotations import check_size, fitted_boxes
+from sc2.data.annotations import check_size, check_upright, fitted_boxes
+from sc2.data.archive import LARGEST_ANNOTATIONS
 from sc2.data.files import ArchiveSource, Files, FolderSource, open_files
 from sc2.data.source import Box, NewSample, Source
 from sc2.data.splits import hold_out
-from sc2.data.transform import decode_image
+from sc2.data.transform import decode_upright
 from sc2.errors import DataError
+from sc2.foreign import flag, number, text, whole
 from sc2.strict import Strict
 
 _FOLDER = r"^[^/\\.][^/\\]*$"
@@ -66,11 +68,16 @@ class Image:
 
 @dataclass(frozen=True)
 class Instances:
-    """An annotation file: the categories' names in the order of their numbers, and the images."""
+    """An annotation file: its categories' numbers, rising, and names, and the images; a label is a category's place."""
 
     name: str
-    classes: tuple[str, ...]
+    categories: tuple[tuple[int, str], ...]
     images: tuple[Image, ...]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The categories' names in the order of their numbers."""
+        return tuple(name for _, name in self.categories)
 
 
 def open_dataset(config: Mapping[str, Any]) -> Source:
@@ -85,8 +92,7 @@ def open_dataset(config: Mapping[str, Any]) -> Source:
     names = frozenset(files.names())
     root = _root(files, names, params)
     train, test = _instances(files, names, root, (params.train_folder, params.test_folder))
-    if train.classes != test.classes:
-        raise DataError(f"{files.title}: {train.name} and {test.name} list different categories. Get the same release.")
+    test = _with_categories_of(train, test)
     if params.num_classes not in (None, len(train.classes)):
         raise DataError(
             f"{files.title}: {train.name} lists {len(train.classes)} categories, the data set's num_classes is "
@@ -119,42 +125,100 @@ def read_instances(name: str, data: bytes) -> Instances:
         DataError: It is damaged, or an annotation speaks of an image or category that it does not list.
     """
     try:
-        content = json.loads(data, object_hook=_without_outlines)
-        categories = sorted(content["categories"], key=lambda row: int(row["id"]))
-        labels = {int(row["id"]): label for label, row in enumerate(categories)}
-        boxes: dict[int, list[Box]] = {int(row["id"]): [] for row in content["images"]}
-        for row in content["annotations"]:
-            if row["image_id"] not in boxes or row["category_id"] not in labels:
-                raise DataError(
-                    f"{name}: annotation {row['id']} belongs to image {row['image_id']} and category "
-                    f"{row['category_id']}, and not both are listed. Get the file again."
-                )
-            boxes[row["image_id"]].extend(_boxes(row, labels[row["category_id"]]))
-        images = tuple(
-            Image(str(row["file_name"]), (int(row["width"]), int(row["height"])), tuple(boxes[int(row["id"])]))
-            for row in content["images"]
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{name}: not a readable annotation file ({error!r}). Get the file again.") from error
-    classes = tuple(str(row["name"]) for row in categories)
-    if len(labels) < len(categories) or len(set(classes)) < len(classes):
-        raise DataError(f"{name}: lists a category twice. Get the file again.")
-    if len(boxes) < len(images) or len({image.file_name for image in images}) < len(images):
-        raise DataError(f"{name}: lists an image twice. Get the file again.")
-    return Instances(name, classes, images)
+        content = json.loads(data, object_pairs_hook=_row)
+        categories = _categories(content)
+        labels = {number: label for label, (number, _) in enumerate(categories)}
+        images = _images(content)
+        boxes: dict[int, list[Box]] = {number: [] for number in images}
+        for position, row in enumerate(_list(content, "annotations")):
+            place = f"annotations[{position}], annotation {_field(row, 'id', f'annotations[{position}]')!r:.20}"
+            image = whole(_field(row, "image_id", place), f"{place}: image_id")
+            category = whole(_field(row, "category_id", place), f"{place}: category_id")
+            if image not in boxes or category not in labels:
+                raise ValueError(f"{place} belongs to image {image} and category {category}, and not both are listed")
+            boxes[image].extend(_boxes(row, labels[category], place))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{name}: not a readable annotation file ({error}). Correct it, or get it again.") from error
+    with_boxes = tuple(replace(image, boxes=tuple(boxes[number])) for number, image in images.items())
+    return Instances(name, categories, with_boxes)
 
 
-def _without_outlines(row: dict[str, Any]) -> dict[str, Any]:
+def _row(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        raise ValueError(f"an object has a key twice: {', '.join(key for key, _ in pairs)}")
     row.pop("segmentation", None)  # most of the file; thrown away at once, or it would fill gigabytes of memory
     return row
 
 
-def _boxes(row: Mapping[str, Any], label: int) -> list[Box]:
-    x, y, width, height = map(float, row["bbox"])
-    if width <= 0 or height <= 0:
-        return []
-    crowd, area = bool(row.get("iscrowd", 0)), float(row.get("area", 0))
-    return [Box(x, y, x + width, y + height, label, crowd=crowd, area=area)]
+def _list(content: Any, key: str) -> list[Any]:
+    rows = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(rows, list):
+        raise ValueError(f"it has no list of {key}")
+    return rows
+
+
+def _field(row: Any, key: str, place: str) -> Any:
+    if not isinstance(row, dict):
+        raise ValueError(f"{place} is no object")
+    if key not in row:
+        raise ValueError(f"{place} lacks {key}")
+    return row[key]
+
+
+def _categories(content: Any) -> tuple[tuple[int, str], ...]:
+    found = []
+    for position, row in enumerate(_list(content, "categories")):
+        place = f"categories[{position}]"
+        name = text(_field(row, "name", place), f"{place}.name")
+        found.append((whole(_field(row, "id", place), f"{place}.id"), name))
+    if len({number for number, _ in found}) < len(found) or len({name for _, name in found}) < len(found):
+        raise ValueError("it lists a category twice")
+    return tuple(sorted(found))
+
+
+def _images(content: Any) -> dict[int, Image]:
+    """Return the images by number, without boxes."""
+    found: dict[int, Image] = {}
+    rows = _list(content, "images")
+    for position, row in enumerate(rows):
+        place = f"images[{position}]"
+        file_name = text(_field(row, "file_name", place), f"{place}.file_name")
+        width, height = (whole(_field(row, key, place), f"{place}.{key}", low=1) for key in ("width", "height"))
+        found[whole(_field(row, "id", place), f"{place}.id")] = Image(file_name, (width, height), ())
+    if len({image.file_name for image in found.values()}) < len(rows):
+        raise ValueError("it lists an image twice")
+    return found
+
+
+def _boxes(row: dict[str, Any], label: int, place: str) -> list[Box]:
+    bbox = _field(row, "bbox", place)
+    if not isinstance(bbox, list) or len(bbox) != 4:
+        raise ValueError(f"{place}: bbox is no list of four numbers")
+    x, y = (number(value, f"{place}: bbox") for value in bbox[:2])
+    width, height = (number(value, f"{place}: bbox", low=0) for value in bbox[2:])
+    crowd, area = flag(row.get("iscrowd", 0), f"{place}: iscrowd"), number(row.get("area", 0), f"{place}: area", low=0)
+    return [Box(x, y, x + width, y + height, label, crowd=crowd, area=area)] if width and height else []
+
+
+def _with_categories_of(train: Instances, test: Instances) -> Instances:
+    """Return the test images with the labels of the training categories; images may show a part of them only.
+
+    Raises:
+        DataError: A category of the test images is not among those of the training images.
+    """
+    if foreign := [f"{number} {name!r}" for number, name in test.categories if (number, name) not in train.categories]:
+        own = [f"{number} {name!r}" for number, name in train.categories if (number, name) not in test.categories]
+        raise DataError(
+            f"{test.name} lists different categories: {', '.join(foreign)} are not in {train.name}, which lists "
+            f"{', '.join(own) or 'all others'}. Get both of the same release."
+        )
+    labels = [train.categories.index(category) for category in test.categories]
+    images = (
+        replace(image, boxes=tuple(replace(box, label=labels[box.label]) for box in image.boxes))
+        for image in test.images
+    )
+    return Instances(test.name, train.categories, tuple(images))
 
 
 def _root(files: Files, names: frozenset[str], params: Params) -> tuple[str, ...]:
@@ -179,7 +243,8 @@ def _instances(files: Files, names: frozenset[str], root: tuple[str, ...], folde
     wanted = [_path(root, "annotations", f"instances_{folder}.json") for folder in folders]
     if missing := [name for name in wanted if name not in names]:
         raise DataError(f"{files.title}: {missing[0]} is missing. Put COCO's annotations there, or set test_folder.")
-    found = {name: read_instances(f"{files.title}, {name}", data) for name, data in files.read(wanted)}
+    contents = files.read(wanted, limit=LARGEST_ANNOTATIONS)
+    found = {name: read_instances(f"{files.title}, {name}", data) for name, data in contents}
     return [found[name] for name in wanted]
 
 
@@ -194,8 +259,10 @@ def _require_images(files: Files, instances: Instances, missing: list[str]) -> N
 def _samples(files: Files, split_of: Mapping[str, str], images: Mapping[str, Image]) -> Iterator[NewSample]:
     for name, data in files.read(split_of):
         title, image = f"{files.title}, {name}", images[name]
-        size = decode_image(data, title).size  # fail now, not during a training
-        check_size(title, size, image.size)
+        decoded, orientation = decode_upright(data, title)  # fail now, not during a training
+        check_size(title, decoded.size, image.size)
+        if image.boxes:
+            check_upright(title, decoded.size, image.size, orientation)
         path = PurePosixPath(name)
-        boxes = fitted_boxes(title, size, image.boxes)
+        boxes = fitted_boxes(title, decoded.size, image.boxes)
         yield NewSample(split_of[name], "/".join(path.parts[-2:]), None, data, path.suffix.lower(), boxes)

@@ -3,6 +3,8 @@
 Kinds of data set that read the user's files share these sources; each adds the download that it knows.
 """
 
+import os
+import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +12,11 @@ from typing import Literal, Protocol
 
 from pydantic import Field
 
-from sc2.data.archive import data_dir, member_names, read_members, verified
+from sc2.data.archive import LARGEST_IMAGE, data_dir, member_names, read_members, verified
 from sc2.errors import DataError
+from sc2.foreign import text
 from sc2.strict import Strict
+from sc2.walk import walk
 
 
 class ArchiveSource(Strict):
@@ -48,10 +52,10 @@ class Files(Protocol):
         """What to call the tree in messages."""
 
     def names(self) -> list[str]:
-        """Return the names of all files."""
+        """Return the names of all files but those that `sc2.walk.passed_over` names."""
 
-    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
-        """Yield name and content of the wanted files, in any order."""
+    def read(self, wanted: Collection[str], *, limit: int = LARGEST_IMAGE) -> Iterator[tuple[str, bytes]]:
+        """Yield name and content of the wanted files, in any order; one of more than `limit` bytes is refused."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,9 @@ class ArchiveFiles:
         """Return the names of all files in the archive."""
         return member_names(self.path)
 
-    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    def read(self, wanted: Collection[str], *, limit: int = LARGEST_IMAGE) -> Iterator[tuple[str, bytes]]:
         """Yield the wanted files in the archive's order."""
-        return read_members(self.path, wanted)
+        return read_members(self.path, wanted, limit=limit)
 
 
 @dataclass(frozen=True)
@@ -86,20 +90,48 @@ class FolderFiles:
         return str(self.path)
 
     def names(self) -> list[str]:
-        """Return the names of all files below the folder, sorted."""
-        return sorted(path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file())
+        """Return the names of all files below the folder and the folders that it links to, sorted."""
+        return sorted(walk(self.path))
 
-    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    def read(self, wanted: Collection[str], *, limit: int = LARGEST_IMAGE) -> Iterator[tuple[str, bytes]]:
         """Yield the wanted files, sorted."""
         for name in sorted(wanted):
             try:
-                data = (self.path / name).read_bytes()
+                data = _content(self.path / name, limit)
             except OSError as error:
                 raise DataError(
-                    f"{self.path / name}: cannot be read ({error}). Mend it; if torchvision made the folder, delete "
+                    f"{self.path / name}: cannot be read ({error}). Repair it; if torchvision made the folder, delete "
                     f"{self.path} and run again."
                 ) from error
             yield name, data
+
+
+def _content(path: Path, limit: int) -> bytes:
+    # Without waiting: opening a pipe would wait for its other end.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise DataError(f"{path}: not a file but a pipe or a device. Take it away.")
+        if status.st_size > limit:
+            raise DataError(f"{path}: {status.st_size} bytes, more than the {limit} that are read.")
+        return file.read(limit)
+
+
+def readable_name(title: str, name: str) -> str:
+    """Return the name of a file if it can be written down.
+
+    Args:
+        title: What to call the tree that it lies in.
+        name: A name as `Files.names` gives it.
+
+    Raises:
+        DataError: It is not UTF-8, or holds control characters.
+    """
+    try:
+        return text(name, "the name")
+    except ValueError as error:
+        shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        raise DataError(f"{title}, {shown}: {error}. Rename the file or folder.") from error
 
 
 def open_files(source: ArchiveSource | FolderSource) -> Files:
@@ -111,7 +143,11 @@ def open_files(source: ArchiveSource | FolderSource) -> Files:
     if isinstance(source, ArchiveSource):
         return ArchiveFiles(verified(data_dir() / source.file, source.sha256))
     folder = data_dir() / source.folder
-    if not folder.is_dir():
+    try:
+        there = folder.is_dir()
+    except OSError as error:  # a name that is too long
+        raise DataError(f"{folder}: cannot be looked up ({error.strerror or error}).") from error
+    if not there:
         raise DataError(
             f"{folder}: no such folder. Put it or a link to it there, or set the environment variable SC2_DATA to "
             f"the folder that holds {source.folder}/."

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sc2.data.spec import Interpolation, SizeSpec
+from sc2.errors import DataError
 
 Size = tuple[int, int]
 Mask = NDArray[np.uint8]
@@ -23,6 +24,14 @@ INTERPOLATIONS: dict[Interpolation, Image.Resampling] = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
+
+
+LONGEST_FACTOR = 16
+"""Where the long side of a whole image is not limited: how much longer than the short one it may be."""
+
+_ROOM_PX = 2**24
+_ROOM_FACTOR = 16
+"""An image is resized as a whole, and then cropped, up to so many pixels, or so many times what is kept of them."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +60,21 @@ class Placement:
             original: Width and height of the upright image.
             spec: With `fit: crop` the centre square of `crop` pixels is kept. With `fit: whole` the long side is at
                 most `longest` pixels, and both sides are rounded up to a multiple of `multiple`.
+
+        Raises:
+            DataError: With `fit: whole` and no `longest`, the image is more than `LONGEST_FACTOR` times as long as
+                wide.
         """
         if spec.square is not None:
             resized = _resized(original, spec.resize, None)
             left, top = round((resized[0] - spec.square) / 2), round((resized[1] - spec.square) / 2)
             return cls(original, resized, left, top, (spec.square, spec.square))
         resized = _resized(original, spec.resize, spec.longest)
+        if spec.longest is None and max(resized) > LONGEST_FACTOR * spec.resize:
+            raise DataError(
+                f"an image of {original[0]} × {original[1]} pixels would become {resized[0]} × {resized[1]}. Set "
+                "input.longest, or take the image out."
+            )
         return cls(original, resized, 0, 0, (_up(resized[0], spec.multiple), _up(resized[1], spec.multiple)))
 
     @property
@@ -68,8 +86,23 @@ class Placement:
         """Return the same placement in an input without padding."""
         return replace(self, size=self.visible)
 
+    @property
+    def _is_line(self) -> bool:
+        """Whether so little is kept of the resized image that it is never made as a whole."""
+        (width, height), (columns, rows) = self.resized, self.visible
+        return width * height > max(_ROOM_PX, _ROOM_FACTOR * columns * rows)
+
     def image_in(self, image: Image.Image, interpolation: Interpolation) -> Image.Image:
-        """Bring an image into the input; the padding is black. One that fits already is returned untouched."""
+        """Bring an image into the input; the padding is black. One that fits already is returned untouched.
+
+        Of an image like a line, `1 × 20000`, only what is kept is resized. Pillow then rounds the place of pixels, and
+        may resize rows before columns: it differs by one level, by some more where a bicubic filter overshoots.
+        """
+        if self._is_line:
+            left, top, right, bottom = (np.array([0, 0, *self.visible]) + self._offset) / self._scale
+            box = (left, top, min(right, self.original[0]), min(bottom, self.original[1]))
+            image = image.resize(self.visible, INTERPOLATIONS[interpolation], box)
+            return image if self.size == self.visible else image.crop((0, 0, *self.size))
         if self.resized != self.original:
             image = image.resize(self.resized, INTERPOLATIONS[interpolation])
         if self.size == self.resized:
@@ -99,8 +132,14 @@ class Placement:
             mask: uint8 [H, W] of the image.
             padding: Value of what shows nothing of the image.
         """
-        (width, height), resized = self.visible, _scaled(mask, self.resized)
+        width, height = self.visible
         placed = np.full(self.size[::-1], padding, np.uint8)
+        if self._is_line:
+            columns = _nearest(self.left + np.arange(width), self.resized[0], self.original[0])
+            rows = _nearest(self.top + np.arange(height), self.resized[1], self.original[1])
+            placed[:height, :width] = mask[rows][:, columns]
+            return placed
+        resized = _scaled(mask, self.resized)
         placed[:height, :width] = resized[self.top : self.top + height, self.left : self.left + width]
         return placed
 
@@ -112,6 +151,12 @@ class Placement:
             outside: Value of the part of the image that was cut off.
         """
         width, height = self.visible
+        if self._is_line:
+            columns = _nearest(np.arange(self.original[0]), self.original[0], self.resized[0]) - self.left
+            rows = _nearest(np.arange(self.original[1]), self.original[1], self.resized[1]) - self.top
+            inside = np.outer((rows >= 0) & (rows < height), (columns >= 0) & (columns < width))
+            nearest = mask[np.clip(rows, 0, height - 1)][:, np.clip(columns, 0, width - 1)]
+            return np.where(inside, nearest, np.uint8(outside))
         resized = np.full(self.resized[::-1], outside, np.uint8)
         resized[self.top : self.top + height, self.left : self.left + width] = mask[:height, :width]
         return _scaled(resized, self.original)
@@ -150,6 +195,12 @@ def _scaled(mask: Mask, size: Size) -> Mask:
     if mask.shape == size[::-1]:
         return mask
     return np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+
+
+def _nearest(positions: NDArray[np.int64], length: int, other: int) -> NDArray[np.int64]:
+    """Return which of `other` pixels in a row lie at the middles of pixels of a row of `length` over the same edge."""
+    nearest: NDArray[np.int64] = (2 * positions + 1) * other // (2 * length)
+    return nearest
 
 
 def _clipped(boxes: NDArray[Any], size: Size) -> NDArray[np.float64]:

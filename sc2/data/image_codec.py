@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from sc2.errors import WireError
 
@@ -39,5 +39,7 @@ def decompress(
         elif image.size != size:
             raise WireError(f"the {image_format} image is {image.size}, the network takes {size}")
         return np.asarray(image.convert(mode))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise WireError(f"the {image_format} stream cannot be decoded: {error}") from error
+    except WireError:
+        raise
+    except Exception as error:  # Pillow stumbles over damaged files in many ways: OSError, bombs, struct.error, …
+        raise WireError(f"the {image_format} stream cannot be decoded: {error or type(error).__name__}") from error

@@ -5,6 +5,7 @@ out of the training folder, so that no choice is ever made on test images. Image
 """
 
 import tempfile
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from sc2.data.archive import data_dir
-from sc2.data.files import ArchiveSource, Files, FolderFiles, FolderSource, open_files
+from sc2.data.download import alone
+from sc2.data.files import ArchiveSource, Files, FolderFiles, FolderSource, open_files, readable_name
 from sc2.data.source import NewSample, Source
 from sc2.data.splits import ranked
 from sc2.data.transform import decode_image
@@ -21,7 +23,7 @@ from sc2.errors import DataError
 from sc2.strict import Strict
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp"})
-"""What counts as an image; other files, and hidden ones, are passed over."""
+"""What counts as an image; other files are passed over."""
 
 
 class TorchvisionSource(Strict):
@@ -69,10 +71,11 @@ def open_dataset(config: Mapping[str, Any]) -> Source:
     files = _open(params.source)
     names = files.names()
     train = _by_class(files, names, params.train_folder)
-    test = _by_class(files, names, params.test_folder)
+    test = _spelt_alike(files, train, _by_class(files, names, params.test_folder))
     if unknown := sorted(set(test) - set(train)):
         raise DataError(
-            f"{files.title}: {params.test_folder}/ has classes that {params.train_folder}/ lacks: {', '.join(unknown)}"
+            f"{files.title}: {params.test_folder}/ has classes that {params.train_folder}/ lacks: "
+            f"{', '.join(unknown)}. It has {', '.join(sorted(train))}."
         )
     if params.num_classes not in (None, len(train)):
         raise DataError(
@@ -106,16 +109,16 @@ def download_imagenette(size: str) -> Path:
         return final
     from torchvision.datasets import Imagenette  # imports torch, so only when it is needed
 
-    data_dir().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=data_dir(), prefix=f".{folder}-") as work:
-        try:
-            Imagenette(work, split="train", size=size, download=True)  # checks torchvision's MD5 of the archive
-            (Path(work) / folder).rename(final)
-        except (OSError, RuntimeError, EOFError) as error:
-            raise DataError(
-                f"{final}: torchvision could not download Imagenette ({size}): {error}\nTry again, or set the "
-                "data set's `source` to a local archive with its sha256."
-            ) from error
+    try:
+        with alone(final), tempfile.TemporaryDirectory(dir=data_dir(), prefix=f".{folder}-") as work:
+            if not final.is_dir():
+                Imagenette(work, split="train", size=size, download=True)  # checks torchvision's MD5 of the archive
+                (Path(work) / folder).rename(final)
+    except (OSError, RuntimeError, EOFError) as error:
+        raise DataError(
+            f"{final}: torchvision could not download Imagenette ({size}): {error}\nTry again, or set the "
+            "data set's `source` to a local archive with its sha256."
+        ) from error
     return final
 
 
@@ -125,9 +128,10 @@ def _by_class(files: Files, names: list[str], folder: str) -> dict[str, dict[str
     roots = set()
     for name in names:
         path = PurePosixPath(name)
-        if len(path.parts) < 3 or path.parts[-3] != folder or path.name.startswith("."):
+        if len(path.parts) < 3 or path.parts[-3] != folder:
             continue
         if path.suffix.lower() in SUFFIXES:
+            readable_name(files.title, name)
             roots.add(path.parts[:-3])
             found.setdefault(path.parts[-2], {})[f"{path.parts[-2]}/{path.name}"] = name
     if not found:
@@ -139,6 +143,31 @@ def _by_class(files: Files, names: list[str], folder: str) -> dict[str, dict[str
         places = ", ".join(sorted("/".join((*root, folder)) for root in roots))
         raise DataError(f"{files.title}: several folders are called {folder}: {places}. Keep one of them.")
     return found
+
+
+def _spelt_alike(
+    files: Files, train: dict[str, dict[str, str]], test: dict[str, dict[str, str]]
+) -> dict[str, dict[str, str]]:
+    """Return the test images under the names that their classes have in the training folder.
+
+    `é` may be stored as one character or as two; systems differ in that, and it looks the same.
+
+    Raises:
+        DataError: Two classes of one folder differ in nothing else.
+    """
+    spelling: dict[str, str] = {}
+    for names in (train, test):
+        own: dict[str, str] = {}
+        for name in names:
+            composed = unicodedata.normalize("NFC", name)
+            if composed in own:
+                raise DataError(
+                    f"{files.title}: the classes {own[composed]!a} and {name!a} look the same. Put their "
+                    "images into one folder."
+                )
+            own[composed] = name
+        spelling = own | spelling
+    return {spelling[unicodedata.normalize("NFC", name)]: images for name, images in test.items()}
 
 
 @dataclass(frozen=True)

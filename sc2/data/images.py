@@ -79,7 +79,10 @@ class ImageTensors(Dataset[Item]):
         if i in self._kept:
             return self._kept[i]
         target, image = self.targets.target(self.store, i), self.store.image(i)
-        place = Placement.of(image.size, self.spec).unpadded()
+        try:
+            place = Placement.of(image.size, self.spec).unpadded()
+        except DataError as error:
+            raise DataError(f"{self.store.tar}, sample {self.store.samples[i].id}: {error}") from error
         pixels = np.array(place.image_in(image, self.spec.interpolation))
         item = Item(torch.from_numpy(pixels).permute(2, 0, 1).contiguous(), self.targets.placed(target, place))
         size = pixels.nbytes + getattr(item.target, "nbytes", 0)

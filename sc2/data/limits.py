@@ -1,17 +1,15 @@
 """Which sizes the network's input can have: what a server accepts. No torch."""
 
+from sc2.data.geometry import LONGEST_FACTOR
 from sc2.data.spec import SizeSpec
 from sc2.errors import WireError
-
-_UNLIMITED_FACTOR = 16
-"""Where the long side is not limited: how much longer than the short one it may be."""
 
 
 def largest_side(spec: SizeSpec) -> int:
     """Return the largest side that an input can have, pixels."""
     if spec.square is not None:
         return spec.square
-    longest = spec.longest or _UNLIMITED_FACTOR * spec.resize
+    longest = spec.longest or LONGEST_FACTOR * spec.resize
     return -(-longest // spec.multiple) * spec.multiple
 
 

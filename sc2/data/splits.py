@@ -32,7 +32,7 @@ def hold_out(
         DataError: Nothing is left to train or to test on, or an image is in both lists.
     """
     if both := sorted(set(train) & set(test)):
-        raise DataError(f"{title}: {both[0]} and {len(both) - 1} more are training and test images. Mend the lists.")
+        raise DataError(f"{title}: {both[0]} and {len(both) - 1} more are training and test images. Correct the lists.")
     order = ranked(train, seed)
     if len(order) <= val_images:
         raise DataError(

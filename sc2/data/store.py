@@ -8,6 +8,8 @@ the same bytes: the tars hold no times, owners or names of the machine.
 import hashlib
 import io
 import json
+import math
+import sys
 import tarfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,14 +18,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 from PIL import Image
 
+from sc2.atomic import temporary_name
+from sc2.data.archive import LARGEST_IMAGE
 from sc2.data.source import SPLITS, Box, NewSample
-from sc2.data.transform import decode_image
+from sc2.data.transform import decode_image, decode_mask
 from sc2.errors import DataError
+from sc2.foreign import number, text, whole
 
-_REBUILD = "Delete it and run the workflow again: `prepare_data` makes it anew."
+_REBUILD = "Delete it and run the workflow again: `prepare_data` makes it again."
+_LARGEST_META = 16 * 1024**2
+"""Bytes of the largest `meta.json`, and of the longest line of an index."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +76,27 @@ def read_meta(path: Path) -> Meta:
     Raises:
         DataError: It is missing or damaged.
     """
+    if not path.is_file():
+        raise DataError(f"{path}: missing. Run the workflow: `prepare_data` makes it.")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return Meta(content["name"], tuple(content["classes"]), content["splits"])
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: missing. Run the workflow: `prepare_data` makes it.") from error
-    except (ValueError, KeyError, TypeError) as error:
+        if path.stat().st_size > _LARGEST_META:
+            raise ValueError(f"{path.stat().st_size} bytes")
+        content = json.loads(path.read_bytes())
+        classes = tuple(text(name, "a class") for name in _typed(content["classes"], list))
+        splits = {split: _part(content["splits"][split]) for split in SPLITS}
+        return Meta(text(content["name"], "name"), classes, splits)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{path}: damaged ({error!r}). {_REBUILD}") from error
+
+
+def _part(content: Any) -> dict[str, Any]:
+    return {"images": whole(content["images"], "images", low=1), "sha256": text(content["sha256"], "sha256")}
+
+
+def _typed(value: Any, kind: type[Any]) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r:.60} is no {kind.__name__}")
+    return value
 
 
 class SampleStore:
@@ -146,7 +166,7 @@ class SampleStore:
         try:
             return decode_image(data, f"{self.tar}, member {sample.member} ({sample.id})")
         except DataError as error:
-            raise DataError(f"{error}. Mend it in the source of the data set. {_REBUILD}") from error
+            raise DataError(f"{error} Replace it in the source of the data set. {_REBUILD}") from error
 
     def boxes(self, i: int) -> tuple[Box, ...]:
         """Return the boxes of sample `i` in pixels of the upright image; none where the image shows no object.
@@ -168,13 +188,12 @@ class SampleStore:
         Its mode is `L`: background 0, pixels of class k hold k + 1, those that are ignored 255.
 
         Raises:
-            DataError: The sample has no mask, or its bytes are not the ones that were stored.
+            DataError: The sample has no mask, or its bytes are not the ones that were stored, or are not a mask.
         """
         blob = self.samples[i].mask
         if blob is None:
             raise DataError(f"{self.tar}: sample {self.samples[i].id} has no mask. Choose a data set that has masks.")
-        with Image.open(io.BytesIO(self._blob(blob))) as mask:
-            return Image.fromarray(np.array(mask))  # of a palette the numbers, not the colours
+        return Image.fromarray(decode_mask(self._blob(blob), f"{self.tar}, member {blob.member}"))
 
     def _blob(self, blob: Blob) -> bytes:
         try:
@@ -192,27 +211,46 @@ def _read_index(path: Path, split: str) -> list[Sample]:
     if not path.is_file():
         raise DataError(f"{path}: missing. Run the workflow: `prepare_data` makes it.")
     samples = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
+    with path.open("rb") as file:
+        for position, line in enumerate(iter(lambda: file.readline(_LARGEST_META), b""), 1):
             try:
-                row = json.loads(line)
+                row = _typed(json.loads(line), dict)
                 if row["split"] == split:
                     samples.append(_sample(row))
-            except (ValueError, KeyError, TypeError) as error:
-                raise DataError(f"{path}, line {number}: damaged ({error!r}). {_REBUILD}") from error
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                raise DataError(f"{path}, line {position}: damaged ({error!r}). {_REBUILD}") from error
     return samples
 
 
 def _sample(row: dict[str, Any]) -> Sample:
-    mask = row.pop("mask", None)
-    boxes = tuple(_box(*entry) for entry in row.pop("boxes", []))
-    return Sample(**row, boxes=boxes, mask=Blob(**mask) if mask else None)
+    mask, label = row.get("mask"), row.get("label")
+    return Sample(
+        **_blob_fields(row),
+        id=text(row["id"], "id"),
+        split=row["split"],
+        label=None if label is None else whole(label, "label"),
+        boxes=tuple(_box(*entry) for entry in _typed(row.get("boxes", []), list)),
+        mask=None if mask is None else Blob(**_blob_fields(mask)),
+    )
+
+
+def _blob_fields(row: Any) -> dict[str, Any]:
+    return {
+        "member": text(row["member"], "member"),
+        "offset": whole(row["offset"], "offset"),
+        "size": whole(row["size"], "size", high=LARGEST_IMAGE),
+        "sha256": text(row["sha256"], "sha256"),
+    }
 
 
 _CROWD, _DIFFICULT = 1, 2
 
 
 def _box(x0: float, y0: float, x1: float, y1: float, label: int, area: float = 0, flags: int = 0) -> Box:
+    x0, y0, x1, y1 = (number(edge, "an edge of a box") for edge in (x0, y0, x1, y1))
+    label, area, flags = whole(label, "label"), number(area, "area", low=0), whole(flags, "flags", high=3)
+    if not (x0 < x1 and y0 < y1):
+        raise ValueError(f"the box {[x0, y0, x1, y1]} is empty")
     return Box(x0, y0, x1, y1, label, crowd=bool(flags & _CROWD), difficult=bool(flags & _DIFFICULT), area=area)
 
 
@@ -228,7 +266,7 @@ def _box_row(box: Box) -> list[float]:
 class StoreWriter:
     """Writes a data set; use it as a context manager.
 
-    Everything goes to files named `.<name>.partial` beside the outputs, which get their names only when the block ends
+    Everything goes to temporary files beside the outputs, which get their names only when the block ends
     without an error; otherwise they are removed.
     """
 
@@ -236,7 +274,7 @@ class StoreWriter:
         """Prepare to write to `paths`: `index`, `meta`, and one tar per split (`train`, `val`, `test`)."""
         self._name, self._classes = name, classes
         self._paths = {key: paths[key] for key in (*SPLITS, "meta", "index")}
-        self._partial = {key: path.with_name(f".{path.name}.partial") for key, path in self._paths.items()}
+        self._partial = {key: temporary_name(path) for key, path in self._paths.items()}
         self._tars: dict[str, tarfile.TarFile] = {}
         self._rows: dict[str, dict[str, Sample]] = {split: {} for split in SPLITS}
 
@@ -275,7 +313,8 @@ class StoreWriter:
             if label is not None and not 0 <= label < len(self._classes):
                 raise DataError(f"{self._name}: {sample.id} has label {label}, but there are {len(self._classes)}")
         for box in sample.boxes:
-            if not (box.x0 < box.x1 and box.y0 < box.y1):
+            finite = all(map(math.isfinite, (box.x0, box.y0, box.x1, box.y1, box.area)))
+            if not (finite and box.x0 < box.x1 and box.y0 < box.y1):
                 raise DataError(f"{self._name}: {sample.id} has an empty box, {box}")
         # Numbers as names: any original name fits into ustar's 100 characters and none can be unsafe.
         number = f"{len(rows):06d}"
@@ -286,6 +325,27 @@ class StoreWriter:
         rows[sample.id] = Sample(
             **asdict(image), id=sample.id, split=sample.split, label=sample.label, boxes=sample.boxes, mask=mask
         )
+
+    def check_test_images(self) -> None:
+        """Look for test images that are training or validation images too, byte by byte; some are reported on stderr.
+
+        Raises:
+            DataError: All of them are, so that nothing would be tested.
+        """
+        seen = {
+            sample.sha256: f"{split} image {id_}" for split in SPLITS[:2] for id_, sample in self._rows[split].items()
+        }
+        test = self._rows[SPLITS[2]]
+        both = [id_ for id_, sample in test.items() if sample.sha256 in seen]
+        if not both:
+            return
+        facts = (
+            f"{self._name}: {len(both)} of {len(test)} test images are also training or validation images, such as "
+            f"{both[0]} ({seen[test[both[0]].sha256]})"
+        )
+        if len(both) == len(test):
+            raise DataError(f"{facts}. Nothing would be tested: give the test split images of its own.")
+        print(f"warning: {facts}. They make the results look better than they are.", file=sys.stderr)
 
     def _append(self, split: str, member: str, data: bytes) -> Blob:
         tar, info = self._tars[split], tarfile.TarInfo(member)  # mode 0644, times and owners 0 by default

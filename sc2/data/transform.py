@@ -5,24 +5,52 @@ pixel goes is said in `sc2.data.geometry`.
 """
 
 import io
-import struct
+import warnings
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from sc2.data.geometry import Placement
 from sc2.data.spec import SizeSpec
 from sc2.errors import DataError
 
-# What Pillow raises for damaged files, depending on the format.
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""Pillow's names of the formats that are read; others would start programs, or hold no pixels."""
+
+LARGEST_PX = 89_478_485
+"""Pixels of the largest image that is decoded, from where on Pillow itself takes an image for an attack."""
+
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
+
+
+class Upright(NamedTuple):
+    """A decoded image.
+
+    Attributes:
+        image: Upright, mode `RGB`, 8 bits per channel.
+        orientation: What its EXIF data said, 1 to 8: from 2 on the stored pixels were mirrored or turned.
+    """
+
+    image: Image.Image
+    orientation: int
 
 
 def decode_image(data: bytes, name: str) -> Image.Image:
-    """Decode an image file of any kind to upright RGB.
+    """Decode an image file of any of `FORMATS` to upright RGB.
 
-    The orientation in the EXIF data is applied. Grayscale, palette, CMYK and 16-bit images are converted; transparency
-    is dropped.
+    The orientation in the EXIF data is applied; where those are damaged, there is none. Grayscale, palette, CMYK and
+    16-bit images are converted; transparency is dropped.
 
     Args:
         data: The whole image file.
@@ -32,26 +60,100 @@ def decode_image(data: bytes, name: str) -> Image.Image:
         An image of mode `RGB`, 8 bits per channel.
 
     Raises:
-        DataError: The image cannot be decoded; the message names it.
+        DataError: The image cannot be decoded, has more than `LARGEST_PX` pixels, or values whose range is not known;
+            the message names it.
     """
+    return decode_upright(data, name).image
+
+
+def decode_upright(data: bytes, name: str) -> Upright:
+    """Decode an image file as `decode_image` does, and tell how it had to be turned.
+
+    Raises:
+        DataError: As there.
+    """
+    image, orientation = _loaded(data, name, "image")
+    _refuse_unknown_range(image, name)
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        rgb = _to_rgb(image)
+        turn = _UPRIGHT.get(orientation)
+        # Pillow has turned a TIFF already.
+        return Upright(rgb if turn is None or image.format == "TIFF" else rgb.transpose(turn), orientation)
+    except ValueError as error:
+        raise DataError(f"{name}: an image of mode {image.mode} is not read: {error}") from error
+
+
+def decode_mask(data: bytes, name: str) -> np.ndarray:
+    """Decode a mask to its numbers, uint8 [H, W]; of a palette the numbers, not the colours.
+
+    Raises:
+        DataError: It cannot be decoded, has colours instead of numbers, or more than `LARGEST_PX` pixels.
+    """
+    image, _ = _loaded(data, name, "mask")
+    if image.mode not in ("L", "P"):
+        raise DataError(f"{name}: a mask of mode {image.mode}; it must hold one number per pixel (grey or palette).")
+    return np.array(image)
+
+
+def _loaded(data: bytes, name: str, what: str) -> tuple[Image.Image, int]:
+    """Return the image of a file with its pixels, and its EXIF orientation."""
+    problem = f"{name}: not a readable {what} ({len(data)} bytes)"
+    Image.init()  # all formats; without it there are only the commonest
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged metadata, and of a size that is checked here
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            if image.width * image.height > LARGEST_PX:  # before anything is allocated
+                raise DataError(f"{problem}: {image.width} × {image.height} pixels, at most {LARGEST_PX} are read")
+            orientation = _orientation(image) if image.format == "TIFF" else 1  # forgotten when the pixels are loaded
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return image, orientation if image.format == "TIFF" else _orientation(image)
+    except DataError:
+        raise
     except UnidentifiedImageError as error:  # its own message is the address of a buffer
-        raise DataError(f"{name}: not a readable image ({len(data)} bytes): unknown format") from error
-    except UNREADABLE as error:
-        raise DataError(f"{name}: not a readable image ({len(data)} bytes): {error}") from error
+        raise DataError(f"{problem}: unknown format; there are {', '.join(FORMATS)}") from error
+    except Exception as error:  # Pillow stumbles over damaged files in many ways: OSError, KeyError, struct.error, …
+        raise DataError(f"{problem}: {error or type(error).__name__}") from error
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the orientation in the EXIF data, 1 to 8; 1 where they are missing or damaged."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # as above; the pixels are whole
+        return 1
+    return value if isinstance(value, int) and value in _UPRIGHT else 1
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") and image.mode != "I;16":
-        image = image.convert("I;16")
-    if image.mode == "I;16":  # convert("RGB") would clip at 255 instead of scaling
+    if image.mode.startswith("I"):  # convert("RGB") would clip at 255 instead of scaling
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # the direct way to RGB warns
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _refuse_unknown_range(image: Image.Image, name: str) -> None:
+    """Refuse an image unless its numbers have 8 bits or fewer, or are grey ones from 0, black, to 65535, white.
+
+    Raises:
+        DataError: The message says what its numbers are.
+    """
+    tags, facts = getattr(image, "tag_v2", {}), [f"mode {image.mode}"]
+    if set(tags.get(_SAMPLE_FORMAT, (1,))) != {1}:
+        facts.append("signed or with fractions")
+    if image.mode.startswith("I"):
+        if tags.get(_BITS_PER_SAMPLE, (16,)) != (16,):
+            facts.append(f"{tags[_BITS_PER_SAMPLE][0]} bits")
+        if tags.get(_PHOTOMETRIC, 1) != 1:
+            facts.append("0 is white")
+        if image.format not in ("PNG", "PPM", "TIFF"):
+            facts.append(f"in {image.format}")
+    if image.mode.startswith("F") or len(facts) > 1:
+        raise DataError(
+            f"{name}: its numbers ({', '.join(facts)}) cannot be brought to 8 bits, as their range is not known. Save "
+            "it with 8 bits per channel."
+        )
 
 
 def prepare_image(image: Image.Image, spec: SizeSpec) -> Image.Image:

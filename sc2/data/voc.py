@@ -14,13 +14,15 @@ from xml.etree import ElementTree
 
 from pydantic import Field
 
-from sc2.data.annotations import check_mask, check_size, fitted_boxes
+from sc2.data.annotations import check_mask, check_size, check_upright, fitted_boxes
 from sc2.data.archive import data_dir
+from sc2.data.download import alone
 from sc2.data.files import ArchiveSource, Files, FolderFiles, FolderSource, open_files
 from sc2.data.source import Box, NewSample, Source
 from sc2.data.splits import hold_out
-from sc2.data.transform import decode_image
+from sc2.data.transform import decode_upright
 from sc2.errors import DataError
+from sc2.foreign import text, written_flag, written_number
 from sc2.strict import Strict
 
 CLASSES = (
@@ -100,16 +102,16 @@ def download() -> Path:
         return final
     from torchvision.datasets import VOCSegmentation  # imports torch, so only when it is needed
 
-    data_dir().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=data_dir(), prefix=".VOCdevkit-") as work:
-        try:
-            VOCSegmentation(work, year="2012", image_set="train", download=True)  # checks the archive's MD5
-            (Path(work) / "VOCdevkit").rename(final)
-        except (OSError, RuntimeError, EOFError) as error:
-            raise DataError(
-                f"{final}: torchvision could not download VOC 2012: {error}\nTry again, or set the data set's `source` "
-                "to a folder that holds VOCdevkit, or to its archive with the sha256."
-            ) from error
+    try:
+        with alone(final), tempfile.TemporaryDirectory(dir=data_dir(), prefix=".VOCdevkit-") as work:
+            if not final.is_dir():
+                VOCSegmentation(work, year="2012", image_set="train", download=True)  # checks the archive's MD5
+                (Path(work) / "VOCdevkit").rename(final)
+    except (OSError, RuntimeError, EOFError) as error:
+        raise DataError(
+            f"{final}: torchvision could not download VOC 2012: {error}\nTry again, or set the data set's `source` "
+            "to a folder that holds VOCdevkit, or to its archive with the sha256."
+        ) from error
     return final
 
 
@@ -124,11 +126,7 @@ class _Tree:
         """Return the ids of the official lists `train` and `val`, whose files are all there."""
         paths = {self._path("ImageSets", _SETS[self.params.uses], f"{part}.txt"): part for part in ("train", "val")}
         self._require(paths)
-        # In a list of one class, a number follows the id.
-        found = {
-            paths[name]: list(dict.fromkeys(line.split()[0] for line in data.decode().splitlines() if line.strip()))
-            for name, data in self.files.read(paths)
-        }
+        found = {paths[name]: _ids(f"{self.files.title}, {name}", data) for name, data in self.files.read(paths)}
         for ids in found.values():
             self._require(map(self.image, ids))
             self._require(map(self.drawn, ids))
@@ -150,8 +148,20 @@ class _Tree:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             raise DataError(
                 f"{self.files.title}: {missing[0]}{more} missing, needed for `uses: {self.params.uses}`. Get the whole "
-                f"of VOC {self.params.year}, or mend the list in ImageSets/{_SETS[self.params.uses]}/."
+                f"of VOC {self.params.year}, or correct the list in ImageSets/{_SETS[self.params.uses]}/."
             )
+
+
+def _ids(name: str, data: bytes) -> list[str]:
+    """Return the ids of a list, the first word of each line: in a list of one class, a number follows."""
+    ids = []
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        try:
+            words = line.decode().split()
+            ids += [text(words[0], "the id")] if words else []
+        except ValueError as error:
+            raise DataError(f"{name}, line {number}: {error}. Save the list as UTF-8, an id on each line.") from error
+    return list(dict.fromkeys(ids))
 
 
 def _root(files: Files, names: Iterable[str], params: Params) -> tuple[str, ...]:
@@ -182,17 +192,18 @@ def _samples(tree: _Tree, split_of: Mapping[str, str]) -> Iterator[NewSample]:
     id_of = {tree.image(id_): id_ for id_ in split_of}
     for name, data in tree.files.read(id_of):
         id_ = id_of[name]
-        size = decode_image(data, f"{tree.files.title}, {name}").size  # fail now, not during a training
+        image, orientation = decode_upright(data, f"{tree.files.title}, {name}")  # fail now, not during a training
+        size = image.size
         title = f"{tree.files.title}, {drawn[id_].name}"
         sample = NewSample(split_of[id_], id_, None, data, ".jpg")
         if tree.params.uses == "segmentation":
-            check_mask(title, drawn[id_].data, size, len(CLASSES))
+            check_mask(title, drawn[id_].data, size, len(CLASSES), orientation=orientation)
             yield replace(sample, mask=drawn[id_].data, mask_suffix=".png")
         else:
-            yield replace(sample, boxes=read_boxes(title, drawn[id_].data, size))
+            yield replace(sample, boxes=read_boxes(title, drawn[id_].data, size, orientation=orientation))
 
 
-def read_boxes(name: str, data: bytes, image: tuple[int, int]) -> tuple[Box, ...]:
+def read_boxes(name: str, data: bytes, image: tuple[int, int], *, orientation: int = 1) -> tuple[Box, ...]:
     """Read the boxes of a VOC annotation file; parts of persons are passed over.
 
     VOC counts pixels from 1 and names the last pixel inside, so `xmin` 1 and `xmax` 10 become 0 and 10.
@@ -201,38 +212,41 @@ def read_boxes(name: str, data: bytes, image: tuple[int, int]) -> tuple[Box, ...
         name: What to call the file in an error message.
         data: The XML file.
         image: Width and height of the upright image in pixels.
+        orientation: What its EXIF data say, 1 to 8.
 
     Raises:
-        DataError: The file is damaged, names an unknown class, or was made for an image of another size.
+        DataError: The file is damaged, names an unknown class, was made for an image of another size, or the image may
+            have been turned after it was made.
     """
-    if b"<!" in data:  # entities could grow without bounds
-        raise DataError(f"{name}: holds XML declarations that an annotation does not need. Take them out.")
+    if b"<!" in data or b"\0" in data:  # entities could grow without bounds, and UTF-16 could hide them
+        raise DataError(f"{name}: holds XML declarations that an annotation does not need, or no UTF-8. Take them out.")
     try:
         root = ElementTree.fromstring(data)
-        if (declared := _size(root)) is not None:
+        declared, entries = _size(root), root.findall("object")
+        if declared is not None:
             check_size(name, image, declared)
-        boxes = [_box(name, entry) for entry in root.iterfind("object")]
-    except (ElementTree.ParseError, ValueError) as error:
-        raise DataError(f"{name}: not a readable annotation ({error}). Get the file again.") from error
+        if entries:
+            check_upright(name, image, declared, orientation)
+        boxes = [_box(name, entry, f"object[{position}]") for position, entry in enumerate(entries)]
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise DataError(f"{name}: not a readable annotation ({error}). Correct it, or get the file again.") from error
     return fitted_boxes(name, image, boxes)
 
 
 def _size(root: ElementTree.Element) -> tuple[int, int] | None:
-    width, height = (int(float(root.findtext(f"size/{key}") or 0)) for key in ("width", "height"))
+    """Return the size that a file declares; None where it declares none, or 0, as some tools write."""
+    written = {key: root.findtext(f"size/{key}") for key in ("width", "height")}
+    if not all(value and value.strip() for value in written.values()):
+        return None
+    width, height = (int(written_number(value, f"size/{key}", low=0)) for key, value in written.items())
     return (width, height) if width and height else None
 
 
-def _box(name: str, entry: ElementTree.Element) -> Box:
+def _box(name: str, entry: ElementTree.Element, place: str) -> Box:
     class_name = (entry.findtext("name") or "").strip()
     if class_name not in CLASSES:
         raise DataError(f"{name}: the unknown class {class_name!r}; there are {', '.join(CLASSES)}.")
-    x0, y0, x1, y1 = (_number(entry, key) for key in ("xmin", "ymin", "xmax", "ymax"))
-    difficult = (entry.findtext("difficult") or "0").strip() == "1"
+    keys = [f"bndbox/{key}" for key in ("xmin", "ymin", "xmax", "ymax")]
+    x0, y0, x1, y1 = (written_number(entry.findtext(key), f"{place}/{key}") for key in keys)
+    difficult = written_flag(entry.findtext("difficult"), f"{place}/difficult")
     return Box(x0 - 1, y0 - 1, x1, y1, CLASSES.index(class_name), difficult=difficult)
-
-
-def _number(entry: ElementTree.Element, key: str) -> float:
-    text = entry.findtext(f"bndbox/{key}")
-    if text is None:
-        raise ValueError(f"an object without bndbox/{key}")
-    return float(text)

@@ -25,8 +25,10 @@ def coco_summary(targets: Sequence[Boxes], answers: Sequence[Boxes], num_classes
     """Return COCO's twelve numbers in percent; None where there is no object to find.
 
     Args:
-        targets: Per image `boxes` float [n, 4] (x0, y0, x1, y1), `labels` [n], `crowd` bool [n] and `area` [n]. A
-            crowd need not be found, and what overlaps it is no mistake.
+        targets: Per image `boxes` float [n, 4] (x0, y0, x1, y1), `labels` [n], `crowd` bool [n], `area` [n], and
+            `difficult` bool [n] where there are such objects. A crowd need not be found, and what lies in it is no
+            mistake. Nor need a difficult object, and boxes that overlap it enough to find it are no mistakes, however
+            many there are: so PASCAL VOC's own evaluation does it.
         answers: Per image, in the same pixels, `boxes`, `labels` and `scores` [n].
         num_classes: Classes; a class without objects does not count.
 
@@ -39,14 +41,12 @@ def coco_summary(targets: Sequence[Boxes], answers: Sequence[Boxes], num_classes
         )
     if not all(np.isfinite(answer[key]).all() for answer in answers for key in ("boxes", "scores")):
         raise DataError("a box or score that was found is not finite; the model or its input is broken")
-    from pycocotools.cocoeval import COCOeval
-
     categories = [{"id": label} for label in range(num_classes)]
     # What pycocotools prints is in the numbers.
     with contextlib.redirect_stdout(io.StringIO()):
         truth = _dataset(targets, categories, _target_values)
         found = _dataset(answers, categories, _answer_values)
-        evaluation = COCOeval(truth, found, "bbox")
+        evaluation = _evaluation(truth, found)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -54,6 +54,32 @@ def coco_summary(targets: Sequence[Boxes], answers: Sequence[Boxes], num_classes
     return {
         name: None if value < 0 else 100.0 * float(value) for name, value in zip(NAMES, evaluation.stats, strict=True)
     }
+
+
+def _evaluation(truth: Any, found: Any) -> Any:
+    from pycocotools.cocoeval import COCOeval
+
+    class Evaluation(COCOeval):
+        """COCO's evaluation, with difficult objects left out; pycocotools itself leaves out crowds only."""
+
+        def _prepare(self) -> None:
+            super()._prepare()
+            for objects in self._gts.values():
+                for own in objects:
+                    own["ignore"] = own["ignore"] or own["difficult"]
+
+        def evaluateImg(self, image: int, category: int, area: list[float], most: int) -> Any:
+            result = super().evaluateImg(image, category, area, most)
+            difficult = [bool(own["difficult"]) for own in self._gts[image, category]]
+            if result is None or not any(difficult) or not len(result["dtIds"]):
+                return result
+            # A difficult object is matched once only: further boxes on it are left out here.
+            overlap = self.ious[image, category][:most][:, difficult].max(axis=1)
+            on_difficult = overlap[None, :] >= np.asarray(self.params.iouThrs)[:, None]
+            result["dtIgnore"] = result["dtIgnore"] | (on_difficult & (result["dtMatches"] == 0))
+            return result
+
+    return Evaluation(truth, found, "bbox")
 
 
 def _dataset(images: Sequence[Boxes], categories: list[dict[str, int]], values: Any) -> Any:
@@ -76,8 +102,17 @@ def _dataset(images: Sequence[Boxes], categories: list[dict[str, int]], values: 
     return made
 
 
+def left_out(target: Boxes) -> np.ndarray:
+    """Return which objects of an image need not be found, bool [n]: crowds and difficult ones."""
+    return np.asarray(target["crowd"] | target["difficult"] if "difficult" in target else target["crowd"])
+
+
 def _target_values(boxes: Boxes, index: int, area: float) -> dict[str, Any]:
-    return {"area": float(boxes["area"][index]), "iscrowd": int(boxes["crowd"][index])}
+    flags = {
+        "iscrowd": int(boxes["crowd"][index]),
+        "difficult": int("difficult" in boxes and boxes["difficult"][index]),
+    }
+    return {"area": float(boxes["area"][index]), **flags}
 
 
 def _answer_values(boxes: Boxes, index: int, area: float) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def _hardware(hardware: dict[str, Any]) -> str:
 
 def _commit(git: dict[str, Any]) -> str:
     if git["commit"] is None:
-        return "not in a git checkout"
+        return str(git.get("unknown", "not in a git checkout"))
     return f"`{git['commit'][:12]}`" + (" with uncommitted changes" if git["dirty"] else "")
 
 

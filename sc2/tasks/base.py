@@ -64,6 +64,8 @@ class Task(ABC):
     """Factors on the learning rate of parts of the head, by name."""
     takes_published: ClassVar[bool] = False
     """Whether a published classifier is a teacher of the task as it is."""
+    least_batch: ClassVar[int] = 1
+    """Images that a step of a training needs at least."""
     evaluation_batch: ClassVar[int] = 100
     """Images whose answers are computed at once in evaluation."""
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from sc2.data.store import SampleStore
 
 Objects = dict[str, np.ndarray]
-"""A target: `boxes` float64 [n, 4] (x0, y0, x1, y1; pixels), `labels` int64 [n], `crowd` bool [n], `area` float64 [n];
-an answer: `boxes`, `labels` and `scores` float64 [n], the best first."""
+"""A target: `boxes` float64 [n, 4] (x0, y0, x1, y1; pixels), `labels` int64 [n], `crowd` and `difficult` bool [n],
+`area` float64 [n]; an answer: `boxes`, `labels` and `scores` float64 [n], the best first."""
 
 _LEAST_PX = 1.0
 """A box that the crop leaves fewer pixels of, in either direction, is not trained on."""
@@ -61,12 +61,14 @@ class DetectionScorer(Scorer):
         self.targets.append(target)
 
     def columns(self) -> dict[str, list[Any]]:
-        """Return the number of objects (crowds aside) and of boxes found, and these as JSON, best first.
+        """Return the number of objects to find (no crowds, no difficult ones) and of boxes found, these also as JSON.
 
-        One entry of `boxes` is [x0, y0, x1, y1, score, class]; pixels of the stored image.
+        One entry of `boxes`, the best first, is [x0, y0, x1, y1, score, class]; pixels of the stored image.
         """
+        from sc2.measure.detection import left_out
+
         return {
-            "objects": [int((~target["crowd"]).sum()) for target in self.targets],
+            "objects": [int((~left_out(target)).sum()) for target in self.targets],
             "detections": [len(answer["boxes"]) for answer in self.answers],
             "boxes": [json.dumps(_rows(answer)) for answer in self.answers],
         }
@@ -94,6 +96,7 @@ class Detection(Task):
             "boxes": np.array([(box.x0, box.y0, box.x1, box.y1) for box in boxes], np.float64).reshape(-1, 4),
             "labels": np.array([box.label for box in boxes], np.int64),
             "crowd": np.array([box.crowd for box in boxes], bool),
+            "difficult": np.array([box.difficult for box in boxes], bool),
             "area": np.array([box.area for box in boxes], np.float64),
         }
 

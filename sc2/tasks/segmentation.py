@@ -82,6 +82,7 @@ class Segmentation(Task):
     select = ("miou_pct", "max")
     multiple_px = 32
     lr_factors: ClassVar[Mapping[str, float]] = {"aux": 10.0}  # as upstream trains it (docs/papers.md#deeplabv3)
+    least_batch = 2  # the head normalises one number per image and channel over the batch
     evaluation_batch = 16
 
     def network(self, backbone: BackboneSpec, head: HeadParams) -> NetworkSpec:
@@ -142,9 +143,10 @@ class Segmentation(Task):
         summed: bool = False,
         label_smoothing: float = 0.0,
     ) -> dict[str, Tensor]:
-        """Return the cross entropy per pixel plus half of the auxiliary head's, and the two.
+        """Return the cross entropy per scored pixel plus half of the auxiliary head's, and the two.
 
-        Behind a cut that the auxiliary head's stage lies before, the cross entropy is all.
+        A batch without any scored pixel adds nothing: its losses are 0. Behind a cut that layer3 lies before, the
+        auxiliary head has nothing to learn from, and the cross entropy is all.
         """
         from torch.nn import functional
 
@@ -153,7 +155,11 @@ class Segmentation(Task):
         assert isinstance(head, SegmentationHead)
         assert isinstance(features, dict)
 
+        scored = bool((targets != IGNORED).any())
+
         def cross_entropy(logits: Tensor) -> Tensor:
+            if not scored:  # the mean over no pixel is not a number
+                return 0 * logits.sum()
             return functional.cross_entropy(
                 logits, targets.long(), ignore_index=IGNORED, label_smoothing=label_smoothing
             )

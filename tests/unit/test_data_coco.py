@@ -134,7 +134,10 @@ FAULTS = {
     "unknown category": ({VAL: changed("val2017", category_id=2)}, "annotation 7 belongs to .* and category 2"),
     "no box": ({VAL: changed("val2017", bbox=[1, 2])}, "not a readable annotation file"),
     "outside": ({VAL: changed("val2017", bbox=[3, 2, 50, 3])}, r"000000000139.jpg: the box .* sticks out of the image"),
-    "other categories": ({VAL: instances("val2017", [], categories=CATEGORIES[:2])}, "list different categories"),
+    "other categories": (
+        {VAL: instances("val2017", [], categories=[*CATEGORIES[:2], {"id": 13, "name": "stop"}])},
+        "val2017.json lists different categories: 13 'stop' are not in .*train2017.json, which lists 13 'stop sign'",
+    ),
     "category twice": ({VAL: instances("val2017", [], categories=CATEGORIES * 2)}, "lists a category twice"),
     "image twice": ({VAL: instances("val2017", [], images=instances("val2017")["images"] * 2)}, "lists an image twice"),
     "turned": ({f"val2017/{NAMES['val2017'][0]}": turned((12, 8))}, "139.jpg: annotated as 12 × 8.*upright.*EXIF"),

@@ -190,7 +190,12 @@ FAULTS = {
     "outside": (D, f"Annotations/{VAL[0]}.xml", xml(entry(corners=(4, 3, 20, 5))), r"\(3, 2\) to \(20, 5\) sticks out"),
     "class": (D, f"Annotations/{VAL[0]}.xml", xml(entry("zebra")), "the unknown class 'zebra'; there are aeroplane"),
     "broken": (D, f"Annotations/{VAL[0]}.xml", xml()[:-5], "2008_000000.xml: not a readable annotation"),
-    "no corner": (D, f"Annotations/{VAL[0]}.xml", xml("<object><name>cat</name></object>"), "without bndbox/xmin"),
+    "no corner": (
+        D,
+        f"Annotations/{VAL[0]}.xml",
+        xml("<object><name>cat</name></object>"),
+        r"without object\[0\]/bndbox/xmin",
+    ),
     "no number": (D, f"Annotations/{VAL[0]}.xml", xml(entry(corners=("a", 1, 2, 3))), "not a readable annotation"),
     "entities": (D, f"Annotations/{VAL[0]}.xml", b"<!DOCTYPE a>" + xml(), "XML declarations"),
 }

@@ -12,13 +12,16 @@ from typing import Any
 
 import pytest
 
-from sc2.errors import ProvenanceError
+from sc2.errors import FolderError, ProvenanceError
 from sc2.job import RunningJob
-from sc2.provenance.fingerprint import Fingerprint, combine
+from sc2.provenance.environment import GENERATED
+from sc2.provenance.fingerprint import Fingerprint, combine, package_root
 from sc2.provenance.record import (
+    describe_inputs,
     environment,
     find_record,
     git_state,
+    hashes_of,
     project_root,
     read_record,
     record_id,
@@ -49,6 +52,7 @@ def make(
     *,
     stage: str = "evaluate",
     inputs: dict[str, Path | list[Path]] | None = None,
+    described: dict[str, Any] | None = None,
     spec: dict[str, Any] | None = None,
     **changes: Any,
 ) -> Path:
@@ -57,18 +61,15 @@ def make(
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(f"{stage} {folder}")
     inputs = inputs or {}
-    hashes: dict[str, str | list[str]] = {
-        name: [sha256_file(path) for path in item] if isinstance(item, list) else sha256_file(item)
-        for name, item in inputs.items()
-    }
+    described = describe_inputs(inputs) if described is None else described
     spec = SPEC if spec is None else spec
-    identity = record_id(stage, KEYS, spec, CODE.digest, hashes)
+    identity = record_id(stage, KEYS, spec, CODE.digest, hashes_of(described))
     job = RunningJob(stage, KEYS, spec, inputs, {"out": output}, identity)
     arguments: dict[str, Any] = {
         "job": job,
         "code": CODE,
         "job_id": "spec-code",
-        "input_hashes": hashes,
+        "inputs": described,
         "started": STARTED,
         "seconds": 1.5,
         "command": ["python", "-m", "sc2", stage],
@@ -175,8 +176,27 @@ def test_command_of_a_module(project: Path) -> None:
     assert record.command == ["python", "-m", "sc2", "train"]
 
 
-def test_git_state_of_the_current_folder_by_default(project: Path) -> None:
-    assert read_record(make("results/x", git=None)).git.keys() == NO_COMMIT.keys()
+def test_git_state_of_the_packages_checkout_by_default(project: Path) -> None:
+    """Wherever the job works: the code is what the commit is of."""
+    assert read_record(make("results/x", git=None)).git == git_state(package_root())
+
+
+def test_threads_are_in_the_record(project: Path) -> None:
+    job = RunningJob("evaluate", KEYS, SPEC, {}, {"out": Path("results/x/out.txt")}, "", threads=3)
+    identity = record_id("evaluate", KEYS, SPEC, CODE.digest, {})
+    path = make("results/x", job=dataclasses.replace(job, record_id=identity))
+    assert read_record(path).hardware["threads"] == 3
+
+
+def test_inputs_are_those_that_were_read(project: Path) -> None:
+    """Hours later something else may lie there: the record of the input may be gone, or another."""
+    make("results/parent", stage="export")
+    made = Path("results/parent/out.txt")
+    described = describe_inputs({"one": made})
+    made.with_name("out.prov.json").write_text("{")
+    identity = record_id("evaluate", KEYS, SPEC, CODE.digest, hashes_of(described))
+    job = RunningJob("evaluate", KEYS, SPEC, {"one": made}, {"out": Path("results/x/out.txt")}, identity)
+    assert read_record(make("results/x", described=described, job=job)).inputs == described
 
 
 def test_find_record_tells_outputs_of_one_folder_apart(project: Path) -> None:
@@ -207,7 +227,18 @@ def test_two_records_of_one_output_are_an_error(project: Path) -> None:
 def test_records_of_a_folder(project: Path) -> None:
     paths = [make("results/b"), make("results/a")]
     Path("results/a/.out.prov.json.1.tmp").write_text("half")
-    assert list(records(Path("results"))) == sorted(paths)
+    assert records(Path("results")) == sorted(paths)
+
+
+def test_records_behind_a_link(project: Path, tmp_path: Path) -> None:
+    make("results/a")
+    Path("results/a").rename(tmp_path / "elsewhere")
+    Path("results/a").symlink_to(tmp_path / "elsewhere")
+    (path,) = records(Path("results"))
+    assert path == Path("results/a/out.prov.json")
+    Path("results/round").symlink_to(Path("results").absolute())
+    with pytest.raises(FolderError, match="leads back"):
+        records(Path("results"))
 
 
 def test_moved_record_is_refused(project: Path) -> None:
@@ -282,11 +313,6 @@ def test_wrong_arguments_leave_nothing_behind(project: Path) -> None:
             make("results/x", job=job)
     with pytest.raises(ProvenanceError, match="time zone"):
         make("results/x", started=datetime(2026, 1, 1))
-    with pytest.raises(ProvenanceError, match="do not match the inputs"):
-        make("results/x", input_hashes={"more": "00"})
-    Path("raw.txt").write_text("raw")
-    with pytest.raises(ProvenanceError, match="input raw: the hashes do not match"):
-        make("results/x", inputs={"raw": Path("raw.txt")}, input_hashes={"raw": ["00"]})
     assert list(records(Path())) == []
 
 
@@ -336,6 +362,23 @@ def test_gpus_come_from_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert environment()["hardware"]["gpus"] == ["NVIDIA One", "NVIDIA Two"]
     program.write_text("#!/bin/sh\necho 'no driver'\nexit 9\n")
     assert environment()["hardware"]["gpus"] == []
+
+
+def test_what_does_not_answer_is_unknown_and_ends_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\nexec sleep 30\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr("sc2.provenance.environment.PATIENCE_S", 0.1)
+    assert environment()["hardware"]["gpus"] == ["unknown (nvidia-smi did not answer in 0.1 s)"]
+    program.write_text("no program")
+    assert environment()["hardware"]["gpus"] == ["unknown (nvidia-smi cannot be run: Exec format error)"]
+
+    def nothing(name: str) -> int:
+        raise ValueError(f"unrecognized configuration name {name}")
+
+    monkeypatch.setattr(os, "sysconf", nothing)
+    assert environment()["hardware"]["memory_gib"] is None
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -399,8 +442,63 @@ def test_git_ignores_the_environment_of_a_hook(repository: Path, monkeypatch: py
 
 
 def test_no_repository_no_commit_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert git_state(tmp_path) == NO_COMMIT
+    assert git_state(tmp_path) == {**NO_COMMIT, "unknown": "not in a git repository"}
     git(tmp_path, "init", "-q")
-    assert git_state(tmp_path) == NO_COMMIT
+    assert git_state(tmp_path) == {**NO_COMMIT, "unknown": "no commit yet"}
     monkeypatch.setenv("PATH", "")
-    assert git_state(tmp_path) == NO_COMMIT
+    assert git_state(tmp_path) == {**NO_COMMIT, "unknown": "git is not installed"}
+
+
+def test_what_the_workflow_writes_for_readers_is_not_dirty(repository: Path) -> None:
+    clean = git_state(repository)
+    (generated,) = GENERATED
+    (repository / generated / "bench").mkdir(parents=True)
+    (repository / generated / "bench" / "README.md").write_text("new")
+    assert git_state(repository) == clean
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "snapshot")
+    (repository / generated / "bench" / "README.md").write_text("changed")
+    assert git_state(repository)["dirty"] is False
+    (repository / "docs" / "own.md").write_text("new")
+    assert git_state(repository)["dirty"] is True
+
+
+def test_checkout_of_another_user_is_said_and_safe_directory_is_heard(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clean = git_state(repository)
+    # What git itself offers to pretend it in its own tests.
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setattr("sc2.surroundings._GIT_KEPT", ("GIT_CONFIG", "GIT_TEST"))
+    assert git_state(repository) == {**NO_COMMIT, "unknown": "git refuses a checkout of another user"}
+    shown = capfd.readouterr().err
+    assert "safe.directory" in shown
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "safe.directory")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "*")
+    assert git_state(repository) == clean
+
+
+def test_git_that_fails_is_recorded_without_a_path(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit = git_state(repository)["commit"]
+    (repository / ".git" / "index").write_bytes(b"damaged")
+    assert git_state(repository) == {
+        "commit": commit,
+        "dirty": None,
+        "dirty_sha256": None,
+        "unknown": "`git diff` failed",
+    }
+    assert "the state of the checkout is not fully known" in capsys.readouterr().err
+    (repository / ".git" / "HEAD").write_text("damaged")
+    state = git_state(repository)
+    assert state["commit"] is None
+    assert str(repository) not in json.dumps(state)
+
+    def late(*arguments: object, **options: object) -> None:
+        raise subprocess.TimeoutExpired("git", 60)
+
+    monkeypatch.setattr(subprocess, "run", late)
+    assert git_state(repository) == {**NO_COMMIT, "unknown": "git did not answer in 60 s"}

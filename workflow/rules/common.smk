@@ -9,7 +9,14 @@ from sc2.errors import ConfigError
 
 if len(workflow.configfiles) > 1:
     raise WorkflowError("give one run file at most: it says all there is to run")
-CONFIG_PATH = os.path.relpath(workflow.configfiles[0]) if workflow.configfiles else "config/config.yaml"
+if workflow.config_settings.config:
+    raise WorkflowError(
+        "--config has no effect here: write what is to change into a run file, and give its --configfile"
+    )
+DEFAULT_CONFIG = Path("config/config.yaml")
+# With -s from another folder: that folder's run file, or else the one of the workflow.
+beside = DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else PROJECT / DEFAULT_CONFIG
+CONFIG_PATH = os.path.relpath(workflow.configfiles[0] if workflow.configfiles else beside)
 try:
     CONFIG = load_config(CONFIG_PATH)
 except ConfigError as error:
@@ -27,7 +34,6 @@ FETCHED = [name for name in CONFIG.benchmarks if name not in TRAINED]
 NONE = "(?!)"
 
 RUN = "{benchmark}/{method}/{point}/seed{seed}"
-LARGE_BATCH = 16
 
 
 def unplanned(stage, wildcards):
@@ -99,11 +105,6 @@ def encoder_of(wildcards):
 def body_of(wildcards):
     """Teacher of another benchmark that a teacher's training starts from: one, or none."""
     return expand("results/teachers/{benchmark}/teacher.pt", benchmark=plan.body_from(CONFIG, wildcards.benchmark))
-
-
-def teacher_threads(wildcards):
-    """Two for large batches: before the first teacher little else can run. Small ones gain nothing by it."""
-    return 2 if CONFIG.benchmarks[wildcards.benchmark].config.teacher.training.batch_size >= LARGE_BATCH else 1
 
 
 def last_checkpoint(wildcards):

@@ -18,7 +18,7 @@ rule train_teacher:
         benchmark="|".join(TRAINED) or NONE,
     conda:
         "../../environment.yml"
-    threads: teacher_threads
+    threads: 1  # sums depend on it, see sc2/surroundings.py
     resources:
         mem_mb=4000,
         runtime="24h",

@@ -1,0 +1,97 @@
+"""Reads configuration files and collects what is wrong in them, so that a user sees all of it at once. No torch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from sc2.config.explain import choices, explain, key_text
+from sc2.config.yaml_files import Content, read_yaml
+from sc2.errors import ConfigError
+from sc2.strict import is_name
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass
+class Reader:
+    """Collects problems while files are read, so that the user sees all of them at once."""
+
+    folder: Path
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, file: Path, keys: Sequence[Any], message: str) -> None:
+        """Note what is wrong with a key of a file; without keys, with the file itself."""
+        where = f"{file}: {key_text(keys)}" if keys else str(file)
+        self.problems.append(f"{where}\n    {message}")
+
+    def file(self, kind: str, name: str, asked_by: tuple[Path, Sequence[Any]]) -> Path | None:
+        """Return the file of a benchmark, data set or method, if there is one."""
+        file = self.folder / kind / f"{name}.yaml"
+        if is_name(name) and file.is_file():
+            return file
+        near = sorted(path.stem for path in file.parent.glob("*.yaml"))
+        self.add(*asked_by, f"there is no file {file}; {choices(name, near)}")
+        return None
+
+    def read(self, file: Path) -> dict[str, Any] | None:
+        """Return what a file says; None where it cannot be read."""
+        try:
+            content, problems = read_yaml(file)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+            self.add(file, (), f"not valid YAML, {where}{error.problem or error.context}")
+            return None
+        except (yaml.YAMLError, ValueError, OSError) as error:
+            self.add(file, (), f"not a text file in YAML: {' '.join(str(error).split())}")
+            return None
+        if problems:
+            for keys, problem in problems:
+                self.add(file, keys, problem)
+            return None
+        if not isinstance(content, dict):
+            self.add(file, (), "must be a mapping of keys to values, `key: value` on each line")
+            return None
+        return content
+
+    def model(self, kind: type[Model], source: Content, content: Any, prefix: tuple[str, ...] = ()) -> Model | None:
+        """Check content against a model; `prefix` are the keys that lead to it in the file. None where it is wrong."""
+        try:
+            return kind.model_validate(content)
+        except ValidationError as error:
+            for keys, message in explain(kind, content, error):
+                self.add(source.file_of((*prefix, *keys)), (*prefix, *keys), message)
+            return None
+
+    def benchmark_content(self, file: Path) -> Content | None:
+        """Read a benchmark's file and those that it extends."""
+        files: list[tuple[Path, Mapping[str, Any]]] = []
+        names: list[str] = []
+        while True:
+            names.append(file.stem)
+            content = self.read(file)
+            if content is None:
+                return None
+            files.insert(0, (file, content))
+            parent = content.get("extends")
+            if not isinstance(parent, str):
+                return Content(tuple(files))
+            if parent in names:
+                circle = " → ".join([*names, parent])
+                self.add(file, ("extends",), f"goes round in a circle: {circle}; take it out of one of them")
+                return None
+            found = self.file("benchmarks", parent, (file, ("extends",)))
+            if found is None:
+                return None
+            file = found
+
+    def error(self) -> ConfigError:
+        """Return the error that lists all problems."""
+        # Two benchmarks may share the file that holds a fault.
+        problems = list(dict.fromkeys(self.problems))
+        heading = f"the configuration has {len(problems)} problem{'s' if len(problems) > 1 else ''}:"
+        return ConfigError("\n".join([heading, *(f"  {problem}" for problem in problems)]))

@@ -1,0 +1,49 @@
+"""Checks what the parts of a configuration say of each other. No torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from sc2.config.explain import choices
+from sc2.config.reader import Reader
+from sc2.config.resolved import Benchmark, MethodOnBenchmark
+from sc2.config.schema import RunConfig
+
+
+def check_references(reader: Reader, benchmarks: Mapping[str, Benchmark], run_file: Path) -> None:
+    """Check that what a benchmark takes from another one is built by the same run file."""
+    for name, benchmark in benchmarks.items():
+        file = reader.folder / "benchmarks" / f"{name}.yaml"
+        body_from = getattr(benchmark.config.teacher, "body_from", None)
+        if body_from is not None and body_from not in benchmarks:
+            message = f"there is no benchmark {body_from!r} in {run_file}: add it there under benchmarks"
+            reader.add(file, ("teacher", "body_from"), message)
+        for method in benchmark.methods.values():
+            problem = _encoder_problem(method, benchmarks, run_file)
+            if problem is not None:
+                reader.add(file, ("methods", method.name, "encoder_from"), problem)
+
+
+def check_groups(reader: Reader, run: RunConfig, run_file: Path) -> None:
+    """Check that what is compared is run."""
+    for name, members in run.groups.items():
+        for position, member in enumerate(members):
+            if member not in run.benchmarks:
+                message = f"is not run here; {choices(member, sorted(run.benchmarks))}"
+                reader.add(run_file, ("groups", name, position), message)
+
+
+def _encoder_problem(method: MethodOnBenchmark, benchmarks: Mapping[str, Benchmark], run_file: Path) -> str | None:
+    if method.encoder_from is None:
+        return None
+    other = benchmarks.get(method.encoder_from)
+    if other is None or method.name not in other.methods:
+        return f"{run_file} does not run {method.name} on {method.encoder_from}: add it there under benchmarks"
+    if other.methods[method.name].encoder_from is not None:
+        return f"the encoder of {method.encoder_from} is itself taken from another benchmark: name that one"
+    missing = [point for point in method.points if point not in other.methods[method.name].points]
+    if missing:
+        return (
+            f"{method.encoder_from} has no run of {method.name} at {', '.join(missing)}: add the points there, or "
+            "take them off here"
+        )
+    return None
