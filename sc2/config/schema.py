@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
 from sc2.data.spec import Augmentation, InputSpec
+from sc2.foreign import text
 from sc2.measure.spec import LatencySpec
 from sc2.strict import LONGEST_NAME, Name, Strict, text_matching
 from sc2.tasks import task_names
@@ -34,7 +35,12 @@ def _task(value: str) -> str:
     return value
 
 
+def _title(value: str) -> str:
+    return text(value.strip(), "a title")
+
+
 Point = Annotated[str, AfterValidator(_point), text_matching(POINT)]
+Title = Annotated[str, AfterValidator(_title)]
 TaskName = Annotated[str, AfterValidator(_task), WithJsonSchema({"type": "string", "enum": task_names()})]
 
 
@@ -119,7 +125,7 @@ class BenchmarkConfig(Strict):
     """Task × data set × teacher, and every method's grid on it (`config/benchmarks/<name>.yaml`)."""
 
     extends: Name | None = Field(default=None, description="Benchmark whose keys are taken where this file has none")
-    title: str = Field(description="Shown above the figures")
+    title: Title = Field(description="Shown above the figures")
     task: TaskName = Field(
         description="What the networks answer: a class per image, boxes with classes, a class per pixel"
     )
@@ -138,7 +144,7 @@ class BenchmarkConfig(Strict):
 class MethodFile(Strict):
     """One method's defaults (`config/methods/<name>.yaml`)."""
 
-    title: str = Field(description="Shown in tables and legends")
+    title: Title = Field(description="Shown in tables and legends")
     points: list[Point] = Field(
         default=[],
         min_length=1,
