@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -206,6 +206,11 @@ def encoder_part(run: str, column: str) -> float:
     )
 
 
+def encoder_text(run: str) -> str:
+    params, macs = encoder_part(run, "encoder_params"), encoder_part(run, "encoder_macs")
+    return f"{params:.1f} and {macs:.0f} % of the teacher's"
+
+
 def unit_part(run: str) -> str:
     macs = row(run, "bottleneck_unit", "layer3_q1_s1_k32")["encoder_macs"]
     return f"{100 * macs / teacher(run)['macs']:.0f} % of the teacher's"
@@ -263,9 +268,7 @@ COMPUTED: dict[tuple[str, str], Callable[[], str]] = {
     ("imagenette", "encoder of the unit behind layer3, MACs"): lambda: unit_part(IMAGENETTE),
     ("photodigits", "wider local model, MACs"): local_model_part,
     **{
-        (name, "Entropic Student's encoder, parameters and MACs"): lambda run=run: (
-            f"{encoder_part(run, 'encoder_params'):.1f} and {encoder_part(run, 'encoder_macs'):.0f} % of the teacher's"
-        )
+        (name, "Entropic Student's encoder, parameters and MACs"): partial(encoder_text, run)
         for name, run in (("photodigits", DIGITS), ("imagenette", IMAGENETTE))
     },
     ("photodigits", "payload beyond the estimate, one stream"): lambda: beyond(False),
