@@ -18,6 +18,7 @@ from sc2.strict import LONGEST_NAME, Name, Strict, text_matching
 from sc2.tasks import task_names
 from sc2.teachers.spec import Teacher
 
+_SEED_DIGITS = 18
 POINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(_[A-Za-z0-9][A-Za-z0-9.-]*)*")
 NUMBER = re.compile(r"[0-9]+([.][0-9]+)?(e-?[0-9]+)?")
 
@@ -59,13 +60,19 @@ def _no_equal_numbers(values: list[str]) -> list[str]:
     return values
 
 
+def _seed(value: str) -> str:
+    if len(value) > _SEED_DIGITS:
+        raise ValueError(f"a seed has at most {_SEED_DIGITS} digits")
+    return value
+
+
 class RunConfig(Strict):
     """What to run (`config/config.yaml`)."""
 
     benchmarks: dict[Name, Annotated[list[Name], Field(min_length=1), AfterValidator(_no_duplicates)]] = Field(
         min_length=1, description="Benchmark (file in config/benchmarks/) → its methods, in the order of the tables"
     )
-    seeds: list[Annotated[str, Field(pattern=r"^[0-9]+$")]] = Field(
+    seeds: list[Annotated[str, Field(pattern=r"^[0-9]+$"), AfterValidator(_seed)]] = Field(
         default=["0"],
         min_length=1,
         description="Seeds of the trainings, in quotes; deterministic methods use the first",
