@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -199,9 +199,15 @@ def header_parts(run: str, points: Iterable[str]) -> str:
     return ", ".join(f"{100 * one['codec_header_bytes_mean'] / one['payload_bytes_mean']:.0f}" for one in rows)
 
 
-def encoder_parts(run: str) -> str:
-    encoder, whole = table(run)[table(run)["method"] == "entropic_student"].iloc[0], teacher(run)
-    params, macs = 100 * encoder["encoder_params"] / whole["params"], 100 * encoder["encoder_macs"] / whole["macs"]
+def encoder_part(run: str, column: str) -> float:
+    its = {"encoder_params": "params", "encoder_macs": "macs"}[column]
+    return (
+        100 * float(table(run)[table(run)["method"] == "entropic_student"][column].iloc[0]) / float(teacher(run)[its])
+    )
+
+
+def encoder_text(run: str) -> str:
+    params, macs = encoder_part(run, "encoder_params"), encoder_part(run, "encoder_macs")
     return f"{params:.1f} and {macs:.0f} % of the teacher's"
 
 
@@ -261,8 +267,10 @@ COMPUTED: dict[tuple[str, str], Callable[[], str]] = {
     ("photodigits", "encoder of the unit behind layer3, MACs"): lambda: unit_part(DIGITS),
     ("imagenette", "encoder of the unit behind layer3, MACs"): lambda: unit_part(IMAGENETTE),
     ("photodigits", "wider local model, MACs"): local_model_part,
-    ("photodigits", "Entropic Student's encoder, parameters and MACs"): lambda: encoder_parts(DIGITS),
-    ("imagenette", "Entropic Student's encoder, parameters and MACs"): lambda: encoder_parts(IMAGENETTE),
+    **{
+        (name, "Entropic Student's encoder, parameters and MACs"): partial(encoder_text, run)
+        for name, run in (("photodigits", DIGITS), ("imagenette", IMAGENETTE))
+    },
     ("photodigits", "payload beyond the estimate, one stream"): lambda: beyond(False),
     ("photodigits", "payload beyond the estimate, hyperpriors"): lambda: beyond(True),
     ("photodigits", "upstream's size beyond the payload, range coder"): pickled,
