@@ -156,10 +156,17 @@ def teacher(task_name: str) -> dict[str, Any]:
     return teacher_of(task_name)
 
 
-def make_case(name: str, point: str, input_spec: Mapping[str, Any], teacher: Mapping[str, Any]) -> Case:
-    """Return an untrained case."""
+def make_case(
+    name: str,
+    point: str,
+    input_spec: Mapping[str, Any],
+    teacher: Mapping[str, Any],
+    changed: Mapping[str, Any] | None = None,
+) -> Case:
+    """Return an untrained case; `changed` are parameters other than those of `TINY_PARAMS`."""
     method = get_method(name)
-    params = method.Params.model_validate(merge({}, TINY_PARAMS.get(name, {}))).model_dump(mode="json")
+    tiny = merge(TINY_PARAMS.get(name, {}), changed or {})
+    params = method.Params.model_validate(tiny).model_dump(mode="json")
     arch = {key: value for key, value in params.items() if key != "phases"}
     return Case(teacher["task"], name, method, params, method.context(arch, point, input_spec, teacher), None)
 
