@@ -6,7 +6,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.11 python3; do "$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	2>/dev/null && { echo "$$p"; break; }; done)
 # Platforms that requirements.lock has packages for, in the terms of `uname`.
-PLATFORMS := Linux-x86_64 Linux-aarch64 Darwin-arm64
+PLATFORMS := Linux-x86_64 Darwin-arm64
 PLATFORM ?= $(shell uname -s)-$(shell uname -m)
 CORES ?= all
 CONFIG ?= config/config.yaml
@@ -78,7 +78,7 @@ check: env ## lint, format, types, spelling, docstrings, the workflow's files
 
 lock: ## pin the dependencies in pyproject.toml and requirements.in (needs uv)
 	@command -v uv >/dev/null || { echo "make: uv is needed to resolve the dependencies: pip install uv" >&2; exit 1; }
-	uv pip compile pyproject.toml requirements.in --python-version 3.11 --generate-hashes --no-annotate --no-header -o requirements.lock
+	uv pip compile --universal pyproject.toml requirements.in --python-version 3.11 --generate-hashes --no-annotate --no-header -o requirements.lock
 	@echo "Now copy the versions to environment.yml; tests/unit/test_environment.py compares the two."
 
 hooks: env ## install the pre-commit hooks into this clone
