@@ -295,7 +295,7 @@ def foreign(split: Path, kind: str, path: Path) -> str:
 def test_a_half_of_another_method_is_refused(split: Path, tmp_path: Path) -> None:
     for kind, load in (("device", load_device), ("server", load_server)):
         other = foreign(split, kind, tmp_path / f"{kind}.pt")
-        wanted = rf"{kind}\.pt is no {kind} half of the method {other} as it is now .*export it again"
+        wanted = rf"{kind}\.pt is no {kind} half of the current version of the method {other} .*export it again"
         with pytest.raises(CheckpointError, match=wanted):
             load(tmp_path)
 
