@@ -12,10 +12,12 @@ from pathlib import Path
 import psutil
 
 from tests.campaign.log import Entry, Log
+from tests.campaign.pool import FAILED
 from tests.workflow.project import Project
 
 PART = "kills"
 VICTIMS = ("a job", "Snakemake", "Snakemake and all jobs")
+END = "end of a run"
 WALL_CLOCK = ("latency.csv", "switch.csv")
 """Tables that hold times: these are compared without them."""
 LONGEST_WAIT_S = 4.0
@@ -59,6 +61,7 @@ class Runner:
         self.command = ["snakemake", "--cores", "2", *arguments]
         self.jobs = jobs
         self.locked = (project.path / ".snakemake" / "locks").is_dir()
+        _end_left_over(project)
 
     def killed(self, victim: str, progress: float, chance: random.Random) -> str | None:
         """Start it, and kill a victim some time after a share of all records is there.
@@ -72,15 +75,16 @@ class Runner:
             What was killed; None where the run ended before.
         """
         wait = chance.uniform(0, LONGEST_WAIT_S)
+        # Now and then while Snakemake still plans.
+        planning = victim == VICTIMS[1] and chance.random() < 0.25
         workflow = self._started()
         try:
             while self._records() < progress * self.jobs and workflow.poll() is None:
                 time.sleep(0.1)
+            if not planning:
+                self._some_jobs(workflow)
             time.sleep(wait)
-            jobs = self._running(workflow)
-            while victim == VICTIMS[0] and not jobs and workflow.poll() is None:
-                time.sleep(0.05)
-                jobs = self._running(workflow)
+            jobs = self._running(workflow) if planning else self._some_jobs(workflow)
             if workflow.poll() is not None:
                 return None
             return self._kill(victim, workflow, jobs, chance)
@@ -139,6 +143,12 @@ class Runner:
             pass
         return found
 
+    def _some_jobs(self, workflow: "subprocess.Popen[str]") -> list[psutil.Process]:
+        """Wait until jobs run, and return their processes; none where the workflow ends before."""
+        while not (jobs := self._running(workflow)) and workflow.poll() is None:
+            time.sleep(0.05)
+        return jobs
+
     def _wait(self, workflow: "subprocess.Popen[str]") -> int:
         try:
             return workflow.wait(LONGEST_RUN_S)
@@ -180,6 +190,8 @@ def run(log: Log, undisturbed: Project, project: Project, *, arguments: tuple[st
         killed = runner.killed(victim, done / kills, chance)
         if killed is None:
             _compare(log, runner, undisturbed, f"after {done} kills")
+            if log.entries[-1].failures:
+                return
             _begin_anew(project)
             continue
         log.add(Entry(PART, victim, f"kill {done}: {killed}", {"killed": 1}, (), time.monotonic() - start))
@@ -191,7 +203,11 @@ def run(log: Log, undisturbed: Project, project: Project, *, arguments: tuple[st
 def _compare(log: Log, runner: Runner, undisturbed: Project, name: str) -> None:
     """Finish the run and note whether it ended as it should have."""
     start = time.monotonic()
-    runner.finish()
+    try:
+        runner.finish()
+    except AssertionError as error:
+        log.add(Entry(PART, END, name, {FAILED: 1}, (str(error),), time.monotonic() - start))
+        return
     wanted, found = products(undisturbed), products(runner.project)
     failures = [
         f"{path} differs" for path in sorted(wanted.keys() | found.keys()) if wanted.get(path) != found.get(path)
@@ -200,8 +216,19 @@ def _compare(log: Log, runner: Runner, undisturbed: Project, name: str) -> None:
     verified = runner.project.sc2("verify", *_run_file(runner), status=None)
     if "all as recorded" not in verified.stdout:
         failures.append(f"sc2 verify: {verified.stdout[-1000:]}")
-    outcome = {"failed": 1} if failures else {f"all {len(wanted)} products as undisturbed": 1}
-    log.add(Entry(PART, "end of a run", name, outcome, tuple(failures), time.monotonic() - start))
+    outcome = {FAILED: 1} if failures else {f"all {len(wanted)} products as undisturbed": 1}
+    log.add(Entry(PART, END, name, outcome, tuple(failures), time.monotonic() - start))
+
+
+def _end_left_over(project: Project) -> None:
+    """End the workflow of a campaign that was killed; its jobs are the project's to wait for."""
+    for process in psutil.process_iter():
+        try:
+            if process.cwd() == str(project.path) and any(word.endswith("snakemake") for word in process.cmdline()[:3]):
+                process.kill()
+                process.wait(60)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
 
 
 def _run_file(runner: Runner) -> list[str]:

@@ -19,7 +19,7 @@ def test_a_crash_a_hang_a_foreign_error_and_a_lack_of_memory_are_noticed() -> No
     def attempt(kind: str, number: int) -> str:
         match number:
             case 1:
-                os.kill(os.getpid(), signal.SIGSEGV)
+                os.kill(os.getpid(), signal.SIGKILL)
             case 2:
                 raise KeyError("foreign")
             case 3:
@@ -30,7 +30,7 @@ def test_a_crash_a_hang_a_foreign_error_and_a_lack_of_memory_are_noticed() -> No
 
     [done] = in_children([Batch("x", 0, 6)], attempt, workers=1, seconds=2, mib=64)
     assert done.outcomes == {"taken": 2, "failed": 4}
-    words = ("x 1: ended with SIGSEGV", "x 2: KeyError: 'foreign'", "x 3: took more than 2 s", "x 4: MemoryError")
+    words = ("x 1: ended with SIGKILL", "x 2: KeyError: 'foreign'", "x 3: took more than 2 s", "x 4: MemoryError")
     assert all(failure.startswith(word) for failure, word in zip(done.failures, words, strict=True)), done.failures
 
 

@@ -64,7 +64,7 @@ def test_a_killed_run_ends_as_one_that_was_not(finished: Project, project: Proje
             path.unlink()
     kills.run(log, finished, project, arguments=(), kills=3, seed=1)
     assert not failures(log)
-    assert {entry.kind for entry in log.entries} == {*kills.VICTIMS, "end of a run"}
+    assert {entry.kind for entry in log.entries} == {*kills.VICTIMS, kills.END}
 
 
 @pytest.mark.skipif(shim.problem() is not None, reason=str(shim.problem()))
