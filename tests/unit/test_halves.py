@@ -307,7 +307,9 @@ def test_a_half_with_weights_of_another_shape_is_refused(
     content = load_checkpoint(folder / "server.pt", "server")
     content["half"]["backbone"] = {"name": "small_resnet", "args": {"width": 5}}
     torch.save(content, folder / "server.pt")
-    with pytest.raises(CheckpointError, match=r"server\.pt is no server half of the method jpeg .*RuntimeError"):
+    with pytest.raises(
+        CheckpointError, match=r"server\.pt is no server half of the current version of the method jpeg .*RuntimeError"
+    ):
         load_server(folder)
 
 
