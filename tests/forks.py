@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sc2.forks.surroundings import ADDRESS, THREADS
+from sc2.forks.inherited import ADDRESS
+from sc2.system.surroundings import THREADS
 from tests.conftest import ROOT
 
 CLI = '''\
@@ -34,7 +35,8 @@ class Workflow:
 
     def __init__(self, folder: Path, libraries: tuple[str, ...] | None) -> None:
         self.folder = folder
-        shutil.copytree(ROOT / "sc2" / "forks", folder / "sc2" / "forks")
+        for name in ("forks", "system"):
+            shutil.copytree(ROOT / "sc2" / name, folder / "sc2" / name)
         for name in ("__init__.py", "__main__.py"):
             shutil.copy(ROOT / "sc2" / name, folder / "sc2" / name)
         (folder / "sc2" / "cli.py").write_text(CLI)

@@ -1,4 +1,4 @@
-"""A fork turns into the process that a client would have been: streams, environment, threads, chance."""
+"""A fork turns into the process that a client would have been: streams, environment, chance."""
 
 import atexit
 import ctypes
@@ -14,7 +14,7 @@ import tempfile
 import threading
 from typing import Any
 
-from sc2.forks.surroundings import ADDRESS, LONGEST, THREADS, differences
+from sc2.forks.inherited import ADDRESS, LONGEST, differences
 
 _PARENT = os.getpid()
 """The process that is forked."""
@@ -28,13 +28,13 @@ def become(client: socket.socket, ours: dict[str, Any]) -> None:
 
     Args:
         client: The socket; closed when this returns.
-        ours: The surroundings of this process when it started.
+        ours: What this process inherited, as it was when it started.
     """
     message, streams, _, _ = socket.recv_fds(client, LONGEST, 3)
     if not message:
         os._exit(0)
     request = json.loads(message)
-    if different := differences(ours, request["surroundings"]):
+    if different := differences(ours, request["inherited"]):
         client.send(f"other {', '.join(different)}".encode())
         os._exit(0)
     _end_with_parent(request["argv"][0])
@@ -101,7 +101,7 @@ def _text(old: Any, number: int) -> io.TextIOWrapper:
 
 
 def _take_environment(variables: dict[str, str]) -> None:
-    """Set the variables, hand the number of threads to the libraries, and draw other random numbers than other forks.
+    """Set the variables, and draw other random numbers than other forks.
 
     A process that starts alone draws its first seeds anew as well; Python's own does so in every fork.
     """
@@ -113,8 +113,3 @@ def _take_environment(variables: dict[str, str]) -> None:
         sys.modules["numpy"].random.seed()
     if "torch" in sys.modules:
         sys.modules["torch"].default_generator.seed()
-    threads = {variables.get(name, "1") for name in THREADS}
-    if threads != {"1"}:
-        from threadpoolctl import threadpool_limits
-
-        threadpool_limits(int(variables.get("OMP_NUM_THREADS") or os.cpu_count() or 1))

@@ -9,7 +9,7 @@ import struct
 import sys
 from types import FrameType
 
-from sc2.forks.surroundings import LONGEST, surroundings
+from sc2.forks.inherited import LONGEST, inherited
 
 _PASSED_ON = (
     *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM),
@@ -24,14 +24,14 @@ def run_in_fork(address: str) -> None:
         address: Path of the socket.
 
     Returns only where the job has to start alone, having done nothing but say so on standard error: the process is
-    gone, is another user's, or was started in other surroundings.
+    gone, is another user's, or was started otherwise.
     """
     try:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         connection.connect(address)
         if peer(connection)[1] != os.getuid():
             raise PermissionError("it is another user's")
-        request = {"surroundings": surroundings(), "environment": dict(os.environ), "argv": [sys.argv, sys.orig_argv]}
+        request = {"inherited": inherited(), "environment": dict(os.environ), "argv": [sys.argv, sys.orig_argv]}
         socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
         reply, handles, _, _ = socket.recv_fds(connection, LONGEST, 1)
     except OSError as error:

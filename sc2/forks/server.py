@@ -20,7 +20,7 @@ from pathlib import Path
 
 from sc2.forks.child import become, leave
 from sc2.forks.client import peer
-from sc2.forks.surroundings import surroundings
+from sc2.forks.inherited import inherited
 
 LIBRARIES = (
     *("numpy", "torch", "torch._dynamo", "torchvision", "pandas", "pyarrow.parquet", "yaml", "tqdm"),
@@ -30,7 +30,7 @@ LIBRARIES = (
     *("compressai.entropy_models", "constriction", "timm", "av", "safetensors.torch"),
     *("torchdistill.core.forward_hook", "torchdistill.losses.mid_level", "torchdistill.common.tensor_util"),
     *("matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"),
-    *("pycocotools.cocoeval", "threadpoolctl"),
+    *("pycocotools.cocoeval",),
 )
 """What the stages import from elsewhere, as far as it takes long."""
 
@@ -163,7 +163,7 @@ def main() -> None:
     """Serve; in a fork, run the command line of the client."""
     listener = socket.socket(fileno=int(sys.argv[1]))
     workflow = int(sys.argv[2])
-    ours = surroundings()
+    ours = inherited()
     import_libraries()
     for name in [name for name in sys.modules if name.partition(".")[0] == "sc2"]:
         del sys.modules[name]

@@ -7,7 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sc2.forks.surroundings import ADDRESS, QUIET_ALLOCATOR, THREADS
+from sc2.forks.inherited import ADDRESS, QUIET_ALLOCATOR
+from sc2.system.surroundings import THREADS
 
 _STARTED: list[subprocess.Popen[bytes]] = []
 """Keeps what was started from being waited for."""

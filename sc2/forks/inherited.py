@@ -1,18 +1,15 @@
-"""What a process is born with and no fork can take on later; a job with other surroundings starts alone."""
+"""What a process is born with and no fork can take on later; a job that inherited something else starts alone."""
 
 import os
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from sc2.system.surroundings import THREADS
+
 LONGEST = 1 << 20
 """No message is longer, in bytes: a client's arguments and environment."""
-
-THREADS = (
-    *("OMP_NUM_THREADS", "GOTO_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
-    *("MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS"),
-)
-"""What Snakemake tells a job's libraries about its threads. A fork passes it on to those that are loaded already."""
 
 ADDRESS = "SC2_FORKS"
 """Names the socket of the process to be forked from, in the environment of jobs; `off` starts every job alone."""
@@ -21,7 +18,7 @@ QUIET_ALLOCATOR = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 """Keeps an allocator that PyArrow has but does not use by default from starting a thread when it is loaded."""
 
 _FREE = frozenset({*THREADS, *QUIET_ALLOCATOR, ADDRESS, "_", "SHLVL", "PWD", "OLDPWD"})
-"""Variables that may differ: those of the shell, and those that are dealt with."""
+"""Variables that may differ: those of the shell, and those that every stage settles itself."""
 
 _STATUS = frozenset(
     {
@@ -31,7 +28,7 @@ _STATUS = frozenset(
 )
 
 
-def surroundings() -> dict[str, Any]:
+def inherited() -> dict[str, Any]:
     """Return what has to be the same in two processes, by the name that a message gives it; plain values as of JSON.
 
     Everything of the environment that a library may read while it is imported is among it.
@@ -45,6 +42,8 @@ def surroundings() -> dict[str, Any]:
         "cgroup": (process / "cgroup").read_text(),
         "limits": (process / "limits").read_text(),
         "memory score": (process / "oom_score_adj").read_text(),
+        # The libraries of the process to be forked from were loaded with one.
+        "threads": dict(pairwise(sys.argv)).get("--threads", "1"),
         "niceness": os.getpriority(os.PRIO_PROCESS, 0),
         "session": os.getsid(0),
         "working directory": os.getcwd(),  # noqa: PTH109  (a Path object costs more than the call)
