@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +41,8 @@ def own(tmp_path: Path) -> Iterator[Workflow]:
     yield workflow
     workflow.process.kill()
     workflow.process.communicate()
+    # Where a test has killed the server, nobody else does.
+    shutil.rmtree(Path(workflow.variables[ADDRESS]).parent, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
