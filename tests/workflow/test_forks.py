@@ -21,8 +21,6 @@ FILES = [
     *(f"results/evaluate/{RUN}/{name}" for name in ("samples.parquet", "summary.json")),
 ]
 SAY_PARENT = """\
-    import os
-
     print("child of", Path(f"/proc/{os.getppid()}/cmdline").read_text().replace("\\0", " "))
     stage = STAGES[arguments.stage]
 """
