@@ -44,7 +44,7 @@ class FineTunedServerContent(FineTunedContent):
 
     Attributes:
         largest: Largest short and long side of y.
-        prior: Its end of the entropy model.
+        prior: The server's end of the entropy model.
     """
 
     largest: tuple[int, int]
