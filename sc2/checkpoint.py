@@ -7,8 +7,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from sc2.atomic import replacing
 from sc2.errors import CheckpointError
+from sc2.system.atomic import replacing
 
 
 def save_atomically(content: Any, path: Path) -> None:

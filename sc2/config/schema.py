@@ -12,11 +12,13 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
 from sc2.data.spec import Augmentation, InputSpec
+from sc2.foreign import text
 from sc2.measure.spec import LatencySpec
 from sc2.strict import LONGEST_NAME, Name, Strict, text_matching
 from sc2.tasks import task_names
 from sc2.teachers.spec import Teacher
 
+_SEED_DIGITS = 18
 POINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(_[A-Za-z0-9][A-Za-z0-9.-]*)*")
 NUMBER = re.compile(r"[0-9]+([.][0-9]+)?(e-?[0-9]+)?")
 
@@ -33,7 +35,12 @@ def _task(value: str) -> str:
     return value
 
 
+def _title(value: str) -> str:
+    return text(value.strip(), "a title")
+
+
 Point = Annotated[str, AfterValidator(_point), text_matching(POINT)]
+Title = Annotated[str, AfterValidator(_title)]
 TaskName = Annotated[str, AfterValidator(_task), WithJsonSchema({"type": "string", "enum": task_names()})]
 
 
@@ -53,13 +60,19 @@ def _no_equal_numbers(values: list[str]) -> list[str]:
     return values
 
 
+def _seed(value: str) -> str:
+    if len(value) > _SEED_DIGITS:
+        raise ValueError(f"a seed has at most {_SEED_DIGITS} digits")
+    return value
+
+
 class RunConfig(Strict):
     """What to run (`config/config.yaml`)."""
 
     benchmarks: dict[Name, Annotated[list[Name], Field(min_length=1), AfterValidator(_no_duplicates)]] = Field(
         min_length=1, description="Benchmark (file in config/benchmarks/) → its methods, in the order of the tables"
     )
-    seeds: list[Annotated[str, Field(pattern=r"^[0-9]+$")]] = Field(
+    seeds: list[Annotated[str, Field(pattern=r"^[0-9]+$"), AfterValidator(_seed)]] = Field(
         default=["0"],
         min_length=1,
         description="Seeds of the trainings, in quotes; deterministic methods use the first",
@@ -112,7 +125,7 @@ class BenchmarkConfig(Strict):
     """Task × data set × teacher, and every method's grid on it (`config/benchmarks/<name>.yaml`)."""
 
     extends: Name | None = Field(default=None, description="Benchmark whose keys are taken where this file has none")
-    title: str = Field(description="Shown above the figures")
+    title: Title = Field(description="Shown above the figures")
     task: TaskName = Field(
         description="What the networks answer: a class per image, boxes with classes, a class per pixel"
     )
@@ -131,7 +144,7 @@ class BenchmarkConfig(Strict):
 class MethodFile(Strict):
     """One method's defaults (`config/methods/<name>.yaml`)."""
 
-    title: str = Field(description="Shown in tables and legends")
+    title: Title = Field(description="Shown in tables and legends")
     points: list[Point] = Field(
         default=[],
         min_length=1,

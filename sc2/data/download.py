@@ -8,10 +8,10 @@ from urllib.error import URLError
 from urllib.parse import unquote, urlsplit
 from urllib.request import urlopen
 
-from sc2.atomic import remove_leftovers, replacing
 from sc2.data.archive import data_dir, verified
 from sc2.errors import DataError
-from sc2.locks import locked
+from sc2.system.atomic import remove_leftovers, replacing
+from sc2.system.locks import locked
 
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})[.]")
 _TIMEOUT_S = 60

@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sc2.atomic import remove_leftovers
 from sc2.config.load import load_config
 from sc2.errors import ConfigError, DataError, ProvenanceError
 from sc2.job import RunningJob
 from sc2.jobs.identity import Job, job
 from sc2.jobs.stages import STAGES
-from sc2.locks import locked
 from sc2.provenance.fingerprint import package_root
 from sc2.provenance.record import (
     InputFile,
@@ -26,6 +24,8 @@ from sc2.provenance.record import (
     sha256_file,
     write_record,
 )
+from sc2.system.atomic import remove_leftovers
+from sc2.system.locks import locked
 
 Inputs = Mapping[str, Path | list[Path]]
 Described = dict[str, InputFile | list[InputFile]]
@@ -78,14 +78,19 @@ def run_stage(
         threads=threads,
         label="/".join(keys.values()),
     )
-    doing = f"run {name}"
+    _run_alone(planned, running, record, described)
+
+
+def _run_alone(planned: Job, running: RunningJob, record: Path, inputs: Described) -> None:
+    """Run a job unless another process is at it; then wait, and take over what that one makes."""
+    doing = "/".join(["run " + running.stage, *running.keys.values()])
     place = hashlib.sha256(os.fsencode(os.path.abspath(record))).hexdigest()[:16]  # noqa: PTH100
     # One for what is written, one for the state of a training: neither may have two writers.
     with locked(LOCKS / f"{place}.lock", doing) as waited, locked(LOCKS / f"{running.record_id}.lock", doing) as again:
         if (waited or again) and _is_done(running, record):
             print(f"[{running.label}] was made by that process", file=sys.stderr)
             return
-        _run(planned, running, record, described)
+        _run(planned, running, record, inputs)
 
 
 def _run(planned: Job, running: RunningJob, record: Path, inputs: Described) -> None:

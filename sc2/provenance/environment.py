@@ -16,7 +16,7 @@ from typing import Any
 
 from sc2.errors import ProvenanceError
 from sc2.measure.hardware import cpu_model
-from sc2.surroundings import for_git
+from sc2.system.surroundings import for_git
 
 PACKAGES = (
     "split-computing-sc2",

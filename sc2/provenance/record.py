@@ -14,7 +14,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sc2.atomic import replacing
 from sc2.errors import FolderError, ProvenanceError
 from sc2.job import RunningJob
 from sc2.provenance.environment import environment, git_state, sha256_file
@@ -31,7 +30,8 @@ from sc2.provenance.schema import (
     record_id,
     seal,
 )
-from sc2.walk import walk
+from sc2.system.atomic import replacing
+from sc2.system.walk import walk
 
 __all__ = [
     "SUFFIX",
@@ -97,11 +97,7 @@ def write_record(
         ProvenanceError: An output is missing or elsewhere, or the arguments disagree.
         OSError: The record cannot be written.
     """
-    if not path.name.endswith(SUFFIX):
-        raise ProvenanceError(f"{path}: the name of a record ends with {SUFFIX}")
-    if started.tzinfo is None:
-        raise ProvenanceError(f"{path}: the start of the job needs a time zone, e.g. datetime.now(UTC)")
-    parents = {file.record for item in inputs.values() for file in (item if isinstance(item, list) else [item])}
+    _check_arguments(path, started)
     content = {
         "format": FORMAT,
         "id": job.record_id,
@@ -119,14 +115,32 @@ def write_record(
         "started": _utc(started),
         "finished": _utc(started + timedelta(seconds=seconds)),
         "seconds": round(seconds, 3),
-        "parents": sorted(parent for parent in parents if parent is not None),
+        "parents": _parents(inputs),
         "seal": "",
     }
+    record = _sealed(content, path)
+    _write_atomically(path, record.model_dump(mode="json"))
+    return record
+
+
+def _check_arguments(path: Path, started: datetime) -> None:
+    if not path.name.endswith(SUFFIX):
+        raise ProvenanceError(f"{path}: the name of a record ends with {SUFFIX}")
+    if started.tzinfo is None:
+        raise ProvenanceError(f"{path}: the start of the job needs a time zone, e.g. datetime.now(UTC)")
+
+
+def _parents(inputs: Mapping[str, InputFile | list[InputFile]]) -> list[str]:
+    """Return the ids of the records of a job's inputs."""
+    files = (file for item in inputs.values() for file in (item if isinstance(item, list) else [item]))
+    return sorted({file.record for file in files if file.record is not None})
+
+
+def _sealed(content: dict[str, Any], path: Path) -> Record:
     unsealed = Record.model_validate(content)
     record = unsealed.model_copy(update={"seal": seal(unsealed.model_dump(mode="json"))})
     if (problem := record.edited()) is not None:
         raise ProvenanceError(f"{path}: the record would contradict itself: {problem}; the job got a wrong record_id")
-    _write_atomically(path, record.model_dump(mode="json"))
     return record
 
 

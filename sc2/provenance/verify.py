@@ -24,7 +24,7 @@ from sc2.provenance.record import (
     read_record,
     sha256_file,
 )
-from sc2.walk import walk
+from sc2.system.walk import walk
 
 __all__ = ["Finding", "PlannedJob", "Report", "format_report", "prune", "removable", "verify"]
 

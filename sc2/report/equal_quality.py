@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sc2.report.fewest_bytes import MAX_LOSS_POINTS, Measured, fewest, measured
 from sc2.report.looks import is_corner
-from sc2.report.markdown import in_a_sentence, number, table
+from sc2.report.markdown import Markup, escaped, in_a_sentence, number, table
 from sc2.report.series import MethodFacts, Tables, teacher_value
 
 _LEVELS = tuple(loss for loss in MAX_LOSS_POINTS if loss > 1)
@@ -67,7 +67,7 @@ def _cell(point: Measured | None, facts: MethodFacts, bold: bool) -> str:
         return "–"
     text = number(point.data_bytes) if point.data_bytes >= 100 else number(point.data_bytes, 1)
     mark = "**" if bold else ""
-    return f"{mark}{text} B{mark} ({facts.point(point.point)})"
+    return Markup(f"{mark}{text} B{mark} ({escaped(facts.point(point.point))})")
 
 
 def _cost(point: Measured) -> str:

@@ -14,7 +14,7 @@ from sc2.errors import DataError, ProvenanceError
 from sc2.job import RunningJob
 from sc2.provenance.record import Record, read_record, sha256_file
 from sc2.report import equal_quality, facts
-from sc2.report.markdown import in_a_sentence, number, table, with_spread
+from sc2.report.markdown import code, escaped, in_a_sentence, number, table, with_spread
 from sc2.report.series import READ, Series, Tables, collect, read_tables
 from sc2.report.table_io import read_table
 
@@ -90,8 +90,8 @@ def _text(job: RunningJob, paths: Sequence[Path], figures: Sequence[Path], recor
     command = f"snakemake --cores all --configfile config/{job.spec['config']}"
     parts = [
         "<!-- Written by `snakemake snapshot`: do not edit. -->",
-        f"# {job.spec['title']}",
-        f"Benchmark `{job.keys['benchmark']}`, made by `{command}`. {_teacher(tables)}",
+        f"# {escaped(job.spec['title'])}",
+        f"Benchmark {code(job.keys['benchmark'])}, made by {code(command)}. {_teacher(tables)}",
         *(f"![{alt_text(path)}]({path.name})" for path in figures),
         "## Rate and quality",
         f"Means over the test images{_seeds_text(tables)}. Tables: {_links(paths)}.",
@@ -121,7 +121,7 @@ def _links(paths: Sequence[Path]) -> str:
 def _teacher(tables: Tables) -> str:
     teacher, quality = tables.teacher.iloc[0], tables.quality
     return (
-        f"Teacher `{teacher['teacher']}`: {in_a_sentence(quality.label)} "
+        f"Teacher {code(teacher['teacher'])}: {in_a_sentence(quality.label)} "
         f"{number(teacher[quality.primary], 2)}{quality.unit} on {number(teacher['images'])} test images, "
         f"{number(teacher['params'])} parameters, {number(teacher['macs'])} MACs."
     )
@@ -177,9 +177,9 @@ def _comparison(tables: Tables, paths: Sequence[Path]) -> list[str]:
     header = ("curve", "BD-rate (%)", f"BD-quality ({tables.quality.label})", "hypervolume")
     return [
         "## Comparison",
-        f"Bjøntegaard differences from {titles[str(found['anchor'].iloc[0])]}, each over the interval that both curves "
-        "cover; a dash where they share none, or a curve is a single point. The hypervolume is that of bytes, encoder "
-        "size and quality together.",
+        f"Bjøntegaard differences from {escaped(titles[str(found['anchor'].iloc[0])])}, each over the interval that "
+        "both curves cover; a dash where they share none, or a curve is a single point. The hypervolume is that of "
+        "bytes, encoder size and quality together.",
         table(header, rows, numbers_from=1),
     ]
 
@@ -200,8 +200,8 @@ def _latency(tables: Tables) -> list[str]:
     batches = sorted({str(time["server_batch"]) for _, time in times.iterrows()})
     rows = [(*_run_cells(tables, time), *(number(time[name], 3) for name in columns)) for _, time in times.iterrows()]
     return [
-        f"Median per image on {'; '.join(machines)}. All is done image by image, but for the last column: there the "
-        f"server answers {'; '.join(batches)} images at once, as the evaluation does.",
+        f"Median per image on {escaped('; '.join(machines))}. All is done image by image, but for the last column: "
+        f"there the server answers {'; '.join(batches)} images at once, as the evaluation does.",
         table(("method", "point", "seed", *columns.values()), rows, numbers_from=3),
     ]
 

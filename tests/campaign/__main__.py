@@ -15,7 +15,7 @@ from pathlib import Path
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 from sc2.provenance.record import environment, git_state
-from sc2.surroundings import settle
+from sc2.system.surroundings import settle
 from tests.campaign import corruption, kills, mutations, page, shim, system_calls
 from tests.campaign.log import Log, code_digest
 from tests.conftest import ROOT

@@ -18,7 +18,7 @@ from sc2.cli import main
 from sc2.jobs.stages import STAGES
 from sc2.methods import method_names, module_of
 from sc2.provenance.record import SUFFIX, Record, read_record, records, sha256_file
-from sc2.surroundings import settle
+from sc2.system.surroundings import settle
 from tests.campaign import shim
 from tests.campaign.log import Entry, Log
 from tests.campaign.pool import Batch, in_children

@@ -185,7 +185,7 @@ def test_the_citation_is_of_this_version(root: Path, project: dict[str, Any]) ->
 
 
 def test_the_makefile_and_the_comment_lock_with_the_same_command(root: Path) -> None:
-    pattern = re.compile(r"uv pip compile pyproject\.toml requirements\.in.*")
+    pattern = re.compile(r"uv pip compile --universal pyproject\.toml requirements\.in.*")
     found = [pattern.findall((root / name).read_text(encoding="utf-8")) for name in ("Makefile", "requirements.in")]
     assert found[0] == found[1]
     assert len(found[0]) == 1
@@ -224,15 +224,15 @@ def make_env(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_another_platform_is_told_before_anything_is_downloaded(bare: Path, platform: str) -> None:
     done = make_env(bare, f"PLATFORM={platform}", f"PYTHON={sys.executable}")
     assert done.returncode == 2
-    assert "requirements.lock is for Linux-x86_64 Linux-aarch64 Darwin-arm64, and this is" in done.stderr
+    assert "requirements.lock is for Linux-x86_64 Darwin-arm64, and this is" in done.stderr
     assert platform in done.stderr
     assert not (bare / ".venv").exists()
 
 
 def test_the_readme_names_the_platforms(root: Path) -> None:
     [line] = re.findall(r"^PLATFORMS := (.*)$", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert line.split() == ["Linux-x86_64", "Linux-aarch64", "Darwin-arm64"]
-    assert "On Linux (x86-64 or aarch64) or macOS (arm64)" in (root / "README.md").read_text(encoding="utf-8")
+    assert line.split() == ["Linux-x86_64", "Darwin-arm64"]
+    assert "On Linux (x86-64) or macOS (arm64)" in (root / "README.md").read_text(encoding="utf-8")
 
 
 def test_uv_brings_the_python_that_is_not_there(bare: Path) -> None:

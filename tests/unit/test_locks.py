@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from sc2.atomic import remove_leftovers, replacing, temporary_name
 from sc2.checkpoint import save_atomically
-from sc2.locks import locked
+from sc2.system.atomic import remove_leftovers, replacing, temporary_name
+from sc2.system.locks import locked
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from sc2.locks import locked
+from sc2.system.locks import locked
 with locked(Path(sys.argv[1]), "hold it"):
     print("held", flush=True)
     time.sleep(60)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from sc2.config.load import load_config
 from sc2.data import coco, image_folder, voc
+from sc2.data.image_codec import decompress
 from sc2.data.store import SampleStore, read_meta
 from sc2.data.transform import decode_image, decode_mask
 from sc2.errors import SC2Error
@@ -33,7 +34,7 @@ often = settings(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-seldom = settings(often, max_examples=60)
+seldom = settings(often, max_examples=40)
 
 Mutation = Callable[[bytes], bytes]
 
@@ -101,6 +102,14 @@ def test_any_image_is_decoded_or_named(kind: str, mutate: Mutation) -> None:
 @given(data=st.binary(max_size=200))
 def test_any_bytes_are_decoded_or_named(data: bytes) -> None:
     fits_or_names(lambda: decode_image(data, "cat.png"), "cat.png")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@often
+@given(mutate=mutations(), sides=st.tuples(st.integers(0, 2**31), st.integers(0, 2**31)))
+def test_any_image_on_the_wire_is_decoded_or_refused(kind: str, mutate: Mutation, sides: tuple[int, int]) -> None:
+    for size in ((11, 9), sides):
+        fits_or_names(lambda size=size: decompress(mutate(IMAGES[kind]), kind, size), kind)  # type: ignore[misc]
 
 
 # Annotations

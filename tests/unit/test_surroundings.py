@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sc2.surroundings import THREADS, for_git, for_jobs, settle
+from sc2.system.surroundings import THREADS, for_git, for_jobs, settle
 
 FOREIGN = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
@@ -58,7 +58,7 @@ def test_the_same_environment_whatever_was_there(home: str) -> None:
     assert plain["PATH"].startswith(f"{Path(sys.executable).parent}{os.pathsep}")
 
 
-@pytest.mark.parametrize("place", [None, "", "/nowhere", "/proc"])
+@pytest.mark.parametrize("place", [None, "", "/dev/null/home", "/proc"])
 def test_a_home_that_cannot_be_written_to_is_replaced(
     home: str, tmp_path: Path, place: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,7 +83,7 @@ def test_git_finds_the_repository_by_its_folder(home: str) -> None:
 def test_figures_are_drawn_where_a_notebook_set_the_backend(tmp_path: Path) -> None:
     """Jupyter and Colab export a backend that exists in their own process only."""
     code = (
-        "import os\nfrom sc2.surroundings import settle\nsettle(os.environ, threads=1)\n"
+        "import os\nfrom sc2.system.surroundings import settle\nsettle(os.environ, threads=1)\n"
         "import matplotlib\nimport sc2.report.layout\nprint(matplotlib.get_backend().lower())\n"
     )
     environ = {**os.environ, **FOREIGN, "PYTHONPATH": str(Path(__file__).parents[2])}

@@ -99,7 +99,7 @@ def test_an_output_that_a_failed_call_spoils_is_noticed(project: Project, tmp_pa
 def test_damaged_inputs_are_read_or_refused(tmp_path: Path, log: Log) -> None:
     kinds = {
         **{f"containers of {name}": mutations.containers(name, 300) for name in ("jpeg", "factorized_prior")},
-        "BPG files": mutations.Kind(300, mutations.read_bpg),
+        "BPG files": mutations.bpg_files(300),
         "configurations": mutations.Kind(60, mutations.Configurations(tmp_path / "c").read, str(tmp_path)),
         **mutations.annotations(500),
     }

@@ -37,8 +37,7 @@ FOREIGN = {
     "LANG": "tr_TR.UTF-8",
     "PYTHONIOENCODING": "ascii",
     "GIT_DIR": "/nowhere",
-    "HOME": "/nowhere",
-    "TMPDIR": "/nowhere",
+    "TMPDIR": "/dev/null/tmp",
 }
 
 
