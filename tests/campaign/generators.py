@@ -1,5 +1,6 @@
 """Damaged text files by number: the same number always gives the same bytes. For others see `tests.mutations`."""
 
+import copy
 import json
 import math
 import random
@@ -55,7 +56,7 @@ def _change(parsed: Any, chance: random.Random) -> None:
         case 1 if isinstance(inside, dict):
             inside[damaged(str(key).encode(), chance).decode("utf-8", "replace")] = inside.pop(key)
         case _:
-            inside[key] = chance.choice(ODD_VALUES)
+            inside[key] = copy.deepcopy(chance.choice(ODD_VALUES))
 
 
 def xml_file(number: int, content: bytes) -> bytes:
