@@ -1,6 +1,7 @@
 """A slice of `make faults` (docs/reliability.md): a few trials of every part, the same ones each time."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -60,8 +61,7 @@ def test_a_corruption_that_nothing_says_is_noticed(project: Project) -> None:
 def test_a_killed_run_ends_as_one_that_was_not(finished: Project, project: Project, log: Log) -> None:
     """Only the jobs behind the trainings: the tests of results kill a training."""
     for folder in ("evaluate", "tables", "figures"):
-        for path in (project.path / "results" / folder).rglob("*.*"):
-            path.unlink()
+        shutil.rmtree(project.path / "results" / folder)
     kills.run(log, finished, project, arguments=(), kills=3, seed=1)
     assert not failures(log)
     assert {entry.kind for entry in log.entries} == {*kills.VICTIMS, kills.END}
