@@ -3,32 +3,29 @@
 import json
 import math
 import os
-import random
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from sc2.bpg import decode as bpg
 from sc2.config.load import load_config
 from sc2.data import coco, voc
 from sc2.errors import SC2Error
-from sc2.methods import get_method
+from sc2.methods import method_names
 from sc2.split.method import ServerHalf
-from sc2.split.wire import Payload, unpack
-from sc2.tasks import get_task
+from sc2.split.wire import Payload
 from tests.campaign import generators
 from tests.campaign.log import Entry, Log
 from tests.campaign.pool import Batch, in_children
 from tests.configuration import CONFIG
-from tests.contract import conftest as contract
+from tests.mutations import bpg_file, container, read_container
+from tests.tiny_halves import tiny_halves, tiny_payload
 from tests.unit import test_data_coco, test_data_voc
-from tests.unit.bpg_files import BPGENC_BLACK, FIXTURES
 
 PART = "mutations"
 LONGEST_S = 20
@@ -36,8 +33,6 @@ MIB = 512
 """What a batch may take on top of what its parent has."""
 SIZE = 500
 BPG_PIXELS = 2**20
-FINGERPRINT = b"campaign"
-INPUT = {"resize": 32, "crop": 32, "mean": [0.5] * 3, "std": [0.25] * 3}
 RUN_FILES = ("quick.yaml", "voc.yaml", "imagenette.yaml")
 
 Read = Callable[[int], Any]
@@ -76,48 +71,26 @@ def attempt(kinds: Mapping[str, Kind], kind: str, number: int) -> str:
     return "taken"
 
 
-@dataclass(frozen=True)
-class Wire:
-    """A method's server half, and payloads of its device half."""
-
-    server: ServerHalf
-    payloads: Sequence[Payload]
-
-    def read(self, number: int) -> None:
-        """Decode and answer one damaged container."""
-        data = generators.container(number, self.payloads, FINGERPRINT)
-        get_task("classification").answers(self.server.answer(self.server.decode(unpack(data, FINGERPRINT))))
-
-
 @cache
-def wire_of(name: str) -> Wire:
-    """Train a method for a few steps on the contract's tiny benchmark."""
-    teacher, method = contract.teacher_of("classification"), get_method(name)
-    case = contract.make_case(name, contract.points(method, "classification")[0], INPUT, teacher)
-    chance = np.random.default_rng(0)
-    images = (chance.integers(0, 256, (8, 8, 8, 3)).repeat(4, 1).repeat(4, 2) // 2).astype(np.uint8)
-    for phase in method.phases():
-        case.state = contract.train_phase(case, phase, images, torch.arange(8) % 3, seed=0)
-    device = case.device()
-    return Wire(case.server(), [device.encode(pixels) for pixels in images[:4]])
+def wire_of(name: str) -> tuple[ServerHalf, list[Payload]]:
+    """Return a method's server half, and payloads of its device half."""
+    device, server = tiny_halves(name)
+    return server, [tiny_payload(name, device, seed) for seed in range(4)]
 
 
-def wire_methods() -> list[str]:
-    """Every method that supports the contract's first task."""
-    return [name for task, name in contract.PAIRS if task == "classification"]
+def containers(name: str, count: int) -> Kind:
+    """Return the containers of a method."""
+
+    def read(number: int) -> None:
+        server, payloads = wire_of(name)
+        read_container(server, container(payloads[number % len(payloads)], number))
+
+    return Kind(count, read, prepare=lambda: wire_of(name))
 
 
-def read_bpg(number: int) -> None:
-    """Decode one damaged BPG file."""
-    chance = random.Random(f"bpg {number}")
-    bpg.decode(generators.mutated(chance.choice(_bpg_files()), chance), BPG_PIXELS)
-
-
-@cache
-def _bpg_files() -> list[bytes]:
-    corpus = Path(__file__).parents[1] / "corpus" / "bpg"
-    own = [bytes.fromhex(data) for _, _, data, _ in FIXTURES.values()]
-    return [BPGENC_BLACK, *own, *(path.read_bytes() for path in sorted(corpus.glob("*.bpg")))]
+def bpg_files(count: int) -> Kind:
+    """Return BPG files."""
+    return Kind(count, lambda number: bpg.decode(bpg_file(number), BPG_PIXELS), prepare=lambda: bpg_file(0))
 
 
 @dataclass(frozen=True)
@@ -158,11 +131,6 @@ COCO = json.dumps(test_data_coco.instances("val2017")).encode()
 VOC = test_data_voc.xml(test_data_voc.entry(), test_data_voc.entry("cat"))
 
 
-def containers(name: str, count: int) -> Kind:
-    """Return the containers of a method."""
-    return Kind(count, lambda number: wire_of(name).read(number), prepare=lambda: wire_of(name))
-
-
 def annotations(count: int) -> dict[str, Kind]:
     """Return annotation files of both formats, so many of each."""
 
@@ -184,11 +152,11 @@ def all_kinds(folder: Path) -> dict[str, Kind]:
     Args:
         folder: For copies of the configuration.
     """
-    methods = wire_methods()
+    methods = method_names()
     each = math.ceil(100_000 / len(methods))
     return {
         **{f"containers of {name}": containers(name, each) for name in methods},
-        "BPG files": Kind(20_000, read_bpg),
+        "BPG files": bpg_files(20_000),
         "configurations": Kind(10_000, Configurations(folder).read, str(folder)),
         **annotations(5_000),
     }

@@ -1,6 +1,7 @@
 """A slice of `make faults` (docs/reliability.md): a few trials of every part, the same ones each time."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -60,8 +61,7 @@ def test_a_corruption_that_nothing_says_is_noticed(project: Project) -> None:
 def test_a_killed_run_ends_as_one_that_was_not(finished: Project, project: Project, log: Log) -> None:
     """Only the jobs behind the trainings: the tests of results kill a training."""
     for folder in ("evaluate", "tables", "figures"):
-        for path in (project.path / "results" / folder).rglob("*.*"):
-            path.unlink()
+        shutil.rmtree(project.path / "results" / folder)
     kills.run(log, finished, project, arguments=(), kills=3, seed=1)
     assert not failures(log)
     assert {entry.kind for entry in log.entries} == {*kills.VICTIMS, kills.END}
@@ -99,7 +99,7 @@ def test_an_output_that_a_failed_call_spoils_is_noticed(project: Project, tmp_pa
 def test_damaged_inputs_are_read_or_refused(tmp_path: Path, log: Log) -> None:
     kinds = {
         **{f"containers of {name}": mutations.containers(name, 300) for name in ("jpeg", "factorized_prior")},
-        "BPG files": mutations.Kind(300, mutations.read_bpg),
+        "BPG files": mutations.bpg_files(300),
         "configurations": mutations.Kind(60, mutations.Configurations(tmp_path / "c").read, str(tmp_path)),
         **mutations.annotations(500),
     }
