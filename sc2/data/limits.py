@@ -1,4 +1,4 @@
-"""Which sizes the network's input can have: what a server accepts. No torch."""
+"""Which sizes the network's input can have, and so what a server accepts. No torch."""
 
 from sc2.data.geometry import LONGEST_FACTOR
 from sc2.data.spec import SizeSpec
@@ -17,15 +17,16 @@ def refuse_foreign_size(size: tuple[int, int], spec: SizeSpec, what: str) -> Non
     """Refuse an image (width, height in pixels) that cannot be an input.
 
     Raises:
-        WireError: The message names the size and says which ones there are.
+        WireError: The message names the size and the allowed ones.
     """
     if spec.square is not None:
         expected = (spec.square, spec.square)
         if size != expected:
-            raise WireError(f"the {what} image is {size}, the network takes {expected}")
+            raise WireError(f"the {what} image is {size}, but the network takes {expected}")
         return
     multiple, largest = spec.multiple, largest_side(spec)
     if any(side % multiple or not 0 < side <= largest for side in size):
         raise WireError(
-            f"the {what} image is {size}, the network takes sides that are multiples of {multiple}, at most {largest}"
+            f"the {what} image is {size}, but the network takes sides that are multiples of {multiple}, at most "
+            f"{largest}"
         )
