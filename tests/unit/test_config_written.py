@@ -26,7 +26,7 @@ SURPRISES = {
     "2020-13-99": "title YAML reads this as a date",
     "!!binary aGk=": "title must be a number or text in quotes",
     "=": "title must be a number or text in quotes",
-    '"a\\0b"': "title the text 'a\\x00b' holds the control character",
+    '"a\\0b"': "title the text 'a\\x00b' contains the control character",
     "[1, {a: [yes]}]": "title[1].a[0] YAML reads this as true",
 }
 

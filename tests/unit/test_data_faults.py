@@ -94,14 +94,14 @@ def test_links_are_read(data: Path, tmp_path: Path, linked: str) -> None:
     assert read("image_folder", source) == plain
     place.unlink()
     place.symlink_to(tmp_path / "gone")
-    with pytest.raises(FolderError, match=r"a link that leads nowhere"):
+    with pytest.raises(FolderError, match=r"a dangling link"):
         opened("image_folder", source)
 
 
 def test_a_loop_of_links_is_refused(data: Path) -> None:
     source = folder(data / "loop", tree())
     (data / "loop" / "set" / "train" / "again").symlink_to(data / "loop")
-    with pytest.raises(FolderError, match=r"train/again: leads back to a folder that it lies in"):
+    with pytest.raises(FolderError, match=r"train/again: leads back to a folder that contains it"):
         opened("image_folder", source)
 
 
@@ -161,7 +161,7 @@ BAD_ROWS = {
     "nan box": ({"bbox": [math.nan, 2, 5, 3]}, r"annotations\[0\], annotation 7: bbox is nan"),
     "infinite box": ({"bbox": [3, 2, math.inf, 3]}, "bbox is inf"),
     "negative side": ({"bbox": [3, 2, -5, 3]}, "bbox is -5; it must be at least 0"),
-    "box of text": ({"bbox": ["3", 2, 5, 3]}, "bbox is the text '3'; .* take the quotes off"),
+    "box of text": ({"bbox": ["3", 2, 5, 3]}, "bbox is the text '3'; .* remove the quotes"),
     "box as text": ({"bbox": "3252"}, "bbox is not a list of four numbers"),
     "nan area": ({"area": math.nan}, "annotation 7: area is nan"),
     "no area": ({"area": None}, "area is None"),

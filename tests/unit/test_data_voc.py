@@ -194,7 +194,7 @@ FAULTS = {
         D,
         f"Annotations/{VAL[0]}.xml",
         xml("<object><name>cat</name></object>"),
-        r"without object\[0\]/bndbox/xmin",
+        r"object\[0\]/bndbox/xmin is missing",
     ),
     "no number": (D, f"Annotations/{VAL[0]}.xml", xml(entry(corners=("a", 1, 2, 3))), "not a readable annotation"),
     "entities": (D, f"Annotations/{VAL[0]}.xml", b"<!DOCTYPE a>" + xml(), "XML declarations"),
