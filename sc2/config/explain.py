@@ -52,7 +52,9 @@ def _explain(kind: type[BaseModel], content: Any, detail: dict[str, Any]) -> tup
             allowed = sorted(_properties(kind, detail["loc"][:-1]))
             return path, f"unknown key; {choices(path[-1], allowed)}"
         case "missing" if isinstance(detail["loc"][-1], int):
-            return path[:-1], f"has too few values{_said(given)}{_about(kind, detail['loc'][:-1])}"
+            sizes = [node["minItems"] for node in _nodes(kind, detail["loc"][:-1]) if "minItems" in node]
+            least = _count("too_short", {"min_length": sizes[0]}) if sizes else "needs more entries"
+            return path[:-1], f"{least}{_said(given)}{_about(kind, detail['loc'][:-1])}"
         case "missing":
             return path, f"this key is required: add it{_about(kind, detail['loc'])}"
         case "union_tag_invalid":

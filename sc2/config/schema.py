@@ -47,7 +47,7 @@ TaskName = Annotated[str, AfterValidator(_task), WithJsonSchema({"type": "string
 def _no_duplicates(values: list[str]) -> list[str]:
     repeated = sorted({value for value in values if values.count(value) > 1})
     if repeated:
-        raise ValueError(f"listed twice: {', '.join(repeated)}")
+        raise ValueError(f"listed twice: {', '.join(repeated)}; keep one of each")
     return values
 
 

@@ -58,9 +58,17 @@ class _Source:
     imports: tuple[_Import, ...]
 
 
-# By absolute path and omitted functions: (mtime in ns, size in bytes) and the parsed file. Parsing the workflow once
-# needs hundreds of closures over the same few dozen files.
-_CACHE: dict[tuple[str, frozenset[str]], tuple[tuple[int, int], _Source]] = {}
+@dataclass(frozen=True)
+class _File:
+    """A file as it was read, and its contribution for each set of omitted functions."""
+
+    state: tuple[int, int]
+    text: bytes
+    sources: dict[frozenset[str], _Source]
+
+
+# By absolute path. Parsing the workflow once needs hundreds of closures over the same few dozen files.
+_CACHE: dict[str, _File] = {}
 
 
 def fingerprint(
@@ -141,18 +149,27 @@ def _read(base: str, relative: str, without: frozenset[str] = frozenset()) -> _S
     path = f"{base}/{relative}"
     status = os.stat(path)  # noqa: PTH116
     state = (status.st_mtime_ns, status.st_size)
-    cached = _CACHE.get((path, without))
-    if cached is not None and cached[0] == state:
-        return cached[1]
+    file = _CACHE.get(path)
+    if file is None or file.state != state:
+        file = _CACHE[path] = _File(state, Path(path).read_bytes(), {})
+    source = file.sources.get(without)
+    if source is None:
+        # Most files have none of the functions, and are parsed once.
+        there = frozenset(name for name in without if f"def {name}".encode() in file.text)
+        source = file.sources.get(there) or _parse(file.text, relative, there)
+        file.sources.update({without: source, there: source})
+    return source
+
+
+def _parse(text: bytes, relative: str, without: frozenset[str]) -> _Source:
+    """Return what a file contributes without some functions of its classes."""
     try:
-        tree = ast.parse(Path(path).read_bytes(), filename=relative)
+        tree = ast.parse(text, filename=relative)
     except SyntaxError as error:
         raise ProvenanceError(f"{relative}:{error.lineno}: cannot be parsed: {error.msg}") from error
     tree = _Strip(without).visit(tree)
     digest = hashlib.sha256(ast.unparse(tree).encode("utf-8", "surrogatepass")).hexdigest()
-    source = _Source(digest, tuple(_imports(tree, relative)))
-    _CACHE[path, without] = (state, source)
-    return source
+    return _Source(digest, tuple(_imports(tree, relative)))
 
 
 class _Strip(ast.NodeTransformer):

@@ -1,7 +1,7 @@
 """Stage `measure_latency`: a method's encoder, coder, server and switches on this machine's CPU, one thread.
 
-Times are medians of repeats, and no part of the quality and rate tables: they differ from machine to machine and from
-day to day.
+Times are medians of repeats. They are kept out of the quality and rate tables, because they vary between machines and
+days.
 """
 
 import json
@@ -25,17 +25,17 @@ from sc2.runs.switch import switches
 from sc2.split.method import DeviceHalf, ServerHalf
 from sc2.tasks import get_task
 
-BUDGET_S = 20.0  # Per quantity: a slow network is timed fewer times rather than for minutes.
+BUDGET_S = 20.0  # Per quantity: a slow network gets fewer repeats instead of taking minutes.
 
 
 def run(job: RunningJob) -> None:
-    """Time every run of a method, then the switches between its points, and write them with the hardware.
+    """Time every run of a method, then the switches between its points, and write the times with the hardware.
 
     `devices` and `servers` are in the order of the spec's `runs`, pairs of point and seed.
     """
     spec, runs = LatencySpec.model_validate(job.spec["latency"]), job.spec["runs"]
     files = zip(runs, job.input_list("devices"), job.input_list("servers"), strict=True)
-    made = {"threads": 1, "cpu": cpu_model(), "record_id": job.record_id}
+    machine = {"threads": 1, "cpu": cpu_model(), "record_id": job.record_id}
     images = _images(job, spec.images)
     times, first_seed, points = [], runs[0][1], {}
     with single_thread():
@@ -50,9 +50,9 @@ def run(job: RunningJob) -> None:
                     "server": HalfContents.of(on_server["half"], server.network),
                 }
         pairs = switches(points, spec)
-    latency = {**job.keys, **made, "runs": times}
+    latency = {**job.keys, **machine, "runs": times}
     job.outputs["latency"].write_text(json.dumps(latency, indent=2) + "\n", encoding="utf-8")
-    switch = {**job.keys, **made, "seed": first_seed, "switches": pairs}
+    switch = {**job.keys, **machine, "seed": first_seed, "switches": pairs}
     job.outputs["switch"].write_text(json.dumps(switch, indent=2) + "\n", encoding="utf-8")
 
 
@@ -82,19 +82,19 @@ def _times(
 def time_parts(
     device: DeviceHalf, server: ServerHalf, images: list[np.ndarray], *, repeats: int, warmup: int, batch: int
 ) -> dict[str, Timing]:
-    """Time the parts of a split, each part alone; for a codec the encoder does nothing: its work is the coder's.
+    """Time the parts of a split, each on its own; a codec's encoder does nothing, all of its work is in the coder.
 
     Args:
         device: The device half.
         server: The server half.
         images: uint8 [H, W, 3].
-        repeats: Images to time each part on, in turn; as many batches as hold so many.
-        warmup: Images before that, not timed.
-        batch: Images that the server's network answers at once, as the evaluation does (`sc2.runs.answers`).
+        repeats: Number of images to time each part on, in turn; as many batches as hold that number.
+        warmup: Images run before that, not timed.
+        batch: Batch size of the server's network, as in the evaluation (`sc2.runs.answers`).
 
     Returns:
         By part: `encoder`, `coder_encode`, `coder_decode`, `server`, and `server_batch` for a whole batch of images of
-        the first one's size.
+        the size of the first.
     """
     latents = [device.analyse(pixels) for pixels in images]
     payloads = [device.code(latent) for latent in latents]

@@ -14,7 +14,7 @@ MISTAKES: dict[str, Mistake] = {
         put("input", "mean", [0.5]),
         "config.yaml",
         f"{DEFAULT}: input.mean",
-        ["has too few values (it says [0.5])"],
+        ["needs at least 3 entries (it says [0.5])"],
     ),
     "too few channels": (
         DEFAULT,
@@ -133,7 +133,7 @@ MISTAKES: dict[str, Mistake] = {
         put("methods", "jpeg", "points", ["10", "20", "10"]),
         "config.yaml",
         f"{DEFAULT}: methods.jpeg.points",
-        ["listed twice: 10"],
+        ["listed twice: 10; keep one of each"],
     ),
     "point written in two ways": (
         DEFAULT,

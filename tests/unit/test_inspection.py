@@ -56,7 +56,7 @@ def test_methods_as_json_with_a_declared_reason(
     assert list(found) == method_names()
     assert found["jpeg"]["unsupported"] == dict.fromkeys(task_names())
     assert found["webp"]["unsupported"] == {task: f"not for {task}" for task in task_names()}
-    assert found["local_model"]["unsupported"]["detection"].startswith("it sends classes of the image")
+    assert found["local_model"]["unsupported"]["detection"].startswith("it sends class indices")
     assert found["jpeg"]["rate_axis"] == {"name": "quality", "low": 1, "high": 100, "integer": True}
     assert found["fine_tuned_split"]["rate_axis"] == {"name": "cut_beta", "pattern": "<cut>_<beta>"}
     assert found["jpeg"]["phases"] == []

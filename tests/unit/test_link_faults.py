@@ -8,13 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from sc2.commands import link
 from sc2.data.image_codec import compress, decompress
+from sc2.data.limits import largest_latent, refuse_foreign_latent, refuse_foreign_size
+from sc2.data.spec import InputSpec
 from sc2.errors import DataError, WireError
 from sc2.split.wire import MAX_CONTAINER_BYTES, Payload, pack, unpack
 from tests.bounded import run_bounded
+from tests.tiny_halves import tiny_halves
 
 MODEL = bytes(8)
 CONTAINER = pack(Payload((b"abc", b"de"), (15, 15)), MODEL)
@@ -49,12 +53,12 @@ def test_a_header_that_announces_more_than_any_container_has_is_refused(tmp_path
     path = tmp_path / "claims"
     head = b"\x89SC2\x01" + MODEL
     path.write_bytes(head + b"\x00\x01" + b"\xff\xff\xff\xff\x0f" + bytes(100))
-    assert read(path).startswith(f"a container of {2**32 - 1 + 13 + 7 + 4} bytes; there are none of more than")
+    assert read(path).startswith(f"a container of {2**32 - 1 + 13 + 7 + 4} bytes; the largest has")
     path.write_bytes(head + b"\x00\x01" + b"\xff\xff\xff\x7f" + bytes(100))
-    assert "there are none of more" in read(path)
+    assert "the largest has" in read(path)
     path.write_bytes(head + b"\x00\x01" + b"\xff\xff\xff\x6f" + bytes(100))
     assert read(path).startswith("the container is truncated: 119 bytes of the 234881046")
-    with pytest.raises(WireError, match="there are none of more"):
+    with pytest.raises(WireError, match="the largest has"):
         pack(Payload((bytes(2**26),) * 4, ()), MODEL)
     assert MAX_CONTAINER_BYTES == 2**28
 
@@ -133,3 +137,40 @@ def test_grey_and_colours_stand_for_each_other() -> None:
     assert np.array_equal(decompress(data, "PNG", (8, 8)), grey[..., None].repeat(3, axis=2))
     data = compress(Image.fromarray(grey), "WEBP", {"lossless": True})
     assert np.array_equal(decompress(data, "WEBP", (8, 8), "L"), grey)
+
+
+WHOLE = {"fit": "whole", "resize": 64, "longest": 128, "multiple": 32, "mean": [0.5] * 3, "std": [0.25] * 3}
+
+
+def test_only_one_side_of_an_image_may_be_long() -> None:
+    spec = InputSpec.model_validate(WHOLE)
+    for size in ((64, 128), (128, 64), (32, 128), (32, 32)):
+        refuse_foreign_size(size, spec, "sent")
+    for size in ((128, 128), (96, 96), (160, 32), (0, 64), (64, 33)):
+        with pytest.raises(WireError, match="at most 64 and 128"):
+            refuse_foreign_size(size, spec, "sent")
+
+
+def test_a_latent_larger_than_that_of_any_image_is_refused_before_it_is_decoded() -> None:
+    """An image of 64 × 128 pixels gives 15 × 31 positions; before, 128 × 128 were accepted."""
+    encoder = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 5, stride=2, padding=2), torch.nn.Conv2d(2, 2, 4, stride=2))
+    spec = InputSpec.model_validate(WHOLE)
+    largest = largest_latent(encoder.eval(), spec)
+    assert largest == (15, 31) == tuple(encoder(torch.zeros(1, 3, 64, 128)).shape[2:])
+    for size in ((15, 31), (31, 15), (1, 1)):
+        refuse_foreign_latent(size, largest)
+    for size in ((16, 16), (32, 1), (31, 31), (0, 1), (2**32 - 1, 1)):
+        with pytest.raises(WireError, match="at most 15 and 31"):
+            refuse_foreign_latent(size, largest)
+
+
+@pytest.mark.parametrize("name", ["entropic_student", "entropic_student_mshp", "fine_tuned_split"])
+def test_a_server_takes_no_latent_larger_than_its_encoder_makes(name: str) -> None:
+    """32 × 32 pixels: before, any latent of up to 32 × 32 was decoded."""
+    device, server = tiny_halves(name)
+    streams = device.encode(np.zeros((32, 32, 3), np.uint8)).streams
+    height, width = device.encode(np.zeros((32, 32, 3), np.uint8)).shape
+    assert server.decode(Payload(streams, (height, width))).shape[2:] == (height, width)
+    for shape in ((height + 1, width), (height, width + 1), (32, 32)):
+        with pytest.raises(WireError, match=f"at most {height} and {width}"):
+            server.decode(Payload(streams, shape))

@@ -1,4 +1,4 @@
-"""The two halves of a backbone cut in two with a factorised prior at the cut."""
+"""The two halves of a backbone with a factorised prior at the cut."""
 
 from typing import TYPE_CHECKING
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
-from sc2.data.limits import largest_side
+from sc2.data.limits import largest_latent
 from sc2.data.spec import PixelSpec
 from sc2.layers.priors import FACTORIZED, DevicePrior, PriorContent
 from sc2.methods.student.halves import StudentDevice, StudentServer
@@ -22,7 +22,7 @@ class FineTunedContent(HalfContent):
     Attributes:
         cut: Where the network is cut.
         backbone: The whole network.
-        num_classes: Its classes.
+        num_classes: Number of its classes.
         state: Weights of the half's own stages.
     """
 
@@ -40,14 +40,14 @@ class FineTunedDeviceContent(FineTunedContent):
 
 
 class FineTunedServerContent(FineTunedContent):
-    """What the server half is built from: the stages behind the cut.
+    """What the server half is built from: the stages after the cut.
 
     Attributes:
-        largest: Largest side of an input, pixels.
+        largest: Largest short and long side of y.
         prior: Its end of the entropy model.
     """
 
-    largest: int
+    largest: tuple[int, int]
     prior: PriorContent
 
 
@@ -64,7 +64,7 @@ class FineTunedDevice(StudentDevice):
 
 
 class FineTunedServer(StudentServer):
-    """The coder, and the stages behind the cut."""
+    """The coder, and the stages after the cut."""
 
     def __init__(self, content: FineTunedServerContent) -> None:
         self.network = build_network(content.backbone, content.num_classes).after(content.cut)
@@ -75,7 +75,7 @@ class FineTunedServer(StudentServer):
 
 
 def split_fine_tuned(network: "PastedBottleneck", context: BuildContext[A], cut: str) -> Export:
-    """Cut a trained network behind the entropy coder, with fresh coding tables."""
+    """Split a trained network after the entropy coder, with fresh coding tables."""
     prior, backbone, num_classes = network.prior.export(), context.teacher.backbone, context.num_classes
     encoder = network.encoder.state_dict()
     device = FineTunedDeviceContent(
@@ -90,7 +90,7 @@ def split_fine_tuned(network: "PastedBottleneck", context: BuildContext[A], cut:
         cut=cut,
         backbone=backbone,
         num_classes=num_classes,
-        largest=largest_side(context.input),
+        largest=largest_latent(network.encoder.eval(), context.input),
         state=network.tail.state_dict(),
         prior=prior.server,
     )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from sc2.backbones.base import stage_channels
 from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
-from sc2.data.limits import largest_side
+from sc2.data.limits import largest_latent, refuse_foreign_latent
 from sc2.data.normalise import normalise, to_batch
 from sc2.data.spec import PixelSpec
 from sc2.errors import WireError
@@ -45,10 +45,10 @@ class StudentServerContent(HalfContent):
     Attributes:
         latent_channels: Channels of y.
         decoder_channels: Channels of g_s's hidden convolutions.
-        cut: Stage whose output g_s gives.
-        largest: Largest side of an input, pixels.
+        cut: Stage whose output g_s reproduces.
+        largest: Largest short and long side of y.
         backbone: The whole task model.
-        num_classes: Its classes.
+        num_classes: Number of its classes.
         state: Weights of g_s (`decoder.…`) and of the rest of the task model (`tail.…`).
         prior: The server's end of the entropy model.
     """
@@ -56,7 +56,7 @@ class StudentServerContent(HalfContent):
     latent_channels: int
     decoder_channels: list[int]
     cut: str
-    largest: int
+    largest: tuple[int, int]
     backbone: NetworkSpec
     num_classes: int
     state: dict[str, Tensor]
@@ -64,7 +64,7 @@ class StudentServerContent(HalfContent):
 
 
 class StudentDevice(DeviceHalf):
-    """g_a and the device's end of the prior: all that the device holds."""
+    """g_a and the device's end of the prior: everything on the device."""
 
     def __init__(self, content: StudentDeviceContent, prior: PriorKind) -> None:
         self.encoder: nn.Module = analysis(content.encoder_channels)
@@ -78,18 +78,18 @@ class StudentDevice(DeviceHalf):
         self.input = content.input
 
     def analyse(self, pixels: np.ndarray) -> tuple[Any, tuple[int, int]]:
-        """Return the symbols of one image, and height and width of its latent."""
+        """Return the symbols of one image, uint8 [H, W, 3], and the size (h, w) of its latent."""
         with torch.no_grad():
             y = self.encoder(normalise(to_batch(pixels), self.input))
             return self.coder.symbols(y), (int(y.shape[2]), int(y.shape[3]))
 
     def code(self, latent: tuple[Any, tuple[int, int]]) -> Payload:
-        """Range-code the symbols; the shape on the wire is the latent's height and width."""
+        """Range-code the symbols; the shape on the wire is the latent's (h, w)."""
         symbols, shape = latent
         return Payload(self.coder.encode(symbols), shape)
 
     def bits(self, latent: tuple[Any, tuple[int, int]]) -> float:
-        """Return the ideal code length of what `analyse` returned under the device's tables, in bits."""
+        """Return the ideal code length of the result of `analyse` under the device's tables (bits)."""
         return self.coder.bits(latent[0])
 
 
@@ -113,9 +113,7 @@ class StudentServer(ServerHalf):
         if len(payload.shape) != 2:
             raise WireError("a payload of the Entropic Student has two shape integers, the latent's height and width")
         height, width = payload.shape
-        # A latent is never larger than the image; a larger claim is damage and would only cost memory.
-        if not (0 < height <= self.largest and 0 < width <= self.largest):
-            raise WireError(f"a latent of {height}×{width} cannot come from an image of side {self.largest}")
+        refuse_foreign_latent((height, width), self.largest)
         return self.coder.decode(payload.streams, height, width)
 
     def answer(self, batch: Tensor) -> Any:
@@ -125,7 +123,7 @@ class StudentServer(ServerHalf):
 
 
 def split_student(network: "StudentNetwork", context: BuildContext[B]) -> Export:
-    """Cut a trained network after the entropy coder, with fresh coding tables."""
+    """Split a trained network after the entropy coder, with fresh coding tables."""
     arch = context.arch
     prior = network.prior.export()
     encoder = network.encoder.state_dict()
@@ -138,7 +136,7 @@ def split_student(network: "StudentNetwork", context: BuildContext[B]) -> Export
         latent_channels=arch.latent_channels,
         decoder_channels=arch.decoder_channels,
         cut=arch.cut,
-        largest=largest_side(context.input),
+        largest=largest_latent(network.encoder.eval(), context.input),
         backbone=context.teacher.backbone,
         num_classes=context.num_classes,
         state=rest,
