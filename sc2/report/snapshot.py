@@ -89,7 +89,7 @@ def _text(job: RunningJob, paths: Sequence[Path], figures: Sequence[Path], recor
     tables = _load(job, paths)
     command = f"snakemake --cores all --configfile config/{job.spec['config']}"
     parts = [
-        "<!-- Written by `snakemake snapshot`: do not edit. -->",
+        "<!-- Written by `snakemake snapshots`: do not edit. -->",
         f"# {escaped(job.spec['title'])}",
         f"Benchmark {code(job.keys['benchmark'])}, made by {code(command)}. {_teacher(tables)}",
         *(f"![{alt_text(path)}]({path.name})" for path in figures),

@@ -181,7 +181,7 @@ def test_a_method_without_a_grid_and_a_data_set_without_a_number_of_classes_are_
     where = ["--benchmark", "b", "--point", "10", "--config", str(mine / "c.yaml")]
     shown = inspect(capsys, "entropic_student", *where, status=2)
     assert "entropic_student has no grid on b: add it under the key methods of benchmarks/b.yaml" in shown
-    assert "there are grids of: jpeg, webp" in shown
+    assert "methods with a grid: jpeg, webp" in shown
     assert "add num_classes to datasets/ilsvrc2012.yaml" in inspect(capsys, "jpeg", *where, status=2)
 
 

@@ -94,7 +94,7 @@ def test_another_version_is_named_however_short_it_is() -> None:
 
 def test_an_endless_image_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "LARGEST_IMAGE", 1000)
-    with pytest.raises(DataError, match="/dev/zero: more than the 1000 bytes"):
+    with pytest.raises(DataError, match="/dev/zero: larger than 1000 bytes"):
         link._read_image(Path("/dev/zero"))
     with pytest.raises(DataError, match="cannot read"):
         link._read_image(Path("/nonexistent"))
