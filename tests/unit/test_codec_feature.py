@@ -186,5 +186,5 @@ def test_damage_is_refused(name: str, input_spec: dict[str, Any], teacher: dict[
         with pytest.raises(WireError, match=message):
             server.decode(payload)
     _, other = halves(name, export(name, input_spec | {"crop": 30}, teacher))
-    with pytest.raises(WireError, match=r"\(16, 16\), the network takes \(15, 15\)"):
+    with pytest.raises(WireError, match=r"\(16, 16\), but the network takes \(15, 15\)"):
         other.decode(good)

@@ -168,7 +168,7 @@ def test_the_answer_is_that_of_the_benchmarks_size(made: Split) -> None:
     pixels = photo(SIDE, SIDE)
     answer = made.server.answer(made.server.decode(made.device.encode(pixels)))
     torch.testing.assert_close(answer, made.network(normalise(to_batch(pixels), PIXELS)), rtol=1e-3, atol=1e-4)
-    with pytest.raises(WireError, match=r"the sent image is \(65, 64\), the network takes \(65, 65\)"):
+    with pytest.raises(WireError, match=r"the sent image is \(65, 64\), but the network takes \(65, 65\)"):
         made.server.decode(made.device.encode(photo(64, 65)))
 
 

@@ -1,6 +1,7 @@
 """Teachers from a file: checked by hash, loaded strictly, cut down to some classes; TensorFlow's padding."""
 
 import hashlib
+import json
 import os
 import pickle
 import tarfile
@@ -23,6 +24,7 @@ from sc2.checkpoint import load_checkpoint
 from sc2.config.load import load_config
 from sc2.data.archive import data_dir
 from sc2.data.normalise import normalise, to_batch
+from sc2.data.source import SPLITS
 from sc2.data.spec import InputSpec
 from sc2.data.transform import decode_image, prepare_image
 from sc2.errors import CheckpointError, DataError
@@ -83,7 +85,8 @@ def sha256_of(path: Path) -> str:
 
 def fetch_job(folder: Path, teacher: FetchedTeacher, classes: list[str]) -> RunningJob:
     meta = folder / "meta.json"
-    meta.write_text('{"name": "d", "classes": ["' + '", "'.join(classes) + '"], "splits": {}}')
+    splits = {split: {"images": 1, "sha256": "0" * 64} for split in SPLITS}
+    meta.write_text(json.dumps({"name": "d", "classes": list(classes), "splits": splits}))
     return RunningJob(
         stage="fetch_teacher",
         keys={"benchmark": "b"},
