@@ -12,7 +12,7 @@ import math
 import sys
 import tarfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +51,7 @@ class Sample(Blob):
         label: Class of the image, None where the data set has no such label.
         boxes: One box per object in pixels of the upright image; empty where there are none.
         mask: Place of the mask, or None.
+        groups: What it shares with other samples that makes them alike, by kind; empty where nothing is known.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Sample(Blob):
     label: int | None = None
     boxes: tuple[Box, ...] = ()
     mask: Blob | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,11 @@ class SampleStore:
             raise DataError(f"{self.tar}: its images have no label. Choose a data set for classification.")
         return labels
 
+    def groups(self) -> dict[str, list[str]]:
+        """Return the group of every image, in the order of the samples, for each kind that all images have."""
+        kinds = [kind for kind in self.samples[0].groups if all(kind in sample.groups for sample in self.samples)]
+        return {kind: [sample.groups[kind] for sample in self.samples] for kind in kinds}
+
     def read(self, i: int) -> bytes:
         """Return the image file of sample `i` as it was stored.
 
@@ -230,6 +237,7 @@ def _sample(row: dict[str, Any]) -> Sample:
         label=None if label is None else whole(label, "label"),
         boxes=tuple(_box(*entry) for entry in _typed(row.get("boxes", []), list)),
         mask=None if mask is None else Blob(**_blob_fields(mask)),
+        groups={kind: text(id_, "a group") for kind, id_ in _typed(row.get("groups", {}), dict).items()},
     )
 
 
@@ -322,7 +330,13 @@ class StoreWriter:
         if sample.mask is not None:
             mask = self._append(sample.split, f"{number}.mask{sample.mask_suffix}", sample.mask)
         rows[sample.id] = Sample(
-            **asdict(image), id=sample.id, split=sample.split, label=sample.label, boxes=sample.boxes, mask=mask
+            **asdict(image),
+            id=sample.id,
+            split=sample.split,
+            label=sample.label,
+            boxes=sample.boxes,
+            mask=mask,
+            groups=dict(sample.groups),
         )
 
     def check_test_images(self) -> None:
@@ -381,5 +395,5 @@ class StoreWriter:
 
 def _line(sample: Sample) -> str:
     row = asdict(sample) | {"boxes": [_box_row(box) for box in sample.boxes]}
-    row = {key: value for key, value in row.items() if value not in (None, [])}
+    row = {key: value for key, value in row.items() if value not in (None, [], {})}
     return json.dumps(row, sort_keys=True)

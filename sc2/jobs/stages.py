@@ -86,7 +86,7 @@ STAGES: dict[str, Stage] = {
         "measure the teacher on the uncompressed test images",
         keys=("benchmark",),
         inputs={"index": "one", "test": "one", "teacher": "one"},
-        outputs=("evaluation",),
+        outputs=("evaluation", "samples"),
         entry="sc2.teachers.evaluate:run",
     ),
     "train": Stage(
