@@ -11,7 +11,7 @@ import numpy as np
 OVERLAPS = 10
 """Thresholds of the overlap: .50, .55 … .95."""
 
-_RECALLS = 101
+_RECALLS = np.linspace(0.0, 1.0, 101)
 _ROUNDING = 1e-9
 _CHUNK = 200
 
@@ -52,7 +52,7 @@ def _class_precision(own: np.ndarray, to_find: np.ndarray, weights: np.ndarray) 
         weights: How often each image counts, [resamples, images].
     """
     counts = weights[:, own[:, 0].astype(np.int64)]
-    steps = (_RECALLS - 1) / np.maximum(to_find, 1)[:, None]
+    needed = np.maximum(to_find, 1)[:, None]
     sums, all_boxes = np.zeros(len(weights)), np.cumsum(counts, axis=1)
     for hits, counted in _sets(own):
         if hits.any():
@@ -61,10 +61,16 @@ def _class_precision(own: np.ndarray, to_find: np.ndarray, weights: np.ndarray) 
             # Before its first box, a resample has neither right ones nor any.
             precision = right / np.maximum(boxes, 1)
             best_from_here = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-            # Recalls of 0, .01, .02 … that are reached with this box.
-            reached = (np.floor(right * steps + _ROUNDING) + 1) * (right > 0)
+            reached = _recalls_reached(right / needed) * (right > 0)
             sums += (np.diff(reached, axis=1, prepend=0) * best_from_here).sum(axis=1)
-    return sums / (OVERLAPS * _RECALLS)
+    return sums / (OVERLAPS * len(_RECALLS))
+
+
+def _recalls_reached(recall: np.ndarray) -> np.ndarray:
+    """Return how many of COCO's recalls, 0, .01, .02 …, are not above each of `recall`, in COCO's own rounding."""
+    nearest = np.floor(recall * (len(_RECALLS) - 1) + _ROUNDING).astype(np.int64)
+    reached: np.ndarray = nearest + (_RECALLS[nearest] <= recall)
+    return reached
 
 
 def _sets(own: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
