@@ -17,6 +17,10 @@ def check_references(reader: Reader, benchmarks: Mapping[str, Benchmark], run_fi
         if body_from is not None and body_from not in benchmarks:
             message = f"there is no benchmark {body_from!r} in {run_file}: add it there under benchmarks"
             reader.add(file, ("teacher", "body_from"), message)
+        anchor = benchmark.config.anchor
+        if anchor is not None and anchor not in benchmark.methods:
+            message = f"{run_file} does not run it here; {choices(anchor, sorted(benchmark.methods))}"
+            reader.add(file, ("anchor",), message)
         for method in benchmark.methods.values():
             problem = _encoder_problem(method, benchmarks, run_file)
             if problem is not None:

@@ -122,6 +122,10 @@ class BenchmarkConfig(Strict):
     teacher: Teacher
     latency: LatencySpec = LatencySpec()
     examples: ExamplesSpec = ExamplesSpec()
+    anchor: Name | None = Field(
+        default=None,
+        description="Method that the curves are compared with (BD-rate); by default the first one of the run file",
+    )
     methods: dict[Name, MethodGrid] = Field(
         min_length=1,
         description="Grids; the run file says which of them to run. A method with points in its own file needs no grid",

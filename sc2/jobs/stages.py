@@ -127,7 +127,10 @@ STAGES: dict[str, Stage] = {
     "make_tables": Stage(
         "gather a benchmark's measurements into tidy tables and compare the curves",
         keys=("benchmark",),
-        inputs={"summaries": "many", "latencies": "many", "switches": "many", "teacher": "one"},
+        inputs={
+            **{"summaries": "many", "samples": "many", "latencies": "many", "switches": "many"},
+            **{"teacher": "one", "teacher_samples": "one"},
+        },
         outputs=tuple(TABLES),
         entry="sc2.report.tables:run",
     ),

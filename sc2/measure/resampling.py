@@ -28,6 +28,9 @@ LEVEL = 0.95
 Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 """Standard deviations on either side of a normal distribution's mean that hold the share `LEVEL`."""
 
+GROUP = "group_"
+"""What stands before a kind of group in the name of its column in the rows per image."""
+
 _SEED = 20220315
 _KINDS = 2
 
@@ -43,6 +46,9 @@ class Interval(NamedTuple):
     def excludes(self, value: float) -> bool:
         """Say whether a value lies outside; NaN ends exclude nothing."""
         return self.low > value or self.high < value
+
+
+NO_INTERVAL = Interval(math.nan, math.nan)
 
 
 def resample_weights(groups: Mapping[str, Sequence[str]], images: int, resamples: int = RESAMPLES) -> Values:
@@ -102,7 +108,7 @@ def percentile_interval(values: Values) -> Interval:
     """
     tail = (1 - LEVEL) / 2
     if len(values) == 0 or np.isnan(values).mean() > tail:
-        return Interval(math.nan, math.nan)
+        return NO_INTERVAL
     ordered = np.sort(values[~np.isnan(values)])
     position = tail * (len(ordered) - 1)
     return Interval(_at(ordered, position), _at(ordered, len(ordered) - 1 - position))

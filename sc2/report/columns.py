@@ -78,6 +78,11 @@ def _floats(decimals: int, *names: str, nullable: bool = False) -> tuple[Column,
     return tuple(Column(name, "float", decimals, nullable) for name in names)
 
 
+def _ends(decimals: int, *names: str) -> tuple[Column, ...]:
+    """Return the columns of the ends of some numbers' intervals; empty where there is no interval."""
+    return _floats(decimals, *(f"{name}_{end}" for name in names for end in ("low", "high")), nullable=True)
+
+
 @dataclass(frozen=True)
 class Quality:
     """How a task's quality is stored and named.
@@ -163,7 +168,8 @@ def rate_quality_columns(task: str) -> tuple[Column, ...]:
     """Return the columns of `rate_quality.csv` for `task`; no timings, so that it comes out the same on any machine."""
     quality = quality_of(task).columns
     keys = (*_text("benchmark", "task"), *_RUN_BEFORE_POINT, *_text("point", "seed"), *_ints("images"))
-    return (*keys, *quality, *_SIZES, *_COSTS, *_text("device_model", "record_id"))
+    ends = (*_ends(4, quality_of(task).primary), *_ends(3, "payload_bytes_mean"))
+    return (*keys, *quality, *_SIZES, *ends, *_COSTS, *_text("device_model", "record_id"))
 
 
 def latency_columns() -> tuple[Column, ...]:
@@ -200,11 +206,22 @@ def comparison_columns() -> tuple[Column, ...]:
     keys = (*_text("benchmark", "task", "anchor"), *_text("anchor_curve", nullable=True))
     curve = (*_text("method", "method_title"), *_CURVE, *_ints("points", "pareto_points", "seeds"))
     rate = _floats(3, "bd_rate_pct", "bd_rate_pct_seed_std", nullable=True)
-    rate += _floats(4, "bd_rate_quality_low", "bd_rate_quality_high", nullable=True)
+    rate += _ends(3, "bd_rate_pct") + _floats(4, "bd_rate_quality_low", "bd_rate_quality_high", nullable=True)
     quality = _floats(4, "bd_quality_points", "bd_quality_points_seed_std", nullable=True)
-    quality += _floats(3, "bd_quality_bytes_low", "bd_quality_bytes_high", nullable=True)
+    quality += _ends(4, "bd_quality_points") + _floats(
+        3, "bd_quality_bytes_low", "bd_quality_bytes_high", nullable=True
+    )
     reasons = _text("bd_rate_reason", nullable=True), _text("bd_quality_reason", nullable=True)
-    return (*keys, *curve, *rate, *reasons[0], *quality, *reasons[1], *_floats(6, "hypervolume"))
+    return (
+        *keys,
+        *curve,
+        *rate,
+        *reasons[0],
+        *quality,
+        *reasons[1],
+        *_floats(6, "hypervolume"),
+        *_floats(6, "hypervolume_ms", nullable=True),
+    )
 
 
 def fewest_bytes_columns(task: str) -> tuple[Column, ...]:
@@ -215,6 +232,41 @@ def fewest_bytes_columns(task: str) -> tuple[Column, ...]:
     found += _floats(4, quality_of(task).primary, nullable=True)
     found += _floats(3, "sc2bench_encoder_kb", "encoder_macs_pct", nullable=True)
     return (*keys, *limits, *_text("method", "method_title"), *found, *_text("reason", nullable=True))
+
+
+_OTHER = _text("other_method", "other_method_title") + _text("other_curve", nullable=True)
+
+
+def equal_quality_columns() -> tuple[Column, ...]:
+    """Return the columns of `equal_quality.csv`: the bytes with which each method reaches a quality."""
+    keys = (*_text("benchmark", "task"), *_floats(1, "max_loss_points"), *_floats(4, "min_quality"))
+    found = (*_CURVE, *_floats(3, "bytes_at_quality", nullable=True), *_ends(3, "bytes_at_quality"))
+    found += (Column("at_most", "flag"), *_text("point", nullable=True))
+    costs = _floats(3, "sc2bench_encoder_kb", "encoder_macs_pct", nullable=True)
+    return (*keys, *_text("method", "method_title"), *found, *costs, *_text("reason", nullable=True))
+
+
+def byte_ratios_columns() -> tuple[Column, ...]:
+    """Return the columns of `byte_ratios.csv`: two methods' bytes at equal quality."""
+    keys = (*_text("benchmark", "task"), *_floats(1, "max_loss_points"), *_floats(4, "min_quality"))
+    pair = _text("method", "method_title", "other_method", "other_method_title")
+    return (*keys, *pair, *_floats(4, "byte_ratio"), *_ends(4, "byte_ratio"), Column("told_apart", "flag"))
+
+
+def paired_columns() -> tuple[Column, ...]:
+    """Return the columns of `paired.csv`: two points of about the same bytes, image by image."""
+    point = (*_text("method", "method_title"), *_CURVE, *_text("point"), *_floats(3, "payload_bytes_mean"))
+    other = (*_OTHER, *_text("other_point"), *_floats(3, "other_payload_bytes_mean"), *_ints("seeds"))
+    difference = (*_floats(4, "difference_points"), *_ends(4, "difference_points"), Column("told_apart", "flag"))
+    test = (*_floats(0, "only_right", "only_other_right", nullable=True), *_floats(6, "mcnemar_p", nullable=True))
+    return (*_text("benchmark", "task"), *point, *other, *difference, *test)
+
+
+def orderings_columns() -> tuple[Column, ...]:
+    """Return the columns of `orderings.csv`: whether the published orderings hold."""
+    keys = (*_text("benchmark", "task", "ordering", "claim", "source", "method", "other", "metric", "expected"),)
+    found = (*_floats(4, "difference", nullable=True), *_ends(4, "difference"), *_floats(4, "p", nullable=True))
+    return (*keys, *found, *_text("verdict"), *_text("reason", nullable=True))
 
 
 def switch_columns() -> tuple[Column, ...]:
@@ -237,7 +289,8 @@ def serving_columns() -> tuple[Column, ...]:
 def teacher_columns(task: str) -> tuple[Column, ...]:
     """Return the columns of `teacher.csv` for `task`."""
     keys = (*_text("benchmark", "task", "teacher"), *_ints("images"))
-    return (*keys, *quality_of(task).columns, *_ints("params", "macs"), *_text("record_id"))
+    quality = quality_of(task)
+    return (*keys, *quality.columns, *_ends(4, quality.primary), *_ints("params", "macs"), *_text("record_id"))
 
 
 TABLES: dict[str, Callable[[str], tuple[Column, ...]]] = {
@@ -245,6 +298,10 @@ TABLES: dict[str, Callable[[str], tuple[Column, ...]]] = {
     "rate_quality_seeds": seeds_columns,
     "comparison": lambda task: comparison_columns(),
     "fewest_bytes": fewest_bytes_columns,
+    "equal_quality": lambda task: equal_quality_columns(),
+    "byte_ratios": lambda task: byte_ratios_columns(),
+    "paired": lambda task: paired_columns(),
+    "orderings": lambda task: orderings_columns(),
     "latency": lambda task: latency_columns(),
     "switch": lambda task: switch_columns(),
     "teacher": teacher_columns,

@@ -14,8 +14,9 @@ from typing import Any
 
 from sc2.errors import DataError
 from sc2.job import RunningJob
-from sc2.report import comparison, fewest_bytes, seeds
-from sc2.report.columns import TABLES, Column
+from sc2.report import comparison, equal_quality, fewest_bytes, orderings, paired, seeds
+from sc2.report.columns import TABLES, Column, quality_of
+from sc2.report.resampled import Resampled, Resamples, RunKey, interval_columns, read_resamples
 from sc2.report.series import read_tables
 from sc2.report.table_io import Row, write_table
 
@@ -26,9 +27,10 @@ RUN_KEYS = ("benchmark", "method", "point", "seed")
 
 
 def run(job: RunningJob) -> None:
-    """Write all tables from the runs' `summaries` and `latencies` and the `teacher`.
+    """Write all tables from the runs' `summaries`, `samples` and `latencies` and the `teacher`.
 
-    The spec holds `methods`, the order of the rows, and `anchor`, the method that the others are compared with.
+    The spec holds `methods`, the order of the rows, `anchor`, the method that the others are compared with, and
+    `orderings`, the published ones to check. `samples` are in the order of `summaries`.
 
     Raises:
         DataError: A file is unreadable, lacks a key, repeats a run or belongs to another benchmark.
@@ -46,6 +48,10 @@ def run(job: RunningJob) -> None:
     _check_unique(summaries)
     _check_unique(latencies)
     _check_measured(latencies, summaries)
+    resamples = _resamples(job, task, summaries)
+    quality = quality_of(task).primary
+    teacher = _with_intervals(teacher, resamples.teacher, quality)
+    summaries = [_with_intervals(row, resamples.runs[_run_key(row)], quality) for row in summaries]
     measured = {
         "rate_quality": _in_order(summaries, order),
         "latency": _in_order(latencies, order),
@@ -54,16 +60,42 @@ def run(job: RunningJob) -> None:
     }
     for name, rows in measured.items():
         write_table(job.outputs[name], columns[name], rows)
-    _write_computed(job, columns)
+    _write_computed(job, columns, resamples)
 
 
-def _write_computed(job: RunningJob, columns: Mapping[str, Sequence[Column]]) -> None:
+def _resamples(job: RunningJob, task: str, summaries: Sequence[Row]) -> Resamples:
+    """Read the rows per image of all runs and the teacher."""
+    samples = job.input_list("samples")
+    if len(samples) != len(summaries):
+        raise DataError(
+            f"{len(samples)} files of rows per image belong to {len(summaries)} summaries: give one of each"
+        )
+    runs = dict(zip(map(_run_key, summaries), samples, strict=True))
+    return read_resamples(task, job.input("teacher_samples"), runs)
+
+
+def _run_key(row: Row) -> RunKey:
+    _, method, point, seed = run_of(row)
+    return method, point, seed
+
+
+def _with_intervals(row: Row, resampled: Resampled, quality: str) -> Row:
+    """Return a measurement with the intervals of its quality and its bytes."""
+    intervals = [resampled.quality_interval, resampled.data_bytes_interval]
+    return Row(row.path, {**row.values, **interval_columns([quality, "payload_bytes_mean"], intervals)})
+
+
+def _write_computed(job: RunningJob, columns: Mapping[str, Sequence[Column]], resamples: Resamples) -> None:
     """Write the tables that are computed from the written ones."""
     tables = read_tables(job.outputs)
     computed = {
         "rate_quality_seeds": seeds.rows(tables),
-        "comparison": comparison.rows(tables, str(job.spec["anchor"])),
+        "comparison": comparison.rows(tables, str(job.spec["anchor"]), resamples),
         "fewest_bytes": fewest_bytes.rows(tables),
+        "equal_quality": equal_quality.rows(tables, resamples),
+        "byte_ratios": paired.byte_ratios(tables, resamples),
+        "paired": paired.rows(tables, resamples),
+        "orderings": orderings.rows(tables, job.spec["orderings"], resamples),
     }
     for name, rows in computed.items():
         write_table(job.outputs[name], columns[name], [Row(job.outputs["rate_quality"], row) for row in rows])

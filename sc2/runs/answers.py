@@ -11,10 +11,8 @@ from sc2.data.geometry import Placement
 from sc2.data.spec import SizeSpec
 from sc2.data.store import SampleStore
 from sc2.data.transform import prepare_image
+from sc2.measure.resampling import GROUP
 from sc2.tasks.base import Task
-
-GROUP = "group_"
-"""What is put before a kind of group to name its column."""
 
 
 class Answers:

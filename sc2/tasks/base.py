@@ -168,6 +168,14 @@ class Task(ABC):
             NaN where the quality is not defined. With all weights 1, what the scorer's summary says.
         """
 
+    @abstractmethod
+    def chance(self, samples: Mapping[str, Any]) -> float:
+        """Return the primary quality of the best answer that is the same for every image, in percent.
+
+        Args:
+            samples: The columns of any network's scorer, an entry per image.
+        """
+
     def right(self, samples: Mapping[str, Any]) -> np.ndarray | None:
         """Return whether each image's answer is right, bool [images]; None where an answer is more or less so."""
         return None

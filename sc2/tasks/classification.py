@@ -132,6 +132,10 @@ class Classification(Task):
 
         return 100.0 * weighted_means(weights, samples["top1_correct"])
 
+    def chance(self, samples: Mapping[str, Any]) -> float:
+        """Return the share of the most frequent class."""
+        return 100.0 * float(np.bincount(samples["label"]).max()) / len(samples["label"])
+
     def right(self, samples: Mapping[str, Any]) -> np.ndarray:
         """Return whether the best class is the right one, bool [images]."""
         return np.asarray(samples["top1_correct"], bool)

@@ -190,6 +190,11 @@ class Segmentation(Task):
         right, true, predicted = (np.stack(list(samples[name])) for name in _COUNTS)
         return resampled_miou(right, true, predicted, weights)
 
+    def chance(self, samples: Mapping[str, Any]) -> float:
+        """Return `miou_pct` of nothing but the most frequent label."""
+        true = np.sum(np.stack(list(samples["true_px"])), axis=0)
+        return 100.0 * float(true.max() / true.sum()) / int((true > 0).sum())
+
     def scorer(self, num_classes: int) -> Scorer:
         """Return a scorer of masks."""
         return SegmentationScorer(num_classes)
