@@ -165,13 +165,13 @@ def mcnemar_p(only_one: int, only_other: int) -> float:
 
 
 def bootstrap_p(differences: Values) -> float:
-    """Return a two-sided p-value of "no difference" from the resamples of a difference; NaN where there are too few.
+    """Return a two-sided p-value of "no difference"; NaN where a difference has no `percentile_interval`.
 
     Twice the smaller share of resamples on one side of zero, where one more resample is counted on either side, so that
     it is never 0.
     """
     known = differences[~np.isnan(differences)]
-    if len(known) < len(differences) / 2 or len(known) == 0:
+    if len(known) == 0 or len(known) < (0.5 + LEVEL / 2) * len(differences):
         return math.nan
     fewer = min(int((known <= 0).sum()), int((known >= 0).sum()))
     return min(1.0, 2 * (fewer + 1) / (len(known) + 1))

@@ -25,6 +25,10 @@ MAX_BYTES = 300_000
 """Size of the largest file of a snapshot: git keeps every version of it."""
 
 
+SHOWN = ("equal_quality", "byte_ratios", "paired", "orderings", "comparison")
+"""The tables that the page shows beside those that the curves are made from."""
+
+
 def run(job: RunningJob) -> None:
     """Copy `tables` and `figures` beside `readme` and write it from them and the `records`.
 
@@ -56,9 +60,9 @@ def check_records(readme: Path, figures: Sequence[Path], records: Sequence[Recor
 
 
 def _load(job: RunningJob, paths: Sequence[Path]) -> Tables:
-    """Read the three tables, found by their names."""
+    """Read the tables that curves are made from, found by their names."""
     by_name = {path.stem: path for path in paths}
-    for name in READ:
+    for name in (*READ, *SHOWN):
         if name not in by_name:
             raise DataError(f"the snapshot's tables lack {name}.csv; it got {', '.join(sorted(by_name)) or 'none'}")
     return read_tables(by_name, job.spec["methods"])
@@ -86,7 +90,7 @@ def copy_to(paths: Sequence[Path], folder: Path) -> None:
 
 def _text(job: RunningJob, paths: Sequence[Path], figures: Sequence[Path], records: Sequence[Record]) -> str:
     """Return the whole README."""
-    tables, computed = _load(job, paths), {path.stem: read_table(path) for path in paths}
+    tables, computed = _load(job, paths), {path.stem: read_table(path) for path in paths if path.stem in SHOWN}
     command = f"snakemake --cores all --configfile config/{job.spec['config']}"
     parts = [
         "<!-- Written by `snakemake snapshot`: do not edit. -->",

@@ -12,6 +12,7 @@ from sc2.jobs.stages import STAGES
 from sc2.report import tables
 from sc2.report.columns import Column, latency_columns, rate_quality_columns
 from sc2.report.table_io import read_table
+from tests.measured import sample_inputs
 
 TEACHER = {
     **{"benchmark": "b", "task": "classification", "teacher": "small, wide", "record_id": "0000000000000007"},
@@ -21,24 +22,25 @@ RATE_QUALITY = """\
 benchmark,task,method,method_title,trained,rate_axis,curve,point,seed,images,top1_pct,top5_pct,\
 payload_bytes_mean,payload_bytes_std,payload_bytes_p50,payload_bytes_p95,payload_bytes_p99,\
 container_bytes_mean,codec_header_bytes_mean,estimated_bits_mean,sc2bench_kb_mean,sc2bench_kb_std,\
+top1_pct_low,top1_pct_high,payload_bytes_mean_low,payload_bytes_mean_high,\
 encoder_params,encoder_param_bytes,encoder_table_bytes,sc2bench_encoder_kb,encoder_macs,server_params,server_macs,device_model,\
 record_id
 b,classification,webp,WebP,false,quality,,9,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
-140.500,20.000,,0.098145,0.000000,0,0,0,0.000,0,10,20,c0de,1234567890123456
+140.500,20.000,,0.098145,0.000000,15.0039,84.9961,100.500,100.500,0,0,0,0.000,0,10,20,c0de,1234567890123456
 b,classification,webp,WebP,false,quality,,10,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
-140.500,20.000,,0.098145,0.000000,0,0,0,0.000,0,10,20,c0de,1234567890123456
+140.500,20.000,,0.098145,0.000000,15.0039,84.9961,100.500,100.500,0,0,0,0.000,0,10,20,c0de,1234567890123456
 b,classification,es,Entropic Student (FP),true,beta,big,0.5,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
-140.500,,801.250,0.098145,0.000000,6,24,8,0.031,7,10,20,c0de,00000000000000ff
+140.500,,801.250,0.098145,0.000000,15.0039,84.9961,100.500,100.500,6,24,8,0.031,7,10,20,c0de,00000000000000ff
 b,classification,es,Entropic Student (FP),true,beta,big,0.5,10,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
-140.500,,801.250,0.098145,0.000000,6,24,8,0.031,7,10,20,c0de,00000000000000ff
+140.500,,801.250,0.098145,0.000000,15.0039,84.9961,100.500,100.500,6,24,8,0.031,7,10,20,c0de,00000000000000ff
 """
 LATENCY = """\
 benchmark,method,point,seed,encoder_ms_p50,encoder_ms_p95,coder_encode_ms_p50,coder_encode_ms_p95,coder_decode_ms_p50,server_ms_p50,server_batch_ms_p50,server_batch,repeats,threads,cpu,record_id
 b,webp,10,0,0.0000,0.0000,1.2346,2.0000,0.5000,3.0000,1.5000,16,30,1,"CPU, of some kind",ab
 """
 TEACHER_CSV = """\
-benchmark,task,teacher,images,top1_pct,top5_pct,params,macs,record_id
-b,classification,"small, wide",4,75.0000,100.0000,1234,5000000000,0000000000000007
+benchmark,task,teacher,images,top1_pct,top5_pct,top1_pct_low,top1_pct_high,params,macs,record_id
+b,classification,"small, wide",4,75.0000,100.0000,30.0642,95.4413,1234,5000000000,0000000000000007
 """
 
 
@@ -123,9 +125,10 @@ def make(
         "latencies": [write(f"latency{n}.json", latency_file(content)) for n, content in enumerate(latencies or [])],
         "switches": [write(f"switch{number}.json", content) for number, content in enumerate(switches or [])],
         "teacher": write("evaluation.json", teacher),
+        **sample_inputs(folder, summaries, teacher, images=4),
     }
     outputs = {name: folder / f"{name}.csv" for name in STAGES["make_tables"].outputs}
-    spec = {"methods": ["webp", "es"], "anchor": "webp"}
+    spec = {"methods": ["webp", "es"], "anchor": "webp", "orderings": {}}
     tables.run(RunningJob("make_tables", {"benchmark": "b"}, spec, inputs, outputs, "00"))
     return outputs
 
@@ -226,7 +229,10 @@ def test_a_repeated_run_is_refused(tmp_path: Path) -> None:
         make(tmp_path, SUMMARIES, [latency(), latency()])
 
 
-@pytest.mark.parametrize("key", [column.name for column in rate_quality_columns("classification")])
+@pytest.mark.parametrize(
+    "key",
+    [column.name for column in rate_quality_columns("classification") if not column.name.endswith(("_low", "_high"))],
+)
 def test_a_missing_key_of_a_summary_is_named_with_its_file(tmp_path: Path, key: str) -> None:
     broken = summary("webp", "10")
     del broken[key]
