@@ -20,9 +20,6 @@ def write_samples(path: Path, top1: float, size: float, images: int = 200, **col
     return path
 
 
-_KEYS = ("top1_pct", "payload_bytes_mean")
-
-
 def sample_inputs(
     folder: Path, summaries: Sequence[Mapping[str, Any]], teacher: Mapping[str, Any], images: int = 200
 ) -> dict[str, Path | list[Path]]:
@@ -36,7 +33,9 @@ def sample_inputs(
         return value if isinstance(value, int | float) and np.isfinite(value) else 0.0
 
     samples = [
-        write_samples(folder / f"samples{position}.parquet", *(number(one, key) for key in _KEYS), images)
+        write_samples(
+            folder / f"samples{position}.parquet", number(one, "top1_pct"), number(one, "payload_bytes_mean"), images
+        )
         for position, one in enumerate(summaries)
     ]
     of_teacher = write_samples(folder / "teacher.parquet", number(teacher, "top1_pct"), 0, images)

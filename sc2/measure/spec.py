@@ -10,7 +10,10 @@ from sc2.strict import Name, Strict
 class LatencySpec(Strict):
     """How long the clock runs."""
 
-    repeats: int = Field(default=30, gt=0, description="Timed repetitions per quantity; the median is reported")
+    repeats: int = Field(default=100, gt=0, description="Timed repetitions per quantity; the median is reported")
+    budget_s: float = Field(
+        default=2.0, gt=0, description="No repetition starts after this time per quantity (seconds)"
+    )
     warmup: int = Field(default=3, ge=0, description="Repetitions before the clock starts")
     images: int = Field(default=8, gt=0, description="Test images that the repetitions cycle through")
 

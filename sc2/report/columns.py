@@ -154,14 +154,16 @@ _COSTS = (
     *_ints("encoder_macs", "server_params", "server_macs"),
 )
 
+_PARTS = ("encoder", "coder_encode", "coder_decode", "server", "server_batch")
+"""The parts of a split that are timed."""
+
 _TIMES = (
-    *_floats(
-        4,
-        *("encoder_ms_p50", "encoder_ms_p95", "coder_encode_ms_p50", "coder_encode_ms_p95"),
-        *("coder_decode_ms_p50", "server_ms_p50", "server_batch_ms_p50"),
-    ),
+    *(column for part in _PARTS for column in (*_floats(4, f"{part}_ms_p50"), *_ends(4, f"{part}_ms"))),
+    *_floats(4, "encoder_ms_p95", "coder_encode_ms_p95"),
     *_ints("server_batch"),
 )
+
+_LOAD = (*_floats(3, "cpu_share"), *_floats(3, "load_per_core", nullable=True), Column("loaded", "flag"))
 
 
 def rate_quality_columns(task: str) -> tuple[Column, ...]:
@@ -175,7 +177,8 @@ def rate_quality_columns(task: str) -> tuple[Column, ...]:
 def latency_columns() -> tuple[Column, ...]:
     """Return the columns of `latency.csv` (milliseconds)."""
     keys = _text("benchmark", "method", "point", "seed")
-    return (*keys, *_TIMES, *_ints("repeats", "threads"), *_text("cpu", "record_id"))
+    networks = _text("encoder_network", "server_network", nullable=True)
+    return (*keys, *_TIMES, *_ints("repeats", "threads"), *_LOAD, *networks, *_text("cpu", "record_id"))
 
 
 AVERAGED = (

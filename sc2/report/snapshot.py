@@ -241,12 +241,24 @@ def _latency(tables: Tables) -> list[str]:
     }
     machines = sorted({f"{time['cpu']}, {time['threads']} thread(s)" for _, time in times.iterrows()})
     batches = sorted({str(time["server_batch"]) for _, time in times.iterrows()})
-    rows = [(*_run_cells(tables, time), *(number(time[name], 3) for name in columns)) for _, time in times.iterrows()]
+    rows = [(*_run_cells(tables, time), *(_time(time, name) for name in columns)) for _, time in times.iterrows()]
     return [
         f"Median per image on {'; '.join(machines)}. All is done image by image, but for the last column: there the "
-        f"server answers {'; '.join(batches)} images at once, as the evaluation does.",
+        f"server answers {'; '.join(batches)} images at once, as the evaluation does. In brackets the 95 % interval of "
+        f"the median.{_loaded(times)}",
         table(("method", "point", "seed", *columns.values()), rows, numbers_from=3),
     ]
+
+
+def _time(row: pd.Series, name: str) -> str:
+    part = name.removesuffix("_p50")
+    return f"{number(row[name], 3)} ({ends((row[f'{part}_low'], row[f'{part}_high']), 3)})"
+
+
+def _loaded(times: pd.DataFrame) -> str:
+    """Say which times may be too long because the machine did other things; nothing where it did not."""
+    loaded = times[times["loaded"]]["method"].unique()
+    return f" **The machine was busy while these were timed: {', '.join(loaded)}.**" if len(loaded) else ""
 
 
 def _run_cells(tables: Tables, time: pd.Series) -> tuple[str, str, str]:

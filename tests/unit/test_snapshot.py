@@ -24,8 +24,10 @@ b,classification,es,Entropic Student (FP),true,beta,,0.5,0,70.0000,100.000,,24.7
 b,classification,es,Entropic Student (FP),true,beta,,0.5,1,72.0000,104.000,,24.700,6000,5120000,69,75,102,106
 """
 LATENCY = """\
-benchmark,method,point,seed,encoder_ms_p50,coder_encode_ms_p50,coder_decode_ms_p50,server_ms_p50,server_batch_ms_p50,server_batch,threads,cpu
-b,es,0.5,0,1.5000,0.2500,0.1250,3.0000,1.5000,16,1,Some CPU
+benchmark,method,point,seed,encoder_ms_p50,coder_encode_ms_p50,coder_decode_ms_p50,server_ms_p50,server_batch_ms_p50,server_batch,threads,cpu,\
+encoder_ms_low,encoder_ms_high,coder_encode_ms_low,coder_encode_ms_high,coder_decode_ms_low,coder_decode_ms_high,\
+server_ms_low,server_ms_high,server_batch_ms_low,server_batch_ms_high,loaded
+b,es,0.5,0,1.5000,0.2500,0.1250,3.0000,1.5000,16,1,Some CPU,1.4,1.6,0.2,0.3,0.1,0.2,2.9,3.1,,,false
 """
 TEACHER = """\
 benchmark,task,teacher,images,top1_pct,params,macs
@@ -190,7 +192,11 @@ def test_it_shows_which_published_orderings_hold(job: RunningJob, tmp_path: Path
 def test_it_shows_latency_and_says_when_there_is_none(job: RunningJob, tmp_path: Path) -> None:
     text = text_of(job)
     assert "Median per image on Some CPU, 1 thread(s)." in text
-    assert "| Entropic Student (FP) | β=0.5 | 0 | 1.500 | 0.250 | 0.125 | 3.000 | 1.500 |\n" in text
+    times = "1.500 (1.400 … 1.600) | 0.250 (0.200 … 0.300) | 0.125 (0.100 … 0.200) | 3.000 (2.900 … 3.100)"
+    assert f"| Entropic Student (FP) | β=0.5 | 0 | {times} | 1.500 (– … –) |\n" in text
+    assert "busy" not in text
+    (tmp_path / "latency.csv").write_text(LATENCY.replace("false", "true"))
+    assert "**The machine was busy while these were timed: es.**" in text_of(job)
     (tmp_path / "latency.csv").write_text(LATENCY.splitlines()[0] + "\n")
     assert "## Latency\n\nNot measured.\n" in text_of(job)
 

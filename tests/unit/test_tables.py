@@ -35,8 +35,12 @@ b,classification,es,Entropic Student (FP),true,beta,big,0.5,10,4,50.0000,66.6667
 140.500,,801.250,0.098145,0.000000,15.0039,84.9961,100.500,100.500,6,24,8,0.031,7,10,20,c0de,00000000000000ff
 """
 LATENCY = """\
-benchmark,method,point,seed,encoder_ms_p50,encoder_ms_p95,coder_encode_ms_p50,coder_encode_ms_p95,coder_decode_ms_p50,server_ms_p50,server_batch_ms_p50,server_batch,repeats,threads,cpu,record_id
-b,webp,10,0,0.0000,0.0000,1.2346,2.0000,0.5000,3.0000,1.5000,16,30,1,"CPU, of some kind",ab
+benchmark,method,point,seed,encoder_ms_p50,encoder_ms_low,encoder_ms_high,coder_encode_ms_p50,coder_encode_ms_low,\
+coder_encode_ms_high,coder_decode_ms_p50,coder_decode_ms_low,coder_decode_ms_high,server_ms_p50,server_ms_low,\
+server_ms_high,server_batch_ms_p50,server_batch_ms_low,server_batch_ms_high,encoder_ms_p95,coder_encode_ms_p95,\
+server_batch,repeats,threads,cpu_share,load_per_core,loaded,encoder_network,server_network,cpu,record_id
+b,webp,10,0,0.0000,0.0000,0.0000,1.2346,1.2000,1.3000,0.5000,0.4000,0.6000,3.0000,2.9000,3.1000,1.5000,,,0.0000,\
+2.0000,16,30,1,0.999,0.500,false,,5e,"CPU, of some kind",ab
 """
 TEACHER_CSV = """\
 benchmark,task,teacher,images,top1_pct,top5_pct,top1_pct_low,top1_pct_high,params,macs,record_id
@@ -92,13 +96,17 @@ def latency(method: str = "webp", point: str = "10", **changes: Any) -> dict[str
         "coder_encode_ms_p95": 2,
     }
     times |= {"coder_decode_ms_p50": 0.5, "server_ms_p50": 3, "server_batch_ms_p50": 1.5, "server_batch": 16}
+    times |= {"encoder_ms_low": 0, "encoder_ms_high": 0, "coder_encode_ms_low": 1.2, "coder_encode_ms_high": 1.3}
+    times |= {"coder_decode_ms_low": 0.4, "coder_decode_ms_high": 0.6, "server_ms_low": 2.9, "server_ms_high": 3.1}
+    times |= {"server_batch_ms_low": None, "server_batch_ms_high": None, "encoder_network": "", "server_network": "5e"}
     times |= {"repeats": 30, "threads": 1, "cpu": "CPU, of some kind"}
+    times |= {"cpu_share": 0.999, "load_per_core": 0.5, "loaded": False}
     return {**keys, **times, **changes}
 
 
 def latency_file(times: dict[str, Any]) -> dict[str, Any]:
     """A method's latency file with one run, as the stage writes it."""
-    of_method = ("benchmark", "method", "threads", "cpu", "record_id")
+    of_method = ("benchmark", "method", "threads", "cpu", "record_id", "cpu_share", "load_per_core", "loaded")
     run = {key: value for key, value in times.items() if key not in of_method}
     return {**{key: times[key] for key in of_method if key in times}, "runs": [run]}
 
@@ -214,6 +222,17 @@ def test_no_latency_gives_a_table_with_a_header_only(tmp_path: Path) -> None:
     made = make(tmp_path, SUMMARIES)
     assert made["latency"].read_text() == LATENCY.splitlines(keepends=True)[0]
     assert read_table(made["latency"]).empty
+
+
+def test_runs_of_one_network_share_its_shortest_timing(tmp_path: Path) -> None:
+    busy: dict[str, Any] = {"server_ms_p50": 4.0, "server_ms_low": 3.5, "server_ms_high": 6.0, "server_batch_ms_p50": 1.7}
+    other = latency("es", "0.5", **{**busy, "server_network": "77"})
+    found = read_table(make(tmp_path, SUMMARIES, [latency(), latency(point="9", **busy), other])["latency"])
+    assert found["server_ms_p50"].tolist() == [3, 3, 4]
+    assert found["server_ms_high"].tolist() == [3.1, 3.1, 6]
+    assert found["server_batch_ms_p50"].tolist() == [1.5, 1.5, 1.7]
+    # What has no network of its own keeps its own times.
+    assert found["encoder_network"].tolist() == ["", "", ""]
 
 
 def test_points_are_ordered_by_value() -> None:
