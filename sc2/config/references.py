@@ -7,6 +7,7 @@ from sc2.config.explain import choices
 from sc2.config.reader import Reader
 from sc2.config.resolved import Benchmark, MethodOnBenchmark
 from sc2.config.schema import RunConfig
+from sc2.methods import get_method, method_names
 
 
 def check_references(reader: Reader, benchmarks: Mapping[str, Benchmark], run_file: Path) -> None:
@@ -34,6 +35,18 @@ def check_groups(reader: Reader, run: RunConfig, run_file: Path) -> None:
             if member not in run.benchmarks:
                 message = f"is not run here; {choices(member, sorted(run.benchmarks))}"
                 reader.add(run_file, ("groups", name, position), message)
+
+
+def check_seeds(reader: Reader, run: RunConfig, run_file: Path) -> None:
+    """Check that what gets seeds of its own is run, and trained."""
+    methods = sorted({method for names in run.benchmarks.values() for method in names} & set(method_names()))
+    for name in run.method_seeds:
+        if name not in methods:
+            reader.add(run_file, ("method_seeds", name), f"is not run here; {choices(name, methods)}")
+        elif not get_method(name).phases():
+            reader.add(
+                run_file, ("method_seeds", name), "is not trained, so that no seed changes anything: take it out"
+            )
 
 
 def _encoder_problem(method: MethodOnBenchmark, benchmarks: Mapping[str, Benchmark], run_file: Path) -> str | None:

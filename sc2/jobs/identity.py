@@ -9,7 +9,7 @@ from typing import Any
 
 from sc2.config.published import TEACHER
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
-from sc2.jobs.plan import Keys, phases, phases_before, runs, seeds, taken_whole
+from sc2.jobs.plan import Keys, anchor, phases, phases_before, runs, seeds, taken_whole
 from sc2.jobs.stages import STAGES
 from sc2.methods import get_method, module_of
 from sc2.provenance.fingerprint import Fingerprint, fingerprint
@@ -137,7 +137,7 @@ def _make_tables(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
         for name, ordering in config.orderings.items()
         if {ordering.method, ordering.other} <= known and task in (ordering.tasks or [task])
     }
-    spec = {"methods": methods, "anchor": benchmark.config.anchor or methods[0], "runs": listed}
+    spec = {"methods": methods, "anchor": anchor(benchmark), "runs": listed}
     return {**spec, "orderings": orderings}, (f"sc2.tasks.{task}",)
 
 

@@ -118,7 +118,7 @@ def too_short(curve: RateQuality, anchor: RateQuality, by: Literal["quality", "r
     curve, anchor = curve.pareto(), anchor.pareto()
     for name, points in (("the anchor", anchor), ("the curve", curve)):
         if len(points.quality) < LEAST_POINTS:
-            return f"{name} has {len(points.quality)} Pareto points, fewer than {LEAST_POINTS}"
+            return f"{name} has fewer than {LEAST_POINTS} Pareto points: {len(points.quality)}"
         if by == "rate" and points.data_bytes[0] <= 0:
             return f"{name} has a point without bytes, which has no logarithm"
     axes = [points.quality if by == "quality" else np.log(points.data_bytes) for points in (anchor, curve)]
@@ -128,7 +128,7 @@ def too_short(curve: RateQuality, anchor: RateQuality, by: Literal["quality", "r
     for name, axis in zip(("the anchor", "the curve"), axes, strict=True):
         inside = int(((axis >= low) & (axis <= high)).sum())
         if inside < LEAST_INSIDE:
-            return f"{name} has {inside} points inside the common {by} interval, fewer than {LEAST_INSIDE}"
+            return f"{name} has fewer than {LEAST_INSIDE} points inside the common {by} interval: {inside}"
     share = (high - low) / min(axis[-1] - axis[0] for axis in axes)
     if share < LEAST_OVERLAP:
         least = f"less than {100 * LEAST_OVERLAP:.0f} %"

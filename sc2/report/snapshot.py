@@ -29,6 +29,9 @@ SHOWN = ("equal_quality", "byte_ratios", "paired", "orderings", "comparison")
 """The tables that the page shows beside those that the curves are made from."""
 
 
+_PAPERS = "../../papers.md"
+
+
 def run(job: RunningJob) -> None:
     """Copy `tables` and `figures` beside `readme` and write it from them and the `records`.
 
@@ -139,7 +142,8 @@ def _all_series(tables: Tables) -> list[Series]:
 
 def _seeds_text(tables: Tables) -> str:
     seeds = tables.rate_quality["seed"].nunique()
-    return f"; mean ± standard deviation where there are several of the {seeds} seeds" if seeds > 1 else ""
+    several = f"mean ± standard deviation where there are several of the {seeds} seeds"
+    return f"; {several} of a method's own training (the teacher is the same)" if seeds > 1 else ""
 
 
 def _results(tables: Tables, paired: pd.DataFrame) -> str:
@@ -178,7 +182,7 @@ def _orderings(found: pd.DataFrame) -> list[str]:
         return []
     rows = [
         (
-            f"[{row['claim']}](../../papers.md#{row['source']})",
+            f"[{row['claim']}]({_PAPERS}#{row['source']})",
             f"**{row['verdict']}**",
             f"{number(row['difference'], 1)} ({ends((row['difference_low'], row['difference_high']), 1)})",
             number(row["p"], 3),

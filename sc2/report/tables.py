@@ -67,9 +67,7 @@ def _resamples(job: RunningJob, task: str, summaries: Sequence[Row]) -> Resample
     """Read the rows per image of all runs and the teacher."""
     samples = job.input_list("samples")
     if len(samples) != len(summaries):
-        raise DataError(
-            f"{len(samples)} files of rows per image belong to {len(summaries)} summaries: give one of each"
-        )
+        raise DataError(f"{len(summaries)} summaries came with {len(samples)} files of rows per image: give one each")
     runs = dict(zip(map(_run_key, summaries), samples, strict=True))
     return read_resamples(task, job.input("teacher_samples"), runs)
 

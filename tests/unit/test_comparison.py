@@ -1,6 +1,7 @@
 """The tables that compare curves hold what their definitions say, computed from the rounded tables."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def make(folder: Path, runs: list[dict[str, Any]], teacher: dict[str, Any] = TEACHER) -> dict[str, pd.DataFrame]:
+def make(
+    folder: Path,
+    runs: list[dict[str, Any]],
+    teacher: dict[str, Any] = TEACHER,
+    orderings: Mapping[str, Any] | None = None,
+    images: int = 200,
+) -> dict[str, pd.DataFrame]:
     paths = [folder / f"{number}.json" for number in range(len(runs))]
     for path, content in zip([*paths, folder / "teacher.json"], [*runs, teacher], strict=True):
         path.write_text(json.dumps(content))
@@ -67,16 +74,13 @@ def make(folder: Path, runs: list[dict[str, Any]], teacher: dict[str, Any] = TEA
         "latencies": [],
         "switches": [],
         "teacher": folder / "teacher.json",
-        **sample_inputs(folder, runs, teacher),
+        **sample_inputs(folder, runs, teacher, images),
     }
     outputs = {name: folder / f"{name}.csv" for name in STAGES["make_tables"].outputs}
     methods = list(dict.fromkeys(content["method"] for content in runs))
-    tables.run(RunningJob("make_tables", {"benchmark": "b"}, spec_of(methods), inputs, outputs, "0" * 16))
+    spec = {"methods": methods, "anchor": methods[0], "orderings": orderings or {}}
+    tables.run(RunningJob("make_tables", {"benchmark": "b"}, spec, inputs, outputs, "0" * 16))
     return {name: read_table(path) for name, path in outputs.items()}
-
-
-def spec_of(methods: list[str]) -> dict[str, Any]:
-    return {"methods": methods, "anchor": methods[0], "orderings": {}}
 
 
 def test_every_curve_is_compared_with_the_first_of_the_anchor(folder: Path) -> None:
@@ -106,7 +110,7 @@ def test_a_corner_has_a_hypervolume_and_a_reason_instead_of_differences(folder: 
     found = make(folder, [*curve("jpeg"), corner])["comparison"].iloc[1]
     assert found["hypervolume"] == pytest.approx(hypervolume([(0, 1, 74.5)], BOX), abs=5e-7)
     assert np.isnan(found["bd_rate_pct"])
-    assert found["bd_rate_reason"] == found["bd_quality_reason"] == "the curve has 1 Pareto points, fewer than 4"
+    assert found["bd_rate_reason"] == found["bd_quality_reason"] == "the curve has fewer than 4 Pareto points: 1"
 
 
 def test_a_curve_with_a_point_without_bytes_is_not_compared(folder: Path) -> None:

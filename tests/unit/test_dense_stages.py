@@ -216,7 +216,7 @@ def test_a_long_title_stays_inside_the_figure(built: dict[str, Any], monkeypatch
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_teacher_is_judged_by_the_same_columns(built: dict[str, Any], task: str) -> None:
-    job = built["project"].job("evaluation", task, {}, {"teacher": built[task]["teacher"]}, ["evaluation"])
+    job = built["project"].job("evaluation", task, {}, {"teacher": built[task]["teacher"]}, ["evaluation", "samples"])
     evaluate_teacher(job)
     found = json.loads(job.outputs["evaluation"].read_text())
     for column in quality_of(task).columns:

@@ -225,7 +225,12 @@ def test_no_latency_gives_a_table_with_a_header_only(tmp_path: Path) -> None:
 
 
 def test_runs_of_one_network_share_its_shortest_timing(tmp_path: Path) -> None:
-    busy: dict[str, Any] = {"server_ms_p50": 4.0, "server_ms_low": 3.5, "server_ms_high": 6.0, "server_batch_ms_p50": 1.7}
+    busy: dict[str, Any] = {
+        "server_ms_p50": 4.0,
+        "server_ms_low": 3.5,
+        "server_ms_high": 6.0,
+        "server_batch_ms_p50": 1.7,
+    }
     other = latency("es", "0.5", **{**busy, "server_network": "77"})
     found = read_table(make(tmp_path, SUMMARIES, [latency(), latency(point="9", **busy), other])["latency"])
     assert found["server_ms_p50"].tolist() == [3, 3, 4]
