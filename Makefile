@@ -1,15 +1,18 @@
-# `make` lists the targets. Every target makes the environment first, in .venv, and again only when the lock changes.
+# `make` lists the targets. Most of them first create the environment in .venv, or update it if the lock has changed.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-# The first of these two that is Python 3.11; or say which: make figures PYTHON=/path/to/python3.11
+# The first of these two that is Python 3.11; if neither is, uv provides it. To choose: make figures PYTHON=/path
 PYTHON ?= $(shell for p in python3.11 python3; do "$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	2>/dev/null && { echo "$$p"; break; }; done)
+# Platforms that requirements.lock has packages for, in the terms of `uname`.
+PLATFORMS := Linux-x86_64 Darwin-arm64
+PLATFORM ?= $(shell uname -s)-$(shell uname -m)
 CORES ?= all
 CONFIG ?= config/config.yaml
 
 BIN := .venv/bin
-# Named after the lock's content: a checkout that only touches the file installs nothing.
+# Named after the lock's content, so that a checkout that only touches the file installs nothing.
 STAMP := .venv/.installed-$(shell cksum < requirements.lock | cut -d ' ' -f 1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 # snakefmt and pre-commit call other tools of the environment by name.
@@ -20,20 +23,23 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
-env: $(STAMP) ## create .venv from requirements.lock, every file checked by its hash
+env: $(STAMP) ## create .venv from requirements.lock, every file checked by hash
 
 $(STAMP):
-	@if [ -z "$(PYTHON)" ]; then echo "make: Python 3.11 is needed, and neither python3.11 nor python3 is one;" \
-		"install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; fi
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	@case " $(PLATFORMS) " in *" $(PLATFORM) "*) ;; *) echo "make: requirements.lock is for $(PLATFORMS)," \
+		"and this is $(PLATFORM): nothing was downloaded; see the README on platforms" >&2; exit 1;; esac
+	@if [ -z "$(PYTHON)" ] && ! command -v uv >/dev/null; then \
+		echo "make: Python 3.11 is needed, and neither python3.11 nor python3 is one; install it or uv, which" \
+		"fetches it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; fi
+	@[ -z "$(PYTHON)" ] || "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
 		{ echo "make: $(PYTHON) does not run or is not Python 3.11" >&2; exit 1; }
-	"$(PYTHON)" -m venv .venv
+	$(if $(PYTHON),"$(PYTHON)" -m venv .venv,uv venv --python 3.11 --seed --allow-existing .venv)
 	$(BIN)/python -m pip install --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
 	rm -f .venv/.installed-*
 	touch $@
 
-figures: env ## every figure of the embedded default, from nothing
+figures: env ## every figure of the embedded default, from scratch
 	$(SNAKEMAKE)
 
 quick: env ## the same workflow on fewer images, points and epochs
@@ -54,11 +60,11 @@ snapshot: env ## copy tables and figures to docs/reference/ (CONFIG=config/image
 pull: env ## fetch the results that dvc.lock names, and verify them
 	$(BIN)/python -m sc2 pull
 
-# A worker per core and one thread each: threads of two networks on the same cores wait for each other.
+# One worker per core and one thread each: the threads of two networks on the same cores slow each other down.
 test: env ## run the tests; those on real images need SC2_DATA, see data/README.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
-check: env ## lint, format, types, spelling, docstrings
+check: env ## lint, format, types, spelling, docstrings, the workflow's files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
@@ -70,14 +76,14 @@ check: env ## lint, format, types, spelling, docstrings
 	$(BIN)/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
-lock: ## pin what pyproject.toml and requirements.in ask for (needs uv)
+lock: ## pin the dependencies in pyproject.toml and requirements.in (needs uv)
 	@command -v uv >/dev/null || { echo "make: uv is needed to resolve the dependencies: pip install uv" >&2; exit 1; }
-	uv pip compile pyproject.toml requirements.in --python-version 3.11 --generate-hashes --no-annotate --no-header -o requirements.lock
-	@echo "Now carry the versions over to environment.yml; tests/unit/test_environment.py compares the two."
+	uv pip compile --universal pyproject.toml requirements.in --python-version 3.11 --generate-hashes --no-annotate --no-header -o requirements.lock
+	@echo "Now copy the versions to environment.yml; tests/unit/test_environment.py compares the two."
 
 hooks: env ## install the pre-commit hooks into this clone
 	$(BIN)/pre-commit install
 
-clean: ## remove caches of the tools; never results, data or the environment
+clean: ## remove the tools' caches; never results, data or the environment
 	rm -rf .pytest_cache .mypy_cache .ruff_cache
 	find sc2 tests -name __pycache__ -type d -prune -exec rm -rf {} +

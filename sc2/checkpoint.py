@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sc2.errors import CheckpointError
+from sc2.system.atomic import replacing
 
 
 def save_atomically(content: Any, path: Path) -> None:
@@ -15,9 +16,8 @@ def save_atomically(content: Any, path: Path) -> None:
     # The archive inside the file is named after it: a buffer has no name, so the bytes depend on the content only.
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(buffer.getvalue())
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_bytes(buffer.getvalue())
 
 
 Kind = Literal["teacher", "phase", "device", "server"]

@@ -5,21 +5,25 @@ runs the stage and writes the provenance record. Heavy imports happen inside the
 """
 
 import argparse
+import io
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from sc2.commands.arguments import add_config, add_tools
 from sc2.errors import SC2Error
 from sc2.jobs.stages import STAGES, Stage
 from sc2.version import VERSION
 
-DEFAULT_CONFIG = "config/config.yaml"
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 1 a check found something, 2 an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character must not end a command.
+            stream.reconfigure(errors="backslashreplace")
     # A dependency of compressai compiles a class at import; nothing that a user could do about it.
     warnings.filterwarnings("ignore", message=".torch.jit.script. is deprecated", category=FutureWarning)
     arguments = build_parser().parse_args(argv)
@@ -41,96 +45,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"sc2 {VERSION}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    _add_tools(commands)
+    add_tools(commands)
     for name, stage in STAGES.items():
         _add_stage(commands, name, stage)
     return parser
-
-
-def _add_tools(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    encode = commands.add_parser("encode", help="compress an image with a device half into a .sc2 file")
-    encode.add_argument("checkpoint", type=Path, help="device.pt, or the folder that holds it")
-    encode.add_argument("image", type=Path, help="any image that Pillow reads")
-    encode.add_argument("-o", "--output", type=Path, required=True, help="the file to write, e.g. out.sc2")
-    encode.set_defaults(run=_encode)
-
-    decode = commands.add_parser(
-        "decode",
-        help="answer a .sc2 file with a server half, or with one per task",
-        epilog="example, three answers to one payload: sc2 decode CLASSIFIER DETECTOR SEGMENTER photo.sc2",
-    )
-    decode.add_argument(
-        "checkpoints", type=Path, nargs="+", metavar="checkpoint", help="server.pt, or the folder that holds it"
-    )
-    decode.add_argument("container", type=Path, help="the .sc2 file")
-    decode.add_argument("--task", help="answer with the server half of this task only, e.g. detection")
-    decode.add_argument("--top", type=int, default=5, help="classes or boxes to print (default: 5)")
-    decode.add_argument("--json", action="store_true", help="print everything (logits, boxes, masks) as JSON")
-    decode.set_defaults(run=_decode)
-
-    methods = commands.add_parser("methods", help="list the methods, their rate axes, and the tasks they support")
-    methods.add_argument("--json", action="store_true", help="print JSON")
-    _add_config(methods)
-    methods.set_defaults(run=_methods)
-
-    inspect = commands.add_parser(
-        "inspect",
-        help="print what a split costs: parameters, bytes to ship, MACs, latent shape; needs no data and no weights",
-        description="Print what a split costs on the device and on the server, counted with random weights, and what "
-        "was measured of it where it has been evaluated.",
-        epilog="example: sc2 inspect entropic_student --benchmark ilsvrc2012_resnet50 --point 0.16",
-    )
-    inspect.add_argument("method", metavar="METHOD", help="a method, see `sc2 methods`")
-    inspect.add_argument("--benchmark", required=True, help="a file in benchmarks/ beside the run file")
-    inspect.add_argument("--point", required=True, help="operating point, e.g. 0.16; need not be in the grid")
-    inspect.add_argument("--json", action="store_true", help="print JSON")
-    inspect.add_argument("--results", type=Path, default=Path("results"), help="measurements (default: results)")
-    _add_config(inspect)
-    inspect.set_defaults(run=_inspect)
-
-    trace = commands.add_parser("trace", help="print where a result comes from, down to data, teacher and commit")
-    trace.add_argument("path", type=Path, help="any file under results/, e.g. results/figures/…/rate_accuracy.svg")
-    trace.add_argument("--full", action="store_true", help="print every job, without grouping")
-    trace.set_defaults(run=_trace)
-
-    why = commands.add_parser(
-        "why",
-        help="say which key, file or input changed, for what would run again",
-        description="Say what changed since a record was written: keys of the configuration, files of code, inputs.",
-        epilog="without PATH: the configuration and code of every recorded job, grouped by what changed",
-    )
-    why.add_argument(
-        "path", type=Path, nargs="?", metavar="PATH", help="an output of the job, e.g. results/train/…/distill.pt"
-    )
-    why.add_argument("--results", type=Path, default=Path("results"), help="folder to look through (default: results)")
-    _add_config(why)
-    why.set_defaults(run=_why)
-
-    verify = commands.add_parser("verify", help="recompute all hashes; name what is stale, missing or edited")
-    _add_config(verify)
-    verify.add_argument("--results", type=Path, default=Path("results"), help="folder to check (default: results)")
-    verify.add_argument("--prune", action="store_true", help="remove the outputs that are not good, so that they rerun")
-    verify.set_defaults(run=_verify)
-
-    pull = commands.add_parser("pull", help="fetch the published results (dvc pull), verify them, drop what is stale")
-    pull.add_argument("--remote", metavar="NAME", help="the DVC remote (default: DVC's default remote)")
-    _add_config(pull)
-    pull.set_defaults(run=_pull)
-
-    schema = commands.add_parser("schema", help="write the JSON schemas of the configuration files, for editors")
-    schema.add_argument("folder", type=Path, nargs="?", default=Path("config/schema"), help="default: config/schema")
-    schema.set_defaults(run=_schema)
-
-    dvc = commands.add_parser("dvc", help="write dvc.yaml: which results of the run file DVC holds")
-    dvc.add_argument("file", type=Path, nargs="?", default=Path("dvc.yaml"), help="default: dvc.yaml")
-    _add_config(dvc)
-    dvc.set_defaults(run=_dvc)
-
-
-def _add_config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--config", type=Path, default=Path(DEFAULT_CONFIG), help=f"the run file (default: {DEFAULT_CONFIG})"
-    )
 
 
 def _add_stage(
@@ -139,7 +57,7 @@ def _add_stage(
     stage: Stage,
 ) -> None:
     parser = commands.add_parser(name, help=f"stage: {stage.help}", description=f"Stage: {stage.help}.")
-    _add_config(parser)
+    add_config(parser)
     for key in stage.keys:
         parser.add_argument(f"--{key}", required=True, help=f"{key} of the job")
     for entry, count in stage.inputs.items():
@@ -175,7 +93,9 @@ def _option(name: str) -> str:
 
 def _run_stage(arguments: argparse.Namespace) -> None:
     from sc2.jobs.run import run_stage
+    from sc2.system.surroundings import settle
 
+    settle(os.environ, threads=arguments.threads)
     stage = STAGES[arguments.stage]
     run_stage(
         arguments.stage,
@@ -187,99 +107,6 @@ def _run_stage(arguments: argparse.Namespace) -> None:
         planned_id=arguments.job,
         threads=arguments.threads,
     )
-
-
-def _encode(arguments: argparse.Namespace) -> None:
-    from sc2.commands.link import encode_file
-
-    print(encode_file(arguments.checkpoint, arguments.image, arguments.output))
-
-
-def _decode(arguments: argparse.Namespace) -> None:
-    from sc2.commands.link import decode_file
-
-    print(
-        decode_file(
-            arguments.checkpoints,
-            arguments.container,
-            task=arguments.task,
-            top=arguments.top,
-            as_json=arguments.json,
-        )
-    )
-
-
-def _methods(arguments: argparse.Namespace) -> None:
-    from sc2.commands.methods import list_methods
-
-    print(list_methods(arguments.config, as_json=arguments.json))
-
-
-def _inspect(arguments: argparse.Namespace) -> None:
-    from sc2.commands.inspect import inspect
-
-    print(
-        inspect(
-            arguments.config,
-            arguments.method,
-            arguments.benchmark,
-            arguments.point,
-            arguments.results,
-            as_json=arguments.json,
-        )
-    )
-
-
-def _trace(arguments: argparse.Namespace) -> None:
-    from sc2.provenance.trace import format_trace, trace
-
-    print(format_trace(trace(arguments.path), full=arguments.full))
-
-
-def _why(arguments: argparse.Namespace) -> None:
-    from sc2.commands.why import why
-    from sc2.config.load import load_config
-    from sc2.jobs.identity import job
-
-    config = load_config(arguments.config)
-    print(why(lambda stage, keys: job(config, stage, keys), arguments.path, arguments.results))
-
-
-def _verify(arguments: argparse.Namespace) -> int:
-    from sc2.config.load import load_config
-    from sc2.jobs.identity import job
-    from sc2.provenance.verify import format_report, prune, verify
-
-    config = load_config(arguments.config)
-    report = verify(arguments.results, lambda stage, keys: job(config, stage, keys))
-    print(format_report(report))
-    if arguments.prune:
-        for path in prune(report):
-            print(f"removed {path}")
-        return 0
-    return 1 if report.findings else 0
-
-
-def _pull(arguments: argparse.Namespace) -> int:
-    from sc2.commands.pull import pull
-    from sc2.config.load import load_config
-
-    return pull(load_config(arguments.config), arguments.remote)
-
-
-def _schema(arguments: argparse.Namespace) -> None:
-    from sc2.config.json_schema import write_schemas
-
-    for path in write_schemas(arguments.folder):
-        print(path)
-
-
-def _dvc(arguments: argparse.Namespace) -> None:
-    from sc2.commands.dvc import write_dvc
-    from sc2.config.load import load_config
-
-    write_dvc(load_config(arguments.config), arguments.file)
-    print(arguments.file)
 
 
 if __name__ == "__main__":

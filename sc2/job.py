@@ -33,6 +33,15 @@ class RunningJob:
     threads: int = 1
     label: str = field(default="")
 
+    @property
+    def state(self) -> Path:
+        """Where an interrupted training keeps its state, until the record is written.
+
+        Outside the outputs, which the workflow removes on failure. The name holds the record's id, so that a state is
+        only ever taken up by the very same job.
+        """
+        return Path("scratch") / "training" / f"{self.record_id}.pt"
+
     def input(self, name: str) -> Path:
         """Return the single input file called `name`."""
         path = self.inputs[name]

@@ -7,6 +7,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchema
 from pydantic_core import CoreSchema
 
 NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
+LONGEST_NAME = 100
+"""Characters of the longest name; file systems take 255, and temporary names are longer."""
+
+
+def is_name(value: str) -> bool:
+    """Say whether text may be the name of a file or folder of the configuration and the results."""
+    return len(value) <= LONGEST_NAME and NAME.fullmatch(value) is not None
 
 
 def _unconverted(schema: Any) -> None:
@@ -47,7 +54,7 @@ def text_matching(pattern: re.Pattern[str]) -> WithJsonSchema:
 
 
 def _name(value: str) -> str:
-    if not NAME.fullmatch(value):
+    if not is_name(value):
         raise ValueError("use lower case letters, digits and single underscores (it becomes a folder name)")
     return value
 

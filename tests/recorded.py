@@ -8,7 +8,7 @@ from typing import Any
 
 from sc2.job import RunningJob
 from sc2.provenance.fingerprint import Fingerprint, fingerprint
-from sc2.provenance.record import record_id, sha256_file, write_record
+from sc2.provenance.record import describe_inputs, hashes_of, record_id, write_record
 from sc2.provenance.verify import Report, verify
 
 COMMIT = {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False, "dirty_sha256": None}
@@ -78,11 +78,9 @@ class Project:
         for output in outputs or self.steps:
             step = self.steps[output]
             inputs: dict[str, Path | list[Path]] = {name: list(map(Path, files)) for name, files in step.inputs.items()}
-            hashes: dict[str, str | list[str]] = {
-                name: [sha256_file(Path(file)) for file in files] for name, files in step.inputs.items()
-            }
+            described = describe_inputs(inputs)
             code = fingerprint([f"sc2.{step.stage}"], self.root)
-            identity = record_id(step.stage, step.keys, step.spec, code.digest, hashes)
+            identity = record_id(step.stage, step.keys, step.spec, code.digest, hashes_of(described))
             path = Path(output)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(output if self.same_bytes else f"{output} {identity}")
@@ -91,7 +89,7 @@ class Project:
                 job=RunningJob(step.stage, step.keys, step.spec, inputs, {"out": path}, identity),
                 code=code,
                 job_id="planned",
-                input_hashes=hashes,
+                inputs=described,
                 started=datetime(2026, 1, 1, tzinfo=UTC),
                 seconds=1.5,
                 command=["python", "-m", "sc2", step.stage],

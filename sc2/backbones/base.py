@@ -6,7 +6,8 @@ load), and `build(num_classes, **args)`, the same as a `StagedModel`.
 A *cut* is a place where the chain can be divided (`cuts`): after a stage (`stem`, `layer1` …), after a block inside a
 stage that is a chain of blocks (`layer4.0`), or between the head's pooling and its classifier (`avgpool`).
 
-A network for a dense task has *taps*: the stages whose outputs its head takes (`sc2/backbones/heads/`).
+A network for a dense task has *taps*: the stages whose outputs its head takes (`sc2/backbones/heads/`). Some of them
+may serve its loss alone: no answer needs them, and a cut may lie behind them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,12 +40,15 @@ class StagedModel(nn.Module):
         stages: The stages in order.
         taps: Stages whose outputs the head takes, in order; none where it takes the last stage's output. Only the
             first of them may be missing: its output is then the network's own input.
+        loss_taps: Those of the taps that only a loss of the head takes.
     """
 
-    def __init__(self, stages: Mapping[str, nn.Module], taps: Sequence[str] = ()) -> None:
+    def __init__(
+        self, stages: Mapping[str, nn.Module], taps: Sequence[str] = (), loss_taps: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         self.stages = nn.ModuleDict(stages)
-        self.taps = tuple(taps)
+        self.taps, self.loss_taps = tuple(taps), tuple(loss_taps)
 
     def forward(self, x: Tensor) -> Any:
         """Run all stages in order."""
@@ -77,19 +81,21 @@ class StagedModel(nn.Module):
     def after(self, cut: str) -> "StagedModel":
         """Return a copy of what follows a cut: what the server runs when the cut is there.
 
+        Taps before the cut that only a loss takes are left out: what they give does not go over the link.
+
         Raises:
-            ConfigError: The network has no such cut (the message names those it has), or the head takes the output of
-                a stage before it, which does not go over the link.
+            ConfigError: The network has no such cut (the message names those it has), or an answer needs the output
+                of a stage before it.
         """
         rest = _divided(self, cut)[1]
-        missing = [tap for tap in self.taps if tap not in rest]
-        if (missing and missing != [cut]) or missing[1:]:
-            before = ", ".join(tap for tap in missing if tap != cut)
+        missing = [tap for tap in self.taps if tap not in rest and tap != cut]
+        needed = [tap for tap in missing if tap not in self.loss_taps]
+        if needed:
             raise ConfigError(
-                f"the head takes the output of {before}, which lies before the cut {cut!r}: cut at {self.taps[0]} or "
-                "before"
+                f"the head takes the output of {', '.join(needed)}, which lies before the cut {cut!r}: cut at "
+                f"{needed[0]} or before"
             )
-        return StagedModel(deepcopy(rest), self.taps)
+        return StagedModel(deepcopy(rest), [tap for tap in self.taps if tap not in missing], self.loss_taps)
 
     def keep_classes(self, indices: Sequence[int]) -> None:
         """Cut the last linear layer down to the given outputs, in the given order.

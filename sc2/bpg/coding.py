@@ -9,6 +9,7 @@ from sc2.bpg.bits import BitReader, BitWriter
 from sc2.errors import WireError
 
 RANGE_EXTENSION_FLAGS = 9
+_IMPLICIT_RDPCM = 2
 # explicit RDPCM, extended precision, high precision offsets, CABAC bypass alignment: excluded by BPG's profile
 _EXCLUDED_RANGE_FLAGS = {3, 4, 6, 8}
 
@@ -49,6 +50,11 @@ class Coding:
     pcm: Pcm | None
     strong_intra_smoothing: bool
     range_extension: tuple[bool, ...] | None
+
+    @property
+    def implicit_rdpcm(self) -> bool:
+        """Whether residuals may be coded as differences along the direction of prediction, as in lossless coding."""
+        return self.range_extension is not None and self.range_extension[_IMPLICIT_RDPCM]
 
     def coded_size(self, width: int, height: int) -> tuple[int, int]:
         """Return width and height rounded up to whole smallest coding blocks."""

@@ -6,6 +6,8 @@ on every machine, and what is decoded here equals libbpg's 8-bit output to the p
 limited range libbpg's sums can exceed its 32-bit integers, and colours outside RGB then come out as 0 instead of 255.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from sc2.bpg.container import ColorSpace, Header, PixelFormat
@@ -14,6 +16,7 @@ _SHIFT_TO_YCBCR = 23
 _SHIFT = 22
 _HALF = 1 << (_SHIFT - 1)
 _CENTRE = 128
+_PIXELS_AT_ONCE = 2**16  # sums of products take eight bytes a sample, several times: a part of the image at a time
 
 # Weights of red and blue in luma: ITU-R BT.601, BT.709, BT.2020 (non-constant luminance).
 _LUMA_WEIGHTS = {
@@ -36,9 +39,13 @@ def rgb_to_ycbcr(rgb: np.ndarray) -> np.ndarray:
     )
     factors = np.rint(matrix * (1 << _SHIFT_TO_YCBCR)).astype(np.int64)
     half = 1 << (_SHIFT_TO_YCBCR - 1)
-    planes = (np.einsum("cd,hwd->chw", factors, rgb.astype(np.int64)) + half) >> _SHIFT_TO_YCBCR
-    planes[1:] += _CENTRE
-    return np.clip(planes, 0, 255).astype(np.uint8)
+    pixels = rgb.reshape(-1, 3)
+    planes = np.empty((3, len(pixels)), dtype=np.uint8)
+    for part in _parts(len(pixels)):
+        samples = (factors @ pixels[part].T.astype(np.int64) + half) >> _SHIFT_TO_YCBCR
+        samples[1:] += _CENTRE
+        planes[:, part] = np.clip(samples, 0, 255)
+    return planes.reshape(3, *rgb.shape[:2])
 
 
 def planes_to_rgb(planes: list[np.ndarray], header: Header) -> np.ndarray:
@@ -48,7 +55,19 @@ def planes_to_rgb(planes: list[np.ndarray], header: Header) -> np.ndarray:
         planes: One plane (grey) or three, each [H, W], chroma already at full resolution.
         header: Colour space, range and bit depth of the samples.
     """
-    samples = [plane.astype(np.int64) for plane in planes]
+    flat = [plane.reshape(-1) for plane in planes]
+    rgb = np.empty((flat[0].size, 3), dtype=np.uint8)
+    for part in _parts(len(rgb)):
+        rgb[part] = _rgb([plane[part].astype(np.int64) for plane in flat], header)
+    return rgb.reshape(*planes[0].shape, 3)
+
+
+def _parts(count: int) -> Iterator[slice]:
+    return (slice(start, start + _PIXELS_AT_ONCE) for start in range(0, count, _PIXELS_AT_ONCE))
+
+
+def _rgb(samples: list[np.ndarray], header: Header) -> np.ndarray:
+    """Return RGB values [n, 3] in 0 … 255 of samples int64 [n] of each plane."""
     luma, chroma, offset = _scales(header)
     centre = 1 << (header.bit_depth - 1)
     if header.pixel_format == PixelFormat.GREY:
@@ -61,7 +80,7 @@ def planes_to_rgb(planes: list[np.ndarray], header: Header) -> np.ndarray:
         scaled = [(y - cg + co) * luma, (y + cg) * luma, (y - cg - co) * luma]
     else:
         scaled = _from_ycbcr(samples[0] * luma, samples[1] - centre, samples[2] - centre, header.color_space, chroma)
-    return np.clip((np.stack(scaled, axis=-1) + offset) >> _SHIFT, 0, 255).astype(np.uint8)
+    return np.clip((np.stack(scaled, axis=-1) + offset) >> _SHIFT, 0, 255)
 
 
 def _scales(header: Header) -> tuple[int, float, int]:

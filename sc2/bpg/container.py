@@ -11,7 +11,7 @@ from sc2.errors import WireError
 MAGIC = b"BPG\xfb"
 MAX_BIT_DEPTH = 14
 MAX_PIXELS = 2**26
-"""Largest picture that is read: a damaged header may claim any size."""
+"""Largest picture that is read, in whole coding blocks: a damaged header may claim any size."""
 
 
 class PixelFormat(IntEnum):
@@ -105,7 +105,7 @@ def unpack(data: bytes, max_pixels: int = MAX_PIXELS) -> BpgFile:
 
     Args:
         data: One whole file. Extension data (EXIF, ICC profile, …) are skipped.
-        max_pixels: Largest product of width and height that is accepted.
+        max_pixels: Largest product of width and height that is accepted; of the coded size, in whole coding blocks.
 
     Raises:
         WireError: The file is damaged, truncated, followed by other bytes, or of a kind that is not handled (alpha
@@ -117,6 +117,7 @@ def unpack(data: bytes, max_pixels: int = MAX_PIXELS) -> BpgFile:
     if end >= len(data):
         raise WireError(f"the BPG file is truncated: {len(data)} bytes, its hevc_header alone ends at byte {end}")
     coding = read_coding(data[position:end])
+    _check_pixels(*coding.coded_size(header.width, header.height), max_pixels)
     units = nal.split_units(data[end:])
     nal.check_picture_units(units)
     return BpgFile(header, coding, tuple(units), length_known)
@@ -140,8 +141,7 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Header, int,
     width, position = read_ue7(data, len(MAGIC) + 2, "width")
     height, position = read_ue7(data, position, "height")
     header = _checked(one >> 5, (one & 0x0F) + 8, two >> 4, bool(two & 0x02), width, height)
-    if width * height > max_pixels:
-        raise WireError(f"the BPG picture has {width} × {height} pixels, more than the {max_pixels} that are read")
+    _check_pixels(width, height, max_pixels)
     length, position = read_ue7(data, position, "picture data length")
     if two & 0x08:
         extension, position = read_ue7(data, position, "extension length")
@@ -167,6 +167,11 @@ def header_bytes(data: bytes) -> int:
     file = unpack(data)
     slices = (unit for unit in file.units if nal.nal_type(unit) in nal.SLICE_TYPES)
     return len(data) - sum(len(unit) - nal.NAL_HEADER_BYTES for unit in slices)
+
+
+def _check_pixels(width: int, height: int, most: int) -> None:
+    if width * height > most:
+        raise WireError(f"the BPG picture has {width} × {height} pixels, more than the {most} that are read")
 
 
 def _checked(pixel_format: int, bit_depth: int, color_space: int, limited: bool, width: int, height: int) -> Header:

@@ -22,11 +22,11 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
     Args:
         data: One whole file.
-        max_pixels: Largest product of width and height that is accepted.
+        max_pixels: Largest product of the coded width and height that is accepted.
 
     Raises:
         WireError: The file is damaged, truncated, or of a kind that is not handled (see `container.unpack`; also 11, 13
-            and 14 bits).
+            and 14 bits, and implicit RDPCM).
     """
     return decode_file(unpack(data, max_pixels))
 
@@ -53,6 +53,12 @@ def decode_planes(file: BpgFile) -> list[np.ndarray]:
     """
     if file.header.bit_depth not in _BIT_DEPTHS:
         raise WireError(f"BPG pictures of {file.header.bit_depth} bits are not handled, only of 8, 9, 10 and 12")
+    if file.coding.implicit_rdpcm:
+        # FFmpeg's decoder gives wrong pixels where this meets lossless blocks, without a word.
+        raise WireError(
+            "BPG pictures with implicit RDPCM, which bpgenc -e jctvc -lossless makes, are not handled; decode the file "
+            "with libbpg's bpgdec"
+        )
     if file.length_known:
         return _planes(file, b"")
     # The decoder reads past the end of truncated data without a word. What stands behind complete data changes nothing.
@@ -82,7 +88,10 @@ def _hevc_frame(file: BpgFile, tail: bytes):  # type: ignore[no-untyped-def] # P
     import av
 
     units = [*make_parameter_sets(file.coding, file.picture), *file.units]
-    stream = b"".join(nal.START_CODE + unit for unit in units) + tail
+    # Behind the slices, which may not be the end: a hash of the picture (SEI) can follow.
+    last = max(index for index, unit in enumerate(units) if nal.nal_type(unit) in nal.SLICE_TYPES)
+    units[last] += tail
+    stream = b"".join(nal.START_CODE + unit for unit in units)
     try:
         codec = av.CodecContext.create("hevc", "r")
         codec.thread_count = 1

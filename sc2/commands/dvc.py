@@ -17,14 +17,15 @@ DEFAULT_RUN = "config/config.yaml"
 _HEADER = """\
 # Written by `sc2 dvc` from the run file {run}: do not edit.
 #
-# Who holds the results of the run: `results/` is ignored by git, dvc.lock names its content, `dvc push` and `sc2 pull`
-# carry it. Snakemake alone decides what has to run; the stages here are coarse and each calls it once.
+# How the results of the run are shared: git ignores `results/`, dvc.lock lists its content, `dvc push` uploads it and
+# `sc2 pull` fetches it. Only Snakemake decides what has to run; the stages here are coarse, and each calls it once.
 #
 # To publish a run:   snakemake --cores all && sc2 verify && dvc commit --force && dvc push && git add dvc.lock
 # To fetch one:       sc2 pull   (or `make pull`)
+# `dvc exp run` and `dvc repro` need the results in place: without them they stop at dvc.lock.
 #
-# `persist: true` everywhere: without it DVC removes the outputs before it calls Snakemake, which then starts over.
-# A params file without keys stands for all of its keys: DVC compares values, so a comment in it changes nothing.
+# `persist: true` everywhere: otherwise DVC removes the outputs before it calls Snakemake, which then starts over.
+# A params file without keys means all of its keys: DVC compares values, so a comment in it changes nothing.
 """
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from sc2.data.archive import LARGEST_IMAGE
 from sc2.data.spec import InputSpec
 from sc2.data.transform import decode_image, prepare_image
 from sc2.errors import ConfigError, DataError, WireError
 from sc2.runs.halves import load_device, load_server
 from sc2.split.method import ServerHalf
-from sc2.split.wire import pack, unpack
+from sc2.split.wire import pack, read_container, unpack
 from sc2.tasks import get_task
 
 
@@ -21,11 +22,11 @@ def encode_file(checkpoint: Path, image: Path, output: Path) -> str:
 
     Raises:
         CheckpointError: There is no usable device half.
-        DataError: The image cannot be read, or the container not be written.
+        DataError: The image cannot be read or is larger than any image, or the container cannot be written.
     """
     device, content = load_device(checkpoint)
     spec = InputSpec.model_validate(content["input"])
-    pixels = np.asarray(prepare_image(decode_image(_read(image), str(image)), spec))
+    pixels = np.asarray(prepare_image(decode_image(_read_image(image), str(image)), spec))
     payload = device.encode(pixels)
     container = pack(payload, bytes.fromhex(content["fingerprint"]))
     try:
@@ -44,7 +45,7 @@ def decode_file(
 
     Args:
         checkpoints: Server halves; several answer the same payload, each for its own task.
-        container: What the device half wrote.
+        container: What the device half wrote; no more of it is read than its header announces.
         task: Only the server halves of this task answer; all of them by default.
         top: Classes to name, or boxes to list, in words.
         as_json: JSON instead of words; by task where several answer.
@@ -52,6 +53,7 @@ def decode_file(
     Raises:
         CheckpointError: There is no usable server half.
         ConfigError: No server half is of the task, or two are of the same.
+        DataError: The container cannot be read.
         WireError: The container is damaged, or was written by another model's device half.
     """
     servers: dict[str, tuple[ServerHalf, dict[str, Any]]] = {}
@@ -63,7 +65,11 @@ def decode_file(
     if task is not None and task not in servers:
         raise ConfigError(f"no server half is of the task {task}; they are of: {', '.join(servers)}")
     asked = servers if task is None else {task: servers[task]}
-    answers = {name: _answer(*server, container) for name, server in asked.items()}
+    try:
+        data = _read_container(container)
+        answers = {name: _answer(*server, data) for name, server in asked.items()}
+    except WireError as error:
+        raise WireError(f"{container}: {error}") from error
     classes = {name: content["classes"] for name, (_, content) in asked.items()}
     if as_json:
         found = {name: get_task(name).as_json(answer, classes[name]) for name, answer in answers.items()}
@@ -72,17 +78,26 @@ def decode_file(
     return "\n".join(f"{name}:\n{text}" for name, text in texts.items()) if len(texts) > 1 else texts.popitem()[1]
 
 
-def _answer(server: ServerHalf, content: dict[str, Any], container: Path) -> Any:
-    try:
-        payload = unpack(_read(container), bytes.fromhex(content["fingerprint"]))
-        [answer] = get_task(content["task"]).answers(server.answer(server.decode(payload)))
-    except WireError as error:
-        raise WireError(f"{container}: {error}") from error
+def _answer(server: ServerHalf, content: dict[str, Any], container: bytes) -> Any:
+    payload = unpack(container, bytes.fromhex(content["fingerprint"]))
+    [answer] = get_task(content["task"]).answers(server.answer(server.decode(payload)))
     return answer
 
 
-def _read(path: Path) -> bytes:
+def _read_image(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(LARGEST_IMAGE + 1)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    if len(data) > LARGEST_IMAGE:
+        raise DataError(f"{path}: more than the {LARGEST_IMAGE} bytes that are read of an image")
+    return data
+
+
+def _read_container(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return read_container(file)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error

@@ -10,10 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
+from sc2.commands.verify import check
 from sc2.config.resolved import Config
 from sc2.errors import SC2Error
-from sc2.jobs.identity import job
-from sc2.provenance.verify import Report, format_report, prune, verify
+from sc2.provenance.findings import Report, format_report, prune
 
 RESULTS = Path("results")
 ADD_REMOTE = "dvc remote add -d NAME URL"
@@ -28,7 +30,7 @@ def pull(config: Config, remote: str | None = None) -> int:
 
     Returns:
         0 when what was pulled is sound (jobs whose code or configuration has changed since will run again), 1 when
-        something in it is edited, missing or without a record.
+        something in it is edited, missing or without a record, or when the remote holds only a part.
 
     Raises:
         SC2Error: There is nothing to pull or nowhere to pull from, or DVC or Snakemake failed.
@@ -39,13 +41,19 @@ def pull(config: Config, remote: str | None = None) -> int:
             "the results with `snakemake --cores all`"
         )
     _check_remote(remote)
-    _fetch(remote)
-    report = verify(RESULTS, lambda stage, keys: job(config, stage, keys))
+    absent = _fetch(remote)
+    report = check(config, RESULTS)
     print(format_report(report))
-    removed = prune(report)
+    for path in (removed := prune(report)):
+        print(f"removed {path.relative_to(Path.cwd())}")
     adopt(config.path)
     print(_summary(report, len(removed)))
-    return 1 if any(finding.kind != "stale" for finding in report.findings) else 0
+    if absent:
+        print(
+            f"not in the remote: {', '.join(map(str, absent))}; `dvc push` where the run was made brings it there, "
+            "`snakemake --cores all` makes it here"
+        )
+    return 1 if absent or any(finding.kind != "stale" for finding in report.findings) else 0
 
 
 def adopt(config_path: Path) -> None:
@@ -73,14 +81,35 @@ def _check_remote(remote: str | None) -> None:
     raise SC2Error(f"DVC has no remote {remote!r}; `dvc remote list` shows those it has, `{ADD_REMOTE}` adds one")
 
 
-def _fetch(remote: str | None) -> None:
+def _fetch(remote: str | None) -> list[Path]:
+    """Bring here what the remote holds, and return what `dvc.lock` names and is not here then."""
     command = ["pull", *([] if remote is None else ["--remote", remote])]
     # Not captured: DVC shows its progress, and asks before it would overwrite results that exist nowhere else.
-    if subprocess.run([sys.executable, "-m", "dvc", *command], check=False).returncode != 0:
+    if subprocess.run([sys.executable, "-m", "dvc", *command], check=False).returncode == 0:
+        return []
+    # All or nothing is DVC's way: where one file cannot be had, it may put none of the others in place.
+    outs = _published()
+    placed = _run("dvc", "checkout", "--allow-missing", *map(str, outs))
+    absent = [path for path in outs if not path.exists()]
+    if placed.returncode != 0 or absent == outs:
         raise SC2Error(
             "`dvc pull` failed, its message is above. Where the remote lacks files: `dvc push` where the run was made. "
             "Where own results are in the way: move them, or drop them with `dvc checkout --force`"
         )
+    return absent
+
+
+def _published() -> list[Path]:
+    """Return the outputs that `dvc.lock` names.
+
+    Raises:
+        SC2Error: It cannot be read.
+    """
+    try:
+        stages = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
+        return [Path(out["path"]) for stage in stages.values() for out in stage.get("outs", [])]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise SC2Error(f"dvc.lock cannot be read ({error}); restore it: `git checkout dvc.lock`") from error
 
 
 def _summary(report: Report, removed: int) -> str:
@@ -97,4 +126,5 @@ def _summary(report: Report, removed: int) -> str:
 def _run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a tool of this environment, also when its folder is not on the PATH."""
     command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    # Nobody would see a question that is asked here.
+    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)

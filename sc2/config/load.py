@@ -235,7 +235,11 @@ def load_titles(path: Path | str) -> dict[str, str]:
 
 
 def _run_file(loader: _Loader, path: Path) -> RunConfig | None:
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError:  # a name that is too long
+        there = False
+    if not there:
         near = sorted(file.stem for file in path.parent.glob("*.yaml"))
         help = choices(path.stem, near) if near else "call this in the project's folder, or name one with --config"
         loader.add(path, (), f"there is no such run file; {help}")

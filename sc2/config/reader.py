@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from sc2.config.explain import choices, explain, key_text
 from sc2.config.yaml_files import Content, read_yaml
 from sc2.errors import ConfigError
+from sc2.strict import is_name
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -30,7 +31,7 @@ class Reader:
     def file(self, kind: str, name: str, asked_by: tuple[Path, Sequence[Any]]) -> Path | None:
         """Return the file of a benchmark, data set or method, if there is one."""
         file = self.folder / kind / f"{name}.yaml"
-        if file.is_file():
+        if is_name(name) and file.is_file():
             return file
         near = sorted(path.stem for path in file.parent.glob("*.yaml"))
         self.add(*asked_by, f"there is no file {file}; {choices(name, near)}")

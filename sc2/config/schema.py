@@ -12,11 +12,13 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
 from sc2.data.spec import Augmentation, InputSpec
+from sc2.foreign import text
 from sc2.measure.spec import LatencySpec
-from sc2.strict import Name, Strict, text_matching
+from sc2.strict import LONGEST_NAME, Name, Strict, text_matching
 from sc2.tasks import task_names
 from sc2.teachers.spec import Teacher
 
+_SEED_DIGITS = 18
 POINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(_[A-Za-z0-9][A-Za-z0-9.-]*)*")
 NUMBER = re.compile(r"[0-9]+([.][0-9]+)?(e-?[0-9]+)?")
 
@@ -26,7 +28,7 @@ ANCHORS = ("bpg", "webp")
 
 
 def _point(value: str) -> str:
-    if not POINT.fullmatch(value):
+    if len(value) > LONGEST_NAME or not POINT.fullmatch(value):
         raise ValueError('an operating point is text in quotes, e.g. "0.16" or "layer3_q1" (it becomes a folder name)')
     return value
 
@@ -37,7 +39,12 @@ def _task(value: str) -> str:
     return value
 
 
+def _title(value: str) -> str:
+    return text(value.strip(), "a title")
+
+
 Point = Annotated[str, AfterValidator(_point), text_matching(POINT)]
+Title = Annotated[str, AfterValidator(_title)]
 TaskName = Annotated[str, AfterValidator(_task), WithJsonSchema({"type": "string", "enum": task_names()})]
 
 
@@ -57,8 +64,14 @@ def _no_equal_numbers(values: list[str]) -> list[str]:
     return values
 
 
+def _seed(value: str) -> str:
+    if len(value) > _SEED_DIGITS:
+        raise ValueError(f"a seed has at most {_SEED_DIGITS} digits")
+    return value
+
+
 Seeds = Annotated[
-    list[Annotated[str, Field(pattern=r"^[0-9]+$")]],
+    list[Annotated[str, Field(pattern=r"^[0-9]+$"), AfterValidator(_seed)]],
     Field(min_length=1),
     AfterValidator(_no_duplicates),
     AfterValidator(_no_equal_numbers),
@@ -125,7 +138,7 @@ class BenchmarkConfig(Strict):
     """Task × data set × teacher, and every method's grid on it (`config/benchmarks/<name>.yaml`)."""
 
     extends: Name | None = Field(default=None, description="Benchmark whose keys are taken where this file has none")
-    title: str = Field(description="Shown above the figures")
+    title: Title = Field(description="Shown above the figures")
     task: TaskName = Field(
         description="What the networks answer: a class per image, boxes with classes, a class per pixel"
     )
@@ -149,7 +162,7 @@ class BenchmarkConfig(Strict):
 class MethodFile(Strict):
     """One method's defaults (`config/methods/<name>.yaml`)."""
 
-    title: str = Field(description="Shown in tables and legends")
+    title: Title = Field(description="Shown in tables and legends")
     points: list[Point] = Field(
         default=[],
         min_length=1,

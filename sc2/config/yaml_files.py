@@ -108,8 +108,11 @@ def _problems(root: yaml.Node) -> Iterator[tuple[Keys, str]]:
     while todo:
         node, keys = todo.pop()
         count += 1
-        if count > MOST_VALUES:
-            raise yaml.YAMLError(f"more than {MOST_VALUES} keys and values, or one that holds itself")
+        if count > MOST_VALUES or len(keys) > DEEPEST:  # by way of `*name`
+            raise yaml.MarkedYAMLError(
+                problem=f"more than {MOST_VALUES} keys and values, or one that holds itself",
+                problem_mark=node.start_mark,
+            )
         if isinstance(node, yaml.ScalarNode):
             if (problem := _problem(node)) is not None:
                 yield keys, problem

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from sc2.errors import DataError
-from sc2.walk import passed_over
+from sc2.system.walk import passed_over
 
 _DAMAGED = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError, OverflowError)
 
@@ -100,7 +100,7 @@ def _gzip_ends_early(path: Path) -> bool:
 def member_names(path: Path) -> list[str]:
     """Return the names of all files in a tar or tar.gz, in the archive's order; `./a` is `a`.
 
-    What is hidden or left behind by a system (`sc2.walk.passed_over`) is passed over.
+    What is hidden or left behind by a system (`sc2.system.walk.passed_over`) is passed over.
 
     Raises:
         DataError: As in `read_members`.

@@ -1,8 +1,8 @@
 """Files that are published under a URL: taken from the data folder, or fetched into it, and always checked."""
 
-import os
 import re
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from urllib.error import URLError
 from urllib.parse import unquote, urlsplit
@@ -10,6 +10,8 @@ from urllib.request import urlopen
 
 from sc2.data.archive import data_dir, verified
 from sc2.errors import DataError
+from sc2.system.atomic import remove_leftovers, replacing
+from sc2.system.locks import locked
 
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})[.]")
 _TIMEOUT_S = 60
@@ -35,18 +37,28 @@ def fetched(url: str, sha256: str) -> Path:
     for path in (data_dir() / target.name, target):
         if path.is_file():
             return verified(path, sha256)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Checked before it gets its name, and a name of its own for each process: jobs may fetch the same file at once.
-    part = target.with_name(f".{os.getpid()}.{target.name}")
     try:
-        _download(url, part)
-        _check(part, sha256, url)
-        part.replace(target)
+        # Jobs may want the same file at once: one fetches it, the others wait.
+        with alone(target):
+            if target.is_file():
+                return verified(target, sha256)
+            remove_leftovers(target)
+            # Checked before it gets its name.
+            with replacing(target) as part:
+                _download(url, part)
+                _check(part, sha256, url)
     except (URLError, OSError, ValueError) as error:
         raise DataError(f"cannot fetch {url}: {error}\nPut the file at {target} yourself.") from error
-    finally:
-        part.unlink(missing_ok=True)
     return target
+
+
+def alone(target: Path) -> AbstractContextManager[bool]:
+    """Lock what is to be fetched to `target`; a process that had to wait looks first whether it is there now.
+
+    Raises:
+        OSError: The folder of `target` cannot be written to.
+    """
+    return locked(target.with_name(f".{target.name}.lock"), f"fetch {target.name}")
 
 
 def _check(path: Path, sha256: str, url: str) -> None:

@@ -16,7 +16,7 @@ from sc2.data.archive import LARGEST_IMAGE, data_dir, member_names, read_members
 from sc2.errors import DataError
 from sc2.foreign import text
 from sc2.strict import Strict
-from sc2.walk import walk
+from sc2.system.walk import walk
 
 
 class ArchiveSource(Strict):
@@ -52,7 +52,7 @@ class Files(Protocol):
         """What to call the tree in messages."""
 
     def names(self) -> list[str]:
-        """Return the names of all files but those that `sc2.walk.passed_over` names."""
+        """Return the names of all files but those that `sc2.system.walk.passed_over` names."""
 
     def read(self, wanted: Collection[str], *, limit: int = LARGEST_IMAGE) -> Iterator[tuple[str, bytes]]:
         """Yield name and content of the wanted files, in any order; one of more than `limit` bytes is refused."""

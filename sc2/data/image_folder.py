@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from sc2.data.archive import data_dir
+from sc2.data.download import alone
 from sc2.data.files import ArchiveSource, Files, FolderFiles, FolderSource, open_files, readable_name
 from sc2.data.source import NewSample, Source
 from sc2.data.splits import ranked
@@ -108,16 +109,16 @@ def download_imagenette(size: str) -> Path:
         return final
     from torchvision.datasets import Imagenette  # imports torch, so only when it is needed
 
-    data_dir().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=data_dir(), prefix=f".{folder}-") as work:
-        try:
-            Imagenette(work, split="train", size=size, download=True)  # checks torchvision's MD5 of the archive
-            (Path(work) / folder).rename(final)
-        except (OSError, RuntimeError, EOFError) as error:
-            raise DataError(
-                f"{final}: torchvision could not download Imagenette ({size}): {error}\nTry again, or set the "
-                "data set's `source` to a local archive with its sha256."
-            ) from error
+    try:
+        with alone(final), tempfile.TemporaryDirectory(dir=data_dir(), prefix=f".{folder}-") as work:
+            if not final.is_dir():
+                Imagenette(work, split="train", size=size, download=True)  # checks torchvision's MD5 of the archive
+                (Path(work) / folder).rename(final)
+    except (OSError, RuntimeError, EOFError) as error:
+        raise DataError(
+            f"{final}: torchvision could not download Imagenette ({size}): {error}\nTry again, or set the "
+            "data set's `source` to a local archive with its sha256."
+        ) from error
     return final
 
 

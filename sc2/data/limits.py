@@ -1,16 +1,26 @@
-"""Which sizes the network's input can have: what a server accepts. No torch."""
+"""Which sizes the network's input can have, and a latent: what a server accepts. No torch before there is a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from sc2.data.geometry import LONGEST_FACTOR
 from sc2.data.spec import SizeSpec
 from sc2.errors import WireError
 
+if TYPE_CHECKING:
+    from torch import nn
 
-def largest_side(spec: SizeSpec) -> int:
-    """Return the largest side that an input can have, pixels."""
+_STRIP = 256
+
+
+def largest_sides(spec: SizeSpec) -> tuple[int, int]:
+    """Return the largest short side and the largest long side that an input can have, pixels."""
     if spec.square is not None:
-        return spec.square
-    longest = spec.longest or LONGEST_FACTOR * spec.resize
-    return -(-longest // spec.multiple) * spec.multiple
+        return spec.square, spec.square
+    sides = spec.resize, spec.longest or LONGEST_FACTOR * spec.resize
+    short, long = (-(-side // spec.multiple) * spec.multiple for side in sides)
+    return short, long
 
 
 def refuse_foreign_size(size: tuple[int, int], spec: SizeSpec, what: str) -> None:
@@ -24,8 +34,37 @@ def refuse_foreign_size(size: tuple[int, int], spec: SizeSpec, what: str) -> Non
         if size != expected:
             raise WireError(f"the {what} image is {size}, the network takes {expected}")
         return
-    multiple, largest = spec.multiple, largest_side(spec)
-    if any(side % multiple or not 0 < side <= largest for side in size):
+    multiple, (short, long) = spec.multiple, largest_sides(spec)
+    if any(side % multiple for side in size) or not _fits(size, (short, long)):
         raise WireError(
-            f"the {what} image is {size}, the network takes sides that are multiples of {multiple}, at most {largest}"
+            f"the {what} image is {size}, the network takes sides that are multiples of {multiple}, at most {short} "
+            f"and {long}"
         )
+
+
+def largest_latent(encoder: nn.Module, spec: SizeSpec) -> tuple[int, int]:
+    """Return the largest short and long side of what an encoder, in eval mode, makes of an input (positions)."""
+    import torch
+
+    short, long = largest_sides(spec)
+    # Each side on its own: a strip of the image tells it, and takes less memory.
+    with torch.no_grad():
+        sides = [int(encoder(torch.zeros(1, 3, side, min(short, _STRIP))).shape[2]) for side in (short, long)]
+    return sides[0], sides[1]
+
+
+def refuse_foreign_latent(size: tuple[int, int], largest: tuple[int, int]) -> None:
+    """Refuse a latent (height, width) larger than `largest_latent`: it is damage, and would cost memory and time.
+
+    Raises:
+        WireError: The message names the size and says which ones there are.
+    """
+    if not _fits(size, largest):
+        raise WireError(
+            f"a latent of {size[0]}×{size[1]} cannot come from an image that the network takes: its sides are at most "
+            f"{largest[0]} and {largest[1]}"
+        )
+
+
+def _fits(size: tuple[int, int], largest: tuple[int, int]) -> bool:
+    return 0 < min(size) <= largest[0] and max(size) <= largest[1]

@@ -25,7 +25,7 @@ class Box:
         y1: Lower edge, greater than `y0`.
         label: Class of the object, an index into the data set's classes.
         crowd: The box holds a group of objects of the class; it is not trained on, and finding it costs nothing.
-        difficult: Marked as hard to recognise (VOC); what that means for the score is the task's matter.
+        difficult: Marked as hard to recognise (VOC): it is trained on, but left out of the score.
         area: Pixels that the object covers; the area of the box where nothing else is given (0).
     """
 

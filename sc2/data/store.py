@@ -12,7 +12,7 @@ import math
 import sys
 import tarfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -20,46 +20,12 @@ from typing import Any, Self
 
 from PIL import Image
 
-from sc2.data.archive import LARGEST_IMAGE
+from sc2.data.index import LARGEST_META, REBUILD, Blob, Sample, index_line, read_index, typed
 from sc2.data.source import SPLITS, Box, NewSample
 from sc2.data.transform import decode_image, decode_mask
 from sc2.errors import DataError
-from sc2.foreign import number, text, whole
-
-_REBUILD = "Delete it and run the workflow again: `prepare_data` makes it again."
-_LARGEST_META = 16 * 1024**2
-"""Bytes of the largest `meta.json`, and of the longest line of an index."""
-
-
-@dataclass(frozen=True)
-class Blob:
-    """Where a file lies inside a tar: its name, the offset of its first byte, its size in bytes and its SHA-256."""
-
-    member: str
-    offset: int
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Sample(Blob):
-    """One stored sample: the place of its image, and what is known about it.
-
-    Attributes:
-        id: Name of the sample, unique in its split.
-        split: `train`, `val` or `test`.
-        label: Class of the image, None where the data set has no such label.
-        boxes: One box per object in pixels of the upright image; empty where there are none.
-        mask: Place of the mask, or None.
-        groups: What it shares with other samples that makes them alike, by kind; empty where nothing is known.
-    """
-
-    id: str
-    split: str
-    label: int | None = None
-    boxes: tuple[Box, ...] = ()
-    mask: Blob | None = None
-    groups: Mapping[str, str] = field(default_factory=dict)
+from sc2.foreign import text, whole
+from sc2.system.atomic import temporary_name
 
 
 @dataclass(frozen=True)
@@ -80,24 +46,18 @@ def read_meta(path: Path) -> Meta:
     if not path.is_file():
         raise DataError(f"{path}: missing. Run the workflow: `prepare_data` makes it.")
     try:
-        if path.stat().st_size > _LARGEST_META:
+        if path.stat().st_size > LARGEST_META:
             raise ValueError(f"{path.stat().st_size} bytes")
         content = json.loads(path.read_bytes())
-        classes = tuple(text(name, "a class") for name in _typed(content["classes"], list))
+        classes = tuple(text(name, "a class") for name in typed(content["classes"], list))
         splits = {split: _part(content["splits"][split]) for split in SPLITS}
         return Meta(text(content["name"], "name"), classes, splits)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(f"{path}: damaged ({error!r}). {_REBUILD}") from error
+        raise DataError(f"{path}: damaged ({error!r}). {REBUILD}") from error
 
 
 def _part(content: Any) -> dict[str, Any]:
     return {"images": whole(content["images"], "images", low=1), "sha256": text(content["sha256"], "sha256")}
-
-
-def _typed(value: Any, kind: type[Any]) -> Any:
-    if not isinstance(value, kind):
-        raise TypeError(f"{value!r:.60} is no {kind.__name__}")
-    return value
 
 
 class SampleStore:
@@ -123,15 +83,15 @@ class SampleStore:
             DataError: A file is missing or damaged, or the tar is shorter than the index says.
         """
         self.tar, self.split = tar, split
-        self.samples = _read_index(index, split)
+        self.samples = read_index(index, split)
         if not self.samples:
-            raise DataError(f"{index}: holds no sample of split {split!r} (there are {', '.join(SPLITS)}). {_REBUILD}")
+            raise DataError(f"{index}: holds no sample of split {split!r} (there are {', '.join(SPLITS)}). {REBUILD}")
         if not tar.is_file():
             raise DataError(f"{tar}: missing. Run the workflow: `prepare_data` makes it.")
         blobs = [blob for sample in self.samples for blob in (sample, sample.mask) if blob]
         end, size = max(blob.offset + blob.size for blob in blobs), tar.stat().st_size
         if size < end:
-            raise DataError(f"{tar}: truncated, {size} bytes, but {index} expects at least {end}. {_REBUILD}")
+            raise DataError(f"{tar}: truncated, {size} bytes, but {index} expects at least {end}. {REBUILD}")
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -172,7 +132,7 @@ class SampleStore:
         try:
             return decode_image(data, f"{self.tar}, member {sample.member} ({sample.id})")
         except DataError as error:
-            raise DataError(f"{error} Replace it in the source of the data set. {_REBUILD}") from error
+            raise DataError(f"{error} Replace it in the source of the data set. {REBUILD}") from error
 
     def boxes(self, i: int) -> tuple[Box, ...]:
         """Return the boxes of sample `i` in pixels of the upright image; none where the image shows no object.
@@ -207,73 +167,16 @@ class SampleStore:
                 file.seek(blob.offset)
                 data = file.read(blob.size)
         except OSError as error:
-            raise DataError(f"{self.tar}: cannot be read ({error}). {_REBUILD}") from error
+            raise DataError(f"{self.tar}: cannot be read ({error}). {REBUILD}") from error
         if hashlib.sha256(data).hexdigest() != blob.sha256:
-            raise DataError(f"{self.tar}: member {blob.member} is not what the index describes. {_REBUILD}")
+            raise DataError(f"{self.tar}: member {blob.member} is not what the index describes. {REBUILD}")
         return data
-
-
-def _read_index(path: Path, split: str) -> list[Sample]:
-    if not path.is_file():
-        raise DataError(f"{path}: missing. Run the workflow: `prepare_data` makes it.")
-    samples = []
-    with path.open("rb") as file:
-        for position, line in enumerate(iter(lambda: file.readline(_LARGEST_META), b""), 1):
-            try:
-                row = _typed(json.loads(line), dict)
-                if row["split"] == split:
-                    samples.append(_sample(row))
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
-                raise DataError(f"{path}, line {position}: damaged ({error!r}). {_REBUILD}") from error
-    return samples
-
-
-def _sample(row: dict[str, Any]) -> Sample:
-    mask, label = row.get("mask"), row.get("label")
-    return Sample(
-        **_blob_fields(row),
-        id=text(row["id"], "id"),
-        split=row["split"],
-        label=None if label is None else whole(label, "label"),
-        boxes=tuple(_box(*entry) for entry in _typed(row.get("boxes", []), list)),
-        mask=None if mask is None else Blob(**_blob_fields(mask)),
-        groups={kind: text(id_, "a group") for kind, id_ in _typed(row.get("groups", {}), dict).items()},
-    )
-
-
-def _blob_fields(row: Any) -> dict[str, Any]:
-    return {
-        "member": text(row["member"], "member"),
-        "offset": whole(row["offset"], "offset"),
-        "size": whole(row["size"], "size", high=LARGEST_IMAGE),
-        "sha256": text(row["sha256"], "sha256"),
-    }
-
-
-_CROWD, _DIFFICULT = 1, 2
-
-
-def _box(x0: float, y0: float, x1: float, y1: float, label: int, area: float = 0, flags: int = 0) -> Box:
-    x0, y0, x1, y1 = (number(edge, "an edge of a box") for edge in (x0, y0, x1, y1))
-    label, area, flags = whole(label, "label"), number(area, "area", low=0), whole(flags, "flags", high=3)
-    if not (x0 < x1 and y0 < y1):
-        raise ValueError(f"the box {[x0, y0, x1, y1]} is empty")
-    return Box(x0, y0, x1, y1, label, crowd=bool(flags & _CROWD), difficult=bool(flags & _DIFFICULT), area=area)
-
-
-def _box_row(box: Box) -> list[float]:
-    """Return a box as it stands in the index: `x0, y0, x1, y1, label[, area[, flags]]`."""
-    flags = _CROWD * box.crowd + _DIFFICULT * box.difficult
-    row = [box.x0, box.y0, box.x1, box.y1, box.label, box.area, flags]
-    if not flags:
-        row = row[:5] if box.area == box.box_area else row[:6]
-    return [int(value) if value == int(value) else value for value in row]
 
 
 class StoreWriter:
     """Writes a data set; use it as a context manager.
 
-    Everything goes to files named `.<name>.partial` beside the outputs, which get their names only when the block ends
+    Everything goes to temporary files beside the outputs, which get their names only when the block ends
     without an error; otherwise they are removed.
     """
 
@@ -281,7 +184,7 @@ class StoreWriter:
         """Prepare to write to `paths`: `index`, `meta`, and one tar per split (`train`, `val`, `test`)."""
         self._name, self._classes = name, classes
         self._paths = {key: paths[key] for key in (*SPLITS, "meta", "index")}
-        self._partial = {key: path.with_name(f".{path.name}.partial") for key, path in self._paths.items()}
+        self._partial = {key: temporary_name(path) for key, path in self._paths.items()}
         self._tars: dict[str, tarfile.TarFile] = {}
         self._rows: dict[str, dict[str, Sample]] = {split: {} for split in SPLITS}
 
@@ -380,7 +283,7 @@ class StoreWriter:
         with self._partial["index"].open("w", encoding="utf-8") as index:
             for split in SPLITS:
                 for _, sample in sorted(self._rows[split].items()):
-                    index.write(_line(sample) + "\n")
+                    index.write(index_line(sample) + "\n")
         self._rename()
 
     def _rename(self) -> None:
@@ -391,9 +294,3 @@ class StoreWriter:
             for path in self._paths.values():
                 path.unlink(missing_ok=True)
             raise
-
-
-def _line(sample: Sample) -> str:
-    row = asdict(sample) | {"boxes": [_box_row(box) for box in sample.boxes]}
-    row = {key: value for key, value in row.items() if value not in (None, [], {})}
-    return json.dumps(row, sort_keys=True)

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from sc2.data.annotations import check_mask, check_size, check_upright, fitted_boxes
 from sc2.data.archive import data_dir
+from sc2.data.download import alone
 from sc2.data.files import ArchiveSource, Files, FolderFiles, FolderSource, open_files
 from sc2.data.source import Box, NewSample, Source
 from sc2.data.splits import hold_out
@@ -101,16 +102,16 @@ def download() -> Path:
         return final
     from torchvision.datasets import VOCSegmentation  # imports torch, so only when it is needed
 
-    data_dir().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=data_dir(), prefix=".VOCdevkit-") as work:
-        try:
-            VOCSegmentation(work, year="2012", image_set="train", download=True)  # checks the archive's MD5
-            (Path(work) / "VOCdevkit").rename(final)
-        except (OSError, RuntimeError, EOFError) as error:
-            raise DataError(
-                f"{final}: torchvision could not download VOC 2012: {error}\nTry again, or set the data set's `source` "
-                "to a folder that holds VOCdevkit, or to its archive with the sha256."
-            ) from error
+    try:
+        with alone(final), tempfile.TemporaryDirectory(dir=data_dir(), prefix=".VOCdevkit-") as work:
+            if not final.is_dir():
+                VOCSegmentation(work, year="2012", image_set="train", download=True)  # checks the archive's MD5
+                (Path(work) / "VOCdevkit").rename(final)
+    except (OSError, RuntimeError, EOFError) as error:
+        raise DataError(
+            f"{final}: torchvision could not download VOC 2012: {error}\nTry again, or set the data set's `source` "
+            "to a folder that holds VOCdevkit, or to its archive with the sha256."
+        ) from error
     return final
 
 

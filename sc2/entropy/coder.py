@@ -8,8 +8,8 @@ Symbols are coded grouped by their table: the coder runs over whole arrays at on
 values of the escaped symbols follow at the end.
 """
 
-from collections.abc import Mapping
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import constriction
@@ -22,6 +22,43 @@ Integers = NDArray[np.int32]
 PRECISION_BITS = 16
 _CHUNK_BITS = 16
 _MOST_ESCAPE_BITS = 31
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Symbols brought together by their table.
+
+    Attributes:
+        order: Where each symbol comes from; a whole slice where they were together already.
+        tables: Table of each group, ascending.
+        starts: Where each group starts.
+        sizes: Symbols in each group.
+    """
+
+    order: Integers | slice
+    tables: Integers
+    starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, indexes: Integers) -> "Groups":
+        """Group symbols by their tables int32 [n]."""
+        order: Integers | slice = slice(None)
+        starts = _starts(indexes)
+        if (np.diff(indexes[starts]) < 0).any():
+            order = np.argsort(indexes, kind="stable").astype(np.int32)
+            indexes = indexes[order]
+            starts = _starts(indexes)
+        return cls(order, indexes[starts], starts, np.diff(starts, append=len(indexes)))
+
+    def __iter__(self) -> Iterator[tuple[int, slice]]:
+        """Yield table and part of each group."""
+        parts = map(slice, self.starts.tolist(), (self.starts + self.sizes).tolist())
+        return zip(self.tables.tolist(), parts, strict=True)
+
+    def largest(self, values: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """Return the largest value of each group, of one for each symbol."""
+        return np.maximum.reduceat(values, self.starts)
 
 
 class TableCoder:
@@ -71,20 +108,35 @@ class TableCoder:
         lengths = np.frexp(numbers.astype(np.float64))[1]
         return float((PRECISION_BITS - np.log2(counts)).sum() + (_LENGTH_BITS + lengths).sum())
 
-    def entries(self, symbols: Integers, table: int) -> tuple[Integers, list[int]]:
-        """Return the table entries of symbols, and the numbers that stand for the escaped ones in order."""
-        offset, escape = int(self.offset[table]), int(self.escape[table])
-        if symbols.min() >= offset and symbols.max() < offset + escape:
-            return symbols - np.int32(offset), []
-        entries, outside, numbers = _escaped(symbols.astype(np.int64) - offset, np.full(len(symbols), escape))
+    def entries(self, symbols: Integers, groups: Groups) -> tuple[Integers, list[int]]:
+        """Return the table entries of symbols [n], and the numbers that stand for the escaped ones in order.
+
+        Raises:
+            WireError: A symbol lies too far outside its table.
+        """
+        entries = self.offsets(groups)
+        # In 32 bits, which wrap. Without their sign, values below the table and values beyond 32 bits are both large,
+        # because no table is long and no offset large.
+        np.subtract(symbols, entries, out=entries)
+        escaped = groups.largest(entries.view(np.uint32)) >= self.escape[groups.tables]
+        numbers: list[int] = []
+        for (table, part), has_escaped in zip(groups, escaped.tolist(), strict=True):
+            if has_escaped:
+                entries[part], found = self._with_escapes(symbols[part], table)
+                numbers += found
+        return entries, numbers
+
+    def _with_escapes(self, symbols: Integers, table: int) -> tuple[Integers, list[int]]:
+        values = symbols.astype(np.int64) - self.offset[table]
+        entries, outside, numbers = _escaped(values, np.full(len(values), self.escape[table]))
         if numbers.max() >= 2**_MOST_ESCAPE_BITS:
             worst = symbols[outside][int(np.argmax(numbers))]
             raise WireError(f"a latent value of {worst} cannot be coded; is the model sound?")
-        return entries.astype(np.int32), numbers.tolist()
+        return entries, numbers.tolist()
 
-    def unfolded(self, number: int, table: int) -> int:
-        """Return the value, less the table's offset, of a number that stands for an escaped symbol."""
-        return -(number + 1) // 2 if number % 2 else number // 2 + int(self.escape[table])
+    def offsets(self, groups: Groups) -> Integers:
+        """Return the value of the first entry of each symbol's table, int32 [n]."""
+        return np.repeat(self.offset[groups.tables].astype(np.int32), groups.sizes)
 
     def model(self, table: int) -> Any:
         """Return the range coder's model of a table."""
@@ -104,13 +156,10 @@ class StepEncoder:
 
     def put(self, symbols: Integers, indexes: Integers) -> None:
         """Append symbols int32 [n] under tables indexes [n]."""
-        order, groups = _grouped(indexes)
-        symbols = symbols[order]
-        escaped = []
+        groups = Groups.of(indexes)
+        entries, escaped = self.tables.entries(symbols[groups.order], groups)
         for table, part in groups:
-            entries, numbers = self.tables.entries(symbols[part], table)
-            self._coder.encode(entries, self.tables.model(table))
-            escaped += numbers
+            self._coder.encode(entries[part], self.tables.model(table))
         for number in escaped:
             _encode_number(self._coder, number)
 
@@ -150,22 +199,22 @@ class StepDecoder:
             raise WireError(f"the stream of {self._bytes} bytes is longer than its {self._symbols} symbols need")
 
     def _take(self, indexes: Integers) -> Integers:
-        order, groups = _grouped(indexes)
-        symbols = np.empty(len(indexes), dtype=np.int32)
-        escaped: list[tuple[int, int]] = []
-        tables = self.tables
+        groups, tables = Groups.of(indexes), self.tables
+        entries = np.empty(len(indexes), dtype=np.int32)
         for table, part in groups:
-            entries = self._coder.decode(tables.model(table), part.stop - part.start)
-            np.add(entries, tables.offset[table], out=symbols[part], casting="same_kind")
-            if entries.max() == tables.escape[table]:
-                found = np.flatnonzero(entries == tables.escape[table]).tolist()
-                escaped += [(part.start + position, table) for position in found]
-        for position, table in escaped:
-            symbols[position] = tables.offset[table] + tables.unfolded(_decode_number(self._coder), table)
-        if isinstance(order, slice):
+            entries[part] = self._coder.decode(tables.model(table), part.stop - part.start)
+        symbols = tables.offsets(groups)
+        np.add(symbols, entries, out=symbols)
+        escaped = groups.largest(entries.view(np.uint32)) == tables.escape[groups.tables]
+        for (table, part), has_escaped in zip(groups, escaped.tolist(), strict=True):
+            if has_escaped:
+                offset, escape = int(tables.offset[table]), int(tables.escape[table])
+                for position in (part.start + np.flatnonzero(entries[part] == escape)).tolist():
+                    symbols[position] = offset + _unfolded(_decode_number(self._coder), escape)
+        if isinstance(groups.order, slice):
             return symbols
         restored = np.empty_like(symbols)
-        restored[order] = symbols
+        restored[groups.order] = symbols
         return restored
 
 
@@ -183,15 +232,14 @@ def _escaped(values: NDArray[np.int64], escapes: NDArray[np.int64]) -> tuple[Any
     return np.where(outside, escapes, values), outside, np.where(far >= 0, 2 * (far - escape), -2 * far - 1)
 
 
-def _grouped(tables: Integers) -> tuple[Integers | slice, list[tuple[int, slice]]]:
-    """Return an order that brings equal tables together, and (table, part) of each group in that order."""
-    order: Integers | slice = slice(None)
-    if (tables[1:] < tables[:-1]).any():
-        order = np.argsort(tables, kind="stable").astype(np.int32)
-        tables = tables[order]
-    starts = np.flatnonzero(tables[1:] != tables[:-1]) + 1
-    bounds = [0, *starts.tolist(), len(tables)]
-    return order, [(int(tables[start]), slice(start, end)) for start, end in pairwise(bounds)]
+def _starts(tables: Integers) -> NDArray[np.int64]:
+    """Return where runs of equal tables start."""
+    return np.concatenate(([0], np.flatnonzero(tables[1:] != tables[:-1]) + 1))
+
+
+def _unfolded(number: int, escape: int) -> int:
+    """Return the value, less its table's offset, of a number that stands for an escaped symbol."""
+    return -(number + 1) // 2 if number % 2 else number // 2 + escape
 
 
 def _encode_number(coder: Any, number: int) -> None:

@@ -1,5 +1,7 @@
 """Runs one job: resolves it from the configuration, calls its stage and writes its provenance record. No torch."""
 
+import hashlib
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -7,13 +9,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sc2.config.load import load_config
-from sc2.errors import ConfigError, DataError
+from sc2.errors import ConfigError, DataError, ProvenanceError
 from sc2.job import RunningJob
 from sc2.jobs.identity import Job, job
 from sc2.jobs.stages import STAGES
-from sc2.provenance.record import git_state, record_id, sha256_file, write_record
+from sc2.provenance.fingerprint import package_root
+from sc2.provenance.record import (
+    InputFile,
+    describe_inputs,
+    git_state,
+    hashes_of,
+    read_record,
+    record_id,
+    sha256_file,
+    write_record,
+)
+from sc2.system.atomic import remove_leftovers
+from sc2.system.locks import locked
 
 Inputs = Mapping[str, Path | list[Path]]
+Described = dict[str, InputFile | list[InputFile]]
+
+LOCKS = Path("scratch") / "locks"
 
 
 def run_stage(
@@ -27,7 +44,7 @@ def run_stage(
     planned_id: str | None,
     threads: int,
 ) -> None:
-    """Run one job and write its record.
+    """Run one job and write its record. Where another process runs it, wait, and take over what that one makes.
 
     Args:
         stage: Name of the stage.
@@ -42,6 +59,7 @@ def run_stage(
     Raises:
         ConfigError: The configuration plans no such job, or it has changed since the workflow was planned.
         DataError: An input is missing.
+        ProvenanceError: The record of an input is damaged, or the stage did not write an output.
     """
     planned = job(load_config(config_path), stage, keys)
     name = "/".join([stage, *keys.values()])
@@ -49,49 +67,78 @@ def run_stage(
         raise ConfigError(f"{config_path} plans no job {name}; check the keys against the run file and the benchmark")
     if planned_id not in (None, planned.id):
         raise ConfigError(f"configuration or code of {name} changed after the workflow was planned; start it again")
-    hashes = _hash_inputs(inputs)
+    described = _described(inputs)
     running = RunningJob(
         stage=stage,
         keys=planned.keys,
         spec=planned.spec,
         inputs=inputs,
         outputs=outputs,
-        record_id=record_id(stage, planned.keys, planned.spec, planned.code, hashes),
+        record_id=record_id(stage, planned.keys, planned.spec, planned.code, hashes_of(described)),
         threads=threads,
         label="/".join(keys.values()),
     )
-    _run(planned, running, record, hashes)
+    _run_alone(planned, running, record, described)
 
 
-def _run(planned: Job, running: RunningJob, record: Path, hashes: Mapping[str, str | list[str]]) -> None:
-    for path in (*running.outputs.values(), record):
+def _run_alone(planned: Job, running: RunningJob, record: Path, inputs: Described) -> None:
+    """Run a job unless another process is at it; then wait, and take over what that one makes."""
+    doing = "/".join(["run " + running.stage, *running.keys.values()])
+    place = hashlib.sha256(os.fsencode(os.path.abspath(record))).hexdigest()[:16]  # noqa: PTH100
+    # One for what is written, one for the state of a training: neither may have two writers.
+    with locked(LOCKS / f"{place}.lock", doing) as waited, locked(LOCKS / f"{running.record_id}.lock", doing) as again:
+        if (waited or again) and _is_done(running, record):
+            print(f"[{running.label}] was made by that process", file=sys.stderr)
+            return
+        _run(planned, running, record, inputs)
+
+
+def _run(planned: Job, running: RunningJob, record: Path, inputs: Described) -> None:
+    written = (*running.outputs.values(), record)
+    for path in (*written, running.state):
         path.parent.mkdir(parents=True, exist_ok=True)
-    # An old record beside new outputs would tell a lie if the job died half-way.
-    record.unlink(missing_ok=True)
+        remove_leftovers(path)
+    # An old record beside new outputs, or old outputs without a record, would tell a lie if the job died half-way; and
+    # of an output that DVC has linked into its cache the link goes, not the content.
+    for path in reversed(written):
+        path.unlink(missing_ok=True)
     # Taken now: the tree may have changed by the time a long training ends.
-    git, started, clock = git_state(Path.cwd()), datetime.now(UTC), time.monotonic()
-    STAGES[running.stage].load()(running)
-    missing = [str(path) for path in running.outputs.values() if not path.is_file()]
-    assert not missing, f"stage {running.stage} did not write {', '.join(missing)}"
-    write_record(
-        record,
-        job=running,
-        code=planned.fingerprint,
-        job_id=planned.id,
-        input_hashes=hashes,
-        started=started,
-        seconds=time.monotonic() - clock,
-        command=sys.argv,
-        git=git,
-    )
+    git, started, clock = git_state(package_root()), datetime.now(UTC), time.monotonic()
+    try:
+        STAGES[running.stage].load()(running)
+        write_record(
+            record,
+            job=running,
+            code=planned.fingerprint,
+            job_id=planned.id,
+            inputs=inputs,
+            started=started,
+            seconds=time.monotonic() - clock,
+            command=sys.argv,
+            git=git,
+        )
+    except BaseException:
+        # Every output that exists has a record; a training goes on from its state.
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
+    running.state.unlink(missing_ok=True)
 
 
-def _hash_inputs(inputs: Inputs) -> dict[str, str | list[str]]:
+def _is_done(running: RunningJob, record: Path) -> bool:
+    """Tell whether another process has done the very same work: record and outputs are there and agree."""
+    try:
+        found = read_record(record)
+        same = found.id == running.record_id and found.edited() is None
+        stored = {name: file.sha256 for name, file in found.outputs.items()}
+        return same and stored == {name: sha256_file(path) for name, path in running.outputs.items()}
+    except ProvenanceError:
+        return False
+
+
+def _described(inputs: Inputs) -> Described:
     for paths in inputs.values():
         for path in paths if isinstance(paths, list) else [paths]:
             if not path.is_file():
                 raise DataError(f"input {path} does not exist; build it with: snakemake --cores all {path}")
-    return {
-        name: [sha256_file(path) for path in paths] if isinstance(paths, list) else sha256_file(paths)
-        for name, paths in inputs.items()
-    }
+    return describe_inputs(inputs)

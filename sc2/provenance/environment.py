@@ -9,12 +9,14 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from sc2.errors import ProvenanceError
 from sc2.measure.hardware import cpu_model
+from sc2.system.surroundings import for_git
 
 PACKAGES = (
     "split-computing-sc2",
@@ -35,6 +37,9 @@ PACKAGES = (
     "dvc",
 )
 CHUNK_BYTES = 1 << 20
+PATIENCE_S = 60
+# Written by the workflow for readers, from results that have records of their own.
+GENERATED = ("docs/reference",)
 NO_GIT: dict[str, Any] = {"commit": None, "dirty": None, "dirty_sha256": None}
 
 
@@ -52,7 +57,7 @@ def sha256_file(path: Path) -> str:
 def environment() -> dict[str, Any]:
     """Return `versions`, `hardware` and `platform` of this process, without anything that names the machine.
 
-    A version is null when the package is not installed. Memory is in GiB.
+    A version is null when the package is not installed. Memory is in GiB, null where the system does not say.
     """
     versions: dict[str, str | None] = {"python": platform.python_version()}
     for package in PACKAGES:
@@ -62,7 +67,7 @@ def environment() -> dict[str, Any]:
         "hardware": {
             "cpu": cpu_model(),
             "cores": os.cpu_count(),
-            "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+            "memory_gib": _memory_gib(),
             "gpus": _gpu_names(),
         },
         "platform": {"system": platform.system(), "release": platform.release(), "machine": platform.machine()},
@@ -72,39 +77,63 @@ def environment() -> dict[str, Any]:
 def git_state(root: Path) -> dict[str, Any]:
     """Return the state of the checkout around a folder: `commit`, `dirty` and `dirty_sha256`.
 
-    `dirty` is true when a tracked file differs from the commit or an untracked file is not ignored; `dirty_sha256` is
-    the hash of both, and null when clean. Without git, outside a repository or before its first commit all are null.
-
-    Raises:
-        ProvenanceError: Git finds the commit but then fails.
+    `dirty` is true when a tracked file differs from the commit or an untracked file is not ignored, what the workflow
+    writes into docs/reference aside; `dirty_sha256` is the hash of both, and null when clean. What cannot be known is
+    null, and then `unknown` says why: a job never fails because git does. Where there is a checkout that git fails
+    on, its message goes to stderr.
     """
     if shutil.which("git") is None:
-        return dict(NO_GIT)
-    found = _git(root, "rev-parse", "--verify", "HEAD")
-    top = _git(root, "rev-parse", "--show-toplevel")
-    if found.returncode != 0 or top.returncode != 0:
-        return dict(NO_GIT)
-    folder = Path(os.fsdecode(top.stdout).rstrip("\n"))
+        return {**NO_GIT, "unknown": "git is not installed"}
+    state = dict(NO_GIT)
+    try:
+        if (why := _no_commit(root)) is not None:
+            return {**state, "unknown": why}
+        state["commit"] = _git_output(root, "rev-parse", "--verify", "HEAD").decode().strip()
+        state["dirty_sha256"] = _changes(root)
+        return state | {"dirty": state["dirty_sha256"] is not None}
+    except (ProvenanceError, OSError, subprocess.TimeoutExpired) as error:
+        print(f"sc2: the state of the checkout is not fully known: {error}", file=sys.stderr, flush=True)
+        return {**state, "unknown": _without_paths(error)}
+
+
+def _no_commit(root: Path) -> str | None:
+    """Say why there is no commit, None where there is one.
+
+    Raises:
+        ProvenanceError: There is a checkout, but git does not work on it.
+    """
+    inside = _git(root, "rev-parse", "--git-dir")
+    if inside.returncode != 0:
+        message = inside.stderr.decode(errors="replace").strip()
+        if "not a git repository" in message:
+            return "not in a git repository"
+        if "dubious ownership" in message:
+            raise ProvenanceError(f"git refuses a checkout of another user: {message}")
+        raise ProvenanceError(f"git fails: {message}")
+    return None if _git(root, "rev-parse", "--verify", "--quiet", "HEAD").returncode == 0 else "no commit yet"
+
+
+def _changes(root: Path) -> str | None:
+    """Hash what differs from the commit, None when nothing does."""
+    folder = Path(os.fsdecode(_git_output(root, "rev-parse", "--show-toplevel")).rstrip("\n"))
     # Each option undoes a personal setting that would change the text of the same patch.
-    plain = (
-        "--binary",
-        "--full-index",
-        "--no-ext-diff",
-        "--no-textconv",
-        "--no-color",
-        "--no-renames",
-        "--no-relative",
-    )
-    prefixes = ("--src-prefix=a/", "--dst-prefix=b/")
-    patch = _git_output(folder, "diff", "HEAD", *plain, *prefixes)
-    listing = _git_output(folder, "ls-files", "--others", "--exclude-standard", "-z")
+    plain = ("--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames")
+    prefixes = ("--no-relative", "--src-prefix=a/", "--dst-prefix=b/")
+    of_people = ("--", ".", *(f":(exclude,glob)**/{path}/**" for path in GENERATED))
+    patch = _git_output(folder, "diff", "HEAD", *plain, *prefixes, *of_people)
+    listing = _git_output(folder, "ls-files", "--others", "--exclude-standard", "-z", *of_people)
     untracked = sorted(name for name in listing.split(b"\0") if name)
-    dirty_sha256 = _dirty_hash(folder, patch, untracked) if patch or untracked else None
-    return {
-        "commit": found.stdout.decode().strip(),
-        "dirty": dirty_sha256 is not None,
-        "dirty_sha256": dirty_sha256,
-    }
+    return _dirty_hash(folder, patch, untracked) if patch or untracked else None
+
+
+def _without_paths(error: Exception) -> str:
+    """Return the part of a message that may be published: records name no folder."""
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"git did not answer in {PATIENCE_S} s"
+    system = error if isinstance(error, OSError) else error.__cause__
+    if isinstance(system, OSError):
+        return f"a file cannot be read: {system.strerror}"
+    return str(error).partition(":")[0]
 
 
 def _dirty_hash(folder: Path, patch: bytes, untracked: list[bytes]) -> str:
@@ -135,11 +164,8 @@ def _feed(digest: "hashlib._Hash", path: Path) -> None:
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     """Run git on the checkout around a folder."""
-    # A git hook exports GIT_DIR and its like, which would point at the repository of the hook.
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    # Jobs run side by side: reading the state must not take the lock of the index.
-    environ["GIT_OPTIONAL_LOCKS"] = "0"
-    return subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=False, env=environ)
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, check=False, env=for_git(os.environ), timeout=PATIENCE_S)
 
 
 def _git_output(folder: Path, *arguments: str) -> bytes:
@@ -160,12 +186,25 @@ def _version(package: str) -> str | None:
         return None
 
 
+def _memory_gib() -> float | None:
+    """Return the memory of the machine in GiB, None where the system does not say."""
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (ValueError, OSError):
+        return None
+
+
 def _gpu_names() -> list[str]:
-    """Return the names of the NVIDIA GPUs, none without the driver."""
+    """Return the names of the NVIDIA GPUs, none without the driver; a reason where the driver does not answer."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
     query = [program, "--query-gpu=name", "--format=csv,noheader"]
-    done = subprocess.run(query, capture_output=True, text=True, check=False, timeout=60)
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, errors="replace", check=False, timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        return [f"unknown (nvidia-smi did not answer in {PATIENCE_S} s)"]
+    except OSError as error:
+        return [f"unknown (nvidia-smi cannot be run: {error.strerror})"]
     # The program is often installed where no driver runs; it then fails, and there is no usable GPU.
     return [line.strip() for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []

@@ -70,8 +70,8 @@ def fingerprint(
 
     Args:
         modules: Dotted names, e.g. `["sc2.methods.jpeg"]`; their order and repetition do not matter.
-        without: Names of functions of the methods' classes that the job never calls, e.g. `training`.
         root: Folder that contains the package; the one this module was imported from by default.
+        without: Names of functions of the methods' classes that the job never calls, e.g. `training`.
 
     Raises:
         ProvenanceError: A module is missing, cannot be parsed, or uses a relative or a star import.

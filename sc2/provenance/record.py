@@ -7,17 +7,17 @@ and on what the work was done. Paths are relative to the project's root, the fol
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from sc2.errors import ProvenanceError
+from sc2.errors import FolderError, ProvenanceError
 from sc2.job import RunningJob
 from sc2.provenance.environment import environment, git_state, sha256_file
-from sc2.provenance.fingerprint import Fingerprint
+from sc2.provenance.fingerprint import Fingerprint, package_root
 from sc2.provenance.schema import (
     FORMAT,
     SUFFIX,
@@ -26,9 +26,12 @@ from sc2.provenance.schema import (
     OutputFile,
     Record,
     canonical,
+    hashes_of,
     record_id,
     seal,
 )
+from sc2.system.atomic import replacing
+from sc2.system.walk import walk
 
 __all__ = [
     "SUFFIX",
@@ -37,9 +40,11 @@ __all__ = [
     "OutputFile",
     "Record",
     "canonical",
+    "describe_inputs",
     "environment",
     "find_record",
     "git_state",
+    "hashes_of",
     "is_stored_as",
     "project_root",
     "read_record",
@@ -51,13 +56,25 @@ __all__ = [
 ]
 
 
+class Damaged(ProvenanceError):
+    """A file under a record's name that is no record: nothing can be known from it."""
+
+
+class Displaced(ProvenanceError):
+    """A record that does not lie where it was written: the files beside it may be somebody's copy."""
+
+
+class Unreadable(ProvenanceError):
+    """A record of another version of the project: what it says is not known here."""
+
+
 def write_record(
     path: Path,
     *,
     job: RunningJob,
     code: Fingerprint,
     job_id: str,
-    input_hashes: Mapping[str, str | list[str]],
+    inputs: Mapping[str, InputFile | list[InputFile]],
     started: datetime,
     seconds: float,
     command: Sequence[str],
@@ -70,22 +87,17 @@ def write_record(
         job: The job; its `record_id` has to be that of its content.
         code: Fingerprint of the code that ran, taken before the job started.
         job_id: Id that the workflow planned the job by.
-        input_hashes: SHA-256 of the inputs, taken before the job started, named and nested as `job.inputs`.
+        inputs: `describe_inputs` from before the job started: what it read, whatever lies there by now.
         started: Start of the job, with a time zone.
         seconds: Duration of the job.
         command: The command line.
-        git: `git_state` at the start of a long job; the present state by default.
+        git: `git_state` at the start of a long job; the present state of the package's checkout by default.
 
     Raises:
-        ProvenanceError: An output is missing or elsewhere, an input's record is damaged, or the arguments disagree.
+        ProvenanceError: An output is missing or elsewhere, or the arguments disagree.
         OSError: The record cannot be written.
     """
-    if not path.name.endswith(SUFFIX):
-        raise ProvenanceError(f"{path}: the name of a record ends with {SUFFIX}")
-    if started.tzinfo is None:
-        raise ProvenanceError(f"{path}: the start of the job needs a time zone, e.g. datetime.now(UTC)")
-    inputs = _inputs(job, input_hashes)
-    parents = {file.record for item in inputs.values() for file in (item if isinstance(item, list) else [item])}
+    _check_arguments(path, started)
     content = {
         "format": FORMAT,
         "id": job.record_id,
@@ -94,23 +106,41 @@ def write_record(
         "spec": json.loads(canonical(dict(job.spec))),
         "job_id": job_id,
         "code": {"digest": code.digest, "files": code.files},
-        "inputs": inputs,
+        "inputs": dict(inputs),
         "outputs": {name: _output(path, file) for name, file in job.outputs.items()},
         "seed": job.keys.get("seed"),
-        "git": dict(git_state(Path.cwd()) if git is None else git),
-        **environment(),
+        "git": dict(git_state(package_root()) if git is None else git),
+        **_ran_on(job),
         "command": _portable(command),
         "started": _utc(started),
         "finished": _utc(started + timedelta(seconds=seconds)),
         "seconds": round(seconds, 3),
-        "parents": sorted(parent for parent in parents if parent is not None),
+        "parents": _parents(inputs),
         "seal": "",
     }
+    record = _sealed(content, path)
+    _write_atomically(path, record.model_dump(mode="json"))
+    return record
+
+
+def _check_arguments(path: Path, started: datetime) -> None:
+    if not path.name.endswith(SUFFIX):
+        raise ProvenanceError(f"{path}: the name of a record ends with {SUFFIX}")
+    if started.tzinfo is None:
+        raise ProvenanceError(f"{path}: the start of the job needs a time zone, e.g. datetime.now(UTC)")
+
+
+def _parents(inputs: Mapping[str, InputFile | list[InputFile]]) -> list[str]:
+    """Return the ids of the records of a job's inputs."""
+    files = (file for item in inputs.values() for file in (item if isinstance(item, list) else [item]))
+    return sorted({file.record for file in files if file.record is not None})
+
+
+def _sealed(content: dict[str, Any], path: Path) -> Record:
     unsealed = Record.model_validate(content)
     record = unsealed.model_copy(update={"seal": seal(unsealed.model_dump(mode="json"))})
     if (problem := record.edited()) is not None:
         raise ProvenanceError(f"{path}: the record would contradict itself: {problem}; the job got a wrong record_id")
-    _write_atomically(path, record.model_dump(mode="json"))
     return record
 
 
@@ -118,7 +148,9 @@ def read_record(path: Path) -> Record:
     """Read a record. Whether it was edited is a separate question: `Record.edited`.
 
     Raises:
-        ProvenanceError: The file is missing, damaged or of an unknown format.
+        Damaged: The file is no record any more.
+        Unreadable: It is of a format that this version does not know.
+        ProvenanceError: The file is missing or cannot be read.
     """
     fix = "delete it and run the workflow again, or pull it again with `dvc pull`"
     try:
@@ -126,16 +158,16 @@ def read_record(path: Path) -> Record:
     except OSError as error:
         raise ProvenanceError(f"{path}: the record cannot be read: {error.strerror}; {fix}") from error
     except ValueError as error:
-        raise ProvenanceError(f"{path}: the record is damaged ({error}); {fix}") from error
+        raise Damaged(f"{path}: the record is damaged ({error}); {fix}") from error
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
-        raise ProvenanceError(f"{path}: record of unknown format {found!r}, this version reads format {FORMAT}; {fix}")
+        raise Unreadable(f"{path}: record of unknown format {found!r}, this version reads format {FORMAT}; {fix}")
     try:
         return Record.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ProvenanceError(f"{path}: the record is damaged at `{where}` ({first['msg']}); {fix}") from error
+        raise Damaged(f"{path}: the record is damaged at `{where}` ({first['msg']}); {fix}") from error
 
 
 def find_record(output: Path) -> Path | None:
@@ -163,16 +195,30 @@ def is_stored_as(absolute: Path, stored: str) -> bool:
     return absolute.parts[-len(parts) :] == parts
 
 
-def records(root: Path) -> Iterator[Path]:
-    """Yield the records under a folder, sorted by path."""
-    yield from sorted(path for path in root.rglob(f"*{SUFFIX}") if not path.name.startswith("."))
+def records(root: Path) -> list[Path]:
+    """Return the records under a folder, sorted; folders that lie elsewhere and are linked count.
+
+    Raises:
+        FolderError: A folder cannot be read.
+    """
+    return [root / name for name in walk(root, on_problem=ignore_dangling) if name.endswith(SUFFIX)]
+
+
+def ignore_dangling(path: Path, problem: str) -> None:
+    """Pass over a link that leads nowhere: what it stood for is missing; refuse every other problem of a walk.
+
+    Raises:
+        FolderError: It is another problem.
+    """
+    if not path.is_symlink() or path.exists():
+        raise FolderError(f"{path}: {problem}")
 
 
 def project_root(path: Path, record: Record) -> Path:
     """Return the folder that the paths in a record are relative to, from where the record itself lies.
 
     Raises:
-        ProvenanceError: The record was moved or copied away from where it was written.
+        Displaced: The record was moved or copied away from where it was written.
     """
     folder = Path(os.path.abspath(path)).parent  # noqa: PTH100
     for output in record.outputs.values():
@@ -183,8 +229,8 @@ def project_root(path: Path, record: Record) -> Path:
             return folder
         if folder.parts[-len(stored) :] == stored:
             return Path(*folder.parts[: -len(stored)])
-        raise ProvenanceError(f"{path}: moved; it was written in {'/'.join(stored)} (move it back, or make it again)")
-    raise ProvenanceError(f"{path}: made outside the project, its inputs cannot be found; run the job from the project")
+        raise Displaced(f"{path}: moved; it was written in {'/'.join(stored)} (move it back, or make it again)")
+    raise Displaced(f"{path}: made outside the project, its inputs cannot be found; run the job from the project")
 
 
 def stored_path(path: Path) -> tuple[str, bool]:
@@ -198,28 +244,30 @@ def stored_path(path: Path) -> tuple[str, bool]:
     return absolute.name, True
 
 
-def _inputs(job: RunningJob, hashes: Mapping[str, str | list[str]]) -> dict[str, InputFile | list[InputFile]]:
-    """Describe the inputs of a job with their hashes and their own records."""
-    if set(hashes) != set(job.inputs):
-        raise ProvenanceError(f"hashes of the inputs {sorted(hashes)} do not match the inputs {sorted(job.inputs)}")
-    result: dict[str, InputFile | list[InputFile]] = {}
-    for name, item in job.inputs.items():
-        sha256 = hashes[name]
-        if isinstance(item, list) and isinstance(sha256, list) and len(item) == len(sha256):
-            result[name] = [_input(path, digest) for path, digest in zip(item, sha256, strict=True)]
-        elif isinstance(item, Path) and isinstance(sha256, str):
-            result[name] = _input(item, sha256)
-        else:
-            raise ProvenanceError(f"input {name}: the hashes do not match the files in number")
-    return result
+def describe_inputs(inputs: Mapping[str, Path | list[Path]]) -> dict[str, InputFile | list[InputFile]]:
+    """Describe the inputs of a job with their hashes and their own records.
+
+    Raises:
+        ProvenanceError: An input cannot be read, or its record is damaged.
+    """
+    return {
+        name: [_input(path) for path in item] if isinstance(item, list) else _input(item)
+        for name, item in inputs.items()
+    }
 
 
-def _input(path: Path, sha256: str) -> InputFile:
+def _input(path: Path) -> InputFile:
     """Describe one input."""
     record = find_record(path)
     stored, outside = stored_path(path)
     parent = None if record is None else read_record(record).id
-    return InputFile(path=stored, sha256=sha256, record=parent, outside=outside)
+    return InputFile(path=stored, sha256=sha256_file(path), record=parent, outside=outside)
+
+
+def _ran_on(job: RunningJob) -> dict[str, Any]:
+    """Return versions, hardware and platform, with the threads that the job's sums were split into."""
+    found = environment()
+    return {**found, "hardware": {**found["hardware"], "threads": job.threads}}
 
 
 def _output(record: Path, path: Path) -> OutputFile:
@@ -256,13 +304,6 @@ def _utc(time: datetime) -> str:
 
 def _write_atomically(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON to a temporary file beside the target and move it into place."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1, ensure_ascii=False, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1, ensure_ascii=False, allow_nan=False)
+        file.write("\n")

@@ -108,16 +108,19 @@ class Record(_Model):
 
     def edited(self) -> str | None:
         """Say how the record contradicts itself, None when it does not."""
-        hashes = {
-            name: [file.sha256 for file in item] if isinstance(item, list) else item.sha256
-            for name, item in self.inputs.items()
-        }
-        expected = record_id(self.stage, self.keys, self.spec, self.code.digest, hashes)
+        expected = record_id(self.stage, self.keys, self.spec, self.code.digest, hashes_of(self.inputs))
         if expected != self.id:
             return f"its id is {self.id} but its content gives {expected}"
         if seal(self.model_dump(mode="json")) != self.seal:
             return "its content was changed after it was written"
         return None
+
+
+def hashes_of(inputs: Mapping[str, InputFile | list[InputFile]]) -> dict[str, str | list[str]]:
+    """Return the SHA-256 of described inputs, as `record_id` takes them."""
+    return {
+        name: [file.sha256 for file in item] if isinstance(item, list) else item.sha256 for name, item in inputs.items()
+    }
 
 
 def canonical(value: Any) -> str:

@@ -177,7 +177,8 @@ def _commits(all_records: list[Record]) -> list[str]:
     commits = []
     for record in all_records:
         commit = record.git.get("commit")
-        text = f"commit {commit[:COMMIT_DIGITS]}" if isinstance(commit, str) else "no commit"
+        unknown = f"no commit ({record.git['unknown']})" if "unknown" in record.git else "no commit"
+        text = f"commit {commit[:COMMIT_DIGITS]}" if isinstance(commit, str) else unknown
         commits.append(f"{text}+dirty" if record.git.get("dirty") else text)
     return list(dict.fromkeys(commits))
 

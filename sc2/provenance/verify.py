@@ -10,19 +10,23 @@ from tqdm import tqdm
 
 from sc2.errors import ProvenanceError
 from sc2.provenance.changes import Jobs, PlannedJob, code_changes, spec_changes
-from sc2.provenance.findings import KINDS, Finding, Report, format_report, prune
+from sc2.provenance.findings import KINDS, Finding, Report, format_report, prune, removable
 from sc2.provenance.record import (
     SUFFIX,
+    Damaged,
+    Displaced,
     InputFile,
     Record,
+    Unreadable,
     find_record,
+    ignore_dangling,
     project_root,
     read_record,
-    records,
     sha256_file,
 )
+from sc2.system.walk import walk
 
-__all__ = ["Finding", "PlannedJob", "Report", "format_report", "prune", "verify"]
+__all__ = ["Finding", "PlannedJob", "Report", "format_report", "prune", "removable", "verify"]
 
 TEMPORARY = (".tmp", ".part", ".partial", ".lock", "~")
 PAGE = "README.md"
@@ -70,8 +74,13 @@ class _Entry:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """What the job left: outputs and record."""
-        return (*self.outputs, self.path)
+        """What the job left: outputs, which lie beside their record, and the record."""
+        return (*(path for path in self.outputs if path.parent == self.path.parent), self.path)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What the workflow is asked for so that the job runs, nothing where the configuration does not contain it."""
+        return () if self.job is None else (self.name,)
 
 
 def verify(root: Path, jobs: Jobs) -> Report:
@@ -82,7 +91,7 @@ def verify(root: Path, jobs: Jobs) -> Report:
         jobs: Gives the job that is planned for a stage and keys, None when the configuration does not contain it.
 
     Raises:
-        ProvenanceError: There is no such folder, or a file in it cannot be read.
+        ProvenanceError: There is no such folder, or something in it cannot be read.
     """
     if not root.is_dir():
         raise ProvenanceError(f"{root}: no such folder; build the results with `snakemake --cores all`, or pull them")
@@ -92,7 +101,7 @@ def verify(root: Path, jobs: Jobs) -> Report:
     findings = [*check.findings, *check.files(), *check.stale(), *check.unrecorded()]
     findings.sort(key=lambda finding: (KINDS.index(finding.kind), finding.path, finding.message))
     outside = sum(entry.job is None and entry.problem is None for entry in check.entries)
-    return Report(root, findings, checked=check.read - outside, outside=outside)
+    return Report(root, findings, check.read - outside, outside, check.good(findings))
 
 
 class _Check:
@@ -102,9 +111,11 @@ class _Check:
         self.root = root
         self.findings: list[Finding] = []
         self.entries: list[_Entry] = []
-        self.read = 0
-        for path in records(root):
-            self.read += 1
+        self.dangling: list[Path] = []
+        self.found = [root / name for name in walk(root, on_problem=self._problem)]
+        all_records = [path for path in self.found if path.name.endswith(SUFFIX)]
+        self.read = len(all_records)
+        for path in all_records:
             self._load(path, jobs)
         self.by_output = {output: entry for entry in self.entries for output in entry.outputs}
         self.hashes: dict[Path, str | None] = {}
@@ -115,15 +126,22 @@ class _Check:
         try:
             record = read_record(path)
             base = project_root(path, record)
-        except ProvenanceError as error:
+        except (Damaged, Displaced, Unreadable) as error:
             message = str(error).removeprefix(f"{path}: ")
-            self.findings.append(Finding("edited", self._name(path), message, (path,)))
+            # What was copied here, or written by another version, was not judged.
+            judged, unknown = ((path,), ()) if isinstance(error, Damaged) else ((), (path,))
+            self.findings.append(Finding("edited", self._name(path), message, judged, unknown))
             return
         problem = record.edited()
         entry = _Entry(path, record, base, jobs(record.stage, record.keys), problem)
         self.entries.append(entry)
         if problem is not None:
-            self.findings.append(Finding("edited", self._name(path), problem, entry.files))
+            self.findings.append(Finding("edited", self._name(path), problem, entry.files, targets=entry.targets))
+
+    def _problem(self, path: Path, problem: str) -> None:
+        """Note a link that leads nowhere, which is missing or nobody's; refuse all else."""
+        ignore_dangling(path, problem)
+        self.dangling.append(path)
 
     def hash_files(self) -> None:
         """Hash what the records of planned jobs name; a file that is gone has the hash None."""
@@ -138,40 +156,63 @@ class _Check:
 
     def files(self) -> Iterator[Finding]:
         """Yield the outputs that were edited and the files that are gone, each once."""
-        users: dict[Path, list[str]] = {}
+        gone: dict[Path, list[str]] = {}
+        asked: set[Path] = set()
         for entry in filter(lambda entry: entry.active, self.entries):
             for path, recorded in entry.outputs.items():
                 if self.hashes[path] is None:
-                    users.setdefault(path, []).append(f"output of {entry.record.stage}")
+                    gone.setdefault(path, []).append(f"output of {entry.record.stage}")
+                    asked.add(path)
                 elif self.hashes[path] != recorded:
                     message = f"its content is not what {entry.record.stage} wrote (record {entry.record.id})"
-                    yield Finding("edited", self._name(path), message, entry.files)
-            for path in entry.inputs:
+                    yield Finding("edited", self._name(path), message, entry.files, targets=entry.targets)
+            for path, file in entry.inputs.items():
                 if self.hashes[path] is None:
-                    users.setdefault(path, []).append(f"input of {entry.name}")
-        for path, roles in users.items():
+                    gone.setdefault(path, []).append(f"input of {entry.name}")
+                    # A job that is stale may do without this input from now on.
+                    if file.record is not None and not self._stale_reasons(entry):
+                        asked.add(path)
+        for path, roles in gone.items():
             message = f"gone, but a record names it: {_some(sorted(roles))}"
-            if path in self.by_output:
+            targets = (self._name(path),) if path in asked else ()
+            if targets:
                 # The workflow leaves what is gone alone while all that was made from it is there: it has to be asked.
-                message += f"; `snakemake --cores all {self._name(path)}` makes it again"
-            yield Finding("missing", self._name(path), message)
+                message += f"; `snakemake --cores all {targets[0]}` makes it again"
+            yield Finding("missing", self._name(path), message, targets=targets)
 
     def stale(self) -> Iterator[Finding]:
         """Yield the jobs that would give something else now."""
         for entry in self.entries:
             if entry.active and (reasons := self._stale_reasons(entry)):
-                yield Finding("stale", entry.name, "; ".join(reasons), entry.files)
+                yield Finding("stale", entry.name, "; ".join(reasons), entry.files, targets=entry.targets)
 
     def unrecorded(self) -> Iterator[Finding]:
-        """Yield the files that no record names; the page on the folder itself is git's."""
-        for folder, folders, names in os.walk(self.root):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in names:
-                path = Path(folder) / name
-                known = path in self.by_output or path == self.root / PAGE
-                if not known and not name.startswith(".") and not name.endswith((SUFFIX, *TEMPORARY)):
-                    message = "no record names this file; delete it, or make it with the workflow"
-                    yield Finding("unrecorded", self._name(path), message)
+        """Yield the files that no record names, and those whose own record is gone; the folder's own page is git's."""
+        used = {path: (file, entry) for entry in self.entries if entry.active for path, file in self._lost(entry)}
+        for path in (*self.found, *self.dangling):
+            known = path in self.by_output or path in used or path == self.root / PAGE
+            if not known and not path.name.endswith((SUFFIX, *TEMPORARY)):
+                message = "no record names this file; move it away, or make it with the workflow"
+                yield Finding("unrecorded", self._name(path), message, foreign=(path,))
+        for path, (file, entry) in used.items():
+            message = f"its record {file.record} is gone, and it is an input of {entry.name}"
+            if path.is_relative_to(self.root) and not self._stale_reasons(entry):
+                name = self._name(path)
+                yield Finding("missing", name, message, foreign=(path,), targets=(name,))
+            else:
+                yield Finding("missing", self._name(path), message)
+
+    def good(self, findings: list[Finding]) -> frozenset[Path]:
+        """Return the files of the records that none of the findings judges."""
+        judged = {path for finding in findings for path in finding.bad if path.name.endswith(SUFFIX)}
+        return frozenset(path for entry in self.entries if entry.path not in judged for path in entry.files)
+
+    def _lost(self, entry: _Entry) -> Iterator[tuple[Path, InputFile]]:
+        """Yield the inputs that are as they were read, but lie beside no record any more."""
+        for path, file in entry.inputs.items():
+            same = file.record is not None and self.hashes[path] == file.sha256
+            if same and path not in self.by_output and self._record_elsewhere(path) is None:
+                yield path, file
 
     def _stale_reasons(self, entry: _Entry) -> list[str]:
         """Return why a job is stale, nothing when it is not. Found once, as many jobs have the same parents."""
@@ -185,23 +226,22 @@ class _Check:
 
     def _input_reasons(self, path: Path, file: InputFile) -> Iterator[str]:
         """Say what changed about an input since it was read. One that is gone is reported once, as missing."""
-        found = self.hashes[path]
-        if found is None:
+        found, producer = self.hashes[path], self.by_output.get(path)
+        if producer is not None and producer.job is None and producer.problem is None:
+            # A job of the configuration takes only what the configuration makes: now it would take something else.
+            yield f"input {file.path} is of a job that the configuration no longer contains"
+        elif found is None:
             return
-        if found != file.sha256:
+        elif found != file.sha256:
             yield f"input {file.path} changed"
-            return
-        producer = self.by_output.get(path)
-        if producer is None:
-            if file.record != (now := self._record_elsewhere(path)):
-                yield f"input {file.path} was made by record {file.record}, beside it is now {now or 'none'}"
+        elif producer is None:
+            # Without a record nothing speaks against the file: it is reported, and what was made from it is kept.
+            if (now := self._record_elsewhere(path)) not in (None, file.record):
+                yield f"input {file.path} was made by record {file.record}, beside it is now {now}"
         elif producer.record.id != file.record:
             yield f"input {file.path} was made by record {file.record}, beside it is now {producer.record.id}"
         elif producer.problem is not None:
             yield f"the record of input {file.path} was edited"
-        elif producer.job is None:
-            # A job of the configuration takes only what the configuration makes: now it would take something else.
-            yield f"input {file.path} is of a job that the configuration no longer contains"
         elif self._stale_reasons(producer):
             yield f"input {file.path} is stale"
 

@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from sc2.errors import DataError
 from sc2.report.columns import KB
+from sc2.report.lettering import power_of_ten
 from sc2.report.looks import is_corner
 from sc2.report.series import Series, Values
 
@@ -166,5 +167,5 @@ def plain(value: float, _position: float | None = None) -> str:
     if value >= 1e6 or value < 1e-3:
         exponent = int(np.floor(np.log10(value)))
         mantissa = f"{value / 10**exponent:g}"
-        return f"$10^{{{exponent}}}$" if mantissa == "1" else f"${mantissa}\\times10^{{{exponent}}}$"
+        return power_of_ten(exponent) if mantissa == "1" else f"{mantissa}×{power_of_ten(exponent)}"
     return f"{value:,.0f}" if value >= 1000 else f"{value:g}"

@@ -15,7 +15,7 @@ import pandas as pd
 from sc2.measure.resampling import percentile_interval
 from sc2.report.fewest_bytes import MAX_LOSS_POINTS, Measured, fewest, measured
 from sc2.report.looks import is_corner
-from sc2.report.markdown import in_a_sentence, number, table
+from sc2.report.markdown import Markup, in_a_sentence, number, table
 from sc2.report.paired import method_bytes
 from sc2.report.resampled import Resamples, interval_columns
 from sc2.report.series import Tables, teacher_value
@@ -131,7 +131,7 @@ class _Level:
         mark = f"≈ {mark}" if method in self.alike else mark
         bold = "**" if method == self.smallest else ""
         ends = [_size(row[f"bytes_at_quality_{end}"]) for end in ("low", "high")]
-        return f"{bold}{mark}{size} B{bold} ({ends[0]} … {ends[1]})"
+        return Markup(f"{bold}{mark}{size} B{bold} ({ends[0]} … {ends[1]})")
 
 
 def _size(data_bytes: float) -> str:

@@ -4,7 +4,6 @@ The images are the first ones of the test split: chosen before anything was know
 """
 
 import importlib
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from sc2.data.store import SampleStore
 from sc2.data.transform import prepare_image
 from sc2.job import RunningJob
 from sc2.report import style
+from sc2.report.lettering import wrapped
 from sc2.runs.halves import load_device, load_server
 from sc2.split.wire import pack, unpack
 from sc2.tasks import get_task
@@ -84,7 +84,7 @@ def _figure(
     width = _CELL * (1 + len(columns))
     figure = Figure(figsize=(width, _CELL * 1.13 * len(indexes) + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
-    lines = textwrap.fill(title, round(_TITLE_CHARACTERS_PER_INCH * width))
+    lines = wrapped(title, round(_TITLE_CHARACTERS_PER_INCH * width))
     figure.suptitle(lines, x=0.01, ha="left", fontsize=9, color=style.INK)
     grid: list[list[Axes]] = figure.subplots(len(indexes), 1 + len(columns), squeeze=False).tolist()
     draw = importlib.import_module(f"sc2.report.pictures.{task.name}").draw

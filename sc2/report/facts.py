@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from sc2.provenance.record import Record
-from sc2.report.markdown import duration, table
+from sc2.report.markdown import code, duration, escaped, table
 
 
 def made_on(records: Sequence[Record]) -> str:
     """Return the section on hardware, versions, time and commit; jobs may have run on several machines."""
     lines = [
-        *_counted("Hardware", records, lambda record: _hardware(record.hardware)),
+        *_counted("Hardware", records, lambda record: escaped(_hardware(record.hardware))),
         *_counted("Commit", records, lambda record: _commit(record.git)),
         _time(records),
     ]
@@ -22,7 +22,7 @@ def listing(records: Sequence[Record]) -> str:
     """Return the table of all records with the time of each job."""
     ordered = sorted(records, key=lambda record: (record.started, record.stage, list(record.keys.items())))
     rows = [
-        (record.stage, "/".join(record.keys.values()), f"{record.seconds:.1f}", f"`{record.id}`") for record in ordered
+        (record.stage, "/".join(record.keys.values()), f"{record.seconds:.1f}", code(record.id)) for record in ordered
     ]
     return table(("stage", "job", "seconds", "record"), rows, numbers_from=2)
 
@@ -43,8 +43,8 @@ def _hardware(hardware: dict[str, Any]) -> str:
 
 def _commit(git: dict[str, Any]) -> str:
     if git["commit"] is None:
-        return "not in a git checkout"
-    return f"`{git['commit'][:12]}`" + (" with uncommitted changes" if git["dirty"] else "")
+        return escaped(str(git.get("unknown", "not in a git checkout")))
+    return code(git["commit"][:12]) + (" with uncommitted changes" if git["dirty"] else "")
 
 
 def _time(records: Sequence[Record]) -> str:

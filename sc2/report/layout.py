@@ -1,6 +1,5 @@
 """Size of a figure and its legends: below the axes for a few curves, beside them and by family for many."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
+from sc2.report.lettering import width as width_of
+from sc2.report.lettering import wrapped
 from sc2.report.looks import family_title, in_order
 
 WIDTH, HEIGHT = 5.5, 4.0
@@ -87,7 +88,7 @@ class Layout:
         """Return an empty figure with its axes, and `title` above them."""
         figure = self.canvas()
         axes = figure.add_subplot()
-        axes.set_title(textwrap.fill(title, self.title_characters), loc="left")
+        axes.set_title(wrapped(title, self.title_characters), loc="left")
         return figure, axes
 
     @property
@@ -107,7 +108,7 @@ class Layout:
 
     def _size(self, width: float, height: float) -> tuple[float, float]:
         if self.beside:
-            longest = max(len(entry.text) for entry in self.entries)
+            longest = max(width_of(entry.text) for entry in self.entries)
             groups = self._groups()
             rows = len(self.entries) + len(groups) * (1 + _HEADING_GAP) + self.more_rows
             return width + (_CHARACTER * longest + _LEGEND_HANDLE) / 72, max(height, _ROW_BESIDE * rows + _PADDING)
@@ -116,7 +117,7 @@ class Layout:
 
     def _fitting(self) -> int:
         """Return the largest number of columns, up to four, that fits into the figure, filled column by column."""
-        lengths = np.array([len(entry.text) for entry in self.entries])
+        lengths = np.array([width_of(entry.text) for entry in self.entries])
         for columns in range(min(4, len(lengths)), 1, -1):
             parts = np.array_split(lengths, columns)
             if sum(_CHARACTER * int(part.max()) + _LEGEND_HANDLE for part in parts) <= WIDTH * 72:

@@ -1,6 +1,32 @@
-"""Markdown tables and numbers for readers."""
+"""Markdown tables, texts and numbers for readers.
 
+Names and titles come from outside and may hold anything. A page shows them as they are: a cell of a table is a plain
+text unless it is `Markup`, and other texts go through `escaped` or `code`.
+"""
+
+import re
 from collections.abc import Iterable, Sequence
+
+_MARKS = re.compile(r"[\\`*<>\[\]|~$&#]|(?<![^\W_])_|_(?![^\W_])")
+"""What Markdown reads as more than itself, formulas included; an underscore inside a word is just that."""
+
+
+class Markup(str):
+    """A text that is Markdown already."""
+
+    __slots__ = ()
+
+
+def escaped(text: str) -> Markup:
+    """Return a plain text as Markdown that shows it as it is, in one line."""
+    return Markup(_MARKS.sub(r"\\\g<0>", " ".join(text.split())))
+
+
+def code(text: str) -> Markup:
+    """Return a text between as many backticks as it takes; in a table it must not hold a `|`."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence, room = "`" * (longest + 1), " " if longest else ""
+    return Markup(f"{fence}{room}{text}{room}{fence}")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int) -> str:
@@ -8,16 +34,15 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: in
 
     Args:
         header: Titles of the columns.
-        rows: Cells; a `|` in them is escaped.
+        rows: Cells: plain texts, or `Markup`.
         numbers_from: First column that is aligned to the right.
     """
-    rule = ["---" if column < numbers_from else "---:" for column in range(len(header))]
+    rule = [Markup("---" if column < numbers_from else "---:") for column in range(len(header))]
     return "\n".join(_line(cells) for cells in [header, rule, *rows]) + "\n"
 
 
 def _line(cells: Sequence[str]) -> str:
-    escaped = (cell.replace("|", "\\|") for cell in cells)
-    return f"| {' | '.join(escaped)} |"
+    return f"| {' | '.join(cell if isinstance(cell, Markup) else escaped(cell) for cell in cells)} |"
 
 
 def number(value: float, decimals: int = 0) -> str:

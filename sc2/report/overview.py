@@ -1,6 +1,5 @@
 """The overview of a group: rate against quality, one panel per benchmark, one legend for all."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from sc2.report import style
 from sc2.report.axes import data_axis
 from sc2.report.labels import Placer, label_teacher
 from sc2.report.layout import Layout
+from sc2.report.lettering import wrapped
 from sc2.report.series import Series, Tables, collect, teacher_text, teacher_value
 
 _PANEL = (3.5, 3.6)
@@ -30,10 +30,10 @@ def draw(title: str, names: Sequence[str], benchmarks: Sequence[Tables]) -> Figu
     curves = alike([collect(tables, list(tables.rate_quality["method"].unique())) for tables in benchmarks])
     layout = Layout(style.entries(once(curves)), always_beside=True)
     figure = layout.canvas((len(benchmarks) * _PANEL[0], _PANEL[1]))
-    figure.suptitle(textwrap.fill(title, 60 * len(benchmarks)), x=0.01, ha="left", fontsize=10, color=style.INK)
+    figure.suptitle(wrapped(title, 60 * len(benchmarks)), x=0.01, ha="left", fontsize=10, color=style.INK)
     panels: list[Axes] = figure.subplots(1, len(benchmarks), squeeze=False).flatten().tolist()
     for axes, name, tables, found in zip(panels, names, benchmarks, curves, strict=True):
-        _panel(axes, textwrap.fill(name, 34), tables, found)
+        _panel(axes, wrapped(name, 34), tables, found)
     layout.legend(figure)
     for axes, tables in zip(panels, benchmarks, strict=True):
         label_teacher(Placer(figure, axes), teacher_text(tables), teacher_value(tables))

@@ -14,7 +14,7 @@ from sc2.errors import DataError, ProvenanceError
 from sc2.job import RunningJob
 from sc2.provenance.record import Record, read_record, sha256_file
 from sc2.report import equal_quality, facts
-from sc2.report.markdown import ends, in_a_sentence, number, table, with_spread
+from sc2.report.markdown import Markup, code, ends, escaped, in_a_sentence, number, table, with_spread
 from sc2.report.series import READ, Series, Tables, collect, read_tables
 from sc2.report.table_io import read_table
 
@@ -97,8 +97,8 @@ def _text(job: RunningJob, paths: Sequence[Path], figures: Sequence[Path], recor
     command = f"snakemake --cores all --configfile config/{job.spec['config']}"
     parts = [
         "<!-- Written by `snakemake snapshot`: do not edit. -->",
-        f"# {job.spec['title']}",
-        f"Benchmark `{job.keys['benchmark']}`, made by `{command}`. {_teacher(tables)}",
+        f"# {escaped(job.spec['title'])}",
+        f"Benchmark {code(job.keys['benchmark'])}, made by {code(command)}. {_teacher(tables)}",
         *(f"![{alt_text(path)}]({path.name})" for path in figures),
         "## Rate and quality",
         f"Means over the test images{_seeds_text(tables)}, with 95 % intervals over images and seeds. ≈: cannot be "
@@ -130,7 +130,7 @@ def _links(paths: Sequence[Path]) -> str:
 def _teacher(tables: Tables) -> str:
     teacher, quality = tables.teacher.iloc[0], tables.quality
     return (
-        f"Teacher `{teacher['teacher']}`: {in_a_sentence(quality.label)} "
+        f"Teacher {code(teacher['teacher'])}: {in_a_sentence(quality.label)} "
         f"{number(teacher[quality.primary], 2)}{quality.unit} on {number(teacher['images'])} test images, "
         f"{number(teacher['params'])} parameters, {number(teacher['macs'])} MACs."
     )
@@ -182,8 +182,8 @@ def _orderings(found: pd.DataFrame) -> list[str]:
         return []
     rows = [
         (
-            f"[{row['claim']}]({_PAPERS}#{row['source']})",
-            f"**{row['verdict']}**",
+            Markup(f"[{escaped(str(row['claim']))}]({_PAPERS}#{row['source']})"),
+            Markup(f"**{row['verdict']}**"),
             f"{number(row['difference'], 1)} ({ends((row['difference_low'], row['difference_high']), 1)})",
             number(row["p"], 3),
             str(row["reason"]),
@@ -215,9 +215,9 @@ def _comparison(tables: Tables, found: pd.DataFrame) -> list[str]:
     header = ("curve", "BD-rate (%)", f"BD-quality ({tables.quality.label})", "hypervolume, MACs", "hypervolume, ms")
     return [
         "## Comparison",
-        f"Bjøntegaard differences from {titles[str(found['anchor'].iloc[0])]} with 95 % intervals, each over what both "
-        "curves cover; a dash where that is too little, for the reason in the table. ≈: the interval holds zero. The "
-        "hypervolume is that of bytes, quality, and the encoder's multiply-accumulates or the device's time.",
+        f"Bjøntegaard differences from {escaped(titles[str(found['anchor'].iloc[0])])} with 95 % intervals, each over "
+        "what both curves cover; a dash where that is too little, for the reason in the table. ≈: the interval holds "
+        "zero. The hypervolume is that of bytes, quality, and the encoder's multiply-accumulates or the device's time.",
         table(header, rows, numbers_from=1),
     ]
 
@@ -247,9 +247,9 @@ def _latency(tables: Tables) -> list[str]:
     batches = sorted({str(time["server_batch"]) for _, time in times.iterrows()})
     rows = [(*_run_cells(tables, time), *(_time(time, name) for name in columns)) for _, time in times.iterrows()]
     return [
-        f"Median per image on {'; '.join(machines)}. All is done image by image, but for the last column: there the "
-        f"server answers {'; '.join(batches)} images at once, as the evaluation does. In brackets the 95 % interval of "
-        f"the median.{_loaded(times)}",
+        f"Median per image on {escaped('; '.join(machines))}. All is done image by image, but for the last column: "
+        f"there the server answers {'; '.join(batches)} images at once, as the evaluation does. In brackets the 95 % "
+        f"interval of the median.{_loaded(times)}",
         table(("method", "point", "seed", *columns.values()), rows, numbers_from=3),
     ]
 
@@ -262,7 +262,7 @@ def _time(row: pd.Series, name: str) -> str:
 def _loaded(times: pd.DataFrame) -> str:
     """Say which times may be too long because the machine did other things; nothing where it did not."""
     loaded = times[times["loaded"]]["method"].unique()
-    return f" **The machine was busy while these were timed: {', '.join(loaded)}.**" if len(loaded) else ""
+    return f" **The machine was busy while these were timed: {escaped(', '.join(loaded))}.**" if len(loaded) else ""
 
 
 def _run_cells(tables: Tables, time: pd.Series) -> tuple[str, str, str]:

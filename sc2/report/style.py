@@ -4,6 +4,7 @@ What a method looks like is in `sc2.report.looks`, sizes and legends are in `sc2
 `sc2.report.axes`. No figure uses pyplot: the canvas is always Agg and needs no display.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from sc2.report import lettering
 from sc2.report.layout import MANY, Entry
 from sc2.report.looks import Look, look
 from sc2.report.series import Series, Values
@@ -30,7 +32,7 @@ INK = "#333333"
 """Colour of text and of the teacher's line."""
 
 _RC: Any = {
-    "font.family": "DejaVu Sans",  # ships with matplotlib, so every machine has it
+    **lettering.PLAIN,
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.labelsize": 9,
@@ -61,7 +63,9 @@ def applied() -> Iterator[None]:
     """Apply the look to everything drawn or saved inside the `with` block, whatever the user's matplotlibrc says."""
     # The backend is global and not restored by rc_context; `Layout.canvas` chooses the canvas instead.
     defaults: Any = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
-    with matplotlib.rc_context({**defaults, **_RC}):
+    looks = {**defaults, **_RC, "font.family": lettering.families()}
+    with matplotlib.rc_context(looks), warnings.catch_warnings():
+        lettering.hushed()
         yield
 
 
@@ -158,12 +162,12 @@ def save(figure: Figure, svg: Path, png: Path, title: str) -> None:
         png: Path of the PNG.
         title: Title for the metadata.
     """
-    with applied():
+    with applied(), lettering.told(svg.name):
         figure.savefig(svg, format="svg", metadata={"Title": title, "Date": None, "Creator": "sc2"})
         figure.savefig(png, format="png", dpi=PNG_DPI, metadata={"Title": title, "Software": "sc2"})
 
 
 def save_picture(figure: Figure, webp: Path) -> None:
     """Write a figure that is made of photographs as a WebP."""
-    with applied():
+    with applied(), lettering.told(webp.name):
         figure.savefig(webp, format="webp", dpi=PICTURE_DPI, pil_kwargs={"quality": PICTURE_QUALITY, "method": 6})

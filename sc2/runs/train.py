@@ -5,7 +5,7 @@ import torch
 from sc2.checkpoint import load_checkpoint, load_phase, save_atomically
 from sc2.job import RunningJob
 from sc2.methods import get_method
-from sc2.training.driver import state_path, train_recipe
+from sc2.training.driver import train_recipe
 
 
 def run(job: RunningJob) -> None:
@@ -28,4 +28,3 @@ def run(job: RunningJob) -> None:
     train_recipe(recipe, job, context.task, seed=int(job.keys["seed"]))
     content = {"kind": "phase", "method": job.keys["method"], "phase": job.keys["phase"]}
     save_atomically({**content, "state": recipe.model.state_dict()}, job.outputs["checkpoint"])
-    state_path(job).unlink(missing_ok=True)

@@ -10,6 +10,7 @@ import operator
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from sc2.errors import WireError
 
@@ -21,8 +22,12 @@ CRC_BYTES = 4
 MAX_SHAPE_INTEGERS = 255
 MAX_STREAMS = 65_535
 MAX_INTEGER = 2**32 - 1
+MAX_CONTAINER_BYTES = 2**28
+"""No container is longer: a damaged header may announce any length."""
 _MAX_VARINT_BYTES = 5  # 5 * 7 bits hold 32 bits
 _FIXED_BYTES = len(MAGIC) + 1 + FINGERPRINT_BYTES
+_PIECE_BYTES = 2**20
+_MAX_HEADER_BYTES = _FIXED_BYTES + _MAX_VARINT_BYTES * (2 + MAX_SHAPE_INTEGERS + MAX_STREAMS)
 
 
 @dataclass(frozen=True)
@@ -77,15 +82,40 @@ def pack(payload: Payload, fingerprint: bytes) -> bytes:
     """Return the container that holds `payload`.
 
     Args:
-        payload: At most 65,535 streams and 255 shape integers, every length and integer in 0 … 2³² − 1.
+        payload: At most 65,535 streams and 255 shape integers, every integer in 0 … 2³² − 1, such that the container
+            has at most `MAX_CONTAINER_BYTES`.
         fingerprint: 8 bytes that identify the device half, see `fingerprint_of`.
 
     Raises:
         WireError: The payload or the fingerprint does not fit the format.
     """
     _check_fingerprint(fingerprint)
-    body = b"".join((MAGIC, bytes((VERSION,)), fingerprint, _varints(_header_integers(payload)), *payload.streams))
+    header = b"".join((MAGIC, bytes((VERSION,)), fingerprint, _varints(_header_integers(payload))))
+    _check_size(len(header) + payload.num_bytes + CRC_BYTES)
+    body = b"".join((header, *payload.streams))
     return body + _checksum(body)
+
+
+def read_container(file: BinaryIO) -> bytes:
+    """Return the one container that a file holds, without reading more than its header announces.
+
+    The container is not checked but for its header and length; `unpack` does that.
+
+    Args:
+        file: A file or pipe, at the start of the container.
+
+    Raises:
+        WireError: It does not start with a header, or is shorter or longer than its header announces.
+    """
+    data = bytearray(file.read(_MAX_HEADER_BYTES))
+    header = read_header(data)
+    # One byte more shows whether something follows. In pieces: an announced length must not size a buffer.
+    while part := file.read(min(_PIECE_BYTES, max(0, header.container_bytes + 1 - len(data)))):
+        data += part
+    if len(data) > header.container_bytes:
+        raise WireError(f"unexpected bytes after the container, which has {header.container_bytes}")
+    _check_length(header, len(data))
+    return bytes(data)
 
 
 def unpack(data: bytes, fingerprint: bytes | None) -> Payload:
@@ -117,7 +147,7 @@ def unpack(data: bytes, fingerprint: bytes | None) -> Payload:
     return Payload(streams=_split(body, header), shape=header.shape)
 
 
-def read_header(data: bytes) -> Header:
+def read_header(data: bytes | bytearray) -> Header:
     """Return what a container says about itself; the streams and the checksum are neither needed nor checked.
 
     Args:
@@ -128,10 +158,11 @@ def read_header(data: bytes) -> Header:
     """
     if not MAGIC.startswith(data[: len(MAGIC)]):
         raise WireError(f"not an sc2 container: it starts with {data[:4].hex()}, not with {MAGIC.hex()}")
+    # Only magic and version have their place in every version: what follows may be shorter in another one.
+    if len(data) > len(MAGIC) and data[len(MAGIC)] != VERSION:
+        raise WireError(f"container version {data[len(MAGIC)]} is not supported; this program reads version {VERSION}")
     if len(data) < _FIXED_BYTES:
         raise WireError(f"the container is truncated: {len(data)} bytes, shorter than the shortest header")
-    if data[len(MAGIC)] != VERSION:
-        raise WireError(f"container version {data[len(MAGIC)]} is not supported; this program reads version {VERSION}")
     reader = _VarintReader(data, _FIXED_BYTES)
     num_integers = reader.count("shape integers", MAX_SHAPE_INTEGERS)
     num_streams = reader.count("streams", MAX_STREAMS)
@@ -144,13 +175,15 @@ def read_header(data: bytes) -> Header:
     shape = tuple(reader.integer() for _ in range(num_integers))
     lengths = tuple(reader.integer() for _ in range(num_streams))
     fingerprint = data[len(MAGIC) + 1 : _FIXED_BYTES]
-    return Header(VERSION, bytes(fingerprint), shape, lengths, reader.position)
+    header = Header(VERSION, bytes(fingerprint), shape, lengths, reader.position)
+    _check_size(header.container_bytes)
+    return header
 
 
 class _VarintReader:
     """Reads LEB128 integers one after the other and refuses every form that `_varint` does not write."""
 
-    def __init__(self, data: bytes, position: int) -> None:
+    def __init__(self, data: bytes | bytearray, position: int) -> None:
         self.data = data
         self.position = position
 
@@ -179,6 +212,11 @@ class _VarintReader:
         if value > MAX_INTEGER:
             raise WireError(f"the header is damaged: the integer {value} is above {MAX_INTEGER}")
         return value
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_CONTAINER_BYTES:
+        raise WireError(f"a container of {size} bytes; there are none of more than {MAX_CONTAINER_BYTES}")
 
 
 def _check_fingerprint(fingerprint: bytes) -> None:

@@ -153,7 +153,8 @@ class Segmentation(Task):
     ) -> dict[str, Tensor]:
         """Return the cross entropy per scored pixel plus half of the auxiliary head's, and the two.
 
-        A batch without any scored pixel adds nothing: its losses are 0.
+        A batch without any scored pixel adds nothing: its losses are 0. Behind a cut that layer3 lies before, the
+        auxiliary head has nothing to learn from, and the cross entropy is all.
         """
         from torch.nn import functional
 
@@ -172,8 +173,11 @@ class Segmentation(Task):
             )
 
         main = cross_entropy(head(features) if output is None else output)
-        auxiliary = cross_entropy(head.auxiliary(features))
+        auxiliary_logits = head.auxiliary(features)
         factor = len(targets) if summed else 1
+        if auxiliary_logits is None:
+            return {"loss": factor * main}
+        auxiliary = cross_entropy(auxiliary_logits)
         parts = {"cross_entropy": factor * main.detach(), "auxiliary": factor * auxiliary.detach()}
         return {"loss": factor * (main + AUXILIARY_WEIGHT * auxiliary)} | parts
 

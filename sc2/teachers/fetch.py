@@ -19,6 +19,7 @@ from sc2.backbones.spec import BackboneSpec
 from sc2.backbones.state_file import read_state
 from sc2.checkpoint import save_atomically
 from sc2.data.archive import data_dir, verified
+from sc2.data.download import alone
 from sc2.data.store import read_meta
 from sc2.errors import CheckpointError, DataError
 from sc2.job import RunningJob
@@ -150,9 +151,10 @@ def _timm(weights: str, backbone: BackboneSpec) -> Path:
 def _download(url: str, name: str) -> Path:
     target = data_dir() / "weights" / name
     if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            torch.hub.download_url_to_file(url, str(target))
+            with alone(target):
+                if not target.is_file():
+                    torch.hub.download_url_to_file(url, str(target))
         except OSError as error:
             raise DataError(f"cannot download {name}: {error}; or put the file at {target} yourself") from error
     return target

@@ -15,7 +15,7 @@ from sc2.errors import CheckpointError
 from sc2.job import RunningJob
 from sc2.tasks import get_task
 from sc2.teachers.spec import PublishedWeights, TrainedTeacher
-from sc2.training.driver import state_path, train_recipe
+from sc2.training.driver import train_recipe
 from sc2.training.supervised import supervised_recipe
 
 SEED = 0  # The teacher is one model, whatever seeds the methods run with.
@@ -38,7 +38,6 @@ def run(job: RunningJob) -> None:
     train_recipe(recipe, job, task, seed=SEED)
     content = {"kind": "teacher", "task": task.name, "backbone": network.model_dump(mode="json"), "classes": classes}
     save_atomically({**content, "state": model.state_dict()}, job.outputs["checkpoint"])
-    state_path(job).unlink(missing_ok=True)
 
 
 def take_over_body(model: StagedModel, backbone: BackboneSpec, weights: Mapping[str, Tensor]) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,20 +31,12 @@ def train_recipe(recipe: Recipe, job: RunningJob, task: Task, *, seed: int) -> N
         train,
         validation_batches(job, task, device),
         seed=seed,
-        state_path=state_path(job),
+        state_path=job.state,
         label=job.label,
         steps_per_epoch=steps,
     )
     recipe.model.to("cpu").to(memory_format=torch.contiguous_format)
     write_history(history, job.outputs["history"])
-
-
-def state_path(job: RunningJob) -> Path:
-    """Where an interrupted training keeps its state: outside the outputs, which the workflow removes on failure.
-
-    The name holds the record's id, so that a state is only ever taken up by the very same job.
-    """
-    return Path("scratch") / "training" / f"{job.record_id}.pt"
 
 
 def training_batches(

@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sc2.checkpoint import save_atomically
-from sc2.errors import SC2Error
+from sc2.errors import CheckpointError, SC2Error
 from sc2.training.recipe import Recipe, Terms
 
 Batches = Callable[[int], Iterator[tuple[Tensor, Any]]]
@@ -50,7 +50,13 @@ class _State:
         save_atomically(content, path)
 
     def load(self, path: Path) -> None:
-        content = torch.load(path, weights_only=True, map_location="cpu")
+        try:
+            content = torch.load(path, weights_only=True, map_location="cpu")
+        except Exception as error:  # torch stumbles over a damaged file in many ways
+            reason = str(error).partition("\n")[0][:160] or type(error).__name__
+            raise CheckpointError(
+                f"{path}: the state of an interrupted training is damaged ({reason}); delete it to start it anew"
+            ) from error
         self.recipe.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
         if self.auxiliary:
@@ -77,6 +83,7 @@ def fit(
 
     Raises:
         SC2Error: The loss is not finite.
+        CheckpointError: The state of the interrupted training is damaged.
     """
     recipe.set_modes()
     optimizer = recipe.optimizer(recipe.trained_parameters())
@@ -102,7 +109,9 @@ def fit(
     if recipe.calibrate is not None:
         with torch.no_grad():
             recipe.calibrate(images for images, _ in train(state.epoch))
-    recipe.finish()
+    if recipe.epochs:
+        # What was not trained stays as it is, published weights to the last bit.
+        recipe.finish()
     return state.history
 
 

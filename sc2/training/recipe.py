@@ -40,7 +40,7 @@ class Recipe:
         auxiliary_lr: Their learning rate (Adam).
         calibrate: Takes the images of each training batch once more, the kept weights in eval mode and without
             gradients: for what is counted on the training split rather than learned.
-        finish: Called on the kept weights, before they are saved.
+        finish: Called on the kept weights, before they are saved; not where nothing was trained.
     """
 
     model: nn.Module

@@ -61,9 +61,10 @@ TINY_POINTS: dict[str, tuple[str, str]] = {
     "bottleneck_unit": ("layer2_q0.25_s2_k6", "layer1_q0.5_s1_k4"),
     "bottleneck_unit_distilled": ("stem_q0.25_s4_k5", "layer2_q0.25_s2_k6"),
 }
-# The same on a task where other points are needed: a cut must not lie behind what a detector's head takes.
+# The same on tasks with other cuts: at the last one that each head allows.
 TINY_POINTS_OF_TASK: dict[tuple[str, str], tuple[str, str]] = {
     ("detection", "bottleneck_unit"): ("layer1_q0.25_s1_k6", "stem_q0.5_s2_k4"),
+    ("segmentation", "bottleneck_unit"): ("layer4_q0.25_s1_k6", "layer2_q0.25_s2_k6"),
 }
 # Methods whose training depends on the task. The others' is tried on classification alone, where it is the same.
 TRAINED_BY_TASK = ("bottleneck_unit", "channel_reduction_quantization", "end_to_end", "entropic_student")
@@ -155,10 +156,17 @@ def teacher(task_name: str) -> dict[str, Any]:
     return teacher_of(task_name)
 
 
-def make_case(name: str, point: str, input_spec: Mapping[str, Any], teacher: Mapping[str, Any]) -> Case:
-    """Return an untrained case."""
+def make_case(
+    name: str,
+    point: str,
+    input_spec: Mapping[str, Any],
+    teacher: Mapping[str, Any],
+    changed: Mapping[str, Any] | None = None,
+) -> Case:
+    """Return an untrained case; `changed` are parameters other than those of `TINY_PARAMS`."""
     method = get_method(name)
-    params = method.Params.model_validate(merge({}, TINY_PARAMS.get(name, {}))).model_dump(mode="json")
+    tiny = merge(TINY_PARAMS.get(name, {}), changed or {})
+    params = method.Params.model_validate(tiny).model_dump(mode="json")
     arch = {key: value for key, value in params.items() if key != "phases"}
     return Case(teacher["task"], name, method, params, method.context(arch, point, input_spec, teacher), None)
 

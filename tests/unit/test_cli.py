@@ -1,8 +1,10 @@
 """The command line: every help is there without a heavy import, and errors are one message and status 2."""
 
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,15 @@ from sc2.jobs.stages import STAGES
 from sc2.version import VERSION
 
 TOOLS = ("encode", "decode", "methods", "inspect", "trace", "verify", "pull", "schema", "dvc")
+
+
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """A stage settles the environment of its process, which is that of all tests here."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import constriction
 import numpy as np
 import pytest
 import torch
 
-from sc2.entropy.coder import Integers, StepDecoder, StepEncoder, TableCoder
+from sc2.entropy.coder import Integers, StepDecoder, StepEncoder, TableCoder, _encode_number
 from sc2.entropy.factorized import FactorizedCoder, tables_of
 from sc2.errors import WireError
 from sc2.measure.latency import single_thread
@@ -38,6 +39,43 @@ def test_any_message_survives(seed: int) -> None:
     data = coder.encode(symbols, indexes)
     assert np.array_equal(coder.decode(data, indexes), symbols)
     assert len(data) <= coder.bits(symbols, indexes) / 8 + 5
+
+
+def channel_by_channel(coder: TableCoder, symbols: Integers, indexes: Integers) -> bytes:
+    """Code as `TableCoder.encode` does, but table by table and in Python's integers."""
+    encoder, numbers = constriction.stream.queue.RangeEncoder(), []
+    for table in sorted(set(indexes.tolist())):
+        entries, escape = [], int(coder.escape[table])
+        for symbol in symbols[indexes == table].tolist():
+            value = symbol - int(coder.offset[table])
+            if not 0 <= value < escape:
+                numbers.append(2 * (value - escape) if value >= 0 else -2 * value - 1)
+            entries.append(value if 0 <= value < escape else escape)
+        encoder.encode(np.array(entries, np.int32), coder.model(table))
+    for number in numbers:
+        _encode_number(encoder, number)
+    return encoder.get_compressed().astype(">u4").tobytes().rstrip(b"\0") or b"\0"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_one_pass_over_all_tables_gives_the_same_bytes(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    cdf, lengths, offset = tables(generator, 1 + seed % 9)
+    coder = TableCoder(cdf, lengths, offset)
+    indexes = generator.integers(0, len(cdf), 200).astype(np.int32)
+    if seed % 3 == 0:
+        indexes.sort()
+    symbols = (offset[indexes] + generator.integers(-1, lengths[indexes])).astype(np.int32)
+    symbols[generator.integers(0, 200, 3)] = generator.choice([-(2**29), 2**29, 77], 3)
+    assert coder.encode(symbols, indexes) == channel_by_channel(coder, symbols, indexes)
+
+
+@pytest.mark.parametrize("symbol", [-(2**31), -(2**30) - 2000, 2**30 + 2000, 2**31 - 1])
+def test_a_value_that_does_not_fit_is_refused_whatever_the_offset(symbol: int) -> None:
+    for offset in (-1000, 0, 1000):
+        coder = TableCoder([[0, 2**15, 2**16]], [3], [offset])
+        with pytest.raises(WireError, match=f"a latent value of {symbol} cannot be coded"):
+            coder.encode(np.array([symbol], np.int32), np.zeros(1, np.int32))
 
 
 def test_the_ideal_length_is_that_of_the_counts() -> None:

@@ -108,6 +108,17 @@ def test_a_bomb_costs_nothing(tmp_path: Path, name: str) -> None:
     assert "pixels" in said or "not a readable image" in said
 
 
+@pytest.mark.parametrize(("name", "kind"), [("png", "PNG"), ("jpeg", "JPEG"), ("webp", "WEBP")])
+def test_a_bomb_on_the_wire_costs_nothing(tmp_path: Path, name: str, kind: str) -> None:
+    (tmp_path / "image").write_bytes(BOMBS[name]())
+    code = (
+        f"try:\n    decompress(Path(sys.argv[1]).read_bytes(), {kind!r}, (64, 64))\n"
+        "except WireError as error:\n    print(error)\n"
+    )
+    imports = f"{IMPORTS}\nfrom sc2.data.image_codec import decompress\nfrom sc2.errors import WireError"
+    assert kind in run_bounded(imports, code, str(tmp_path / "image"), mib=64, seconds=10)
+
+
 LINES = [(1, 20_000), (20_000, 1), (1, 1_000_000), (3, 65_535), (65_000, 7)]
 
 

@@ -1,5 +1,6 @@
 """The stages on dense tasks, one after the other: teacher, training, export, evaluation, with an encoder taken over."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -70,7 +71,10 @@ class Project:
             **spec,
         }
         paths = {name: made / name for name in outputs}
-        return RunningJob(stage, keys, job_spec, {**data, **inputs}, paths, "0" * 16, label=f"{task}/{stage}")
+        label = f"{task}/{stage}"
+        # Training states go by the job's identity: two jobs must not share one.
+        job_id = hashlib.sha256(label.encode()).hexdigest()[:16]
+        return RunningJob(stage, keys, job_spec, {**data, **inputs}, paths, job_id, label=label)
 
     def teacher(self, task: str, body: list[Path]) -> Path:
         training = {"epochs": 1, "batch_size": 4, "lr": 0.01, "weight_decay": 0.0, "label_smoothing": 0.0}

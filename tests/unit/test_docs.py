@@ -64,6 +64,38 @@ def test_every_run_file_and_folder_of_the_configuration_is_named() -> None:
     assert not [name for name in names if name != "README.md" and name not in page]
 
 
+TARGET_BEHIND_CONFIGFILE = re.compile(r"--configfiles?[ =]+[^\s`\"']+ +(?![-#|&>;)`])([^\s`]+)")
+"""Snakemake would take such a target for another configuration file."""
+
+
+def misplaced_targets(text: str) -> list[str]:
+    return TARGET_BEHIND_CONFIGFILE.findall(re.sub(r"\\\n\s*", " ", text))
+
+
+def test_no_command_names_a_target_behind_its_configuration_file() -> None:
+    folders, kinds = ("config", "docs", "sc2", "workflow", "tests", ".ci"), {".md", ".py", ".smk", ".yaml", ".yml", ""}
+    files = [*PAGES, ROOT / "Makefile", *(path for folder in folders for path in (ROOT / folder).rglob("*"))]
+    texts = {path: path.read_text(encoding="utf-8") for path in files if path.is_file() and path.suffix in kinds}
+    found = {str(path): misplaced_targets(text) for path, text in texts.items() if path != Path(__file__)}
+    assert not {path: targets for path, targets in found.items() if targets}
+    assert sum("--configfile " in text for text in texts.values()) > 10
+
+
+@pytest.mark.parametrize(
+    ("command", "targets"),
+    [
+        ("snakemake --configfile config/quick.yaml models", ["models"]),
+        ("`snakemake --configfile=a.yaml results/x.svg`", ["results/x.svg"]),
+        ("snakemake --cores all --configfiles a.yaml \\\n  models", ["models"]),
+        ("snakemake models --configfile a.yaml", []),
+        ("`snakemake --configfile a.yaml`. The", []),
+        ("snakemake --configfile a.yaml --cores 2  # models", []),
+    ],
+)
+def test_such_a_target_would_be_found(command: str, targets: list[str]) -> None:
+    assert misplaced_targets(command) == targets
+
+
 NAMES_WHAT_IS_NOT_THERE = ("adding-a-method.md", "CHANGELOG.md")
 
 

@@ -3,9 +3,11 @@
 import hashlib
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -18,8 +20,11 @@ NAME = f"codec-1-{SHA256[:8]}.pth.tar"
 
 
 class _Quiet(SimpleHTTPRequestHandler):
+    served: ClassVar[list[str]] = []
+
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Say nothing, but note what was asked for."""
+        self.served.append(self.path)
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +98,17 @@ def test_a_failed_download_says_where_the_file_goes(server: str, data: Path) -> 
     with pytest.raises(DataError, match=r"cannot fetch .*other.pt: .*404[^\0]*Put the file at .*weights/other.pt"):
         fetched(f"{server}/other.pt", SHA256)
     assert list((data / "weights").iterdir()) == []
+
+
+def test_two_that_want_the_same_file_fetch_it_once(server: str, published: Path, data: Path) -> None:
+    content = CONTENT * 1_000_000
+    sha256 = hashlib.sha256(content).hexdigest()
+    (published / "large.bin").write_bytes(content)
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: fetched(f"{server}/large.bin", sha256), range(4)))
+    assert set(paths) == {data / "weights" / "large.bin"}
+    assert _Quiet.served.count("/large.bin") == 1
+    assert [entry.name for entry in (data / "weights").iterdir()] == ["large.bin"]
 
 
 def test_other_schemes_are_refused(data: Path) -> None:

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from collections import Counter
@@ -183,7 +185,7 @@ def test_the_citation_is_of_this_version(root: Path, project: dict[str, Any]) ->
 
 
 def test_the_makefile_and_the_comment_lock_with_the_same_command(root: Path) -> None:
-    pattern = re.compile(r"uv pip compile pyproject\.toml requirements\.in.*")
+    pattern = re.compile(r"uv pip compile --universal pyproject\.toml requirements\.in.*")
     found = [pattern.findall((root / name).read_text(encoding="utf-8")) for name in ("Makefile", "requirements.in")]
     assert found[0] == found[1]
     assert len(found[0]) == 1
@@ -195,3 +197,61 @@ def test_help_lists_every_target_of_the_makefile(root: Path) -> None:
     described = re.findall(r"^([a-z]+):.*## \S", text, re.MULTILINE)
     assert sorted(phony.split()) == sorted(described)
     assert len(described) > 8
+
+
+@pytest.fixture
+def bare(root: Path, tmp_path: Path) -> Path:
+    """A folder with the Makefile and the lock, and `bin/`, which is all that is on the path there."""
+    for name in ("Makefile", "requirements.lock"):
+        shutil.copy(root / name, tmp_path)
+    (tmp_path / "bin").mkdir()
+    for name in ("sh", "uname", "cksum", "cut", "rm", "touch", "mkdir", "cat", "chmod"):
+        found = shutil.which(name)
+        assert found is not None
+        (tmp_path / "bin" / name).symlink_to(found)
+    return tmp_path
+
+
+def make_env(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    make = shutil.which("make")
+    assert make is not None
+    command = [make, "env", "PLATFORM=Linux-x86_64", *arguments]
+    environ = {"PATH": str(folder / "bin")}
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("platform", ["Darwin-x86_64", "FreeBSD-amd64", "Linux-riscv64"])
+def test_another_platform_is_told_before_anything_is_downloaded(bare: Path, platform: str) -> None:
+    done = make_env(bare, f"PLATFORM={platform}", f"PYTHON={sys.executable}")
+    assert done.returncode == 2
+    assert "requirements.lock is for Linux-x86_64 Darwin-arm64, and this is" in done.stderr
+    assert platform in done.stderr
+    assert not (bare / ".venv").exists()
+
+
+def test_the_readme_names_the_platforms(root: Path) -> None:
+    [line] = re.findall(r"^PLATFORMS := (.*)$", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert line.split() == ["Linux-x86_64", "Darwin-arm64"]
+    assert "On Linux (x86-64) or macOS (arm64)" in (root / "README.md").read_text(encoding="utf-8")
+
+
+def test_uv_brings_the_python_that_is_not_there(bare: Path) -> None:
+    done = make_env(bare)
+    assert done.returncode == 2
+    assert "Python 3.11 is needed" in done.stderr
+    assert "install it or uv" in done.stderr
+    uv = bare / "bin" / "uv"
+    # It makes an environment whose python notes what it is asked to do.
+    python = '#!/bin/sh\necho "python $@" >> calls\n'
+    uv.write_text(
+        f"#!/bin/sh\necho \"uv $@\" >> calls\nmkdir -p .venv/bin\ncat > .venv/bin/python <<'END'\n{python}END\n"
+        "chmod +x .venv/bin/python\n"
+    )
+    uv.chmod(0o755)
+    done = make_env(bare)
+    assert done.returncode == 0, done.stderr
+    assert (bare / "calls").read_text().splitlines() == [
+        f"uv venv --python {PYTHON} --seed --allow-existing .venv",
+        "python -m pip install --require-hashes -r requirements.lock",
+        "python -m pip install --no-deps --no-build-isolation -e .",
+    ]

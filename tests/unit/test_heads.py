@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.segmentation.deeplabv3 import DeepLabHead, DeepLabV3
@@ -31,6 +32,8 @@ HEADS: dict[str, dict[str, Any]] = {
     "segmentation": {"output_stride": 8, "width": 8, "atrous_rates": [1, 2]},
 }
 TASKS = ["detection", "segmentation"]
+LAST_CUTS = {"detection": "layer1", "segmentation": "layer4"}
+"""Where the features of one stage are all that an answer needs."""
 IDS = [backbone.name for backbone in BACKBONES]
 
 
@@ -57,33 +60,51 @@ def equal(one: Any, other: Any) -> None:
 
 @pytest.mark.parametrize("backbone", BACKBONES, ids=IDS)
 @pytest.mark.parametrize("task", TASKS)
-def test_a_network_cut_at_or_before_its_first_tap_gives_the_output_of_the_whole(
+def test_a_network_cut_before_all_that_an_answer_needs_gives_the_output_of_the_whole(
     task: str, backbone: BackboneSpec, images: Tensor
 ) -> None:
     spec, model = made(task, backbone)
-    first = list(model.stages).index(model.taps[0])
-    allowed = [cut for cut in cuts(model) if list(model.stages).index(cut.partition(".")[0]) <= first]
-    allowed = [*allowed[:-1:3], model.taps[0]]
+    last = LAST_CUTS[task]
+    allowed = cuts(model)[: cuts(model).index(last) + 1]
+    allowed = [*allowed[:-2:3], *allowed[-2:]]
     with torch.no_grad():
         whole = model(images)
         for cut in allowed:
             front, rest = model.up_to(cut), model.after(cut)
             equal(rest(front(images)), whole)
         # What a device builds has no head, and is dilated all the same.
-        device = build_network(spec.body, 3).up_to(model.taps[0])
+        device = build_network(spec.body, 3).up_to(last)
         device.load_state_dict(front.state_dict())
         equal(device.eval()(images), front(images))
     assert "head" not in front.stages
     assert set(rest.state_dict()) | set(front.state_dict()) == set(model.state_dict())
 
 
-@pytest.mark.parametrize(("task", "cut"), [("detection", "layer2"), ("segmentation", "layer4")])
-def test_a_cut_behind_a_tap_is_refused(task: str, cut: str) -> None:
-    _, model = made(task)
-    with pytest.raises(
-        ConfigError, match=rf"output of {model.taps[0]}.*before the cut '{cut}': cut at {model.taps[0]}"
-    ):
-        model.after(cut)
+def test_a_cut_behind_what_an_answer_needs_is_refused() -> None:
+    _, model = made("detection")
+    with pytest.raises(ConfigError, match=r"output of layer1.*before the cut 'layer2': cut at layer1"):
+        model.after("layer2")
+
+
+@pytest.mark.parametrize(
+    ("cut", "auxiliary"), [("layer2", True), ("layer3", True), ("layer4.0", False), ("layer4", False)]
+)
+def test_the_auxiliary_head_learns_where_layer3_is_behind_the_cut_or_at_it(
+    cut: str, auxiliary: bool, images: Tensor
+) -> None:
+    task, (_, model) = get_task("segmentation"), made("segmentation", RESNET)
+    front, rest = model.up_to(cut), model.after(cut)
+    masks = torch.randint(0, 4, (2, 64, 96)).to(torch.uint8)
+    features = rest.features(front(images).detach())
+    found = task.losses(rest.head, features, masks)
+    assert set(found) == ({"loss", "cross_entropy", "auxiliary"} if auxiliary else {"loss"})
+    found["loss"].backward()
+    learns = {name: parameter.grad is not None for name, parameter in rest.head.named_parameters()}
+    assert all(learnt == (auxiliary or not name.startswith("aux.")) for name, learnt in learns.items())
+    expected = functional.cross_entropy(model(images), masks.long())
+    if auxiliary:
+        expected = expected + 0.5 * functional.cross_entropy(model.head.auxiliary(model.features(images)), masks.long())
+    equal(found["loss"], expected)
 
 
 @pytest.mark.parametrize("stride", [8, 16])

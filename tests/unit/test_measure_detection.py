@@ -129,3 +129,38 @@ def test_what_cannot_be_scored_is_refused() -> None:
         coco_summary([target()], [answer(), answer()], 2)
     with pytest.raises(DataError, match="not finite"):
         coco_summary([target(OBJECT)], [answer((0, 0, 10, np.nan, 0.9, 0))], 2)
+
+
+FAR, DIFFICULT = (50, 50, 60, 60), (20, 20, 30, 30)
+
+
+def difficult(*boxes: tuple[float, ...], which: tuple[bool, ...]) -> dict[str, np.ndarray]:
+    return target(*boxes) | {"difficult": np.array(which)}
+
+
+def test_a_difficult_object_need_not_be_found_and_boxes_on_it_are_no_mistakes_however_many() -> None:
+    scene = difficult(OBJECT, (*DIFFICULT, 0), which=(False, True))
+    right = (0, 0, 10, 10, 0.5, 0)
+    assert ap([scene], [answer(right)]) == pytest.approx(100)
+    on_it = [(*DIFFICULT, 0.9, 0), (20, 20, 30, 29.9, 0.8, 0), (20, 20, 30, 29.8, 0.7, 0)]
+    assert ap([scene], [answer(*on_it, right)]) == pytest.approx(100)
+    assert ap([scene], [answer((*FAR, 0.9, 0), right)]) == pytest.approx(50)  # elsewhere it is one
+    assert ap([scene], [answer((*DIFFICULT, 0.9, 1), right)], 2) == pytest.approx(100)  # of a class that is not there
+    beside = (20, 20, 30, 26, 0.9, 0)  # overlaps it by 60 %: no mistake at three of ten thresholds
+    assert ap([scene], [answer(beside, right)]) == pytest.approx(30 + 70 / 2)
+
+
+def test_objects_of_which_all_are_difficult_leave_nothing_to_find() -> None:
+    assert ap([difficult(OBJECT, which=(True,))], [answer((0, 0, 10, 10, 0.9, 0))]) is None
+    hard, easy = (difficult(OBJECT, which=(flag,)) for flag in (True, False))
+    assert ap([hard, easy], [answer(), answer((0, 0, 10, 10, 0.9, 0))]) == pytest.approx(100)
+
+
+def test_without_difficult_objects_nothing_changes() -> None:
+    generator = np.random.default_rng(0)
+    corners = generator.uniform(0, 40, (40, 2))
+    boxes = np.concatenate([corners, corners + generator.uniform(5, 20, (40, 2))], 1)
+    scenes = [target(*((*boxes[i], i % 2) for i in range(k, k + 10))) for k in (0, 10)]
+    answers = [answer(*((*boxes[i + 20], generator.uniform(), i % 2) for i in range(k, k + 10))) for k in (0, 10)]
+    none = [scene | {"difficult": np.zeros(10, bool)} for scene in scenes]
+    assert coco_summary(none, answers, 2) == coco_summary(scenes, answers, 2)

@@ -1,6 +1,7 @@
 """Tasks: targets that follow their image, losses, scorers, answers in words."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sc2.backbones.spec import BackboneSpec
 from sc2.config.schema import BenchmarkConfig
 from sc2.data.geometry import Placement
 from sc2.data.images import ImageTensors, batches
+from sc2.data.source import Box
 from sc2.data.spec import Augmentation, SizeSpec
 from sc2.errors import ConfigError, DataError
 from sc2.report.columns import QUALITY
@@ -224,3 +226,32 @@ def test_a_scene_has_what_the_tests_rely_on() -> None:
     pixels, boxes, mask = scene(1, (64, 64))
     assert len(boxes) == 2
     assert np.array_equal(coloured(pixels), mask)
+
+
+def test_masks_without_a_scored_pixel_add_nothing_to_the_loss() -> None:
+    task, model = get_task("segmentation"), network("segmentation")
+    features = model.features(torch.randn(2, 3, 64, 64))
+    void = torch.full((2, 64, 64), 255, dtype=torch.uint8)
+    losses = task.losses(model.head, features, void)
+    assert {name: value.item() for name, value in losses.items()} == dict.fromkeys(losses, 0.0)
+    losses["loss"].backward()
+    assert all(not parameter.grad.any() for parameter in model.parameters() if parameter.grad is not None)
+    half = void.clone()
+    half[0] = 1
+    both = task.losses(model.head, features, half)["loss"]
+    assert torch.isfinite(both)
+    assert both > 0
+
+
+def test_difficult_objects_are_trained_on_and_not_counted(tmp_path: Path) -> None:
+    task = get_task("detection")
+    boxes = (Box(0, 0, 9, 9, 0), Box(1, 1, 9, 9, 1, difficult=True), Box(2, 2, 9, 9, 1, crowd=True))
+    paths = write_scenes(tmp_path, (1, 1, 1))
+    store = store_of(paths)
+    store.samples[0] = replace(store.samples[0], boxes=boxes)
+    target = task.target(store, 0)
+    assert target["difficult"].tolist() == [False, True, False]
+    scorer = task.scorer(2)
+    empty = {"boxes": np.zeros((0, 4)), "scores": np.zeros(0), "labels": np.zeros(0, np.int64)}
+    scorer.add(empty, target)
+    assert scorer.columns()["objects"] == [1]

@@ -106,3 +106,12 @@ def test_trace_with_the_record_of_an_input_missing(project: Project) -> None:
     project.record(TEACHER).unlink()
     with pytest.raises(ProvenanceError, match=rf"{TEACHER}: the record {identity} of this input of .* is missing"):
         trace(Path(FIGURE))
+
+
+def test_trace_says_why_there_is_no_commit(project: Project) -> None:
+    unknown = {"commit": None, "dirty": None, "dirty_sha256": None, "unknown": "not in a git repository"}
+    project.steps[FIGURE] = replace(project.steps[FIGURE], git=unknown)
+    project.build(FIGURE)
+    first, second, *_ = format_trace(trace(Path(FIGURE))).splitlines()
+    assert first.endswith("no commit (not in a git repository)")
+    assert second.endswith("commit 0123456789")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
 from sc2.checkpoint import save_atomically
-from sc2.errors import SC2Error
+from sc2.errors import CheckpointError, SC2Error
 from sc2.methods import get_method
 from sc2.tasks import get_task
 from sc2.training.history import write_history
@@ -410,3 +410,18 @@ def test_a_file_is_whole_or_what_it_was(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
     save_atomically({"a": 2}, path)
     assert torch.load(path, weights_only=True) == {"a": 2}
+
+
+def test_a_damaged_state_is_named(tmp_path: Path) -> None:
+    (tmp_path / "state.pt").write_bytes(b"PK half a file")
+    with pytest.raises(CheckpointError, match=r"state\.pt: the state of an interrupted training is damaged.*delete it"):
+        train(counting_recipe(Weight()), tmp_path)
+
+
+@pytest.mark.parametrize(("epochs", "finished"), [(0, 0), (1, 1)])
+def test_what_was_not_trained_is_not_finished(tmp_path: Path, epochs: int, finished: int) -> None:
+    """`start: published, epochs: 0` means the published weights, to the last bit."""
+    calls: list[int] = []
+    model = Weight()
+    train(counting_recipe(model, epochs=epochs, finish=lambda: calls.append(1)), tmp_path)
+    assert len(calls) == finished

@@ -9,7 +9,7 @@ import pytest
 from sc2.errors import ProvenanceError
 from sc2.provenance.record import read_record
 from sc2.provenance.trace import trace
-from sc2.provenance.verify import Finding, Report, format_report, prune, verify
+from sc2.provenance.verify import Finding, Report, format_report, prune, removable, verify
 from tests.recorded import DATA, EVALUATIONS, EVERYTHING, FIGURE, TABLE, TEACHER, Planned, Project, evaluation
 
 
@@ -164,8 +164,10 @@ def test_stale_by_a_parent_rebuilt_to_the_same_bytes(project: Project) -> None:
 def test_record_of_an_input_gone(project: Project) -> None:
     old = read_record(project.record(TABLE)).id
     project.record(TABLE).unlink()
-    assert project.found() == {"unrecorded": {TABLE}, "stale": {FIGURE}}
-    assert project.message(FIGURE) == f"input {TABLE} was made by record {old}, beside it is now none"
+    assert project.found() == {"missing": {TABLE}}
+    assert project.message(TABLE) == f"its record {old} is gone, and it is an input of {FIGURE}"
+    # Nothing speaks against the table and the figure: neither is removed.
+    assert removable(project.verify()) == []
 
 
 def test_unrecorded(project: Project) -> None:

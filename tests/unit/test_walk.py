@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sc2.errors import FolderError
-from sc2.walk import DEEPEST, passed_over, walk
+from sc2.system.walk import DEEPEST, passed_over, walk
 
 
 def fill(folder: Path, *names: str) -> Path:

@@ -62,7 +62,7 @@ def test_edited_checkpoint_is_found_and_made_again(project: Project) -> None:
     flip_byte(project.path / checkpoint)
     shown = project.sc2("verify", status=1).stdout
     assert re.search(rf"^edited +{checkpoint}: its content is not what train wrote", shown, flags=re.MULTILINE), shown
-    project.sc2("verify", "--prune")
+    project.sc2("verify", "--prune", "--yes")
     assert project.planned() == trained("4", phases=("finetune",)) | measured(STUDENT, "4") | REPORT
     project.snakemake(checkpoint)
     assert sha256(project.path / checkpoint) == before
@@ -88,7 +88,7 @@ def test_edited_method_is_stale_and_snakemake_agrees(project: Project) -> None:
     }
     assert "code changed: sc2/methods/codec/jpeg.py" in shown
     assert jobs == project.planned() == JPEG | REPORT
-    project.sc2("verify", "--prune")
+    project.sc2("verify", "--prune", "--yes")
     assert project.planned() == JPEG | REPORT
 
 

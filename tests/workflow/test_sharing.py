@@ -1,6 +1,7 @@
 """Results travel through DVC: publish, clone, `sc2 pull`; Snakemake then reruns what it would rerun at home."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,25 @@ def test_file_missing_in_the_store_is_an_error(clone: Project, tmp_path: Path) -
     done = clone.sc2("pull", "--remote", "empty", status=2)
     assert "sc2: error: `dvc pull` failed" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_came_from_a_store_that_holds_a_part_is_verified(clone: Project, published: Project) -> None:
+    """One file of the trainings was not pushed: all else comes, is verified, and what is stale is dropped."""
+    store = clone.path.parent / "store"
+    shutil.copytree(published.path.parent / "store", store)
+    (lost,) = [path for path in store.rglob("*") if path.is_file() and path.read_bytes() == published_bytes(published)]
+    lost.unlink()
+    clone.run("dvc", "remote", "add", "--local", "part", store)
+    clone.change_code("sc2/methods/codec/jpeg.py")
+    shown = clone.sc2("pull", "--remote", "part", status=1).stdout
+    assert f"not in the remote: results/train/{BENCHMARK}" in shown
+    assert "code changed: sc2/methods/codec/jpeg.py" in shown
+    assert (clone.path / f"results/teachers/{BENCHMARK}/teacher.pt").is_file()
+    assert not list(clone.path.glob(f"results/evaluate/{BENCHMARK}/jpeg/*/seed0/summary.json"))
+
+
+def published_bytes(published: Project) -> bytes:
+    return (published.path / CHECKPOINT).read_bytes()
 
 
 def test_pull_without_a_remote_or_a_lock_names_the_fix(clone: Project) -> None:

@@ -1,4 +1,4 @@
-"""The configuration and the functions that turn it into paths; no rules."""
+"""The configuration, and the functions that turn it into paths; no rules."""
 
 from snakemake.exceptions import WorkflowError
 
@@ -9,13 +9,18 @@ from sc2.errors import ConfigError
 
 if len(workflow.configfiles) > 1:
     raise WorkflowError("give one run file at most: it says all there is to run")
-CONFIG_PATH = os.path.relpath(workflow.configfiles[0]) if workflow.configfiles else "config/config.yaml"
+if workflow.config_settings.config:
+    raise WorkflowError("--config has no effect here: put the change into a run file, and name it with --configfile")
+DEFAULT_CONFIG = Path("config/config.yaml")
+# With `-s` from another folder: that folder's run file if it has one, otherwise that of the workflow.
+beside = DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else PROJECT / DEFAULT_CONFIG
+CONFIG_PATH = os.path.relpath(workflow.configfiles[0] if workflow.configfiles else beside)
 try:
     CONFIG = load_config(CONFIG_PATH)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
-# Said once: the processes that Snakemake starts for some jobs read this file too.
+# Print this once: the processes that Snakemake starts for some jobs read this file too.
 if workflow.is_main_process:
     for line in plan.skipped(CONFIG):
         print(line, file=sys.stderr)
@@ -23,21 +28,20 @@ if workflow.is_main_process:
 METHODS = sorted({method for benchmark in CONFIG.benchmarks.values() for method in benchmark.methods})
 TRAINED = [name for name, b in CONFIG.benchmarks.items() if b.config.teacher.source == "train"]
 FETCHED = [name for name in CONFIG.benchmarks if name not in TRAINED]
-# The constraint of rules for which the configuration has no benchmark; nothing matches it.
+# Wildcard constraint of rules for which the configuration has no benchmark; nothing matches it.
 NONE = "(?!)"
 
 RUN = "{benchmark}/{method}/{point}/seed{seed}"
-LARGE_BATCH = 16
 
 
 def unplanned(stage, wildcards):
-    """The error about a file that the rules could make but the configuration does not ask for."""
+    """The error about a file that the rules could make but the configuration does not plan."""
     name = "/".join(wildcards)
     return WorkflowError(f"{CONFIG_PATH} plans no {stage} of {name}: add it there or to the benchmark's file first")
 
 
 def job_id(stage):
-    """Changes exactly when a job's configuration or code changes: the rerun trigger of every rule (as a param)."""
+    """The job's id, which changes exactly with its configuration or code: every rule's rerun trigger (as a param)."""
 
     def of(wildcards):
         job = identity.job(CONFIG, stage, dict(wildcards))
@@ -51,24 +55,24 @@ def job_id(stage):
 def run_file(wildcards, output):
     """The run file, for the command line of a job.
 
-    It must not cause reruns: the same job may be planned by several run files, and what it takes from them is in its
-    id. Snakemake records a param for comparison unless its function takes `output` (or another derived value).
+    It must not cause reruns: several run files may plan the same job, and what the job uses of them is in its id.
+    Snakemake records a param for comparison unless its function takes `output` (or another derived value).
     """
     return CONFIG_PATH
 
 
 def all_cores(wildcards):
-    """All cores that Snakemake may use; asked late, because `snakemake --unlock` and its like are given none."""
+    """All cores that Snakemake may use; read late, because `snakemake --unlock` and the like have none."""
     return workflow.cores or 1
 
 
 def folder_of(run):
-    """What the results of a run lie under, in the folder of a stage."""
+    """The folder of a run's results, relative to the folder of a stage."""
     return RUN.format(benchmark=run.benchmark, method=run.method, point=run.point, seed=run.seed)
 
 
 def of_runs(pattern, benchmark, method=None):
-    """Paths of all runs of a benchmark, or of a method on it; `{run}` stands for benchmark/method/point/seed."""
+    """Paths for all runs of a benchmark, or of one method on it; `{run}` means benchmark/method/point/seed."""
     return [pattern.format(run=folder_of(run)) for run in plan.runs(CONFIG, benchmark, method)]
 
 
@@ -78,12 +82,12 @@ def run_of(wildcards):
 
 
 def checkpoint(run, phase):
-    """Where a training phase of a run leaves its weights."""
+    """Checkpoint of a training phase of a run."""
     return f"results/train/{folder_of(run)}/{phase}.pt"
 
 
 def phase_before(wildcards):
-    """Checkpoint that a training phase starts from: one, or none for the first."""
+    """Checkpoint of the previous training phase: one, or none for the first phase."""
     run = run_of(wildcards)
     if wildcards.phase not in plan.trainings(CONFIG, run):
         raise unplanned("train", wildcards)
@@ -91,23 +95,18 @@ def phase_before(wildcards):
 
 
 def encoder_of(wildcards):
-    """Checkpoint of another benchmark that a training phase takes its encoder from: one, or none."""
+    """Checkpoint of another benchmark whose encoder a training phase reuses: one, or none."""
     others = plan.encoder_from(CONFIG, run_of(wildcards), wildcards.phase)
     return [checkpoint(other, phase) for other in others for phase in plan.last_phase(other.method)]
 
 
 def body_of(wildcards):
-    """Teacher of another benchmark that a teacher's training starts from: one, or none."""
+    """Teacher of another benchmark whose body a teacher's training starts from: one, or none."""
     return expand("results/teachers/{benchmark}/teacher.pt", benchmark=plan.body_from(CONFIG, wildcards.benchmark))
 
 
-def teacher_threads(wildcards):
-    """Two for large batches: before the first teacher little else can run. Small ones gain nothing by it."""
-    return 2 if CONFIG.benchmarks[wildcards.benchmark].config.teacher.training.batch_size >= LARGE_BATCH else 1
-
-
 def last_checkpoint(wildcards):
-    """Checkpoint of the last training phase, here or where it is taken from: none for a method without training."""
+    """Checkpoint of the last training phase, of this or the reused run: none for a method without training."""
     return [checkpoint(run, phase) for run, phase in plan.exported(CONFIG, run_of(wildcards))]
 
 
@@ -131,7 +130,7 @@ def samples(wildcards):
 
 
 def latencies_of(benchmark, name="latency.json"):
-    """A file of the latency measurement of every method of a benchmark: `latency.json`, `switch.json`, the record."""
+    """A file of every method's latency measurement on a benchmark: `latency.json`, `switch.json` or the record."""
     methods = CONFIG.benchmarks[benchmark].methods
     return expand("results/latency/{benchmark}/{method}/{name}", benchmark=benchmark, method=methods, name=name)
 
@@ -142,12 +141,12 @@ def latencies(wildcards):
 
 
 def switches(wildcards):
-    """What it takes to switch between operating points, of each method of a benchmark."""
+    """Costs of switching between operating points, for each method of a benchmark."""
     return latencies_of(wildcards.benchmark, "switch.json")
 
 
 def halves(name):
-    """Function from a method on a benchmark to a file of all its runs' exports, in the plan's order."""
+    """Function from a method on a benchmark to a file of each of its exports, in the plan's order."""
 
     def of(wildcards):
         return of_runs(f"results/export/{{run}}/{name}", wildcards.benchmark, wildcards.method)
@@ -156,7 +155,7 @@ def halves(name):
 
 
 def halves_shown(name):
-    """Function from a method on a benchmark to a file of its exports with the first seed, by point."""
+    """Function from a method on a benchmark to a file of each of its exports with the first seed."""
 
     def of(wildcards):
         return [
@@ -168,7 +167,7 @@ def halves_shown(name):
 
 
 def examples(benchmarks):
-    """Pictures of answers."""
+    """Pictures of predictions."""
     return [
         f"results/examples/{benchmark}/{method}.webp"
         for benchmark in benchmarks
@@ -203,24 +202,24 @@ def tables_of_group(name):
 
 
 def groups():
-    """What compares the benchmarks of each group."""
+    """Comparisons of the benchmarks of each group."""
     names = ["serving.csv", "overview.svg", "overview.png"]
     return expand("results/groups/{group}/{name}", group=CONFIG.run.groups, name=names)
 
 
 def records(wildcards):
-    """Records of all that a benchmark's figures are made from."""
+    """Records of everything behind a benchmark's figures."""
     return records_of(wildcards.benchmark)
 
 
 def records_of_group(wildcards):
-    """Records of all that a group's overview is made from."""
+    """Records of everything behind a group's overview."""
     own = f"results/groups/{wildcards.group}/group.prov.json"
     return [own, *(path for benchmark in CONFIG.run.groups[wildcards.group] for path in records_of(benchmark))]
 
 
 def records_of(benchmark):
-    """Records of all that the figures of a benchmark are made from."""
+    """Records of everything behind a benchmark's figures."""
     dataset = CONFIG.benchmarks[benchmark].config.dataset
     trainings = [
         f"results/train/{folder_of(run)}/{phase}.prov.json"

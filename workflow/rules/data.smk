@@ -1,4 +1,4 @@
-"""Data sets: made or imported once, stored as one archive per split and one index."""
+"""Data sets: generated or imported once, stored as an index and one archive per split."""
 
 
 rule prepare_data:

@@ -1,8 +1,8 @@
-"""One run = benchmark × method × operating point × seed: its training phases, its two halves, its measurements."""
+"""Runs (benchmark × method × operating point × seed): training phases, exported halves, measurements."""
 
 
 rule train:
-    """One phase; the next phase starts from its checkpoint and can rerun alone."""
+    """One training phase; the next phase starts from its checkpoint and can rerun alone."""
     input:
         index=data_of("index.jsonl"),
         train=data_of("train.tar"),
@@ -50,7 +50,7 @@ rule train:
 
 
 rule export:
-    """Device half and server half as separate files, with coding tables built anew."""
+    """Device half and server half as separate files, with newly built coding tables."""
     input:
         teacher="results/teachers/{benchmark}/teacher.pt",
         checkpoint=last_checkpoint,
@@ -90,7 +90,7 @@ rule export:
 
 
 rule evaluate:
-    """Every test image through the wire: bytes and quality, byte for byte the same again."""
+    """Bytes and quality over the wire for every test image; reproducible byte for byte."""
     input:
         index=data_of("index.jsonl"),
         test=data_of("test.tar"),
@@ -134,7 +134,7 @@ rule evaluate:
 
 
 rule measure_latency:
-    """Wall-clock times on one thread; takes all cores for itself, so that nothing else disturbs the clock."""
+    """Wall-clock times on one thread; reserves all cores, so that no other job disturbs the timing."""
     input:
         index=data_of("index.jsonl"),
         test=data_of("test.tar"),

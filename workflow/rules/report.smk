@@ -1,4 +1,4 @@
-"""Tables, figures and the snapshot for readers."""
+"""Tables, figures, example pictures, comparisons of tasks, and snapshots."""
 
 
 rule make_tables:
@@ -209,7 +209,7 @@ rule snapshot:
 
 
 rule snapshot_group:
-    """Copies the overview of a group and what serving it costs to docs/reference/; only on request."""
+    """Copies the overview and the serving costs of a group to docs/reference/; only on request."""
     input:
         serving="results/groups/{group}/serving.csv",
         figures="results/groups/{group}/overview.svg",

@@ -1,4 +1,4 @@
-"""Teachers: trained here or fetched by hash, and measured on the uncompressed test images."""
+"""Teachers: trained here, or fetched and checked by hash; evaluated on the uncompressed test images."""
 
 
 rule train_teacher:
@@ -18,7 +18,7 @@ rule train_teacher:
         benchmark="|".join(TRAINED) or NONE,
     conda:
         "../../environment.yml"
-    threads: teacher_threads
+    threads: 1  # sums depend on it, see sc2/system/surroundings.py
     resources:
         mem_mb=4000,
         runtime="24h",

@@ -1,7 +1,7 @@
 """DeepLabv3's head on a body (arXiv 1706.05587), of torchvision's modules, with a second, auxiliary head for training.
 
 layer4 ─ atrous pooling, conv3×3, conv1×1 ─ enlarged to the image's size ─► logits
-layer3 ─ FCN head ─ enlarged ─► auxiliary logits, in training only
+layer3 ─ FCN head ─ enlarged ─► auxiliary logits, in training only, and only where layer3 is at hand
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from torchvision.models.segmentation.fcn import FCNHead
 from sc2.backbones.base import HEAD, StagedModel
 from sc2.backbones.dilation import strides_and_channels
 
-TAPS = ("layer3", "layer4")
+AUXILIARY, MAIN = TAPS = ("layer3", "layer4")
 
 
 class SegmentationHead(nn.Module):
@@ -45,15 +45,15 @@ class SegmentationHead(nn.Module):
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Return the logits [B, 1 + classes, H, W], without the auxiliary ones."""
-        return self._enlarged(self.classifier(features["layer4"]), features)
+        return self._enlarged(self.classifier(features[MAIN]), features)
 
-    def auxiliary(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Return the logits of the auxiliary head, [B, 1 + classes, H, W]."""
-        return self._enlarged(self.aux(features["layer3"]), features)
+    def auxiliary(self, features: Mapping[str, Tensor]) -> Tensor | None:
+        """Return the logits of the auxiliary head, [B, 1 + classes, H, W]; None where layer3 lies before a cut."""
+        return self._enlarged(self.aux(features[AUXILIARY]), features) if AUXILIARY in features else None
 
     def _enlarged(self, logits: Tensor, features: Mapping[str, Tensor]) -> Tensor:
         # Known from the features: on the server there is no image.
-        height, width = (self.stride * side for side in features["layer4"].shape[2:])
+        height, width = (self.stride * side for side in features[MAIN].shape[2:])
         return functional.interpolate(logits, size=(height, width), mode="bilinear", align_corners=False)
 
 
@@ -68,8 +68,8 @@ def attach(model: StagedModel, num_classes: int, *, width: int, atrous_rates: Se
     """
     body = {name: stage for name, stage in model.stages.items() if name != HEAD}
     strides, channels = strides_and_channels(model)
-    head = SegmentationHead([channels[tap] for tap in TAPS], strides[TAPS[-1]], num_classes, width, atrous_rates)
-    return StagedModel({**body, HEAD: head}, TAPS)
+    head = SegmentationHead([channels[tap] for tap in TAPS], strides[MAIN], num_classes, width, atrous_rates)
+    return StagedModel({**body, HEAD: head}, TAPS, loss_taps=[AUXILIARY])
 
 
 def masks(logits: Tensor) -> Tensor:

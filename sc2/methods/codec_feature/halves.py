@@ -158,8 +158,10 @@ class CodecFeatureServer(ServerHalf):
         if len(data) != 2 * groups * _SIDE_DTYPE.itemsize:
             raise WireError(f"minima and maxima of {groups} groups of channels do not fit into {len(data)} bytes")
         bounds = np.frombuffer(data, dtype=_SIDE_DTYPE).reshape(2, groups)
-        if not (np.isfinite(bounds).all() and (bounds[0] <= bounds[1]).all()):
-            raise WireError("a group of channels has a minimum above its maximum, or one that is not finite")
+        with np.errstate(over="ignore", invalid="ignore"):
+            ranges = bounds[1] - bounds[0]
+        if not (np.isfinite(ranges).all() and (ranges >= 0).all()):
+            raise WireError("a group of channels has a minimum above its maximum, or a range that is not finite")
         return bounds
 
     def answer(self, batch: Tensor) -> Any:

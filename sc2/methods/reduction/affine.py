@@ -86,8 +86,8 @@ def from_bytes(data: bytes, shape: Sequence[int]) -> Quantized:
     if len(data) != expected:
         raise WireError(f"{len(data)} bytes, but a quantised tensor of shape {tuple(shape)} has {expected}")
     scale, zero_point = _SIDE.unpack_from(data)
-    if not 0 < scale < float("inf"):
-        raise WireError(f"the step between two symbols is {scale:g}, it must be positive and finite")
+    if not 0 < scale <= torch.finfo(torch.float32).max / LEVELS:
+        raise WireError(f"the step between two symbols is {scale:g}; it and {LEVELS} of it must be positive and finite")
     # A copy: torch wants memory that may be written to.
     symbols = torch.frombuffer(bytearray(data), dtype=torch.uint8, offset=SIDE_BYTES).reshape(tuple(shape))
     return Quantized(symbols, scale, zero_point)

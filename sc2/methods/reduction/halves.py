@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
-from sc2.data.limits import largest_side
+from sc2.data.limits import largest_latent, refuse_foreign_latent
 from sc2.data.normalise import normalise, to_batch
 from sc2.data.spec import PixelSpec
 from sc2.errors import WireError
@@ -53,7 +53,7 @@ class QuantizedServerContent(QuantizedContent):
         target: Channels at the cut.
         output_relu: Whether a ReLU ends the decoder.
         shape: z's channels, height and width; None where images differ in size.
-        largest: Largest side of an input, pixels.
+        largest: Largest short and long side of z.
         cut: Stage whose output the decoder gives.
         backbone: The whole task model.
         num_classes: Its classes.
@@ -63,7 +63,7 @@ class QuantizedServerContent(QuantizedContent):
     target: int
     output_relu: bool
     shape: list[int] | None
-    largest: int
+    largest: tuple[int, int]
     cut: str
     backbone: NetworkSpec
     num_classes: int
@@ -108,15 +108,16 @@ class QuantizedServer(ServerHalf):
     def decode(self, payload: Payload) -> Tensor:
         """Return z_hat [1, C, h, w]."""
         if len(payload.streams) != 1 or not self._possible(payload.shape):
-            expected = self.shape or f"{self.channels} × h × w, at most {self.largest} a side"
+            expected = self.shape or f"{self.channels} × h × w"
             raise WireError(f"a payload for this model has one stream and the shape {expected}")
+        refuse_foreign_latent((payload.shape[1], payload.shape[2]), self.largest)
         return dequantize(from_bytes(payload.streams[0], (1, *payload.shape)))
 
     def _possible(self, shape: tuple[int, ...]) -> bool:
         if self.shape is not None:
             return shape == self.shape
         # Four positions more than the halved image: at least one of it must be left.
-        return len(shape) == 3 and shape[0] == self.channels and all(4 < side <= self.largest for side in shape[1:])
+        return len(shape) == 3 and shape[0] == self.channels and min(shape[1:]) > 4
 
     def answer(self, batch: Tensor) -> Any:
         """Return the task's output for z_hat [B, C, h, w]."""
@@ -147,7 +148,7 @@ def split_reduction(network: ReductionNetwork, context: BuildContext[ReductionAr
         target=network.target,
         output_relu=arch.output_relu,
         shape=shape,
-        largest=largest_side(context.input),
+        largest=largest_latent(network.encoder.eval(), context.input),
         cut=arch.cut,
         backbone=context.teacher.backbone,
         num_classes=context.num_classes,

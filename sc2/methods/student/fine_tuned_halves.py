@@ -6,7 +6,7 @@ from torch import Tensor
 
 from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
-from sc2.data.limits import largest_side
+from sc2.data.limits import largest_latent
 from sc2.data.spec import PixelSpec
 from sc2.layers.priors import FACTORIZED, DevicePrior, PriorContent
 from sc2.methods.student.halves import StudentDevice, StudentServer
@@ -43,11 +43,11 @@ class FineTunedServerContent(FineTunedContent):
     """What the server half is built from: the stages behind the cut.
 
     Attributes:
-        largest: Largest side of an input, pixels.
+        largest: Largest short and long side of y.
         prior: Its end of the entropy model.
     """
 
-    largest: int
+    largest: tuple[int, int]
     prior: PriorContent
 
 
@@ -90,7 +90,7 @@ def split_fine_tuned(network: "PastedBottleneck", context: BuildContext[A], cut:
         cut=cut,
         backbone=backbone,
         num_classes=num_classes,
-        largest=largest_side(context.input),
+        largest=largest_latent(network.encoder.eval(), context.input),
         state=network.tail.state_dict(),
         prior=prior.server,
     )

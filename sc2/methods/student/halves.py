@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from sc2.backbones.base import stage_channels
 from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
-from sc2.data.limits import largest_side
+from sc2.data.limits import largest_latent, refuse_foreign_latent
 from sc2.data.normalise import normalise, to_batch
 from sc2.data.spec import PixelSpec
 from sc2.errors import WireError
@@ -46,7 +46,7 @@ class StudentServerContent(HalfContent):
         latent_channels: Channels of y.
         decoder_channels: Channels of g_s's hidden convolutions.
         cut: Stage whose output g_s gives.
-        largest: Largest side of an input, pixels.
+        largest: Largest short and long side of y.
         backbone: The whole task model.
         num_classes: Its classes.
         state: Weights of g_s (`decoder.…`) and of the rest of the task model (`tail.…`).
@@ -56,7 +56,7 @@ class StudentServerContent(HalfContent):
     latent_channels: int
     decoder_channels: list[int]
     cut: str
-    largest: int
+    largest: tuple[int, int]
     backbone: NetworkSpec
     num_classes: int
     state: dict[str, Tensor]
@@ -113,9 +113,7 @@ class StudentServer(ServerHalf):
         if len(payload.shape) != 2:
             raise WireError("a payload of the Entropic Student has two shape integers, the latent's height and width")
         height, width = payload.shape
-        # A latent is never larger than the image; a larger claim is damage and would only cost memory.
-        if not (0 < height <= self.largest and 0 < width <= self.largest):
-            raise WireError(f"a latent of {height}×{width} cannot come from an image of side {self.largest}")
+        refuse_foreign_latent((height, width), self.largest)
         return self.coder.decode(payload.streams, height, width)
 
     def answer(self, batch: Tensor) -> Any:
@@ -138,7 +136,7 @@ def split_student(network: "StudentNetwork", context: BuildContext[B]) -> Export
         latent_channels=arch.latent_channels,
         decoder_channels=arch.decoder_channels,
         cut=arch.cut,
-        largest=largest_side(context.input),
+        largest=largest_latent(network.encoder.eval(), context.input),
         backbone=context.teacher.backbone,
         num_classes=context.num_classes,
         state=rest,

@@ -4,7 +4,6 @@ All panels have the same axes. The corners are in every panel, and named in thei
 """
 
 import math
-import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -14,6 +13,7 @@ from sc2.report import style
 from sc2.report.axes import Scale, data_axis
 from sc2.report.labels import Placer, label_corners, label_teacher
 from sc2.report.layout import Layout
+from sc2.report.lettering import wrapped
 from sc2.report.looks import CORNER, family_title, in_order, is_corner
 from sc2.report.series import Context, Series, Tables, collect, teacher_text, teacher_value
 
@@ -33,7 +33,7 @@ def draw(tables: Tables, context: Context) -> Figure:
     rows = math.ceil(len(families) / _COLUMNS)
     columns = min(len(families), _COLUMNS)
     figure = layout.canvas((columns * _PANEL[0], rows * _PANEL[1] + 0.6))
-    figure.suptitle(textwrap.fill(context.title, 60 * columns), x=0.01, ha="left", fontsize=10, color=style.INK)
+    figure.suptitle(wrapped(context.title, 60 * columns), x=0.01, ha="left", fontsize=10, color=style.INK)
     grid: list[Axes] = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten().tolist()
     panels, spare = grid[: len(families)], grid[len(families) :]
     for panel in spare:

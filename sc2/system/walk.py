@@ -17,7 +17,7 @@ _LEFT_BEHIND = frozenset(
     {
         *("@eadir", "@recycle", "@tmp", "#recycle", "#snapshot"),  # network disks
         *("__macosx", "icon\r"),
-        *("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "recycler", "system volume information"),
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information"),
         "lost+found",
     }
 )

@@ -1,0 +1,231 @@
+"""The command line of the commands that are not stages: their arguments, and which function each one calls.
+
+What a command needs is imported when it runs.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sc2.errors import SC2Error
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+DEFAULT_CONFIG = "config/config.yaml"
+
+
+def add_tools(commands: "Commands") -> None:
+    """Add the parsers of all commands that are not stages."""
+    for add in (
+        _add_encode,
+        _add_decode,
+        _add_methods,
+        _add_inspect,
+        _add_trace,
+        _add_why,
+        _add_verify,
+        _add_pull,
+        _add_schema,
+        _add_dvc,
+    ):
+        add(commands)
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the run file."""
+    parser.add_argument(
+        "--config", type=Path, default=Path(DEFAULT_CONFIG), help=f"the run file (default: {DEFAULT_CONFIG})"
+    )
+
+
+def _add_encode(commands: "Commands") -> None:
+    parser = commands.add_parser("encode", help="compress an image with a device half into a .sc2 file")
+    parser.add_argument("checkpoint", type=Path, help="device.pt, or the folder that holds it")
+    parser.add_argument("image", type=Path, help="any image that Pillow reads")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the file to write, e.g. out.sc2")
+    parser.set_defaults(run=_encode)
+
+
+def _add_decode(commands: "Commands") -> None:
+    parser = commands.add_parser(
+        "decode",
+        help="answer a .sc2 file with a server half, or with one per task",
+        epilog="example, three answers to one payload: sc2 decode CLASSIFIER DETECTOR SEGMENTER photo.sc2",
+    )
+    parser.add_argument(
+        "checkpoints", type=Path, nargs="+", metavar="checkpoint", help="server.pt, or the folder that holds it"
+    )
+    parser.add_argument("container", type=Path, help="the .sc2 file")
+    parser.add_argument("--task", help="answer with the server half of this task only, e.g. detection")
+    parser.add_argument("--top", type=int, default=5, help="classes or boxes to print (default: 5)")
+    parser.add_argument("--json", action="store_true", help="print everything (logits, boxes, masks) as JSON")
+    parser.set_defaults(run=_decode)
+
+
+def _add_methods(commands: "Commands") -> None:
+    parser = commands.add_parser("methods", help="list the methods, their rate axes, and the tasks they support")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_config(parser)
+    parser.set_defaults(run=_methods)
+
+
+def _add_inspect(commands: "Commands") -> None:
+    parser = commands.add_parser(
+        "inspect",
+        help="print what a split costs: parameters, bytes to ship, MACs, latent shape; needs no data and no weights",
+        description="Print what a split costs on the device and on the server, counted with random weights, and what "
+        "was measured of it where it has been evaluated.",
+        epilog="example: sc2 inspect entropic_student --benchmark ilsvrc2012_resnet50 --point 0.16",
+    )
+    parser.add_argument("method", metavar="METHOD", help="a method, see `sc2 methods`")
+    parser.add_argument("--benchmark", required=True, help="a file in benchmarks/ beside the run file")
+    parser.add_argument("--point", required=True, help="operating point, e.g. 0.16; need not be in the grid")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="measurements (default: results)")
+    add_config(parser)
+    parser.set_defaults(run=_inspect)
+
+
+def _add_trace(commands: "Commands") -> None:
+    parser = commands.add_parser("trace", help="print where a result comes from, down to data, teacher and commit")
+    parser.add_argument("path", type=Path, help="any file under results/, e.g. results/figures/…/rate_accuracy.svg")
+    parser.add_argument("--full", action="store_true", help="print every job, without grouping")
+    parser.set_defaults(run=_trace)
+
+
+def _add_why(commands: "Commands") -> None:
+    parser = commands.add_parser(
+        "why",
+        help="say which key, file or input changed, for what would run again",
+        description="Say what changed since a record was written: keys of the configuration, files of code, inputs.",
+        epilog="without PATH: the configuration and code of every recorded job, grouped by what changed",
+    )
+    parser.add_argument(
+        "path", type=Path, nargs="?", metavar="PATH", help="an output of the job, e.g. results/train/…/distill.pt"
+    )
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), help="folder to look through (default: results)"
+    )
+    add_config(parser)
+    parser.set_defaults(run=_why)
+
+
+def _add_verify(commands: "Commands") -> None:
+    parser = commands.add_parser("verify", help="recompute all hashes; name what is stale, missing or edited")
+    add_config(parser)
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder to check (default: results)")
+    action = parser.add_mutually_exclusive_group()
+    for name, shown in (
+        ("prune", "which edited or stale outputs would be removed"),
+        ("repair", "what puts all of it right: files and jobs"),
+    ):
+        action.add_argument(f"--{name}", dest="action", action="store_const", const=name, help=f"show {shown}")
+    parser.add_argument("--yes", action="store_true", help="do what --prune or --repair shows")
+    parser.set_defaults(run=_verify)
+
+
+def _add_pull(commands: "Commands") -> None:
+    parser = commands.add_parser("pull", help="fetch the published results (dvc pull), verify them, drop what is stale")
+    parser.add_argument("--remote", metavar="NAME", help="the DVC remote (default: DVC's default remote)")
+    add_config(parser)
+    parser.set_defaults(run=_pull)
+
+
+def _add_schema(commands: "Commands") -> None:
+    parser = commands.add_parser("schema", help="write the JSON schemas of the configuration files, for editors")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("config/schema"), help="default: config/schema")
+    parser.set_defaults(run=_schema)
+
+
+def _add_dvc(commands: "Commands") -> None:
+    parser = commands.add_parser("dvc", help="write dvc.yaml: which results of the run file DVC holds")
+    parser.add_argument("file", type=Path, nargs="?", default=Path("dvc.yaml"), help="default: dvc.yaml")
+    add_config(parser)
+    parser.set_defaults(run=_dvc)
+
+
+def _encode(arguments: argparse.Namespace) -> None:
+    from sc2.commands.link import encode_file
+
+    print(encode_file(arguments.checkpoint, arguments.image, arguments.output))
+
+
+def _decode(arguments: argparse.Namespace) -> None:
+    from sc2.commands.link import decode_file
+
+    print(
+        decode_file(
+            arguments.checkpoints,
+            arguments.container,
+            task=arguments.task,
+            top=arguments.top,
+            as_json=arguments.json,
+        )
+    )
+
+
+def _methods(arguments: argparse.Namespace) -> None:
+    from sc2.commands.methods import list_methods
+
+    print(list_methods(arguments.config, as_json=arguments.json))
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    from sc2.commands.inspect import inspect
+
+    print(
+        inspect(
+            arguments.config,
+            arguments.method,
+            arguments.benchmark,
+            arguments.point,
+            arguments.results,
+            as_json=arguments.json,
+        )
+    )
+
+
+def _trace(arguments: argparse.Namespace) -> None:
+    from sc2.provenance.trace import format_trace, trace
+
+    print(format_trace(trace(arguments.path), full=arguments.full))
+
+
+def _why(arguments: argparse.Namespace) -> None:
+    from sc2.commands.why import why
+    from sc2.config.load import load_config
+    from sc2.jobs.identity import job
+
+    config = load_config(arguments.config)
+    print(why(lambda stage, keys: job(config, stage, keys), arguments.path, arguments.results))
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from sc2.commands.verify import verify_results
+
+    if arguments.yes and arguments.action is None:
+        raise SC2Error("--yes says to do what --prune or --repair shows; give one of them")
+    return verify_results(arguments.config, arguments.results, arguments.action, agreed=arguments.yes)
+
+
+def _pull(arguments: argparse.Namespace) -> int:
+    from sc2.commands.pull import pull
+    from sc2.config.load import load_config
+
+    return pull(load_config(arguments.config), arguments.remote)
+
+
+def _schema(arguments: argparse.Namespace) -> None:
+    from sc2.config.json_schema import write_schemas
+
+    for path in write_schemas(arguments.folder):
+        print(path)
+
+
+def _dvc(arguments: argparse.Namespace) -> None:
+    from sc2.commands.dvc import write_dvc
+    from sc2.config.load import load_config
+
+    write_dvc(load_config(arguments.config), arguments.file)
+    print(arguments.file)

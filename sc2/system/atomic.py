@@ -1,0 +1,40 @@
+"""Files that are written whole or not at all, under a temporary name that no other process uses."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a new name beside `path` to write to; the file takes the place of `path` when the block ends well.
+
+    What was written reaches the disk first, so that a power cut leaves the old file or the new one. A block that
+    raises leaves `path` as it was, and no other file.
+
+    Raises:
+        OSError: The file cannot be put on the disk or in its place.
+    """
+    temporary = temporary_name(path)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """Return a hidden name beside `path` that belongs to this call alone."""
+    return path.with_name(f".{path.name}.{uuid4().hex[:12]}.tmp")
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left of `path` under temporary names; only for who alone may write it."""
+    prefix = f".{path.name}."
+    for left in path.parent.iterdir() if path.parent.is_dir() else ():
+        if left.name.startswith(prefix) and left.suffix == ".tmp" and len(left.name) == len(prefix) + 16:
+            left.unlink(missing_ok=True)

@@ -1,0 +1,150 @@
+"""Decodes containers of every learned method with Python alone, written from docs/wire-format.md alone."""
+
+import struct
+import zlib
+from bisect import bisect_left, bisect_right
+from itertools import accumulate, count, pairwise, product
+
+
+def unpack(data):
+    """Return shape and streams of a container of version 1."""
+    assert data[:5] == b"\x89SC2\x01", "not a container of version 1"
+    assert zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little"), "damaged"
+    numbers, at = list[int](), 13
+    while len(numbers) < 2 or len(numbers) < 2 + sum(numbers[:2]):
+        start, at = at, next(end for end in range(at + 1, at + 6) if data[end - 1] < 0x80)
+        numbers.append(sum((byte & 0x7F) << 7 * n for n, byte in enumerate(data[start:at])))
+    ends = list(accumulate(numbers[2 + numbers[0] :], initial=at))
+    assert ends[-1] == len(data) - 4, "not as long as announced"
+    return numbers[2 : 2 + numbers[0]], [data[start:end] for start, end in pairwise(ends)]
+
+
+class RangeDecoder:
+    """Reads a stream, each time an interval of 2^24 parts."""
+
+    def __init__(self, stream):
+        self.words = [int.from_bytes(stream[at : at + 4].ljust(4, b"\0"), "big") for at in range(0, len(stream), 4)]
+        self.range, self.offset = 2**64 - 1, self.word() << 32 | self.word()
+
+    def word(self):
+        return self.words.pop(0) if self.words else 0
+
+    def entry(self, bounds):
+        scale = self.range >> 24
+        assert self.offset // scale < 2**24, "no encoder wrote this"
+        found = bisect_right(bounds, self.offset // scale) - 1
+        self.offset -= scale * bounds[found]
+        self.range = scale * (bounds[found + 1] - bounds[found])
+        if self.range < 2**32:
+            self.range, self.offset = self.range << 32, self.offset << 32 | self.word()
+        return found
+
+    def number(self, bits):
+        return self.entry([value << (24 - bits) for value in range(2**bits + 1)])
+
+    def take(self, tables, indexes):
+        """Return the symbols whose tables are `indexes`: table by table, then what the escapes stand for."""
+        symbols, escaped = [0] * len(indexes), []
+        for index in sorted(set(indexes)):
+            start, counts = tables[index]["offset"], tables[index]["cdf"]
+            entries = len(counts) - 1
+            bounds = [count * (2**24 - entries) // 2**16 + at for at, count in enumerate(counts)]
+            for position in [at for at, table in enumerate(indexes) if table == index]:
+                symbols[position] = start + self.entry(bounds)
+                if symbols[position] == start + entries - 1:
+                    escaped.append((position, start, entries - 1))
+        for position, start, escape in escaped:
+            length = self.number(5)
+            value = sum(self.number(min(16, length - shift)) << shift for shift in range(0, length, 16))
+            symbols[position] = start + (-(value + 1) // 2 if value % 2 else escape + value // 2)
+        return symbols
+
+    def finish(self):
+        assert (self.words, self.offset < 2**33 - 1) == ([], True), "longer than its symbols need"
+
+
+def factorized(stream, tables, size):
+    """Return the symbols of one table per channel by channel, row, column."""
+    ranges, order = RangeDecoder(stream), list(product(range(len(tables)), range(size[0]), range(size[1])))
+    symbols = dict(zip(order, ranges.take(tables, [at[0] for at in order]), strict=True))
+    ranges.finish()
+    return symbols
+
+
+def size_after(layers, size):
+    """Return height and width of the output of layers for an input of a size."""
+    for layer in layers:
+        if layer["kind"] != "leaky_relu":
+            weight, out, back = layer["weight"], [], layer["kind"] == "conv_transpose"
+            for axis, kernel in enumerate((len(weight[0][0]), len(weight[0][0][0]))):
+                extent = layer["dilation"][axis] * (kernel - 1) + 1 - 2 * layer["padding"][axis]
+                step, side = layer["stride"][axis], size[axis]
+                more = (side - 1) * step + extent + layer["output_padding"][axis] if back else 0
+                out.append(more or (side - extent) // step + 1)
+            size = out
+    return size
+
+
+def run(layers, x, size):
+    """Return the output of a network for x[channel, row, column] of a size."""
+    for layer in layers:
+        x = {at: max(-(2**24), min(2**24, value)) for at, value in x.items()}
+        if layer["kind"] == "leaky_relu":
+            x = {at: value * layer["slope"] >> 16 if value < 0 else value for at, value in x.items()}
+        else:
+            size, shift = size_after([layer], size), layer["shift"]
+            sums = convolved(layer, {at: max(-layer["limit"], min(layer["limit"], v)) for at, v in x.items()}, size)
+            x = {at: (value + (1 << shift >> 1)) >> shift for at, value in sums.items()}
+    return {at: max(-(2**24), min(2**24, value)) for at, value in x.items()}
+
+
+def convolved(layer, x, size):
+    weight, (sy, sx), (py, px), (dy, dx) = (layer[name] for name in ("weight", "stride", "padding", "dilation"))
+    sums = {(o, *at): bias for o, bias in enumerate(layer["bias"]) for at in product(*map(range, size))}
+    outputs, inputs = len(layer["bias"]) // layer["groups"], (max(x)[0] + 1) // layer["groups"]
+    taps = product(range(outputs), range(len(weight[0][0])), range(len(weight[0][0][0])))
+    for ((i, row, column), value), (j, a, b) in product(x.items(), taps):
+        o = i // inputs * outputs + j
+        if layer["kind"] == "conv_transpose":
+            at, factor = (o, row * sy - py + a * dy, column * sx - px + b * dx), weight[i][j][a][b]
+        else:  # the output whose kernel, at this tap, lies on the input, where there is one
+            (r, above), (c, left) = divmod(row + py - a * dy, sy), divmod(column + px - b * dx, sx)
+            at, factor = (o, -1 if above else r, -1 if left else c), weight[o][i % inputs][a][b]
+        if at in sums:
+            sums[at] += factor * value
+    return sums
+
+
+def parameters(model, y, at, side):
+    """Return scales and means at a position of y: of h_s, or with a context model of that and the values before."""
+    if "context" not in model:
+        return side
+    around = product(range(model["channels"]), range(3), range(5))
+    known = {(c, r, k): y.get((c, at[0] + r - 2, at[1] + k - 2), 0) for c, r, k in around}
+    both = [*side, *run(model["context"], known, (3, 5)).values()]
+    return list(run(model["parameters"], {(c, 0, 0): v for c, v in enumerate(both)}, (1, 1)).values())
+
+
+def decode(container, model):
+    """Return the whole numbers of a payload: symbols, or y in units of 2^-12, by channel, row, column."""
+    shape, streams = unpack(container)
+    if model["coder"] == "affine":
+        return [*struct.unpack_from("<fB", streams[0]), *streams[0][5:]]
+    size = [4 * -(-side // 64) for side in shape] if model["shape"] == "image" else shape
+    if model["coder"] == "factorized":
+        return list(factorized(streams[0], model["tables"], size).values())
+    z_size = [
+        next(n for n in count(1) if size_after(model["synthesis"], (n, n))[axis] >= size[axis]) for axis in (0, 1)
+    ]
+    z = {at: 4096 * v + model["shift"][at[0]] for at, v in factorized(streams[1], model["z"], z_size).items()}
+    side, channels = run(model["synthesis"], z, z_size), model["channels"]
+    ranges, y = RangeDecoder(streams[0]), dict[tuple[int, ...], int]()
+    step_of = {at: 3 * at[0] + at[1] if "context" in model else 0 for at in product(*map(range, size))}
+    for step in sorted(set(step_of.values())):
+        here = [at for at in step_of if step_of[at] == step]
+        of = {at: parameters(model, y, at, [side.get((c, *at), 0) for c in range(2 * channels)]) for at in here}
+        order = [(c, *at) for c in range(channels) for at in here]
+        symbols = ranges.take(model["y"], [bisect_left(model["thresholds"], of[at[1:]][at[0]]) for at in order])
+        y |= {at: 4096 * v + of[at[1:]][channels + at[0]] for at, v in zip(order, symbols, strict=True)}
+    ranges.finish()
+    return [y[at] for at in sorted(y)]

@@ -1,0 +1,103 @@
+"""Makes `vectors/payloads.json`: of every learned method a container, what its server half holds, and the values in it.
+
+    python -m tests.payload_vectors
+
+Everything is as docs/wire-format.md describes it, as plain lists; of the 64 Gaussian tables only those that occur.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from sc2.methods import get_method, method_names
+from sc2.split.wire import Payload, fingerprint_of, pack
+from tests.independent_decoder import decode
+from tests.tiny_halves import tiny_export, tiny_halves, tiny_payload
+
+FILE = Path(__file__).parent / "vectors" / "payloads.json"
+FAMILIES = ("learned_codec", "reduction", "student", "unit")
+
+
+def learned_methods() -> list[str]:
+    """Names of the methods whose payload is not a file of an image codec and not a class."""
+    return [name for name in method_names() if get_method(name).family in FAMILIES]
+
+
+def vector(name: str) -> dict[str, Any]:
+    """Return the vector of a method."""
+    device, server = tiny_halves(name)
+    payload = tiny_payload(name, device)
+    container = pack(payload, fingerprint_of(name.encode()))
+    values = server.decode(payload).flatten().tolist()
+    return {"method": name, "container": container.hex(), "model": model_of(name, payload), "values": values}
+
+
+def model_of(name: str, payload: Payload) -> dict[str, Any]:
+    """Return what the server half of a method holds for decoding a payload."""
+    content = tiny_export(name).server.plain()
+    if get_method(name).family == "reduction":
+        return {"coder": "affine"}
+    if get_method(name).family == "unit":
+        return {"coder": "factorized", "shape": "latent", "tables": rows(content["tables"]), "step": content["step"]}
+    shape = "image" if get_method(name).family == "learned_codec" else "latent"
+    tables = content["prior"]["tables"]
+    if "synthesis" not in tables:
+        medians = tables["medians"].tolist()
+        return {"coder": "factorized", "shape": shape, "tables": rows(tables), "medians": medians}
+    model = {
+        "coder": "hyperprior",
+        "shape": shape,
+        "channels": tables["channels"],
+        "z": rows(tables["z"]),
+        "shift": tables["shift"].tolist(),
+        "synthesis": layers(tables["synthesis"]),
+        "y": rows(tables["y"]),
+        "thresholds": tables["y"]["thresholds"].tolist(),
+    }
+    networks = {part: layers(tables["context"][part]) for part in tables.get("context", {})}
+    return only_used(model | networks, pack(payload, bytes(8)))
+
+
+def rows(tables: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+    """Return each table's first value and cumulative counts."""
+    lengths = tables["cdf_length"].tolist()
+    flat = tables["cdf"]
+    split = flat.split(lengths) if flat.ndim == 1 else [row[:size] for row, size in zip(flat, lengths, strict=True)]
+    starts = tables["offset"].tolist()
+    return [{"offset": start, "cdf": row.tolist()} for start, row in zip(starts, split, strict=True)]
+
+
+def layers(network: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the layers of an exact network in order."""
+    ordered = [network[str(position)] for position in range(len(network))]
+    return [
+        {key: value.tolist() if isinstance(value, Tensor) else value for key, value in layer.items()}
+        for layer in ordered
+    ]
+
+
+def only_used(model: dict[str, Any], container: bytes) -> dict[str, Any]:
+    """Return the model without the Gaussian tables that a container needs nothing of."""
+
+    class Tables(list[Any]):
+        def __getitem__(self, index: Any) -> Any:
+            used.add(index)
+            return super().__getitem__(index)
+
+    used: set[int] = set()
+    decode(container, model | {"y": Tables(model["y"])})
+    return model | {"y": [row if index in used else None for index, row in enumerate(model["y"])]}
+
+
+def main() -> None:
+    """Write the file."""
+    vectors = [json.dumps(vector(name)) for name in learned_methods()]
+    FILE.parent.mkdir(exist_ok=True)
+    FILE.write_text("[\n" + ",\n".join(vectors) + "\n]\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
