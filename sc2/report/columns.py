@@ -215,16 +215,7 @@ def comparison_columns() -> tuple[Column, ...]:
         3, "bd_quality_bytes_low", "bd_quality_bytes_high", nullable=True
     )
     reasons = _text("bd_rate_reason", nullable=True), _text("bd_quality_reason", nullable=True)
-    return (
-        *keys,
-        *curve,
-        *rate,
-        *reasons[0],
-        *quality,
-        *reasons[1],
-        *_floats(6, "hypervolume"),
-        *_floats(6, "hypervolume_ms", nullable=True),
-    )
+    return (*keys, *curve, *rate, *reasons[0], *quality, *reasons[1], *_floats(6, "hypervolume"))
 
 
 def fewest_bytes_columns(task: str) -> tuple[Column, ...]:
@@ -235,6 +226,11 @@ def fewest_bytes_columns(task: str) -> tuple[Column, ...]:
     found += _floats(4, quality_of(task).primary, nullable=True)
     found += _floats(3, "sc2bench_encoder_kb", "encoder_macs_pct", nullable=True)
     return (*keys, *limits, *_text("method", "method_title"), *found, *_text("reason", nullable=True))
+
+
+def timed_hypervolume_columns() -> tuple[Column, ...]:
+    """Return the columns of `timed_hypervolume.csv`: apart from `comparison.csv`, because times differ by machine."""
+    return (*_text("benchmark", "task", "method", "method_title"), *_CURVE, *_floats(6, "hypervolume_ms"))
 
 
 _OTHER = _text("other_method", "other_method_title") + _text("other_curve", nullable=True)
@@ -300,6 +296,7 @@ TABLES: dict[str, Callable[[str], tuple[Column, ...]]] = {
     "rate_quality": rate_quality_columns,
     "rate_quality_seeds": seeds_columns,
     "comparison": lambda task: comparison_columns(),
+    "timed_hypervolume": lambda task: timed_hypervolume_columns(),
     "fewest_bytes": fewest_bytes_columns,
     "equal_quality": lambda task: equal_quality_columns(),
     "byte_ratios": lambda task: byte_ratios_columns(),

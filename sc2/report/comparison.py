@@ -49,7 +49,7 @@ def _row(tables: Tables, resamples: Resamples, curve: ResampledCurve, anchor: Re
         "seeds": min(series.seeds),
         **_difference(tables, curve, anchor, "bd_rate_pct", "bd_rate_quality", "bd_rate_reason"),
         **_difference(tables, curve, anchor, "bd_quality_points", "bd_quality_bytes", "bd_quality_reason"),
-        **_volumes(tables, resamples, series),
+        "hypervolume": _hypervolume(tables, resamples, series),
     }
 
 
@@ -94,20 +94,23 @@ def resampled_differences(metric: Metric, curve: ResampledCurve, anchor: Resampl
     return np.array([metric(*pair).value for pair in pairs])
 
 
-def _volumes(tables: Tables, resamples: Resamples, series: Series) -> dict[str, float | None]:
-    """Return the hypervolume with the encoder's multiply-accumulates, and with the device's time where it is known."""
-    quality = (resamples.chance, teacher_value(tables))
+def _hypervolume(tables: Tables, resamples: Resamples, series: Series) -> float:
+    box = Box((REFERENCE_MACS_SHARE, IDEAL_MACS_SHARE), (resamples.chance, teacher_value(tables)))
     shares = series.encoder_macs / tables.teacher_macs
-    by_macs = Box((REFERENCE_MACS_SHARE, IDEAL_MACS_SHARE), quality)
-    times = _device_ms(tables, series)
-    return {
-        "hypervolume": hypervolume(zip(series.data_bytes, shares, series.quality, strict=True), by_macs),
-        "hypervolume_ms": None
-        if np.isnan(times).any()
-        else hypervolume(
-            zip(series.data_bytes, times, series.quality, strict=True), Box((REFERENCE_MS, IDEAL_MS), quality)
-        ),
-    }
+    return hypervolume(zip(series.data_bytes, shares, series.quality, strict=True), box)
+
+
+def timed_rows(tables: Tables, resamples: Resamples) -> list[dict[str, Any]]:
+    """Return the rows of `timed_hypervolume`: the volume of every curve with the device's time, where it was timed."""
+    box = Box((REFERENCE_MS, IDEAL_MS), (resamples.chance, teacher_value(tables)))
+    first, rows = tables.rate_quality.iloc[0], []
+    for series in collect(tables, list(tables.rate_quality["method"].unique())):
+        times = _device_ms(tables, series)
+        if not np.isnan(times).any():
+            volume = hypervolume(zip(series.data_bytes, times, series.quality, strict=True), box)
+            keys = {"method": series.method, "method_title": series.method_title, "curve": series.curve}
+            rows.append({"benchmark": first["benchmark"], "task": first["task"], **keys, "hypervolume_ms": volume})
+    return rows
 
 
 def _device_ms(tables: Tables, series: Series) -> Values:

@@ -25,7 +25,7 @@ MAX_BYTES = 300_000
 """Size of the largest file of a snapshot: git keeps every version of it."""
 
 
-SHOWN = ("equal_quality", "byte_ratios", "paired", "orderings", "comparison")
+SHOWN = ("equal_quality", "byte_ratios", "paired", "orderings", "comparison", "timed_hypervolume")
 """The tables that the page shows beside those that the curves are made from."""
 
 
@@ -106,7 +106,7 @@ def _text(job: RunningJob, paths: Sequence[Path], figures: Sequence[Path], recor
         _results(tables, computed["paired"]),
         *equal_quality.section(tables, computed["equal_quality"], computed["byte_ratios"]),
         *_orderings(computed["orderings"]),
-        *_comparison(tables, computed["comparison"]),
+        *_comparison(tables, computed["comparison"], computed["timed_hypervolume"]),
         "## Latency",
         *_latency(tables),
         "## Made on",
@@ -199,8 +199,9 @@ def _orderings(found: pd.DataFrame) -> list[str]:
     ]
 
 
-def _comparison(tables: Tables, found: pd.DataFrame) -> list[str]:
+def _comparison(tables: Tables, found: pd.DataFrame, timed: pd.DataFrame) -> list[str]:
     """Return the section that compares every curve with the anchor."""
+    volumes = {(row["method"], row["curve"]): float(row["hypervolume_ms"]) for _, row in timed.iterrows()}
     titles = {series.method: series.method_title for series in _all_series(tables)}
     rows = [
         (
@@ -208,7 +209,7 @@ def _comparison(tables: Tables, found: pd.DataFrame) -> list[str]:
             _difference(row, "bd_rate_pct", 1),
             _difference(row, "bd_quality_points", 2),
             number(row["hypervolume"], 4),
-            number(row["hypervolume_ms"], 4),
+            number(volumes.get((row["method"], row["curve"]), float("nan")), 4),
         )
         for _, row in found.iterrows()
     ]

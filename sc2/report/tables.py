@@ -89,6 +89,7 @@ def _write_computed(job: RunningJob, columns: Mapping[str, Sequence[Column]], re
     computed = {
         "rate_quality_seeds": seeds.rows(tables),
         "comparison": comparison.rows(tables, str(job.spec["anchor"]), resamples),
+        "timed_hypervolume": comparison.timed_rows(tables, resamples),
         "fewest_bytes": fewest_bytes.rows(tables),
         "equal_quality": equal_quality.rows(tables, resamples),
         "byte_ratios": paired.byte_ratios(tables, resamples),

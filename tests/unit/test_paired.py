@@ -59,7 +59,7 @@ def test_neighbours_of_a_curve_and_the_nearest_points_of_others_are_paired(tmp_p
 def test_bytes_at_equal_quality_lie_on_the_curve(tmp_path: Path) -> None:
     """74.5 - 5 = 69.5 lies between 68 at 200 and 72 at 400 bytes: linear in the logarithm."""
     made = make(tmp_path, [*curve("webp"), *curve("student", 0.5), run("jpeg", "1", 90, 40.0)])
-    records: list[dict[str, Any]] = made["equal_quality"].to_dict("records")
+    records: list[dict[Any, Any]] = made["equal_quality"].to_dict("records")
     found = {(row["max_loss_points"], row["method"]): row for row in records}
     expected = 200 * 2 ** (1.5 / 4)
     webp, student, jpeg = (found[5.0, method] for method in ("webp", "student", "jpeg"))

@@ -37,10 +37,14 @@ b,classification,resnet_small,1000,88.4000,1234567,89000000
 
 COMPARISON = """\
 anchor,method,method_title,curve,seeds,bd_rate_pct,bd_rate_pct_low,bd_rate_pct_high,\
-bd_quality_points,bd_quality_points_low,bd_quality_points_high,hypervolume,hypervolume_ms
-jpeg,jpeg,JPEG,,1,0.000,0,0,0.0000,0,0,0.123456,0.234567
-jpeg,es,Entropic Student (FP),layer1,2,-91.234,-95,-80,7.1234,-1,9,0.654321,
-jpeg,local,Local model,,1,,,,,,,0.400000,
+bd_quality_points,bd_quality_points_low,bd_quality_points_high,hypervolume
+jpeg,jpeg,JPEG,,1,0.000,0,0,0.0000,0,0,0.123456
+jpeg,es,Entropic Student (FP),layer1,2,-91.234,-95,-80,7.1234,-1,9,0.654321
+jpeg,local,Local model,,1,,,,,,,0.400000
+"""
+TIMED_HYPERVOLUME = """\
+method,curve,hypervolume_ms
+jpeg,,0.234567
 """
 EQUAL_QUALITY = """\
 max_loss_points,method,method_title,curve,bytes_at_quality,bytes_at_quality_low,bytes_at_quality_high,at_most,point,\
@@ -91,6 +95,7 @@ def write_record(path: Path, record: str, stage: str, start: str, end: str, **ch
 def job(tmp_path: Path) -> RunningJob:
     """A benchmark with its tables, a figure, a picture, and two records."""
     tables = {"rate_quality": RATE_QUALITY, "latency": LATENCY, "teacher": TEACHER, "comparison": COMPARISON}
+    tables |= {"timed_hypervolume": TIMED_HYPERVOLUME}
     tables |= {"equal_quality": EQUAL_QUALITY, "byte_ratios": BYTE_RATIOS, "paired": PAIRED, "orderings": ORDERINGS}
     for name, content in tables.items():
         (tmp_path / f"{name}.csv").write_text(content)

@@ -1,6 +1,7 @@
 """The tables hold exactly what was measured, in one order, and refuse what does not fit together."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +239,14 @@ def test_runs_of_one_network_share_its_shortest_timing(tmp_path: Path) -> None:
     assert found["server_batch_ms_p50"].tolist() == [1.5, 1.5, 1.7]
     # What has no network of its own keeps its own times.
     assert found["encoder_network"].tolist() == ["", "", ""]
+
+
+def test_a_curve_that_was_timed_has_a_volume_with_its_time(tmp_path: Path) -> None:
+    """1.2346 ms and 100.5 bytes, at 50 % between chance (a quarter of four images) and the teacher's 75 %."""
+    found = read_table(make(tmp_path, [summary("webp", "10"), summary("es", "0.5")], [latency()])["timed_hypervolume"])
+    assert found["method"].tolist() == ["webp"]
+    expected = (1 - math.log2(100.5) / 20) * (math.log(1000 / 1.2346) / math.log(1e5)) * 0.5
+    assert found["hypervolume_ms"][0] == pytest.approx(expected, abs=1e-5)
 
 
 def test_points_are_ordered_by_value() -> None:

@@ -13,6 +13,7 @@ rule make_tables:
         rate_quality="results/tables/{benchmark}/rate_quality.csv",
         rate_quality_seeds="results/tables/{benchmark}/rate_quality_seeds.csv",
         comparison="results/tables/{benchmark}/comparison.csv",
+        timed_hypervolume="results/tables/{benchmark}/timed_hypervolume.csv",
         fewest_bytes="results/tables/{benchmark}/fewest_bytes.csv",
         equal_quality="results/tables/{benchmark}/equal_quality.csv",
         byte_ratios="results/tables/{benchmark}/byte_ratios.csv",
@@ -47,6 +48,7 @@ rule make_tables:
             --out-rate-quality {output.rate_quality:q} \
             --out-rate-quality-seeds {output.rate_quality_seeds:q} \
             --out-comparison {output.comparison:q} \
+            --out-timed-hypervolume {output.timed_hypervolume:q} \
             --out-fewest-bytes {output.fewest_bytes:q} \
             --out-equal-quality {output.equal_quality:q} \
             --out-byte-ratios {output.byte_ratios:q} \
