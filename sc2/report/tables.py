@@ -15,7 +15,8 @@ from typing import Any
 from sc2.errors import DataError
 from sc2.job import RunningJob
 from sc2.report import comparison, equal_quality, fewest_bytes, orderings, paired, seeds
-from sc2.report.columns import TABLES, Column, quality_of
+from sc2.report.column import Column
+from sc2.report.columns import TABLES, quality_of
 from sc2.report.resampled import Resampled, Resamples, RunKey, interval_columns, read_resamples
 from sc2.report.series import read_tables
 from sc2.report.table_io import Row, write_table

@@ -11,7 +11,8 @@ from sc2.errors import DataError
 from sc2.job import RunningJob
 from sc2.jobs.stages import STAGES
 from sc2.report import tables
-from sc2.report.columns import Column, latency_columns, rate_quality_columns
+from sc2.report.column import Column
+from sc2.report.columns import latency_columns, rate_quality_columns
 from sc2.report.table_io import read_table
 from tests.measured import sample_inputs
 
