@@ -18,7 +18,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 # snakefmt and pre-commit call other tools of the environment by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env figures quick imagenette voc coco snapshot pull test check lock hooks clean
+.PHONY: help env figures quick imagenette voc coco snapshot pull test faults check lock hooks clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -63,6 +63,9 @@ pull: env ## fetch the results that dvc.lock names, and verify them
 # One worker per core and one thread each: the threads of two networks on the same cores slow each other down.
 test: env ## run the tests; those on real images need SC2_DATA, see data/README.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+faults: env ## damage, kill and starve the project for an hour; docs/reliability.md gets the table (PARTS=... for some)
+	$(BIN)/python -m tests.campaign $(PARTS)
 
 check: env ## lint, format, types, spelling, docstrings, the workflow's files
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
-"""The `sc2` command: one subcommand per stage of the workflow, and the tools around it.
+"""The `sc2` command: a subcommand for each stage of the workflow, and tools around it.
 
-Every subcommand of a stage takes its keys, its input and output files and the configuration; it resolves its own job,
-runs the stage and writes the provenance record. Heavy imports happen inside the subcommand that needs them.
+The subcommand of a stage takes its keys, its input and output files and the configuration; it resolves its job, runs
+the stage and writes the provenance record. Heavy imports happen inside the subcommand that needs them.
 """
 
 import argparse
@@ -19,12 +19,12 @@ from sc2.version import VERSION
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0 done, 1 a check found something, 2 an error."""
+    """Run the command line and return its exit status: 0 success, 1 a check found problems, 2 an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a character must not end a command.
             stream.reconfigure(errors="backslashreplace")
-    # A dependency of compressai compiles a class at import; nothing that a user could do about it.
+    # A dependency of compressai compiles a class at import; users can do nothing about the warning.
     warnings.filterwarnings("ignore", message=".torch.jit.script. is deprecated", category=FutureWarning)
     arguments = build_parser().parse_args(argv)
     try:
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"sc2: error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # The reader of our output has gone (`sc2 trace … | head`): nothing is left to say, not even at exit.
+        # The reader of the output has ended (`sc2 trace … | head`): print nothing more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
@@ -82,7 +82,7 @@ def _add_stage(
             help=f"output: {output}",
         )
     parser.add_argument("--record", type=Path, required=True, metavar="PATH", help="provenance record to write")
-    parser.add_argument("--job", metavar="ID", help="id of the planned job; refuse to run when it has changed since")
+    parser.add_argument("--job", metavar="ID", help="id of the planned job; refuse to run if it has changed since")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     parser.set_defaults(run=_run_stage, stage=name)
 

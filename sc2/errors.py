@@ -1,7 +1,7 @@
 """Errors that a user can act on.
 
-Everything the package raises on purpose derives from `SC2Error`; the command line prints such an error as one
-message without a traceback and exits with status 2. A message names the file, the key and the fix.
+All errors that the package raises deliberately derive from `SC2Error`; the command line prints such an error without a
+traceback and exits with status 2. A message names the file, the key and the fix.
 """
 
 
@@ -18,11 +18,11 @@ class DataError(SC2Error):
 
 
 class FolderError(SC2Error):
-    """A folder cannot be walked: something in it is unreadable, a link to nothing, or a loop."""
+    """A folder cannot be walked: something in it is unreadable, a dangling link, or a loop."""
 
 
 class WireError(SC2Error):
-    """A container or payload is damaged, or was made for another model."""
+    """A container or payload is damaged, or belongs to another model."""
 
 
 class CheckpointError(SC2Error):

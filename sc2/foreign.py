@@ -1,7 +1,7 @@
-"""Checks of values that files from outside hold: they are taken as the format says, or refused, never converted.
+"""Checks of values in files from outside: they are accepted as their format defines them, or refused, never converted.
 
 Each check returns the value, or raises a ValueError whose message names the place in the file, the value, what it must
-be, and, where that is plain, the fix. The caller puts the name of the file before it.
+be and, if that is clear, the fix. The caller adds the name of the file.
 """
 
 import math
@@ -15,13 +15,13 @@ _SHOWN = 60
 
 
 def number(value: Any, place: str, *, low: float = -_LARGEST, high: float = _LARGEST) -> float:
-    """Return a finite number of `low` … `high`.
+    """Return a finite number in `low` … `high`.
 
     Raises:
         ValueError: It is text, a truth value, not finite, or out of range.
     """
     if isinstance(value, str):
-        raise ValueError(f"{place} is the text {_shown(value)}; it must be a number: take the quotes off")
+        raise ValueError(f"{place} is the text {_shown(value)}; it must be a number: remove the quotes")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{place} is {_shown(value)}; it must be a number")
     if not math.isfinite(value) if isinstance(value, float) else abs(value) > _LARGEST:
@@ -32,7 +32,7 @@ def number(value: Any, place: str, *, low: float = -_LARGEST, high: float = _LAR
 
 
 def whole(value: Any, place: str, *, low: int = 0, high: int = _LARGEST) -> int:
-    """Return a whole number of `low` … `high`; `3.0` is one, as JSON has one kind of number only.
+    """Return a whole number in `low` … `high`; `3.0` counts, because JSON has only one kind of number.
 
     Raises:
         ValueError: As for `number`, or it has a fraction.
@@ -58,7 +58,7 @@ def text(value: Any, place: str) -> str:
     """Return text that can be written to any file or terminal: UTF-8 without control characters.
 
     Raises:
-        ValueError: It is no text, empty, not UTF-8, or holds control characters.
+        ValueError: It is not text, empty, not UTF-8, or has control characters.
     """
     if not isinstance(value, str) or not value:
         raise ValueError(f"{place} is {_shown(value)}; it must be text")
@@ -67,18 +67,18 @@ def text(value: Any, place: str) -> str:
         if category == "Cs":
             raise ValueError(f"{place} {_shown(value)} is not UTF-8")
         if category == "Cc":
-            raise ValueError(f"{place} {_shown(value)} holds the control character {character!r}")
+            raise ValueError(f"{place} {_shown(value)} contains the control character {character!r}")
     return value
 
 
 def written_number(written: str | None, place: str, *, low: float = -_LARGEST, high: float = _LARGEST) -> float:
-    """Return the number that text spells, as XML has it: decimal, without leading zeros, finite.
+    """Return a number written as text, as in XML: decimal, without leading zeros, finite.
 
     Raises:
         ValueError: It is missing, not such a number, or out of range.
     """
     if written is None:
-        raise ValueError(f"without {place}")
+        raise ValueError(f"{place} is missing")
     spelt = written.strip()
     if not any(character.isdigit() for character in spelt) or not _DECIMAL.fullmatch(spelt):
         raise ValueError(f"{place} is {_shown(written)}; it must be a decimal number, such as 17 or 0.5")
@@ -86,7 +86,7 @@ def written_number(written: str | None, place: str, *, low: float = -_LARGEST, h
 
 
 def written_flag(written: str | None, place: str) -> bool:
-    """Return whether text spells a flag that is set: `1`; `0`, nothing or no text is one that is not.
+    """Return whether a flag written as text is set: true for `1`, false for `0` and for missing or empty text.
 
     Raises:
         ValueError: It is anything else.
@@ -100,7 +100,7 @@ def written_flag(written: str | None, place: str) -> bool:
 def _range(low: float, high: float) -> str:
     if high == _LARGEST:
         return f"at least {low:g}"
-    return f"within {low:g} and {high:g}"
+    return f"from {low:g} to {high:g}"
 
 
 def _shown(value: Any) -> str:

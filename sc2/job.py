@@ -1,4 +1,4 @@
-"""What a stage gets to see when it runs: its resolved configuration and its files, nothing else.
+"""What a stage sees when it runs: its resolved configuration and its files, nothing else.
 
 A stage is a function `run(job: RunningJob) -> None`. It reads `job.inputs`, writes every path in `job.outputs` and
 takes all its settings from `job.spec`, so that the spec and the inputs identify the result.
@@ -12,13 +12,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RunningJob:
-    """One job as the command line hands it to its stage.
+    """One job as the command line passes it to its stage.
 
     Attributes:
         stage: Name of the stage, e.g. `train`.
         keys: The wildcards, e.g. `{"benchmark": "photodigits_resnet", "method": "jpeg", "point": "10", "seed": "0"}`.
         spec: The resolved configuration that this job depends on (JSON types only).
-        inputs: Paths by name; a name that takes several files holds a list.
+        inputs: Paths by name; a list for a name that takes several files.
         outputs: Paths by name; their folders exist.
         record_id: Id of the provenance record that will be written beside the outputs (16 hex digits).
         threads: CPU threads the job may use.
@@ -35,10 +35,10 @@ class RunningJob:
 
     @property
     def state(self) -> Path:
-        """Where an interrupted training keeps its state, until the record is written.
+        """File in which a training keeps its state until the record is written.
 
-        Outside the outputs, which the workflow removes on failure. The name holds the record's id, so that a state is
-        only ever taken up by the very same job.
+        It is outside the outputs, which the workflow removes on failure. The record's id is in its name, so that only
+        the same job resumes from it.
         """
         return Path("scratch") / "training" / f"{self.record_id}.pt"
 

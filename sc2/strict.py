@@ -12,12 +12,12 @@ LONGEST_NAME = 100
 
 
 def is_name(value: str) -> bool:
-    """Say whether text may be the name of a file or folder of the configuration and the results."""
+    """Return whether text is allowed as the name of a file or folder of configuration and results."""
     return len(value) <= LONGEST_NAME and NAME.fullmatch(value) is not None
 
 
 def _unconverted(schema: Any) -> None:
-    """Make the numbers and truth values in a schema strict, in place; defaults and functions are left alone."""
+    """Make the numbers and truth values in a schema strict, in place; defaults and functions are not changed."""
     if isinstance(schema, list | tuple):
         for entry in schema:
             _unconverted(entry)
@@ -32,24 +32,24 @@ def _unconverted(schema: Any) -> None:
 
 
 class Strict(BaseModel):
-    """A configuration model that forbids unknown keys and cannot be changed once it has been read.
+    """A configuration model that forbids unknown keys and is immutable.
 
-    Numbers and truth values are taken as they are, never made of text or of each other, and are finite; a whole number
-    serves as a real one, and a list as a tuple.
+    Numbers and truth values are never converted from text or from each other, and are finite; an integer is accepted as
+    a real number, and a list as a tuple.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Return pydantic's schema with numbers that are not converted."""
+        """Return pydantic's schema without conversions of numbers."""
         schema = handler(source)
         _unconverted(schema)
         return schema
 
 
 def text_matching(pattern: re.Pattern[str]) -> WithJsonSchema:
-    """Return what a JSON schema says of text that matches a pattern from end to end."""
+    """Return the JSON schema of text that matches a whole pattern."""
     return WithJsonSchema({"type": "string", "pattern": f"^{pattern.pattern}$"})
 
 

@@ -1,5 +1,6 @@
 """Copies of the configuration that a test may change or spoil."""
 
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from sc2.errors import ConfigError
 CONFIG = Path(__file__).parents[1] / "config"
 DEFAULT = "benchmarks/photodigits_small_resnet.yaml"
 QUICK = "benchmarks/photodigits_quick_small_resnet.yaml"
+
+FIX = re.compile(r"allowed: |must |needs |add it|take |keep one|put it|write |use |set ")
+"""What a message that says what to write instead holds one of."""
 
 Edit = Callable[[dict[str, Any]], None]
 Mistake = tuple[str, Edit, str, str, list[str]]
@@ -81,6 +85,7 @@ def assert_named(folder: Path, mistake: Mistake) -> None:
     problems = project.problems(run)
     assert [place for place, _ in problems] == [where]
     assert all(fragment in problems[0][1] for fragment in fragments), problems
+    assert FIX.search(problems[0][1]), f"the message names no fix: {problems[0][1]}"
 
 
 def load_changed(folder: Path, changes: Mapping[str, Sequence[Edit]]) -> Config:

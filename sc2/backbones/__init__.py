@@ -1,1 +1,1 @@
-"""Networks that can be cut: one file per family, each seen as a `StagedModel`."""
+"""Networks that can be cut: one file per family, each presented as a `StagedModel`."""

@@ -1,13 +1,13 @@
 """Every network as a chain of named stages, so that no method needs to know the names inside a library's model.
 
-A family's file offers `network(num_classes, **args)`, the model in its library's own layout (so that published weights
+A family's file provides `network(num_classes, **args)`, the model in its library's layout (so that published weights
 load), and `build(num_classes, **args)`, the same as a `StagedModel`.
 
 A *cut* is a place where the chain can be divided (`cuts`): after a stage (`stem`, `layer1` …), after a block inside a
 stage that is a chain of blocks (`layer4.0`), or between the head's pooling and its classifier (`avgpool`).
 
 A network for a dense task has *taps*: the stages whose outputs its head takes (`sc2/backbones/heads/`). Some of them
-may serve its loss alone: no answer needs them, and a cut may lie behind them.
+may serve only its loss: no prediction needs them, and a cut may lie after them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,22 +25,22 @@ AVGPOOL = "avgpool"
 HEAD = "head"
 
 Features = Tensor | dict[str, Tensor]
-"""What a head takes: the last stage's output, or the taps' outputs by name."""
+"""The input of a head: the last stage's output [B, C, H, W], or the taps' outputs by name, each [B, C, H, W]."""
 
 
 class StagedModel(nn.Module):
     """A network as a chain of stages `stem, layer1 … layer4, head`, or a part of one before or after a cut.
 
-    Input [B, C, H, W]; the output is the head's (logits [B, classes] of a classifier), or the last stage's where there
-    is no head. A network may have fewer layers than four. The stages are children of `stages`, so that the output of a
-    stage or block can be hooked at the path `stages.<cut>`. What lies before or after a cut keeps its names:
+    Input [B, C, H, W]; the output is the head's (logits [B, K] of a classifier), or the last stage's where there is no
+    head. A network may have fewer than four layers. The stages are children of `stages`, so that the output of a stage
+    or block can be hooked at the path `stages.<cut>`. The parts before and after a cut keep their names:
     `after("layer4.0")` has the blocks `layer4.1`, `layer4.2`.
 
     Attributes:
         stages: The stages in order.
-        taps: Stages whose outputs the head takes, in order; none where it takes the last stage's output. Only the
+        taps: Stages whose outputs the head takes, in order; empty where it takes the last stage's output. Only the
             first of them may be missing: its output is then the network's own input.
-        loss_taps: Those of the taps that only a loss of the head takes.
+        loss_taps: The taps that only a loss of the head uses.
     """
 
     def __init__(
@@ -51,41 +51,41 @@ class StagedModel(nn.Module):
         self.taps, self.loss_taps = tuple(taps), tuple(loss_taps)
 
     def forward(self, x: Tensor) -> Any:
-        """Run all stages in order."""
-        found = self.features(x)
-        return self.head(found) if HEAD in self.stages else found
+        """Run all stages in order on x [B, C, H, W]."""
+        features = self.features(x)
+        return self.head(features) if HEAD in self.stages else features
 
     def features(self, x: Tensor) -> Features:
-        """Run all stages but the head and return what the head takes."""
-        found = dict.fromkeys(self.taps[:1], x)
+        """Run all stages except the head on x [B, C, H, W] and return the input of the head."""
+        features = dict.fromkeys(self.taps[:1], x)
         for name, stage in self.stages.items():
             if name != HEAD:
                 x = stage(x)
                 if name in self.taps:
-                    found[name] = x
-        return found if self.taps else x
+                    features[name] = x
+        return features if self.taps else x
 
     @property
     def head(self) -> nn.Module:
-        """The last stage, which turns `features` into an answer."""
+        """The last stage, which turns `features` into the output."""
         return self.stages[HEAD]
 
     def up_to(self, cut: str) -> "StagedModel":
-        """Return a copy of what lies before a cut: what the device would run without a bottleneck.
+        """Return a copy of the part before a cut: what the device would run without a bottleneck.
 
         Raises:
-            ConfigError: The network has no such cut; the message names those it has.
+            ConfigError: The network has no such cut; the message lists its cuts.
         """
         return StagedModel(deepcopy(_divided(self, cut)[0]))
 
     def after(self, cut: str) -> "StagedModel":
-        """Return a copy of what follows a cut: what the server runs when the cut is there.
+        """Return a copy of the part after a cut: what the server runs.
 
-        Taps before the cut that only a loss takes are left out: what they give does not go over the link.
+        Taps before the cut that only a loss uses are dropped: their outputs are not sent over the link.
 
         Raises:
-            ConfigError: The network has no such cut (the message names those it has), or an answer needs the output
-                of a stage before it.
+            ConfigError: The network has no such cut (the message lists its cuts), or the head needs the output of a
+                stage before it for its predictions.
         """
         rest = _divided(self, cut)[1]
         missing = [tap for tap in self.taps if tap not in rest and tap != cut]
@@ -98,7 +98,7 @@ class StagedModel(nn.Module):
         return StagedModel(deepcopy(rest), [tap for tap in self.taps if tap not in missing], self.loss_taps)
 
     def keep_classes(self, indices: Sequence[int]) -> None:
-        """Cut the last linear layer down to the given outputs, in the given order.
+        """Keep only the given outputs of the last linear layer, in the given order.
 
         Raises:
             CheckpointError: The head has no linear layer, or an index is out of range.
@@ -116,7 +116,7 @@ class StagedModel(nn.Module):
 
 
 def staged_by_resolution(features: nn.Sequential, head: nn.Module) -> StagedModel:
-    """Return a chain of blocks as stages, each beginning with a block that halves the resolution.
+    """Divide a chain of blocks into stages, each starting with a block that halves the resolution.
 
     The stages `stem, layer1, layer2 …` have output strides 2, 4, 8 …; they share the weights of `features`.
     """
@@ -132,8 +132,8 @@ def staged_by_resolution(features: nn.Sequential, head: nn.Module) -> StagedMode
 def cuts(model: StagedModel) -> list[str]:
     """Return the names of all cuts of a network in order, e.g. `stem, layer1.0, layer1, …, layer4.0, layer4, avgpool`.
 
-    The place after the last block of a stage goes by the stage's name. There are no cuts inside the stem, inside a
-    stage that is no chain of blocks, and inside a head that does not start with pooling.
+    The cut after the last block of a stage has the stage's name. There are no cuts inside the stem, inside a stage
+    that is not a chain of blocks, or inside a head that does not start with pooling.
     """
     names = []
     for stage, module in model.stages.items():
@@ -145,7 +145,7 @@ def cuts(model: StagedModel) -> list[str]:
 
 
 def module_path(model: StagedModel, cut: str) -> str:
-    """Return the path of the module whose output is the tensor at a cut, for a hook.
+    """Return the path, for a hook, of the module whose output is the tensor at a cut.
 
     Raises:
         ConfigError: The network has no such cut.
@@ -155,20 +155,20 @@ def module_path(model: StagedModel, cut: str) -> str:
 
 
 def stage_shape(model: StagedModel, cut: str, size: int) -> tuple[int, ...]:
-    """Return the shape (C, H, W) of the tensor at a cut for square images of `size` pixels; the model stays as it is.
+    """Return the shape (C, H, W) of the tensor at a cut for square images of `size` pixels; the model is not changed.
 
     Raises:
         ConfigError: The network has no such cut.
     """
-    # One image is run. The meta device would compute nothing, but torch loads its compiler for it: two seconds in each
-    # of a workflow's many small jobs.
+    # Runs one image. The meta device would compute nothing, but makes torch load its compiler: two seconds in each of a
+    # workflow's many small jobs.
     before = _in_eval_mode(StagedModel(_divided(model, cut)[0]))
     with torch.no_grad():
         return tuple(before(_image(model, size)).shape[1:])
 
 
 def stage_shapes(model: StagedModel, size: int) -> dict[str, tuple[int, ...]]:
-    """Return the shapes (C, H, W) of the outputs of all stages but the head, for square images of `size` pixels."""
+    """Return the shapes (C, H, W) of the outputs of all stages except the head, for square images of `size` pixels."""
     stages = {name: stage for name, stage in model.stages.items() if name != HEAD}
     x, shapes = _image(model, size), {}
     with torch.no_grad():
@@ -179,7 +179,7 @@ def stage_shapes(model: StagedModel, size: int) -> dict[str, tuple[int, ...]]:
 
 
 def stage_channels(model: StagedModel, cut: str, size: int = 64) -> int:
-    """Return the number of channels of the tensor at a cut, seen on square images of `size` pixels."""
+    """Return the number of channels of the tensor at a cut, determined on a square image of `size` pixels."""
     return stage_shape(model, cut, size)[0]
 
 
@@ -190,7 +190,7 @@ def _in_eval_mode(model: StagedModel) -> StagedModel:
 
 
 def _image(model: nn.Module, size: int) -> Tensor:
-    """Return an empty image of `size` pixels where a model's weights are."""
+    """Return a black image [1, 3, size, size] on the device of a model's weights."""
     where = next((parameter.device for parameter in model.parameters()), None)
     return torch.zeros(1, 3, size, size, device=where)
 
@@ -212,7 +212,7 @@ def _divided(model: StagedModel, cut: str) -> tuple[dict[str, nn.Module], dict[s
 
 
 def _place(model: StagedModel, cut: str) -> tuple[str, str | None]:
-    """Return the stage of a cut, and the block of it after which the cut lies; None for the whole stage."""
+    """Return the stage of a cut, and the block in it after which the cut lies; None for the whole stage."""
     stage, dot, block = cut.partition(".")
     if cut in model.stages:
         return cut, None
@@ -230,7 +230,7 @@ def _blocks(stage: str, module: nn.Module) -> list[str]:
 
 
 def _pooling(head: nn.Module) -> str | None:
-    """Return the name of the pooling that a head starts with, if it does."""
+    """Return the name of the pooling layer that a head starts with, or None."""
     first = next(iter(head.named_children()), ("", None)) if isinstance(head, nn.Sequential) else ("", None)
     return first[0] if isinstance(first[1], nn.AdaptiveAvgPool2d) else None
 

@@ -11,8 +11,8 @@ def build_network(spec: NetworkSpec, num_classes: int) -> StagedModel:
     """Build a network with random weights.
 
     Args:
-        spec: The network; with a head for another task than classification.
-        num_classes: Classes of the task, without a background.
+        spec: The network; it has a head for every task except classification.
+        num_classes: Classes of the task, background excluded.
 
     Raises:
         ConfigError: The network cannot be built with these arguments.
@@ -20,7 +20,7 @@ def build_network(spec: NetworkSpec, num_classes: int) -> StagedModel:
     family = importlib.import_module(f"sc2.backbones.{spec.name}")
     try:
         built: StagedModel = family.build(num_classes, **spec.args)
-    except (TypeError, ValueError, RuntimeError) as error:  # whatever the library makes of a wrong argument
+    except (TypeError, ValueError, RuntimeError) as error:  # whatever the library raises for a wrong argument
         reason = " ".join(str(error).split())
         raise ConfigError(
             f"the network {spec.name} cannot be built with {spec.args}: {reason}; change backbone.args"

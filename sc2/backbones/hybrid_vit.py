@@ -1,6 +1,6 @@
 """Hybrid vision transformers of timm: a ResNetV2 in front of a ViT (arXiv 2010.11929, 2106.10270; docs/papers.md#cuts).
 
-The papers' `vit_small_r26_s32_224` has a stem and four stages of two blocks. Cuts lie in the ResNetV2 alone: its stages
+The papers' `vit_small_r26_s32_224` has a stem and four stages of two blocks. Cuts lie only in the ResNetV2: its stages
 are layer1, layer2 …, and the transformer is the head.
 """
 
@@ -17,7 +17,7 @@ def network(num_classes: int, variant: str = "vit_small_r26_s32_224", img_size: 
 
     Args:
         num_classes: Outputs of the classifier.
-        variant: timm's name; a `vit_*_r*` with a class token.
+        variant: timm's name: a `vit_*_r*` with a class token.
         img_size: Side of the square images, pixels; the position embedding is made for it.
     """
     model: nn.Module = timm.create_model(variant, pretrained=False, num_classes=num_classes, img_size=img_size)
@@ -40,14 +40,14 @@ def staged(model: VisionTransformer) -> StagedModel:
 
 
 class TransformerHead(nn.Module):
-    """The transformer of a hybrid ViT: features [B, C, H, W] of the ResNetV2 to logits [B, classes].
+    """The transformer of a hybrid ViT: features [B, C, H, W] of the ResNetV2 to logits [B, K].
 
-    Tokens are the projected features; a class token is put before them, and its last state is classified.
+    The tokens are the projected features after a class token, whose final state is classified.
     """
 
     def __init__(self, model: VisionTransformer) -> None:
         super().__init__()
-        # Empty in these models, where the ResNetV2 normalises inside its blocks and classifies nothing itself.
+        # Identities in these models: the ResNetV2 normalises inside its blocks and has no classifier of its own.
         self.features_norm = model.patch_embed.backbone.norm
         self.features_head = model.patch_embed.backbone.head
         self.proj = model.patch_embed.proj
@@ -58,7 +58,7 @@ class TransformerHead(nn.Module):
         self.classifier = model.head
 
     def forward(self, x: Tensor) -> Tensor:
-        """Run the transformer; H × W must be the size that the position embedding was made for."""
+        """Return logits [B, K] for x [B, C, H, W]; H × W must be the size that the position embedding was made for."""
         patches = self.proj(self.features_head(self.features_norm(x))).flatten(2).transpose(1, 2)
         tokens = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], dim=1)
         states = self.norm(self.blocks(self.embedding_dropout(tokens + self.pos_embed)))

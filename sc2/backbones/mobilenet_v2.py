@@ -1,10 +1,10 @@
 """MobileNetV2 of torchvision, cut where the resolution halves.
 
-Weights that were trained in TensorFlow pad a stride-2 convolution on the right and bottom only; `tf_same_padding`
-does the same, without which such weights lose up to nine points of accuracy. Weights that went through a quantised
-model have their batch norms folded into the convolutions: what stands in the file's batch norms are no statistics of
-any data, and a training that took statistics of its own batches instead would be left with noise.
-`frozen_batch_norm` keeps them as they are, in training mode too.
+TensorFlow pads a stride-2 convolution on the right and bottom only; `tf_same_padding` does the same, without which
+weights trained in TensorFlow lose up to nine points of accuracy. Weights that went through a quantised model have their
+batch norms folded into the convolutions: the batch norms in the file hold no statistics of any data, and training with
+batch statistics instead would turn the features into noise. `frozen_batch_norm` keeps them unchanged, in training mode
+too.
 """
 
 from timm.layers import Conv2dSame
@@ -18,12 +18,12 @@ from sc2.backbones.base import StagedModel, staged_by_resolution
 def network(
     num_classes: int, tf_same_padding: bool = False, frozen_batch_norm: bool = False, width_mult: float = 1.0
 ) -> nn.Module:
-    """Return torchvision's MobileNetV2 with random weights; parameter names are torchvision's in either padding.
+    """Return torchvision's MobileNetV2 with random weights; parameter names are torchvision's with either padding.
 
     Args:
         num_classes: Outputs of the classifier.
         tf_same_padding: Pad as TensorFlow does.
-        frozen_batch_norm: Keep the batch norms as they are, in training mode too.
+        frozen_batch_norm: Keep the batch norms unchanged, in training mode too.
         width_mult: Factor on all numbers of channels, rounded to multiples of 8; below 1 the last one stays 1280.
     """
     norm_layer = FrozenBatchNorm2d if frozen_batch_norm else None

@@ -1,6 +1,6 @@
 """RegNetY of timm (arXiv 2003.13678), cut after the stem and each of the four stages s1 … s4 (docs/papers.md#cuts).
 
-The papers' RegNetY-6.4GF is `regnety_064`. Its first stage gives 144 channels at a quarter of the resolution.
+The papers' RegNetY-6.4GF is `regnety_064`. Its first stage outputs 144 channels at a quarter of the resolution.
 """
 
 import timm
@@ -29,5 +29,5 @@ def staged(model: RegNet) -> StagedModel:
 
 def _head(model: RegNet) -> nn.Module:
     head = model.head
-    # timm's pooling flattens by itself; taken apart, so that a cut can lie between.
+    # timm's pooling flattens as well; taken apart, so that a cut can lie in between.
     return nn.Sequential(head.global_pool.pool, nn.Flatten(), head.drop, head.fc)

@@ -1,7 +1,7 @@
 """A ResNet of four blocks for small images: the teacher of the embedded default.
 
-One basic block per stage behind a convolution of stride 2, all four halving the resolution once more: strides 4, 8, 16,
-32 at widths w, 2w, 4w, 8w. No pooling in front of the blocks: it would throw away strokes that are few pixels wide.
+A convolution of stride 2, then one basic block per stage, each halving the resolution: strides 4, 8, 16, 32 at widths
+w, 2w, 4w, 8w. No pooling before the blocks: it would discard strokes that are few pixels wide.
 """
 
 from torch import Tensor, nn
@@ -30,7 +30,7 @@ def build(num_classes: int, width: int = 32) -> StagedModel:
 class HalvingBlock(nn.Module):
     """ResNet's basic block with stride 2: input [B, channels, H, W], output [B, out, ⌈H/2⌉, ⌈W/2⌉].
 
-    Not torchvision's: importing that takes longer than most jobs with this network run.
+    Not torchvision's, whose import takes longer than most jobs with this network.
     """
 
     def __init__(self, channels: int, out: int) -> None:
@@ -43,7 +43,7 @@ class HalvingBlock(nn.Module):
         self.downsample = nn.Sequential(nn.Conv2d(channels, out, 1, stride=2, bias=False), nn.BatchNorm2d(out))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add what the two convolutions make of the input to its projection."""
+        """Return the sum of the two convolutions' output and the projected input, for x [B, channels, H, W]."""
         hidden = self.relu(self.bn1(self.conv1(x)))
         out: Tensor = self.relu(self.bn2(self.conv2(hidden)) + self.downsample(x))
         return out

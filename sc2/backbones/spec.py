@@ -1,4 +1,4 @@
-"""What a configuration and a checkpoint say of a network. No torch."""
+"""How configurations and checkpoints describe a network. No torch."""
 
 from typing import Any
 
@@ -22,11 +22,11 @@ class HeadSpec(Strict):
 
 
 class NetworkSpec(BackboneSpec):
-    """A network as `build_network` takes it: a backbone with the head of its task.
+    """The specification that `build_network` takes: a backbone with the head of its task.
 
     Attributes:
         head: None where the backbone's own classifier is the head.
-        output_stride: Largest stride of a stage; None leaves the strides as they are.
+        output_stride: Largest stride of a stage; None keeps the strides.
     """
 
     head: HeadSpec | None = None
@@ -34,7 +34,7 @@ class NetworkSpec(BackboneSpec):
 
     @property
     def body(self) -> "NetworkSpec":
-        """The same network as a classifier: for a device, which runs stages before the head only."""
+        """The same network as a classifier: for a device, which runs only stages before the head."""
         return self.model_copy(update={"head": None})
 
     @model_serializer(mode="wrap")

@@ -22,13 +22,11 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} holds more than tensors and plain values, or is damaged; it is not read, because that could run "
-            "code in it. Save its state dict alone."
+            "code in it. Save only its state dict."
         ) from error
-    except Exception as error:  # whatever a damaged file makes the readers stumble over
+    except Exception as error:  # whatever the readers raise on a damaged file
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise CheckpointError(f"{path} cannot be read, it is damaged or truncated: {reason}") from error
     if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise CheckpointError(
-            f"{path} holds no state dict, that is names with a tensor each: save the state dict alone"
-        )
+        raise CheckpointError(f"{path} holds no state dict, i.e. a tensor for each name: save only the state dict")
     return dict(state)

@@ -1,4 +1,4 @@
-"""The teacher's network and weights, and weights taken over from one network into another."""
+"""The teacher's network and weights, and weights copied from one network into another."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -14,12 +14,12 @@ from sc2.strict import Strict
 
 
 class TeacherCheckpoint(Strict):
-    """What a teacher's checkpoint holds.
+    """The content of a teacher's checkpoint.
 
     Attributes:
         task: Name of its task.
         backbone: The network.
-        classes: Names of the classes, in the order of its outputs.
+        classes: Names of the classes, in the order of the outputs.
         state: Its weights.
     """
 
@@ -32,7 +32,7 @@ class TeacherCheckpoint(Strict):
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Self:
-        """Check the content of a file of the kind `teacher`."""
+        """Validate the content of a file of the kind `teacher`."""
         return cls.model_validate({key: value for key, value in content.items() if key != "kind"})
 
     def untrained(self) -> StagedModel:
@@ -53,15 +53,15 @@ def head_of(network: nn.Module) -> nn.Module:
 
 
 def take_over(network: nn.Module, state: Mapping[str, Tensor], parts: Sequence[str]) -> None:
-    """Put weights of the same method's network on another benchmark into parts of a network.
+    """Load weights of the same method's network on another benchmark into parts of a network.
 
     Args:
         network: Changed in place.
         state: State dict of the other network.
-        parts: Names of submodules; what the other network has under them must fit exactly.
+        parts: Names of submodules; the other network's weights under them must fit exactly.
 
     Raises:
-        CheckpointError: The weights do not fit: the two benchmarks give the method different parameters.
+        CheckpointError: The weights do not fit: the method has different parameters on the two benchmarks.
     """
     for part in parts:
         own = {name.removeprefix(f"{part}."): value for name, value in state.items() if name.startswith(f"{part}.")}

@@ -13,10 +13,10 @@ _MAX_UE7_BYTES = 5  # 5 * 7 bits hold 32 bits
 
 
 class BitReader:
-    """Reads bit fields one after the other.
+    """Reads bit fields one after another.
 
     Attributes:
-        what: What is being read, for the messages of errors.
+        what: What is being read, for error messages.
         position: Bits read so far.
     """
 
@@ -85,7 +85,7 @@ class BitWriter:
         self.u(2 * (value + 1).bit_length() - 1, value + 1)
 
     def to_bytes(self) -> bytes:
-        """Return what was written, filled up with zero bits to a whole byte."""
+        """Return the written bits, padded with zeros to whole bytes."""
         size = (self._size + 7) // 8
         return (self._value << (8 * size - self._size)).to_bytes(size, "big")
 

@@ -1,6 +1,6 @@
-"""Chroma planes of 4:2:0 and 4:2:2 pictures brought to the size of luma.
+"""Chroma planes of 4:2:0 and 4:2:2 pictures upsampled to the size of luma.
 
-Two filters with taps in 64ths, windowed sincs of eight samples, as libbpg uses them: one where every second output
+Two filters with taps in 64ths, windowed sincs of eight samples, as in libbpg: one where every second output
 sample lies on an input sample (MPEG-2 siting), one where the output samples lie a quarter to each side (JPEG siting).
 Rows are always sited in the middle. Edges are replicated; 4:2:0 goes vertically first, without clipping in between.
 """
@@ -12,10 +12,10 @@ from numpy.typing import DTypeLike
 
 from sc2.bpg.container import PixelFormat
 
-_BETWEEN = (-1, 4, -11, 40, 40, -11, 4, -1)  # half way between the samples 0 and 1; first tap at sample -3
+_BETWEEN = (-1, 4, -11, 40, 40, -11, 4, -1)  # halfway between samples 0 and 1; first tap at sample -3
 _QUARTER = (-1, 4, -10, 57, 18, -6, 2)  # a quarter after sample 0; first tap at sample -3
 _REACH = 4
-_SAMPLES_AT_ONCE = 2**18  # intermediate values are four times as wide as samples: a part of the plane at a time
+_SAMPLES_AT_ONCE = 2**18  # intermediate values are four times as wide as samples, so planes are filtered in parts
 
 
 def upsample(plane: np.ndarray, pixel_format: PixelFormat, width: int, height: int, bit_depth: int) -> np.ndarray:
@@ -24,12 +24,12 @@ def upsample(plane: np.ndarray, pixel_format: PixelFormat, width: int, height: i
     Args:
         plane: Samples [ceil(H / 2) or H, ceil(W / 2) or W] of `bit_depth` bits.
         pixel_format: Sampling and siting.
-        width: W, of luma.
-        height: H, of luma.
+        width: W, width of luma.
+        height: H, height of luma.
         bit_depth: 8 … 14.
 
     Returns:
-        [H, W] in 0 … 2^bit_depth − 1, of the plane's type.
+        [H, W] in 0 … 2^bit_depth − 1, with the plane's dtype.
     """
     if pixel_format.chroma_format_idc == 3:
         return plane

@@ -1,4 +1,4 @@
-"""What a BPG file keeps of the sequence parameter set (SPS): the fields of `Coding`, its `hevc_header`.
+"""The part of the sequence parameter set (SPS) that a BPG file keeps: the fields of `Coding`, its `hevc_header`.
 
 Field names are those of ITU-T H.265, clause 7.3.2.
 """
@@ -31,12 +31,12 @@ class Coding:
 
     Attributes:
         log2_min_cb: Smallest coding block, log2 of luma samples.
-        log2_diff_max_min_cb: Coding tree block against that.
+        log2_diff_max_min_cb: Coding tree block relative to it.
         log2_min_tb: Smallest transform block, log2 of luma samples.
-        log2_diff_max_min_tb: Largest transform block against that.
+        log2_diff_max_min_tb: Largest transform block relative to it.
         max_transform_hierarchy_depth_intra: Splits of a coding block's transform tree.
         sao: Sample adaptive offset.
-        pcm: Uncompressed blocks; None when off.
+        pcm: Uncompressed blocks; None if off.
         strong_intra_smoothing: Smoother prediction of large flat blocks.
         range_extension: The nine flags of the range extension in the SPS's order; None without extension.
     """
@@ -90,7 +90,7 @@ def read_coding(data: bytes) -> Coding:
 
 
 def write_coding(coding: Coding) -> bytes:
-    """Return the `hevc_header` that holds `coding`, without the length in front of it."""
+    """Return the `hevc_header` for `coding`, without its length field."""
     writer = BitWriter()
     write_blocks(writer, coding)
     writer.ue(coding.max_transform_hierarchy_depth_intra)
@@ -140,7 +140,7 @@ def write_blocks(writer: BitWriter, coding: Coding) -> None:
 
 
 def read_pcm(reader: BitReader) -> Pcm | None:
-    """Return what is said of uncompressed blocks; None when they are off."""
+    """Return the parameters of uncompressed blocks; None if they are off."""
     if not reader.flag():
         return None
     return Pcm(reader.u(4) + 1, reader.u(4) + 1, reader.ue() + 3, reader.ue(), reader.flag())

@@ -2,7 +2,7 @@
 
 Rounding is libbpg's: factors are rounded to 23 fractional bits (to YCbCr) or 22 (back), products are summed exactly,
 half is added and the sum shifted down (halves go up), then the result is clipped. The same input gives the same output
-on every machine, and what is decoded here equals libbpg's 8-bit output to the pixel. One exception: in pictures of
+on every machine, and decoded pictures equal libbpg's 8-bit output exactly. One exception: in pictures of
 limited range libbpg's sums can exceed its 32-bit integers, and colours outside RGB then come out as 0 instead of 255.
 """
 
@@ -16,7 +16,7 @@ _SHIFT_TO_YCBCR = 23
 _SHIFT = 22
 _HALF = 1 << (_SHIFT - 1)
 _CENTRE = 128
-_PIXELS_AT_ONCE = 2**16  # sums of products take eight bytes a sample, several times: a part of the image at a time
+_PIXELS_AT_ONCE = 2**16  # sums of products take eight bytes per sample, so images are converted in parts
 
 # Weights of red and blue in luma: ITU-R BT.601, BT.709, BT.2020 (non-constant luminance).
 _LUMA_WEIGHTS = {
@@ -67,7 +67,7 @@ def _parts(count: int) -> Iterator[slice]:
 
 
 def _rgb(samples: list[np.ndarray], header: Header) -> np.ndarray:
-    """Return RGB values [n, 3] in 0 … 255 of samples int64 [n] of each plane."""
+    """Return RGB values [n, 3] in 0 … 255 from samples int64 [n] of each plane."""
     luma, chroma, offset = _scales(header)
     centre = 1 << (header.bit_depth - 1)
     if header.pixel_format == PixelFormat.GREY:

@@ -11,7 +11,7 @@ from sc2.errors import WireError
 MAGIC = b"BPG\xfb"
 MAX_BIT_DEPTH = 14
 MAX_PIXELS = 2**26
-"""Largest picture that is read, in whole coding blocks: a damaged header may claim any size."""
+"""Pixels of the largest picture that is read, in whole coding blocks: a damaged header may claim any size."""
 
 
 class PixelFormat(IntEnum):
@@ -26,7 +26,7 @@ class PixelFormat(IntEnum):
 
     @property
     def chroma_format_idc(self) -> int:
-        """HEVC's number for the sampling, which does not know the position of the samples."""
+        """HEVC's number for the sampling, which does not include the position of the samples."""
         return self - 3 if self > PixelFormat.YUV444 else int(self)
 
 
@@ -69,7 +69,7 @@ class BpgFile:
         header: The file's header.
         coding: Its `hevc_header`.
         units: The NAL units of the picture without start codes: parameter set of the picture, slices.
-        length_known: Whether the header said where the picture data end; else truncation shows only in decoding.
+        length_known: Whether the header has the length of the picture data; else truncation shows only in decoding.
     """
 
     header: Header
@@ -79,7 +79,7 @@ class BpgFile:
 
     @property
     def picture(self) -> PictureFormat:
-        """What the HEVC decoder has to be told of the picture."""
+        """What the HEVC decoder needs to know about the picture."""
         width, height = self.coding.coded_size(self.header.width, self.header.height)
         return PictureFormat(width, height, self.header.pixel_format.chroma_format_idc, self.header.bit_depth)
 
@@ -87,8 +87,8 @@ class BpgFile:
 def pack(file: BpgFile) -> bytes:
     """Return the bytes of a BPG file.
 
-    The length of the picture data is written out, where `bpgenc` writes 0 for "to the end of the file": one byte more
-    below 16 KiB, for which a truncated file is noticed.
+    The length of the picture data is written, where `bpgenc` writes 0 for "to the end of the file": for one more byte
+    (below 16 KiB), a truncated file is noticed.
 
     Raises:
         WireError: A value does not fit the format.
@@ -101,15 +101,15 @@ def pack(file: BpgFile) -> bytes:
 
 
 def unpack(data: bytes, max_pixels: int = MAX_PIXELS) -> BpgFile:
-    """Return the parts of a BPG file after checking all that can be checked without decoding the picture.
+    """Return the parts of a BPG file after all checks that are possible without decoding the picture.
 
     Args:
         data: One whole file. Extension data (EXIF, ICC profile, …) are skipped.
         max_pixels: Largest product of width and height that is accepted; of the coded size, in whole coding blocks.
 
     Raises:
-        WireError: The file is damaged, truncated, followed by other bytes, or of a kind that is not handled (alpha
-            plane, animation).
+        WireError: The file is damaged, truncated, followed by other bytes, or of an unsupported kind (alpha plane,
+            animation).
     """
     header, position, length_known = read_header(data, max_pixels)
     length, position = read_ue7(data, position, "hevc_header length")
@@ -124,7 +124,7 @@ def unpack(data: bytes, max_pixels: int = MAX_PIXELS) -> BpgFile:
 
 
 def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Header, int, bool]:
-    """Return the header of a BPG file, where its picture data (`hevc_header` first) start, and if it says their length.
+    """Return a BPG file's header, the start of its data (`hevc_header` first), and whether it has the picture's length.
 
     Raises:
         WireError: See `unpack`.
@@ -133,17 +133,17 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Header, int,
         raise WireError(f"not a BPG file: it starts with {data[:4].hex()}, not with {MAGIC.hex()}")
     if len(data) < len(MAGIC) + 2:
         raise WireError("the BPG file is truncated in its flags")
-    one, two = data[len(MAGIC)], data[len(MAGIC) + 1]
-    if one & 0x10 or two & 0x04:
-        raise WireError("the BPG file holds an alpha (or W) plane, which is not handled")
-    if two & 0x01:
-        raise WireError("the BPG file is an animation, which is not handled")
+    first, second = data[len(MAGIC)], data[len(MAGIC) + 1]
+    if first & 0x10 or second & 0x04:
+        raise WireError("the BPG file holds an alpha (or W) plane, which is not supported")
+    if second & 0x01:
+        raise WireError("the BPG file is an animation, which is not supported")
     width, position = read_ue7(data, len(MAGIC) + 2, "width")
     height, position = read_ue7(data, position, "height")
-    header = _checked(one >> 5, (one & 0x0F) + 8, two >> 4, bool(two & 0x02), width, height)
+    header = _checked(first >> 5, (first & 0x0F) + 8, second >> 4, bool(second & 0x02), width, height)
     _check_pixels(width, height, max_pixels)
     length, position = read_ue7(data, position, "picture data length")
-    if two & 0x08:
+    if second & 0x08:
         extension, position = read_ue7(data, position, "extension length")
         position += extension
     if position >= len(data):
@@ -151,7 +151,7 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Header, int,
     if length and length != len(data) - position:
         raise WireError(
             f"the BPG file is truncated or followed by other bytes: {length} bytes of picture data are announced, "
-            f"{len(data) - position} are there"
+            f"but there are {len(data) - position}"
         )
     return header, position, length > 0
 
@@ -159,7 +159,7 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Header, int,
 def header_bytes(data: bytes) -> int:
     """Return how many bytes of a BPG file are not slices: file header, `hevc_header`, parameter set, start codes.
 
-    The headers of the slice segments, some three bytes at the start of the slices, count as picture data.
+    The slice segment headers, about three bytes at the start of each slice, count as picture data.
 
     Raises:
         WireError: See `unpack`.
@@ -171,7 +171,7 @@ def header_bytes(data: bytes) -> int:
 
 def _check_pixels(width: int, height: int, most: int) -> None:
     if width * height > most:
-        raise WireError(f"the BPG picture has {width} × {height} pixels, more than the {most} that are read")
+        raise WireError(f"the BPG picture has {width} × {height} pixels, but at most {most} are read")
 
 
 def _checked(pixel_format: int, bit_depth: int, color_space: int, limited: bool, width: int, height: int) -> Header:

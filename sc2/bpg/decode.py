@@ -1,6 +1,6 @@
-"""Reads BPG files: every pixel format and colour space, 8 to 12 bits, without alpha and animation.
+"""Reads BPG files: every pixel format and colour space, 8, 9, 10 and 12 bits, no alpha planes or animations.
 
-The HEVC decoder is FFmpeg's, in PyAV; it is given the VPS and SPS that a BPG decoder rebuilds. Output is RGB of 8 bits.
+The HEVC decoder is FFmpeg's, in PyAV; it gets the VPS and SPS that a BPG decoder rebuilds. Output is 8-bit RGB.
 """
 
 import numpy as np
@@ -25,14 +25,14 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         max_pixels: Largest product of the coded width and height that is accepted.
 
     Raises:
-        WireError: The file is damaged, truncated, or of a kind that is not handled (see `container.unpack`; also 11, 13
-            and 14 bits, and implicit RDPCM).
+        WireError: The file is damaged, truncated, or of an unsupported kind (see `container.unpack`; also 11, 13 and 14
+            bits, and implicit RDPCM).
     """
     return decode_file(unpack(data, max_pixels))
 
 
 def decode_file(file: BpgFile) -> np.ndarray:
-    """Return the picture of a BPG file that has been taken apart, uint8 [H, W, 3], RGB.
+    """Return the picture of an unpacked BPG file, uint8 [H, W, 3], RGB.
 
     Raises:
         WireError: The HEVC data cannot be decoded.
@@ -46,26 +46,26 @@ def decode_file(file: BpgFile) -> np.ndarray:
 
 
 def decode_planes(file: BpgFile) -> list[np.ndarray]:
-    """Return the decoded planes, cropped to the picture: one for grey, else three; chroma as it is sampled.
+    """Return the decoded planes: luma [H, W] and, except for grey, two of chroma [h, w], not upsampled.
 
     Raises:
         WireError: The HEVC data cannot be decoded.
     """
     if file.header.bit_depth not in _BIT_DEPTHS:
-        raise WireError(f"BPG pictures of {file.header.bit_depth} bits are not handled, only of 8, 9, 10 and 12")
+        raise WireError(f"BPG pictures of {file.header.bit_depth} bits are not supported, only of 8, 9, 10 and 12")
     if file.coding.implicit_rdpcm:
-        # FFmpeg's decoder gives wrong pixels where this meets lossless blocks, without a word.
+        # FFmpeg's decoder silently returns wrong pixels if this is combined with lossless blocks.
         raise WireError(
-            "BPG pictures with implicit RDPCM, which bpgenc -e jctvc -lossless makes, are not handled; decode the file "
-            "with libbpg's bpgdec"
+            "BPG pictures with implicit RDPCM, which bpgenc -e jctvc -lossless makes, are not supported; decode the "
+            "file with libbpg's bpgdec"
         )
     if file.length_known:
         return _planes(file, b"")
-    # The decoder reads past the end of truncated data without a word. What stands behind complete data changes nothing.
-    one, two = (_planes(file, tail) for tail in _TAILS)
-    if not all(map(np.array_equal, one, two)):
+    # The decoder silently reads past the end of truncated data. Bytes after complete data change nothing.
+    planes, again = (_planes(file, tail) for tail in _TAILS)
+    if not all(map(np.array_equal, planes, again)):
         raise WireError("the BPG file is truncated: its HEVC data end before the picture does")
-    return one
+    return planes
 
 
 def _planes(file: BpgFile, tail: bytes) -> list[np.ndarray]:
@@ -88,7 +88,7 @@ def _hevc_frame(file: BpgFile, tail: bytes):  # type: ignore[no-untyped-def] # P
     import av
 
     units = [*make_parameter_sets(file.coding, file.picture), *file.units]
-    # Behind the slices, which may not be the end: a hash of the picture (SEI) can follow.
+    # After the slices, which may not be last: a hash of the picture (SEI) can follow.
     last = max(index for index, unit in enumerate(units) if nal.nal_type(unit) in nal.SLICE_TYPES)
     units[last] += tail
     stream = b"".join(nal.START_CODE + unit for unit in units)
@@ -100,11 +100,11 @@ def _hevc_frame(file: BpgFile, tail: bytes):  # type: ignore[no-untyped-def] # P
     except (av.error.FFmpegError, ValueError, MemoryError) as error:
         raise WireError(f"the HEVC data of the BPG file cannot be decoded: {error}") from error
     if len(frames) != 1 or frames[0].is_corrupt:
-        raise WireError(f"the HEVC data of the BPG file are damaged: {len(frames)} pictures, not one whole one")
+        raise WireError(f"the HEVC data of the BPG file are damaged: {len(frames)} pictures, not a single complete one")
     frame = frames[0]
     name = _FORMAT_NAMES[file.picture.chroma_format_idc]
     wanted = name if file.header.bit_depth == 8 else f"{name}{file.header.bit_depth}le"
-    found = frame.format.name.replace("yuvj", "yuv")
-    if (frame.width, frame.height, found) != (file.picture.width, file.picture.height, wanted):
-        raise WireError(f"the HEVC data of the BPG file are damaged: {frame.width} × {frame.height}, {found}")
+    pixel_format = frame.format.name.replace("yuvj", "yuv")
+    if (frame.width, frame.height, pixel_format) != (file.picture.width, file.picture.height, wanted):
+        raise WireError(f"the HEVC data of the BPG file are damaged: {frame.width} × {frame.height}, {pixel_format}")
     return frame

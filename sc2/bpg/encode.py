@@ -1,8 +1,8 @@
-"""Writes BPG files: 8 bits, 4:4:4, full-range BT.601 YCbCr, one picture of libx265 (docs/papers.md#bpg).
+"""Writes BPG files: 8 bits, 4:4:4, full-range BT.601 YCbCr, one picture encoded by libx265 (docs/papers.md#bpg).
 
-x265 gets what `bpgenc -e x265` of libbpg 0.9.8 gives it: constant QP with x265's own offset for intra pictures (the
-slices have QP `qp − 3`, not below 0), tuned for SSIM, no adaptive quantisation, AMP on, the preset of `-m 8`
-(veryslow). The x265 itself is the newer one of PyAV, and runs in one thread, so without wavefronts.
+x265 gets the same settings as from `bpgenc -e x265` of libbpg 0.9.8: constant QP with x265's own offset for intra
+pictures (the slices have QP `qp − 3`, not below 0), tuned for SSIM, no adaptive quantisation, AMP on, the preset of
+`-m 8` (veryslow). The x265 library is the newer one in PyAV, and runs in one thread, so without wavefronts.
 """
 
 from fractions import Fraction
@@ -17,7 +17,7 @@ from sc2.bpg.sps import read_sps
 from sc2.errors import SC2Error, WireError
 
 MAX_QP = 51
-_SMALLEST_X265_SIDE = 16  # x265 takes nothing smaller
+_SMALLEST_X265_SIDE = 16  # x265 accepts nothing smaller
 _PRESET = "veryslow"
 _X265_PARAMS = (
     "keyint=1:bframes=0:repeat-headers=1:info=0:hrd=0:aud=0"  # one intra picture, no SEI
@@ -34,13 +34,13 @@ def encode(rgb: np.ndarray, qp: int) -> bytes:
         qp: Quantisation parameter as `bpgenc -q` takes it, 0 … 51; smaller is better.
 
     Raises:
-        WireError: The image or the QP is of another kind, or x265 made a stream that BPG cannot carry.
+        WireError: The image or the QP is invalid, or x265 made a stream that BPG cannot carry.
         SC2Error: PyAV has no libx265, or it failed.
     """
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
         raise WireError(f"BPG takes uint8 images [H, W, 3], not {rgb.dtype} {list(rgb.shape)}")
     if not 0 <= qp <= MAX_QP:
-        raise WireError(f"BPG's QP lies between 0 and {MAX_QP}, not at {qp}")
+        raise WireError(f"BPG's QP must be from 0 to {MAX_QP}, not {qp}")
     height, width = rgb.shape[:2]
     header = Header(PixelFormat.YUV444, 8, ColorSpace.YCBCR_BT601, False, width, height)
     return wrap(_x265(rgb_to_ycbcr(rgb), qp), header)
@@ -51,7 +51,7 @@ def wrap(stream: bytes, header: Header) -> bytes:
 
     Args:
         stream: VPS, SPS, PPS and slices with start codes, and nothing else.
-        header: What the BPG file says of the picture; the coded size must be its size rounded up to coding blocks.
+        header: Header of the BPG file; the coded size must be its size rounded up to coding blocks.
 
     Raises:
         WireError: BPG cannot carry the stream; the message names the field of the SPS or the NAL unit.
@@ -60,7 +60,7 @@ def wrap(stream: bytes, header: Header) -> bytes:
     sets = [unit for unit in units if nal.nal_type(unit) in (nal.VPS, nal.SPS)]
     picture_units = tuple(unit for unit in units if nal.nal_type(unit) not in (nal.VPS, nal.SPS))
     if [nal.nal_type(unit) for unit in sets] != [nal.VPS, nal.SPS]:
-        raise WireError("a BPG file is made from a stream with one VPS followed by one SPS")
+        raise WireError("a BPG file needs a stream with one VPS followed by one SPS")
     nal.check_picture_units(list(picture_units))
     idc = header.pixel_format.chroma_format_idc
     coding = read_sps(nal.payload(sets[1]), PictureFormat(header.width, header.height, idc, header.bit_depth))
@@ -68,7 +68,7 @@ def wrap(stream: bytes, header: Header) -> bytes:
 
 
 def _coding_block(planes: np.ndarray) -> int:
-    """Return the side of the smallest coding block: x265's default of 8, or 16 where a picture would be too small."""
+    """Return the side of the smallest coding block: x265's default of 8, or 16 if the picture would be too small."""
     return 8 if min(planes.shape[1:]) > _SMALLEST_X265_SIDE - 8 else _SMALLEST_X265_SIDE
 
 

@@ -6,9 +6,9 @@ START_CODE = b"\x00\x00\x01"
 NAL_HEADER_BYTES = 2
 VPS, SPS, PPS = 32, 33, 34
 IRAP_TYPES = range(16, 22)
-"""Slices of a picture that is decoded without any other: BLA, IDR, CRA."""
+"""Slices of a picture that can be decoded on its own: BLA, IDR, CRA."""
 SLICE_TYPES = frozenset(range(10)) | frozenset(IRAP_TYPES)
-_BESIDE_SLICES = frozenset({PPS, 35, 36, 37, 38, 39, 40})  # delimiter, ends, filler and SEI may stand beside the slices
+_BESIDE_SLICES = frozenset({PPS, 35, 36, 37, 38, 39, 40})  # delimiter, ends, filler and SEI may accompany slices
 
 
 def nal_type(unit: bytes) -> int:
@@ -25,7 +25,7 @@ def split_units(data: bytes) -> list[bytes]:
     """Return the NAL units of a byte stream without their start codes.
 
     Args:
-        data: A byte stream; the first start code may be left out.
+        data: A byte stream; the first start code may be missing.
 
     Raises:
         WireError: A unit is too short to have a header.
@@ -44,13 +44,13 @@ def check_picture_units(units: list[bytes]) -> None:
     """Check that NAL units are those of one picture as a BPG file carries it.
 
     Raises:
-        WireError: A unit that must not be there, several pictures, or none.
+        WireError: There is a unit that is not allowed, no picture, or more than one.
     """
     pictures = 0
     for unit in units:
         kind = nal_type(unit)
         if layer_id(unit) != 0:
-            raise WireError(f"the HEVC data holds layer {layer_id(unit)}, which is not handled (an alpha plane?)")
+            raise WireError(f"the HEVC data holds layer {layer_id(unit)}, which is not supported (an alpha plane?)")
         if kind not in SLICE_TYPES | _BESIDE_SLICES:
             raise WireError(f"the HEVC data holds a NAL unit of type {kind}, which BPG does not carry")
         if kind in SLICE_TYPES:
@@ -58,7 +58,7 @@ def check_picture_units(units: list[bytes]) -> None:
                 raise WireError(f"the HEVC data holds a slice of type {kind}, which needs another picture")
             pictures += unit[NAL_HEADER_BYTES] >> 7  # first_slice_segment_in_pic_flag
     if pictures != 1:
-        raise WireError(f"the HEVC data holds the start of {pictures} pictures, not of one")
+        raise WireError(f"the HEVC data holds the start of {pictures} pictures instead of one")
     if not any(nal_type(unit) == PPS for unit in units):
         raise WireError("the HEVC data holds no picture parameter set")
 
@@ -70,7 +70,7 @@ def payload(unit: bytes) -> bytes:
 
 
 def make_unit(kind: int, content: bytes) -> bytes:
-    """Return a NAL unit of layer 0 with the content of whole bytes, emulation prevention added."""
+    """Return a NAL unit of layer 0 with the given content (whole bytes) and emulation prevention."""
     out, zeros = bytearray((kind << 1, 1)), 0
     for byte in content:
         if zeros == 2 and byte <= 3:

@@ -1,7 +1,7 @@
 """The SPS of an HEVC stream that becomes a BPG file, and the VPS and SPS that a decoder rebuilds from the file.
 
-Field names are those of ITU-T H.265, clause 7.3.2. A BPG file carries the fields of `Coding`; all others have one value
-that the decoder puts in, so an SPS that differs there cannot be carried: its slices would be read wrongly.
+Field names are those of ITU-T H.265, clause 7.3.2. A BPG file carries the fields of `Coding`; all others have fixed
+values in the decoder, so an SPS with different values cannot be carried: its slices would be misread.
 """
 
 from sc2.bpg.bits import BitReader, BitWriter
@@ -25,11 +25,11 @@ _LEVEL_8_5 = 255  # no limit on size or rate
 
 
 def read_sps(content: bytes, picture: PictureFormat) -> Coding:
-    """Return what a BPG file must carry of an SPS, after checking every other field against what a decoder rebuilds.
+    """Return the fields of an SPS that a BPG file carries, after checking all others against a decoder's fixed values.
 
     Args:
         content: The SPS without NAL header and emulation prevention.
-        picture: What the SPS has to say of the picture, but with the size before it is rounded up to coding blocks.
+        picture: What the SPS must say about the picture, but with the size before rounding up to coding blocks.
 
     Raises:
         WireError: The SPS cannot be carried by a BPG file; the message names the field.
@@ -80,7 +80,7 @@ def _read_tools(reader: BitReader) -> Coding:
 
 
 def _skip_vui(reader: BitReader) -> None:
-    """Pass over the VUI: colour description and timing, which BPG says elsewhere or not at all (annex E)."""
+    """Skip the VUI: colour description and timing, which BPG stores elsewhere or not at all (annex E)."""
     if reader.flag() and reader.u(8) == 255:  # aspect_ratio_idc: sample aspect ratio written out
         reader.u(32)
     if reader.flag():

@@ -1,6 +1,6 @@
-"""libbpg's own programs `bpgenc` and `bpgdec`, with upstream's settings, through PNG files (docs/papers.md#bpg).
+"""libbpg's programs `bpgenc` and `bpgdec` with the published code's settings, through PNG files (docs/papers.md#bpg).
 
-Upstream hands `bpgenc` a JPEG copy of the image; here it gets a PNG, so that nothing is lost before BPG.
+The published code passes `bpgenc` a JPEG copy of the image; here it gets a PNG, so that nothing is lost before BPG.
 """
 
 import shutil

@@ -1,1 +1,1 @@
-"""The commands that are not stages, a file each."""
+"""The commands that are not stages, one file each."""

@@ -10,7 +10,7 @@ def aligned(rows: Sequence[Sequence[str]], *, numbers_from: int | None = None) -
 
     Args:
         rows: Cells, equally many in every row.
-        numbers_from: First column that is aligned to the right; none when left out.
+        numbers_from: First column that is aligned to the right; by default none.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     first = len(widths) if numbers_from is None else numbers_from

@@ -1,6 +1,6 @@
-"""The command line of the commands that are not stages: their arguments, and which function each one calls.
+"""The commands that are not stages: their arguments, and the function that each one calls.
 
-What a command needs is imported when it runs.
+A command's modules are imported only when it runs.
 """
 
 import argparse
@@ -16,7 +16,7 @@ DEFAULT_CONFIG = "config/config.yaml"
 
 
 def add_tools(commands: "Commands") -> None:
-    """Add the parsers of all commands that are not stages."""
+    """Add a parser for every command that is not a stage."""
     for add in (
         _add_encode,
         _add_decode,
@@ -50,14 +50,14 @@ def _add_encode(commands: "Commands") -> None:
 def _add_decode(commands: "Commands") -> None:
     parser = commands.add_parser(
         "decode",
-        help="answer a .sc2 file with a server half, or with one per task",
-        epilog="example, three answers to one payload: sc2 decode CLASSIFIER DETECTOR SEGMENTER photo.sc2",
+        help="predict from a .sc2 file with a server half, or with one per task",
+        epilog="example, three predictions from one payload: sc2 decode CLASSIFIER DETECTOR SEGMENTER photo.sc2",
     )
     parser.add_argument(
         "checkpoints", type=Path, nargs="+", metavar="checkpoint", help="server.pt, or the folder that holds it"
     )
     parser.add_argument("container", type=Path, help="the .sc2 file")
-    parser.add_argument("--task", help="answer with the server half of this task only, e.g. detection")
+    parser.add_argument("--task", help="use only the server half for this task, e.g. detection")
     parser.add_argument("--top", type=int, default=5, help="classes or boxes to print (default: 5)")
     parser.add_argument("--json", action="store_true", help="print everything (logits, boxes, masks) as JSON")
     parser.set_defaults(run=_decode)
@@ -74,13 +74,13 @@ def _add_inspect(commands: "Commands") -> None:
     parser = commands.add_parser(
         "inspect",
         help="print what a split costs: parameters, bytes to ship, MACs, latent shape; needs no data and no weights",
-        description="Print what a split costs on the device and on the server, counted with random weights, and what "
-        "was measured of it where it has been evaluated.",
+        description="Print what a split costs on the device and on the server, counted with random weights, and the "
+        "measurements if it has been evaluated.",
         epilog="example: sc2 inspect entropic_student --benchmark ilsvrc2012_resnet50 --point 0.16",
     )
-    parser.add_argument("method", metavar="METHOD", help="a method, see `sc2 methods`")
-    parser.add_argument("--benchmark", required=True, help="a file in benchmarks/ beside the run file")
-    parser.add_argument("--point", required=True, help="operating point, e.g. 0.16; need not be in the grid")
+    parser.add_argument("method", metavar="METHOD", help="name of a method, see `sc2 methods`")
+    parser.add_argument("--benchmark", required=True, help="name of a file in benchmarks/ next to the run file")
+    parser.add_argument("--point", required=True, help="operating point, e.g. 0.16, in the grid or not")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--results", type=Path, default=Path("results"), help="measurements (default: results)")
     add_config(parser)
@@ -97,28 +97,26 @@ def _add_trace(commands: "Commands") -> None:
 def _add_why(commands: "Commands") -> None:
     parser = commands.add_parser(
         "why",
-        help="say which key, file or input changed, for what would run again",
-        description="Say what changed since a record was written: keys of the configuration, files of code, inputs.",
-        epilog="without PATH: the configuration and code of every recorded job, grouped by what changed",
+        help="say which key, file or input changed, for jobs that would run again",
+        description="Print what changed since a record was written: keys of the configuration, files of code, inputs.",
+        epilog="without PATH: changed configuration and code of all recorded jobs, grouped by change",
     )
     parser.add_argument(
         "path", type=Path, nargs="?", metavar="PATH", help="an output of the job, e.g. results/train/…/distill.pt"
     )
-    parser.add_argument(
-        "--results", type=Path, default=Path("results"), help="folder to look through (default: results)"
-    )
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder to search (default: results)")
     add_config(parser)
     parser.set_defaults(run=_why)
 
 
 def _add_verify(commands: "Commands") -> None:
-    parser = commands.add_parser("verify", help="recompute all hashes; name what is stale, missing or edited")
+    parser = commands.add_parser("verify", help="recompute all hashes; list what is stale, missing or edited")
     add_config(parser)
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder to check (default: results)")
     action = parser.add_mutually_exclusive_group()
     for name, shown in (
         ("prune", "which edited or stale outputs would be removed"),
-        ("repair", "what puts all of it right: files and jobs"),
+        ("repair", "what would repair everything: files and jobs"),
     ):
         action.add_argument(f"--{name}", dest="action", action="store_const", const=name, help=f"show {shown}")
     parser.add_argument("--yes", action="store_true", help="do what --prune or --repair shows")
@@ -126,7 +124,7 @@ def _add_verify(commands: "Commands") -> None:
 
 
 def _add_pull(commands: "Commands") -> None:
-    parser = commands.add_parser("pull", help="fetch the published results (dvc pull), verify them, drop what is stale")
+    parser = commands.add_parser("pull", help="fetch the published results (dvc pull), verify them, remove stale ones")
     parser.add_argument("--remote", metavar="NAME", help="the DVC remote (default: DVC's default remote)")
     add_config(parser)
     parser.set_defaults(run=_pull)
@@ -139,7 +137,7 @@ def _add_schema(commands: "Commands") -> None:
 
 
 def _add_dvc(commands: "Commands") -> None:
-    parser = commands.add_parser("dvc", help="write dvc.yaml: which results of the run file DVC holds")
+    parser = commands.add_parser("dvc", help="write dvc.yaml, which lists the run file's results for DVC")
     parser.add_argument("file", type=Path, nargs="?", default=Path("dvc.yaml"), help="default: dvc.yaml")
     add_config(parser)
     parser.set_defaults(run=_dvc)
@@ -205,7 +203,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     from sc2.commands.verify import verify_results
 
     if arguments.yes and arguments.action is None:
-        raise SC2Error("--yes says to do what --prune or --repair shows; give one of them")
+        raise SC2Error("--yes carries out what --prune or --repair shows; add one of them")
     return verify_results(arguments.config, arguments.results, arguments.action, agreed=arguments.yes)
 
 

@@ -1,4 +1,4 @@
-"""`sc2 dvc`: writes `dvc.yaml`, which names the results of a run file for DVC. No torch."""
+"""`sc2 dvc`: writes `dvc.yaml`, which lists the results of a run file for DVC. No torch."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from sc2.jobs.plan import examples, runs, trainings
 from sc2.report.columns import quality_of
 
 DEFAULT_RUN = "config/config.yaml"
-"""The run file that Snakemake takes when none is given."""
+"""The run file that Snakemake uses by default."""
 
 _HEADER = """\
 # Written by `sc2 dvc` from the run file {run}: do not edit.
@@ -43,7 +43,7 @@ def dvc_text(config: Config) -> str:
 
 
 def _stages(config: Config) -> dict[str, Any]:
-    """Return the five stages: each target of the workflow, the folders that it reads and those that it makes."""
+    """Return the five stages: a target of the workflow each, with the folders that it reads and writes."""
     names = list(config.benchmarks)
     trained = [name for name in names if any(trainings(config, run) for run in runs(config, name))]
     shown = [name for name in names if examples(config, name)]
@@ -75,7 +75,7 @@ def _stage(config: Config, target: str, reads: list[str], makes: list[str], more
 
 
 def _relative(path: Path) -> str:
-    """Return a path as it is seen from the project's folder."""
+    """Return a path relative to the project's folder."""
     return Path(os.path.relpath(path)).as_posix()
 
 
@@ -84,7 +84,7 @@ def _results(kind: str, names: Iterable[str], file: str = "") -> list[str]:
 
 
 def _benchmark_files(config: Config) -> list[str]:
-    """Return the files of the benchmarks, each after those that it extends."""
+    """Return the files of the benchmarks, each after the files that it extends."""
     files: dict[str, None] = {}
     for name in config.benchmarks:
         chain = []
@@ -97,7 +97,7 @@ def _benchmark_files(config: Config) -> list[str]:
 
 
 def _plots(config: Config) -> Iterator[str | dict[str, Any]]:
-    """Yield a plot of quality over bytes per benchmark, which DVC draws itself, and the figures."""
+    """Yield a plot of quality over bytes for each benchmark, drawn by DVC itself, and the figures."""
     for name, benchmark in config.benchmarks.items():
         quality = quality_of(benchmark.config.task)
         yield {
@@ -116,7 +116,7 @@ def _plots(config: Config) -> Iterator[str | dict[str, Any]]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes entries of lists indented, and nothing for null."""
+    """Writes list items indented, and null as nothing."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         """Indent lists too."""

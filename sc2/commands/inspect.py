@@ -1,7 +1,7 @@
-"""`sc2 inspect`: what a split costs, before anything is trained; needs no data and no weights.
+"""`sc2 inspect`: what a split costs before anything is trained, without data or weights.
 
-The split is built, exported and counted by the same code as a run's, with random weights in place of trained ones.
-Parameters, MACs and shapes do not depend on the weights; the size of the coding tables does, a little.
+The split is built, exported and counted by the same code as in a run, but with random weights. Parameters, MACs and
+shapes do not depend on the weights; the size of the coding tables does, slightly.
 """
 
 import json
@@ -30,41 +30,41 @@ NONE = "–"
 
 
 def inspect(config_path: Path, method: str, benchmark: str, point: str, results: Path, *, as_json: bool) -> str:
-    """Return what a split costs, and what was measured of it where it has been evaluated.
+    """Return what a split costs, and its measurements if it has been evaluated.
 
     Args:
-        config_path: The run file; the benchmark is looked up beside it, whether or not the run file has it.
+        config_path: The run file; the benchmark's file is next to it, whether or not the run file lists it.
         method: Name of the method.
         benchmark: Name of the benchmark.
         point: Any operating point that the method allows, in the benchmark's grid or not.
         results: Folder of the results.
-        as_json: Return a JSON object instead of tables.
+        as_json: Whether to return a JSON object instead of tables.
 
     Raises:
         ConfigError: There is no such method or benchmark, the method has no grid there or does not support the task,
             the point is not allowed, or the network cannot be built.
         DataError: A measurement is damaged.
     """
-    get_method(method)  # an unknown method is the first thing to say
-    found = load_benchmark(config_path, benchmark)
-    resolved = _method_on(found, method, point)
+    get_method(method)  # an unknown method is reported first
+    loaded = load_benchmark(config_path, benchmark)
+    resolved = _method_on(loaded, method, point)
     described = {
         "benchmark": benchmark,
-        "benchmark_title": found.config.title,
+        "benchmark_title": loaded.config.title,
         "method": method,
         "method_title": resolved.title,
         "rate_axis": get_method(method).rate_axis.name,
         "point": point,
         "in_grid": point in resolved.points,
-        "costs": untrained_costs(found, resolved, point),
-        "teacher": _teacher_costs(found),
-        "evaluations": _evaluations(results / "evaluate" / benchmark / method / point, found.config.task),
+        "costs": untrained_costs(loaded, resolved, point),
+        "teacher": _teacher_costs(loaded),
+        "evaluations": _evaluations(results / "evaluate" / benchmark / method / point, loaded.config.task),
     }
-    return json.dumps(described, indent=2, ensure_ascii=False) if as_json else _text(described, found.config.task)
+    return json.dumps(described, indent=2, ensure_ascii=False) if as_json else _text(described, loaded.config.task)
 
 
 def untrained_costs(benchmark: Benchmark, method: MethodOnBenchmark, point: str) -> dict[str, Any]:
-    """Build, export and count a split with random weights (seed 0); returns what `sc2.runs.export.count_costs` does."""
+    """Build and export a split with random weights (seed 0), and return its costs (`sc2.runs.export.count_costs`)."""
     implementation = get_method(method.name)
     torch.manual_seed(0)
     context = BuildContext(method.arch, point, benchmark.config.input, _random_teacher(benchmark))
@@ -75,16 +75,16 @@ def untrained_costs(benchmark: Benchmark, method: MethodOnBenchmark, point: str)
 
 
 def class_count(benchmark: Benchmark) -> int:
-    """Return the number of classes: the outputs kept of the teacher, or else the data set's own number.
+    """Return the number of classes: of the teacher's outputs that are kept, or else of the data set.
 
     Raises:
-        ConfigError: The configuration says neither.
+        ConfigError: The configuration has neither.
     """
     kept = getattr(benchmark.config.teacher, "class_indices", None)
     count = len(kept) if kept is not None else getattr(benchmark.dataset, "num_classes", None)
     if count is None:
         name = benchmark.config.dataset
-        raise ConfigError(f"the number of classes of {name} is not known: add num_classes to datasets/{name}.yaml")
+        raise ConfigError(f"the number of classes of {name} is unknown: add num_classes to datasets/{name}.yaml")
     return int(count)
 
 
@@ -96,7 +96,7 @@ def _method_on(benchmark: Benchmark, method: str, point: str) -> MethodOnBenchma
         there = ", ".join(benchmark.methods)
         raise ConfigError(
             f"{method} has no grid on {benchmark.name}: add it under the key methods of "
-            f"benchmarks/{benchmark.name}.yaml; there are grids of: {there}"
+            f"benchmarks/{benchmark.name}.yaml; methods with a grid: {there}"
         )
     axis = get_method(method).rate_axis
     problem = axis.problem(point) if POINT.fullmatch(point) else f"{axis.name} must be a plain number, e.g. 0.16"
@@ -115,23 +115,23 @@ def _random_teacher(benchmark: Benchmark) -> TeacherCheckpoint:
 
 def _teacher_costs(benchmark: Benchmark) -> dict[str, int]:
     width, height = nominal_size(benchmark.config.input)
-    # With values: which of its proposals a detector keeps depends on them.
+    # With real values: which proposals a detector keeps depends on them.
     model = build_network(benchmark.network, class_count(benchmark))
     return {"params": parameter_count(model), "macs": count_macs(model, torch.zeros(1, 3, height, width))}
 
 
 def _evaluations(folder: Path, task: str) -> list[dict[str, Any]]:
-    """Return payload, quality and size of tables of every seed that was evaluated (rule `evaluate`)."""
+    """Return payload, quality and table size of every evaluated seed (rule `evaluate`)."""
     quality = [column.name for column in quality_of(task).columns]
     keys = ["seed", "images", "payload_bytes_mean", *quality, "encoder_table_bytes", "record_id"]
-    found = []
+    evaluations = []
     for path in sorted(folder.glob("seed*/summary.json")):
         try:
             summary = json.loads(path.read_text(encoding="utf-8"))
-            found.append({key: summary[key] for key in keys})
+            evaluations.append({key: summary[key] for key in keys})
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path} is damaged ({error}); `sc2 verify` says more") from error
-    return found
+            raise DataError(f"{path} is damaged ({error}); see `sc2 verify`") from error
+    return evaluations
 
 
 def _text(described: dict[str, Any], task: str) -> str:
@@ -145,7 +145,7 @@ def _text(described: dict[str, Any], task: str) -> str:
             "",
             _costs_table(described["costs"], described["teacher"]),
             "",
-            f"latent shape: {shape} (what the server's network takes)",
+            f"latent shape: {shape} (input of the server's network)",
             "",
             _evaluations_table(described, task),
         ]
@@ -170,7 +170,7 @@ def _evaluations_table(described: dict[str, Any], task: str) -> str:
     run = "/".join(described[key] for key in ("benchmark", "method", "point"))
     if not described["evaluations"]:
         target = f"results/evaluate/{run}/seed0/summary.json"
-        return f"not evaluated yet; once the run file has it: snakemake --cores all {target}"
+        return f"not evaluated yet; with this point in the run file: snakemake --cores all {target}"
     quality = [column.name for column in quality_of(task).columns]
     header = ["seed", "record", "images", "payload bytes, mean", *quality, "coding tables, bytes"]
     rows = [

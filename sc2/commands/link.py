@@ -1,4 +1,4 @@
-"""The two ends of the link as commands: an image to a container file, and a container file to an answer."""
+"""`sc2 encode` and `sc2 decode`: from an image to a container file, and from there to predictions."""
 
 import json
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from sc2.tasks import get_task
 
 
 def encode_file(checkpoint: Path, image: Path, output: Path) -> str:
-    """Compress an image with a device half into a container file; returns one line for the user.
+    """Compress an image with a device half into a container file, and return one line for the user.
 
     Raises:
         CheckpointError: There is no usable device half.
-        DataError: The image cannot be read or is larger than any image, or the container cannot be written.
+        DataError: The image cannot be read or is too large, or the container cannot be written.
     """
     device, content = load_device(checkpoint)
     spec = InputSpec.model_validate(content["input"])
@@ -39,20 +39,20 @@ def encode_file(checkpoint: Path, image: Path, output: Path) -> str:
 def decode_file(
     checkpoints: Sequence[Path], container: Path, *, task: str | None = None, top: int, as_json: bool
 ) -> str:
-    """Answer a container file with one or more server halves; returns the answers in words, or as JSON.
+    """Return the predictions of one or more server halves for a container file, in words or as JSON.
 
-    Boxes and masks are in pixels of the network's input: how the image lies in it does not go over the link.
+    Boxes and masks are in pixels of the network's input: the image's placement in it is not transmitted.
 
     Args:
-        checkpoints: Server halves; several answer the same payload, each for its own task.
-        container: What the device half wrote; no more of it is read than its header announces.
-        task: Only the server halves of this task answer; all of them by default.
-        top: Classes to name, or boxes to list, in words.
-        as_json: JSON instead of words; by task where several answer.
+        checkpoints: Server halves, at most one per task, that all decode the same payload.
+        container: File written by the device half; no more of it is read than its header announces.
+        task: Use only the server half for this task; by default all are used.
+        top: Number of classes or boxes to list in words.
+        as_json: Whether to return JSON instead of words; by task if there are several.
 
     Raises:
         CheckpointError: There is no usable server half.
-        ConfigError: No server half is of the task, or two are of the same.
+        ConfigError: No server half is for the task, or two are for the same one.
         DataError: The container cannot be read.
         WireError: The container is damaged, or was written by another model's device half.
     """
@@ -60,10 +60,10 @@ def decode_file(
     for path in checkpoints:
         half, content = load_server(path)
         if content["task"] in servers:
-            raise ConfigError(f"{path}: two server halves are of the task {content['task']}; give one of each task")
+            raise ConfigError(f"{path}: two server halves for the task {content['task']}; use one for each task")
         servers[content["task"]] = (half, content)
     if task is not None and task not in servers:
-        raise ConfigError(f"no server half is of the task {task}; they are of: {', '.join(servers)}")
+        raise ConfigError(f"no server half for the task {task}; there are halves for: {', '.join(servers)}")
     asked = servers if task is None else {task: servers[task]}
     try:
         data = _read_container(container)
@@ -72,8 +72,8 @@ def decode_file(
         raise WireError(f"{container}: {error}") from error
     classes = {name: content["classes"] for name, (_, content) in asked.items()}
     if as_json:
-        found = {name: get_task(name).as_json(answer, classes[name]) for name, answer in answers.items()}
-        return json.dumps(found if len(found) > 1 else next(iter(found.values())))
+        by_task = {name: get_task(name).as_json(answer, classes[name]) for name, answer in answers.items()}
+        return json.dumps(by_task if len(by_task) > 1 else next(iter(by_task.values())))
     texts = {name: get_task(name).describe(answer, classes[name], top=top) for name, answer in answers.items()}
     return "\n".join(f"{name}:\n{text}" for name, text in texts.items()) if len(texts) > 1 else texts.popitem()[1]
 
@@ -91,7 +91,7 @@ def _read_image(path: Path) -> bytes:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     if len(data) > LARGEST_IMAGE:
-        raise DataError(f"{path}: more than the {LARGEST_IMAGE} bytes that are read of an image")
+        raise DataError(f"{path}: larger than {LARGEST_IMAGE} bytes, the most that is read of an image")
     return data
 
 

@@ -1,4 +1,4 @@
-"""`sc2 methods`: what there is to run, and on which tasks. No torch."""
+"""`sc2 methods`: the methods and the tasks that they support. No torch."""
 
 import json
 from pathlib import Path
@@ -12,20 +12,20 @@ from sc2.tasks import task_names
 
 
 def list_methods(config_path: Path, *, as_json: bool) -> str:
-    """Return a line per method: name, title, rate axis, training phases, and each task with `yes` or why not.
+    """Return a line per method: name, title, rate axis, training phases, and for each task `supported` or why not.
 
     Args:
-        config_path: The run file; titles are in `methods/` beside it.
-        as_json: Return a JSON list of objects instead; a supported task has null for its reason.
+        config_path: The run file; titles are in `methods/` next to it.
+        as_json: Whether to return a JSON list of objects; a supported task then has the reason null.
 
     Raises:
-        ConfigError: A method's file is wrong.
+        ConfigError: A method's file has errors.
     """
-    found = describe_methods(config_path)
+    described = describe_methods(config_path)
     if as_json:
-        return json.dumps(found, indent=2, ensure_ascii=False)
+        return json.dumps(described, indent=2, ensure_ascii=False)
     header = ["method", "title", "rate axis", "training", *task_names()]
-    return aligned([header, *(_line(method) for method in found)])
+    return aligned([header, *(_line(method) for method in described)])
 
 
 def describe_methods(config_path: Path) -> list[dict[str, Any]]:
@@ -47,7 +47,7 @@ def describe_methods(config_path: Path) -> list[dict[str, Any]]:
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
-    """Return a numeric axis with its range, another one with what its points look like."""
+    """Return a numeric axis with its range, any other axis with the pattern of its points."""
     if isinstance(axis, RateAxis):
         return {"name": axis.name, "low": axis.low, "high": axis.high, "integer": axis.integer}
     return {"name": axis.name, "pattern": axis.pattern}

@@ -1,9 +1,9 @@
 """Fetches published results, verifies them, and makes Snakemake's bookkeeping agree with them. No torch.
 
-A clone has no `.snakemake/`, in which Snakemake notes the id and the input checksums of every job it ran. Without these
-notes it can only compare the times of files, which say nothing after a download, and it would not notice that a method
-was edited. `snakemake --touch --forceall` writes the notes for every job as if it had just run here. They would be a
-lie about any output that the present configuration and code would not make, so those are found and removed first.
+A clone has no `.snakemake/`, in which Snakemake notes the id and the input checksums of every job it ran. Without them
+it can only compare the times of files, which are meaningless after a download, and it would not notice an edited
+method. `snakemake --touch --forceall` writes these notes for every job as if it had just run here. They would be wrong
+for outputs that the current configuration and code would not make, so those are found and removed first.
 """
 
 import subprocess
@@ -22,15 +22,15 @@ ADD_REMOTE = "dvc remote add -d NAME URL"
 
 
 def pull(config: Config, remote: str | None = None) -> int:
-    """Bring the results of `dvc.lock` here and leave only those that the configuration and code would make.
+    """Fetch the results in `dvc.lock`, and keep only those that the configuration and code would make.
 
     Args:
         config: The configuration to verify against.
-        remote: Name of a DVC remote; the default one when None.
+        remote: Name of a DVC remote; None for the default one.
 
     Returns:
-        0 when what was pulled is sound (jobs whose code or configuration has changed since will run again), 1 when
-        something in it is edited, missing or without a record, or when the remote holds only a part.
+        0 if the pulled results are valid (jobs whose code or configuration has changed since will run again), 1 if
+        some are edited, missing or without a record, or if the remote has only some of them.
 
     Raises:
         SC2Error: There is nothing to pull or nowhere to pull from, or DVC or Snakemake failed.
@@ -50,14 +50,14 @@ def pull(config: Config, remote: str | None = None) -> int:
     print(_summary(report, len(removed)))
     if absent:
         print(
-            f"not in the remote: {', '.join(map(str, absent))}; `dvc push` where the run was made brings it there, "
-            "`snakemake --cores all` makes it here"
+            f"not in the remote: {', '.join(map(str, absent))}; upload them with `dvc push` where the run was made, or "
+            "build them here with `snakemake --cores all`"
         )
     return 1 if absent or any(finding.kind != "stale" for finding in report.findings) else 0
 
 
 def adopt(config_path: Path) -> None:
-    """Have Snakemake note every output that exists as made by the present configuration and code; no content changes.
+    """Make Snakemake note all existing outputs as made by the current configuration and code, without changing them.
 
     Raises:
         SC2Error: Snakemake failed.
@@ -69,7 +69,7 @@ def adopt(config_path: Path) -> None:
 
 
 def _check_remote(remote: str | None) -> None:
-    """Say what to do where DVC has no such remote, before anything is changed."""
+    """Check that DVC has the remote, before anything is changed."""
     option = "core.remote" if remote is None else f"remote.{remote}.url"
     done = _run("dvc", "config", option)
     if done.returncode != 0:
@@ -77,24 +77,24 @@ def _check_remote(remote: str | None) -> None:
     if done.stdout.strip():
         return
     if remote is None:
-        raise SC2Error(f"DVC has no default remote; say where the results are: `{ADD_REMOTE}`")
-    raise SC2Error(f"DVC has no remote {remote!r}; `dvc remote list` shows those it has, `{ADD_REMOTE}` adds one")
+        raise SC2Error(f"DVC has no default remote; add one: `{ADD_REMOTE}`")
+    raise SC2Error(f"DVC has no remote {remote!r}; list remotes with `dvc remote list`, add one with `{ADD_REMOTE}`")
 
 
 def _fetch(remote: str | None) -> list[Path]:
-    """Bring here what the remote holds, and return what `dvc.lock` names and is not here then."""
+    """Fetch the files that the remote has, and return the outputs in `dvc.lock` that are still missing."""
     command = ["pull", *([] if remote is None else ["--remote", remote])]
-    # Not captured: DVC shows its progress, and asks before it would overwrite results that exist nowhere else.
+    # Not captured: DVC shows its progress, and asks before overwriting results that exist nowhere else.
     if subprocess.run([sys.executable, "-m", "dvc", *command], check=False).returncode == 0:
         return []
-    # All or nothing is DVC's way: where one file cannot be had, it may put none of the others in place.
+    # DVC works all or nothing: if one file is unavailable, it may not put the others in place.
     outs = _published()
     placed = _run("dvc", "checkout", "--allow-missing", *map(str, outs))
     absent = [path for path in outs if not path.exists()]
     if placed.returncode != 0 or absent == outs:
         raise SC2Error(
-            "`dvc pull` failed, its message is above. Where the remote lacks files: `dvc push` where the run was made. "
-            "Where own results are in the way: move them, or drop them with `dvc checkout --force`"
+            "`dvc pull` failed, see its message above. If the remote lacks files: `dvc push` where the run was made. "
+            "If your own results are in the way: move them, or discard them with `dvc checkout --force`"
         )
     return absent
 
@@ -115,16 +115,16 @@ def _published() -> list[Path]:
 def _summary(report: Report, removed: int) -> str:
     lines = []
     if any(finding.kind == "edited" for finding in report.findings):
-        lines.append("what is edited was damaged in the remote or in .dvc/cache, and does not count")
+        lines.append("edited results were damaged in the remote or in .dvc/cache, and are not used")
     if removed:
         lines.append(
-            f"{removed} files removed that are not what this checkout makes: `snakemake --cores all` makes them"
+            f"{removed} files removed that differ from what this checkout makes: `snakemake --cores all` rebuilds them"
         )
-    return "\n".join(lines) or "all of it is what this checkout makes: `snakemake --cores all` goes on from here"
+    return "\n".join(lines) or "all results match this checkout: `snakemake --cores all` continues from here"
 
 
 def _run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a tool of this environment, also when its folder is not on the PATH."""
+    """Run a tool of this environment, even if its folder is not on the PATH."""
     command = [sys.executable, "-m", module, *arguments]
-    # Nobody would see a question that is asked here.
+    # The output is captured, so nobody would see a question.
     return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""`sc2 verify`: says what is wrong with the results, and on request puts it right. No torch."""
+"""`sc2 verify`: reports what is wrong with the results, and repairs it on request. No torch."""
 
 import shlex
 import subprocess
@@ -24,11 +24,11 @@ def verify_results(
     Args:
         config_path: The run file to verify against.
         results: The folder of the results.
-        action: What to show besides: which files `prune` removes, or how all of it is repaired.
-        agreed: Do what is shown.
+        action: What else to show: the files that `prune` removes, or how everything is repaired.
+        agreed: Whether to carry out what is shown.
 
     Returns:
-        0 when all is as recorded, or what was asked for is done; 1 otherwise.
+        0 if everything is as recorded or the action succeeded, 1 otherwise.
 
     Raises:
         SC2Error: The results cannot be read.
@@ -45,7 +45,7 @@ def verify_results(
 
 
 def check(config: Config, results: Path) -> Report:
-    """Verify results against a configuration and the present code."""
+    """Verify results against a configuration and the current code."""
     return verify(results, lambda stage, keys: job(config, stage, keys))
 
 

@@ -1,4 +1,4 @@
-"""`sc2 why`: for what would run again, what changed since its record was written, a line each. No torch."""
+"""`sc2 why`: what changed since the records of jobs that would run again, a line each. No torch."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -12,12 +12,12 @@ FILES_NAMED = 6
 
 
 def why(jobs: Jobs, output: Path | None, results: Path) -> str:
-    """Return what changed for one output and for what it is made from, or for every recorded job.
+    """Return what changed for one output and its inputs, or for every recorded job.
 
     Args:
-        jobs: Gives the job that is planned for a stage and keys, None when the configuration does not contain it.
-        output: Any output of a job; None looks at the configuration and code of all jobs, and hashes nothing.
-        results: Folder of the results, for all jobs.
+        jobs: Returns the job that is planned for a stage and keys, None if the configuration does not contain it.
+        output: Any output of a job; None compares the configuration and code of all jobs, without hashing inputs.
+        results: Folder of the results, used if `output` is None.
 
     Raises:
         ProvenanceError: There is no such folder, or a record is damaged.
@@ -28,13 +28,13 @@ def why(jobs: Jobs, output: Path | None, results: Path) -> str:
 def _one(jobs: Jobs, output: Path) -> str:
     path = find_record(output)
     if path is None:
-        return f"{output}: there is no record of it, so it was never made: `snakemake --cores all {output}` makes it"
+        return f"{output}: no record lists it, so it has not been built: `snakemake --cores all {output}` builds it"
     lines = list(_Reasons(jobs).of(output, path, indent=""))
     return "\n".join(lines) if lines else f"{output}: nothing changed since its record was written"
 
 
 class _Reasons:
-    """Walks from an output to what it is made from; every record is looked at once."""
+    """Walks from an output to its inputs; every record is visited once."""
 
     def __init__(self, jobs: Jobs) -> None:
         self.jobs = jobs
@@ -65,7 +65,7 @@ class _Reasons:
 def _own(jobs: Jobs, record: Record) -> Iterator[str]:
     planned = jobs(record.stage, record.keys)
     if planned is None:
-        yield "the run file no longer plans it"
+        yield "the run file no longer contains it"
         return
     for change in spec_changes(record, planned):
         yield f"configuration: {change}"
@@ -98,7 +98,7 @@ def _group(reasons: tuple[str, ...], members: list[Record]) -> Iterator[str]:
     for reason in reasons[:FILES_NAMED]:
         yield f"  {reason}"
     if len(reasons) > FILES_NAMED:
-        yield f"  and {len(reasons) - FILES_NAMED} more; `sc2 why {first}` names all"
+        yield f"  and {len(reasons) - FILES_NAMED} more; `sc2 why {first}` lists all"
 
 
 def _name(output: Path, root: Path) -> str:

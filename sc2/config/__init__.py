@@ -1,1 +1,1 @@
-"""What a configuration may say, and how an error in it reads. Nothing here imports torch."""
+"""The models of the configuration files, how they are loaded, and how errors in them are reported. No torch."""

@@ -1,4 +1,4 @@
-"""How an error in a configuration reads: the key as in the file, what is wrong, what is allowed. No torch."""
+"""How errors in a configuration are reported: the key as in the file, what is wrong, what is allowed. No torch."""
 
 import difflib
 import json
@@ -21,12 +21,12 @@ _WORDS = {
 
 
 def explain(kind: type[BaseModel], content: Any, error: ValidationError) -> list[tuple[Keys, str]]:
-    """Return a model's complaints as pairs of the key's path in the file and a message, each pair once.
+    """Return a model's validation errors as pairs of the key's path in the file and a message, without duplicates.
 
     Args:
         kind: The model.
-        content: What it was given, as it was read from the file.
-        error: What it said.
+        content: The validated content, as read from the file.
+        error: The validation error.
     """
     pairs = [_explain(kind, content, dict(detail)) for detail in error.errors(include_url=False)]
     return list(dict.fromkeys(pairs))
@@ -39,7 +39,7 @@ def key_text(keys: Sequence[Any]) -> str:
 
 
 def choices(given: object, allowed: Sequence[str]) -> str:
-    """Return what is allowed, and first of all what was probably meant."""
+    """Return the allowed values, preceded by the one that was probably meant."""
     near = difflib.get_close_matches(str(given), allowed, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{hint}allowed: {', '.join(allowed) or 'none yet'}"
@@ -52,7 +52,9 @@ def _explain(kind: type[BaseModel], content: Any, detail: dict[str, Any]) -> tup
             allowed = sorted(_properties(kind, detail["loc"][:-1]))
             return path, f"unknown key; {choices(path[-1], allowed)}"
         case "missing" if isinstance(detail["loc"][-1], int):
-            return path[:-1], f"has too few values{_said(given)}{_about(kind, detail['loc'][:-1])}"
+            sizes = [node["minItems"] for node in _nodes(kind, detail["loc"][:-1]) if "minItems" in node]
+            least = _count("too_short", {"min_length": sizes[0]}) if sizes else "needs more entries"
+            return path[:-1], f"{least}{_said(given)}{_about(kind, detail['loc'][:-1])}"
         case "missing":
             return path, f"this key is required: add it{_about(kind, detail['loc'])}"
         case "union_tag_invalid":
@@ -65,19 +67,19 @@ def _explain(kind: type[BaseModel], content: Any, detail: dict[str, Any]) -> tup
             return path, f"unknown value{_said(given)}; {choices(given, _quoted(context['expected']))}"
         case "int_type" | "float_type" | "bool_type" if isinstance(given, str):
             kind_of = "true or false" if detail["type"] == "bool_type" else "a number"
-            return path, f"is text, must be {kind_of}: take the quotes off, and write 1e-3 as 1.0e-3{_said(given)}"
+            return path, f"is text, must be {kind_of}: remove the quotes, and write 1e-3 as 1.0e-3{_said(given)}"
         case "string_type":
             return path, _no_string(given)
         case "string_pattern_mismatch":
             return path, f"must match {context['pattern']}{_said(given)}{_about(kind, detail['loc'])}"
         case "too_short" | "too_long":
             return path, f"{_count(detail['type'], context)}{_said(given)}{_about(kind, detail['loc'])}"
-        case other:
-            return path, f"{_WORDS.get(other) or _plain(detail['msg'])}{_said(given)}"
+        case error_type:
+            return path, f"{_WORDS.get(error_type) or _plain(detail['msg'])}{_said(given)}"
 
 
 def _keys_in(content: Any, loc: Keys) -> Keys:
-    """Drop from a path what is no key of the file: the tag of a discriminated union, and pydantic's `[key]`."""
+    """Drop what is not a key of the file from a path: the tag of a discriminated union, and pydantic's `[key]`."""
     keys: list[Any] = []
     for position, part in enumerate(loc):
         tag = isinstance(content, Mapping) and part not in content and position < len(loc) - 1
@@ -116,7 +118,7 @@ def _plain(message: str) -> str:
 
 
 def _said(given: Any) -> str:
-    """Return what the file says, unless that would fill the screen."""
+    """Return what the file says, unless it is too long."""
     text = json.dumps(given, default=str, ensure_ascii=False)
     return f" (it says {text})" if len(text) <= LONGEST_VALUE else ""
 
@@ -130,16 +132,16 @@ def _tags(kind: type[BaseModel], loc: Keys) -> list[str]:
 
 
 def _properties(kind: type[BaseModel], loc: Keys) -> set[str]:
-    """Names of the fields of the model that lies at `loc`."""
+    """Names of the fields of the model at `loc`."""
     return {name for node in _nodes(kind, loc) for name in node.get("properties", {})}
 
 
 def _about(kind: type[BaseModel], loc: Keys) -> str:
-    """Return the description of the nearest field on the way to `loc` that has one."""
+    """Return the description of the field at `loc`, or else of the nearest field above it that has one."""
     for end in range(len(loc), 0, -1):
-        found = [node["description"] for node in _nodes(kind, loc[:end], follow=False) if "description" in node]
-        if found:
-            return f"; {found[0][0].lower()}{found[0][1:]}" if not found[0][:2].isupper() else f"; {found[0]}"
+        texts = [node["description"] for node in _nodes(kind, loc[:end], follow=False) if "description" in node]
+        if texts:
+            return f"; {texts[0][0].lower()}{texts[0][1:]}" if not texts[0][:2].isupper() else f"; {texts[0]}"
     return ""
 
 
@@ -148,8 +150,8 @@ def _nodes(kind: type[BaseModel], loc: Keys, *, follow: bool = True) -> list[dic
 
     Args:
         kind: The model.
-        loc: The path as pydantic gives it.
-        follow: Whether the last step's references are followed; a field's own description stands before them.
+        loc: The path as pydantic reports it.
+        follow: Whether to follow the references of the last step; a field's own description comes before them.
     """
     schema = kind.model_json_schema()
     definitions = schema.get("$defs", {})

@@ -1,4 +1,4 @@
-"""What there is to name in a configuration, found by file. No torch."""
+"""The names that a configuration can use, found by file. No torch."""
 
 import ast
 from pathlib import Path
@@ -15,7 +15,7 @@ def backbone_names() -> list[str]:
 
 
 def backbone_arguments(name: str) -> list[str]:
-    """Return the arguments of a network's `build`, without the number of classes."""
+    """Return the arguments of a network's `build`, except the number of classes."""
     source = (Path(__file__).parents[1] / "backbones" / f"{name}.py").read_text(encoding="utf-8")
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef) and node.name == "build":
@@ -29,7 +29,7 @@ def figure_names() -> list[str]:
 
 
 def files_with(folder: str, declaration: str) -> list[str]:
-    """Return the names of the files in a folder of the package with a line that starts with `declaration`, sorted."""
+    """Return the sorted names of the files in a folder of the package that have a line starting with `declaration`."""
     # Read, not imported: networks import torch, figures import matplotlib, and this runs when the workflow is parsed.
     paths = (Path(__file__).parents[1] / folder).glob("*.py")
     return sorted(path.stem for path in paths if f"\n{declaration}" in path.read_text(encoding="utf-8"))

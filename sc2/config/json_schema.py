@@ -22,7 +22,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON schemas by file name: run file, benchmark, data set, orderings, and one per method."""
     kinds = reduce(or_, [importlib.import_module(f"sc2.data.{kind}").Params for kind in dataset_kinds()])
     any_dataset: Any = Annotated[kinds, Field(discriminator="kind")]
-    made = {
+    schema_of = {
         "run": RunConfig.model_json_schema(),
         "benchmark": BenchmarkConfig.model_json_schema(),
         "benchmark_extends": _partial(BenchmarkConfig.model_json_schema()) | {"required": ["extends"]},
@@ -32,36 +32,36 @@ def schemas() -> dict[str, dict[str, Any]]:
     for name in method_names():
         schema = MethodFile.model_json_schema()
         schema["properties"]["params"] = get_method(name).Params.model_json_schema()
-        # References inside the parameters are written from the root of the document.
+        # References inside the parameters are relative to the root of the document.
         schema["$defs"] = schema["properties"]["params"].pop("$defs", {})
-        made[f"method_{name}"] = schema
-    return {f"{name}.schema.json": {"$schema": DIALECT, **schema} for name, schema in made.items()}
+        schema_of[f"method_{name}"] = schema
+    return {f"{name}.schema.json": {"$schema": DIALECT, **schema} for name, schema in schema_of.items()}
 
 
 def schema_text(schema: dict[str, Any]) -> str:
-    """Return a schema as it stands in its file."""
+    """Return the text of a schema's file."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def write_schemas(folder: Path) -> list[Path]:
-    """Write all schemas into `folder`, remove those of things that are gone, and return the paths written."""
+    """Write all schemas into `folder`, remove obsolete ones, and return the paths written."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = {folder / name: schema for name, schema in schemas().items()}
+    written = {folder / name: schema for name, schema in schemas().items()}
     for path in folder.glob("*.schema.json"):
-        if path not in made:
+        if path not in written:
             path.unlink()
-    for path, schema in made.items():
+    for path, schema in written.items():
         path.write_text(schema_text(schema), encoding="utf-8")
-    return list(made)
+    return list(written)
 
 
 def _partial(schema: Any) -> Any:
-    """Return a schema for a file that takes the missing keys from another one: nothing is required."""
+    """Return a schema for a file that inherits missing keys from another one: nothing is required."""
     if isinstance(schema, list):
         return [_partial(entry) for entry in schema]
     if not isinstance(schema, dict):
         return schema
     loose = {key: _partial(value) for key, value in schema.items() if key not in ("required", "discriminator")}
-    if "oneOf" in loose:  # without its tag, an entry may fit several branches
+    if "oneOf" in loose:  # without its tag, an entry may match several branches
         loose["anyOf"] = loose.pop("oneOf")
     return loose

@@ -1,4 +1,4 @@
-"""Reads and validates the configuration: every problem is collected, and named with file, key and fix. No torch."""
+"""Reads and validates the configuration; every problem is reported with file, key and fix. No torch."""
 
 import importlib
 from collections.abc import Iterable, Sequence
@@ -57,7 +57,7 @@ class _Loader(Reader):
         points = grid.points or defaults.points
         if not points:
             self.add(source.file_of(keys), (*keys, "points"), f"this key is required: add it, here or to {file}")
-        # The defaults are checked alone first, so that a fault is reported in the file that holds it.
+        # The defaults are checked alone first, so that an error is reported for the file that contains it.
         if self.model(method.Params, own, defaults.params, ("params",)) is None:
             return None
         params = self.model(method.Params, source, merge(defaults.params, grid.params), (*keys, "params"))
@@ -70,9 +70,9 @@ class _Loader(Reader):
             self.network(network.name, network.args, source, (*keys, "params", key))
         if grid.encoder_from is not None and not method.takes_encoder:
             at = (*keys, "encoder_from")
-            self.add(source.file_of(at), at, f"{name} has no encoder to take from another benchmark: take it out")
+            self.add(source.file_of(at), at, f"{name} has no encoder to take from another benchmark: remove this key")
         if method.one_size and config.input.fit != "crop":
-            message = f"{name} is made for inputs of one size: set input.fit to crop, or take {name} off the run file"
+            message = f"{name} needs inputs of one size: set input.fit to crop, or remove {name} from the run file"
             self.add(source.file_of(keys), keys, message)
         return resolved
 
@@ -85,12 +85,12 @@ class _Loader(Reader):
                 self.add(source.file_of(where), where, f'{problem} (it says "{point}")')
 
     def has_points(self, name: str) -> bool:
-        """Say whether a method's own file has operating points, so that a benchmark need not list them."""
+        """Return whether a method's own file has operating points, so that a benchmark need not list them."""
         file = self.folder / "methods" / f"{name}.yaml"
         return file.is_file() and "points" in (self.read(file) or {})
 
     def head(self, config: BenchmarkConfig, source: Content) -> HeadParams | None:
-        """Check the head, and whether the input fits the task."""
+        """Check the parameters of the head, and whether the input fits the task."""
         task, teacher = get_task(config.task), config.teacher
         try:
             task.check_input(config.input)
@@ -99,14 +99,14 @@ class _Loader(Reader):
         if isinstance(teacher, FetchedTeacher):
             if not task.takes_published:
                 where = ("teacher", "source")
-                message = "published teachers are classifiers: train one, with teacher.body_weights to start from"
+                message = "published teachers are classifiers: train one, starting from teacher.body_weights"
                 self.add(source.file_of(where), where, message)
             return task.Head()
         self.batch_size(config, teacher.training, source, ("teacher", "training"))
         return self.model(task.Head, source, teacher.head, ("teacher", "head"))
 
     def batch_size(self, config: BenchmarkConfig, training: Any, source: Content, keys: tuple[Any, ...]) -> None:
-        """Check that a training has the images per step that the task's head needs."""
+        """Check that a training has enough images per step for the task's head."""
         least, given = get_task(config.task).least_batch, getattr(training, "batch_size", None)
         if given is not None and given < least:
             where = (*keys, "batch_size")
@@ -126,7 +126,7 @@ class _Loader(Reader):
                 self.add(source.file_of(where), where, f"unknown argument of {name}; {choices(argument, allowed)}")
 
     def benchmark(self, name: str, methods: list[str] | None, run_file: Path) -> Benchmark | None:
-        """Resolve a benchmark with some of its methods, or with all that have operating points (None)."""
+        """Resolve a benchmark with the given methods, or with all that have operating points (None)."""
         asked_by = (run_file, ("benchmarks", name) if methods is not None else ())
         file = self.file("benchmarks", name, asked_by)
         source = None if file is None else self.benchmark_content(file)
@@ -151,18 +151,18 @@ class _Loader(Reader):
             if method not in method_names():
                 self.add(run_file, (*asked_by[1], position), f"unknown method; {choices(method, method_names())}")
             elif method not in config.methods and not self.has_points(method):
-                message = f"{method!r} has no grid: add it under the key methods of {file}, or take it off here"
+                message = f"{method!r} has no grid: add it under the key methods of {file}, or remove it here"
                 self.add(run_file, (*asked_by[1], position), message)
             else:
-                found = self.method(method, config, source)
+                on_benchmark = self.method(method, config, source)
                 reason = get_method(method).unsupported(config.task)
                 if reason is not None:
                     skipped[method] = reason
-                elif found is not None:
-                    resolved[method] = found
+                elif on_benchmark is not None:
+                    resolved[method] = on_benchmark
         if skipped and len(skipped) == len(methods):
             listed = "; ".join(f"{method}: {reason}" for method, reason in skipped.items())
-            self.add(*asked_by, f"none of its methods can run on the task {config.task}; {listed}")
+            self.add(*asked_by, f"none of its methods supports the task {config.task}; {listed}")
         if dataset is None or head is None:
             return None
         return Benchmark(name, config, dataset, resolved, skipped, head)
@@ -172,7 +172,7 @@ def load_config(path: Path | str) -> Config:
     """Read a run file and everything it refers to.
 
     Args:
-        path: The run file, e.g. `config/config.yaml`; the other files are looked up beside it.
+        path: The run file, e.g. `config/config.yaml`; the other files are next to it.
 
     Raises:
         ConfigError: Something is wrong; the message lists every problem with file, key and fix.
@@ -200,14 +200,14 @@ def load_config(path: Path | str) -> Config:
 
 
 def load_benchmark(path: Path | str, name: str) -> Benchmark:
-    """Read one benchmark with every method that has operating points on it, whether or not the run file runs it.
+    """Read one benchmark with every method that has operating points, whether or not the run file runs it.
 
     Args:
-        path: The run file, beside which the benchmark's file is looked up.
+        path: The run file; the benchmark's file is in `benchmarks/` next to it.
         name: The benchmark.
 
     Raises:
-        ConfigError: There is no such benchmark, or something is wrong in its files.
+        ConfigError: There is no such benchmark, or its files have errors.
     """
     path = Path(path)
     loader = _Loader(path.parent)
@@ -218,17 +218,17 @@ def load_benchmark(path: Path | str, name: str) -> Benchmark:
 
 
 def load_titles(path: Path | str) -> dict[str, str]:
-    """Return the title of every method by name, from its file beside a run file; the name where there is no file.
+    """Return every method's title by name, from its file next to a run file; its name if there is no file.
 
     Raises:
-        ConfigError: A method's file is wrong.
+        ConfigError: A method's file has errors.
     """
     loader, titles = _Loader(Path(path).parent), {}
     for name in method_names():
         file = loader.folder / "methods" / f"{name}.yaml"
         content = loader.read(file) if file.is_file() else {"title": name}
-        found = None if content is None else loader.model(MethodFile, Content(((file, content),)), content)
-        titles[name] = name if found is None else found.title
+        method_file = None if content is None else loader.model(MethodFile, Content(((file, content),)), content)
+        titles[name] = name if method_file is None else method_file.title
     if loader.problems:
         raise loader.error()
     return titles
@@ -241,7 +241,7 @@ def _run_file(loader: _Loader, path: Path) -> RunConfig | None:
         there = False
     if not there:
         near = sorted(file.stem for file in path.parent.glob("*.yaml"))
-        help = choices(path.stem, near) if near else "call this in the project's folder, or name one with --config"
+        help = choices(path.stem, near) if near else "run this in the project's folder, or set --config"
         loader.add(path, (), f"there is no such run file; {help}")
         return None
     content = loader.read(path)

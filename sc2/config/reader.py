@@ -1,4 +1,4 @@
-"""Reads configuration files and collects what is wrong in them, so that a user sees all of it at once. No torch."""
+"""Reads configuration files and collects their problems, so that a user sees all of them at once. No torch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,13 +18,13 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass
 class Reader:
-    """Collects problems while files are read, so that the user sees all of them at once."""
+    """Reads files and collects their problems."""
 
     folder: Path
     problems: list[str] = field(default_factory=list)
 
     def add(self, file: Path, keys: Sequence[Any], message: str) -> None:
-        """Note what is wrong with a key of a file; without keys, with the file itself."""
+        """Add a problem with a key of a file or, without keys, with the file itself."""
         where = f"{file}: {key_text(keys)}" if keys else str(file)
         self.problems.append(f"{where}\n    {message}")
 
@@ -38,7 +38,7 @@ class Reader:
         return None
 
     def read(self, file: Path) -> dict[str, Any] | None:
-        """Return what a file says; None where it cannot be read."""
+        """Return the content of a file; None if it cannot be read."""
         try:
             content, problems = read_yaml(file)
         except yaml.MarkedYAMLError as error:
@@ -54,12 +54,12 @@ class Reader:
                 self.add(file, keys, problem)
             return None
         if not isinstance(content, dict):
-            self.add(file, (), "must be a mapping of keys to values, `key: value` on each line")
+            self.add(file, (), "must be a mapping of keys to values, one `key: value` per line")
             return None
         return content
 
     def model(self, kind: type[Model], source: Content, content: Any, prefix: tuple[str, ...] = ()) -> Model | None:
-        """Check content against a model; `prefix` are the keys that lead to it in the file. None where it is wrong."""
+        """Validate content; `prefix` is the path of keys that leads to it in the file. None if it is invalid."""
         try:
             return kind.model_validate(content)
         except ValidationError as error:
@@ -68,7 +68,7 @@ class Reader:
             return None
 
     def benchmark_content(self, file: Path) -> Content | None:
-        """Read a benchmark's file and those that it extends."""
+        """Read a benchmark's file and the files that it extends."""
         files: list[tuple[Path, Mapping[str, Any]]] = []
         names: list[str] = []
         while True:
@@ -82,16 +82,16 @@ class Reader:
                 return Content(tuple(files))
             if parent in names:
                 circle = " → ".join([*names, parent])
-                self.add(file, ("extends",), f"goes round in a circle: {circle}; take it out of one of them")
+                self.add(file, ("extends",), f"extends itself: {circle}; remove this key from one of them")
                 return None
-            found = self.file("benchmarks", parent, (file, ("extends",)))
-            if found is None:
+            extended = self.file("benchmarks", parent, (file, ("extends",)))
+            if extended is None:
                 return None
-            file = found
+            file = extended
 
     def error(self) -> ConfigError:
         """Return the error that lists all problems."""
-        # Two benchmarks may share the file that holds a fault.
+        # Two benchmarks may share the file with the error.
         problems = list(dict.fromkeys(self.problems))
         heading = f"the configuration has {len(problems)} problem{'s' if len(problems) > 1 else ''}:"
         return ConfigError("\n".join([heading, *(f"  {problem}" for problem in problems)]))

@@ -1,4 +1,4 @@
-"""Checks what the parts of a configuration say of each other. No torch."""
+"""Checks references between the parts of a configuration. No torch."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from sc2.methods import get_method, method_names
 
 
 def check_references(reader: Reader, benchmarks: Mapping[str, Benchmark], run_file: Path) -> None:
-    """Check that what a benchmark takes from another one is built by the same run file."""
+    """Check that everything a benchmark takes from another one is built by the same run file."""
     for name, benchmark in benchmarks.items():
         file = reader.folder / "benchmarks" / f"{name}.yaml"
         body_from = getattr(benchmark.config.teacher, "body_from", None)
@@ -29,7 +29,7 @@ def check_references(reader: Reader, benchmarks: Mapping[str, Benchmark], run_fi
 
 
 def check_groups(reader: Reader, run: RunConfig, run_file: Path) -> None:
-    """Check that what is compared is run."""
+    """Check that the benchmarks of each group are run."""
     for name, members in run.groups.items():
         for position, member in enumerate(members):
             if member not in run.benchmarks:
@@ -52,15 +52,15 @@ def check_seeds(reader: Reader, run: RunConfig, run_file: Path) -> None:
 def _encoder_problem(method: MethodOnBenchmark, benchmarks: Mapping[str, Benchmark], run_file: Path) -> str | None:
     if method.encoder_from is None:
         return None
-    other = benchmarks.get(method.encoder_from)
-    if other is None or method.name not in other.methods:
+    source = benchmarks.get(method.encoder_from)
+    if source is None or method.name not in source.methods:
         return f"{run_file} does not run {method.name} on {method.encoder_from}: add it there under benchmarks"
-    if other.methods[method.name].encoder_from is not None:
-        return f"the encoder of {method.encoder_from} is itself taken from another benchmark: name that one"
-    missing = [point for point in method.points if point not in other.methods[method.name].points]
+    if source.methods[method.name].encoder_from is not None:
+        return f"the encoder of {method.encoder_from} is itself taken from another benchmark: use that one"
+    missing = [point for point in method.points if point not in source.methods[method.name].points]
     if missing:
         return (
             f"{method.encoder_from} has no run of {method.name} at {', '.join(missing)}: add the points there, or "
-            "take them off here"
+            "remove them here"
         )
     return None

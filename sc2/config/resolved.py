@@ -1,4 +1,4 @@
-"""The validated configuration: what to run, and every parameter of it. No torch."""
+"""The validated configuration: what to run, with all parameters. No torch."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,7 +25,7 @@ class MethodOnBenchmark:
 
     @property
     def arch(self) -> Strict:
-        """The parameters without those of the training phases."""
+        """The parameters, except those of the training phases."""
         arch = get_method(self.name).Arch
         return arch.model_validate({name: getattr(self.params, name) for name in arch.model_fields})
 
@@ -42,10 +42,10 @@ class Benchmark:
 
     Attributes:
         name: Name of its file.
-        config: What its file says.
+        config: Content of its file.
         dataset: Configuration of its data set.
         methods: The methods that run on it, in the order of the tables.
-        skipped: The methods asked for that cannot run on its task, with the reason that they declare.
+        skipped: The requested methods that cannot run on its task, each with the reason.
         head: Parameters of its teacher's head.
     """
 
@@ -64,7 +64,7 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Config:
-    """The whole validated configuration: what to run and every parameter of it."""
+    """The whole validated configuration: what to run, with all parameters."""
 
     path: Path
     run: RunConfig

@@ -1,4 +1,4 @@
-"""What each configuration file may say: one pydantic model per kind of file, no torch.
+"""The content of each configuration file: one pydantic model per kind of file. No torch.
 
 Three kinds of file, all YAML: the run file (`config/config.yaml`, what to run), one file per benchmark
 (`config/benchmarks/`), and one per data set and method (`config/datasets/`, `config/methods/`), whose fields are
@@ -51,7 +51,7 @@ TaskName = Annotated[str, AfterValidator(_task), WithJsonSchema({"type": "string
 def _no_duplicates(values: list[str]) -> list[str]:
     repeated = sorted({value for value in values if values.count(value) > 1})
     if repeated:
-        raise ValueError(f"listed twice: {', '.join(repeated)}")
+        raise ValueError(f"listed twice: {', '.join(repeated)}; keep one of each")
     return values
 
 
@@ -99,15 +99,15 @@ class RunConfig(Strict):
 
     groups: dict[Name, Annotated[list[Name], Field(min_length=2), AfterValidator(_no_duplicates)]] = Field(
         default={},
-        description="Name → benchmarks, all of them above, that are shown side by side and whose common methods are "
-        "compared in what serving all their tasks costs",
+        description="Name → benchmarks from the list above that are shown side by side; their common methods are "
+        "compared by the cost of serving all their tasks",
     )
 
     _unique = field_validator("figures")(_no_duplicates)
 
 
 class MethodGrid(Strict):
-    """One method on one benchmark: its operating points and what differs from the method's own defaults."""
+    """One method on one benchmark: its operating points and where it differs from the method's defaults."""
 
     points: list[Point] = Field(
         default=[],
@@ -117,7 +117,7 @@ class MethodGrid(Strict):
     encoder_from: Name | None = Field(
         default=None,
         description="Take encoder and entropy model from the run of the same method, point and seed on this benchmark, "
-        "and freeze them (a learned image codec: all of it); it must be in the run file",
+        "and freeze them (for a learned image codec, all of it); that benchmark must be in the run file",
     )
     params: dict[str, Any] = Field(default={}, description="Overrides of config/methods/<name>.yaml, key by key")
 
@@ -126,10 +126,10 @@ class MethodGrid(Strict):
 
 
 class ExamplesSpec(Strict):
-    """Pictures of answers at falling rates."""
+    """Pictures of predictions at falling rates."""
 
-    methods: list[Name] = Field(default=[], description="Methods to show, a figure each")
-    images: int = Field(default=4, gt=0, description="Test images to show, the first ones of the split")
+    methods: list[Name] = Field(default=[], description="Methods to show, one figure each")
+    images: int = Field(default=4, gt=0, description="Number of test images to show, the first ones of the split")
 
     _unique = field_validator("methods")(_no_duplicates)
 
@@ -137,10 +137,10 @@ class ExamplesSpec(Strict):
 class BenchmarkConfig(Strict):
     """Task × data set × teacher, and every method's grid on it (`config/benchmarks/<name>.yaml`)."""
 
-    extends: Name | None = Field(default=None, description="Benchmark whose keys are taken where this file has none")
+    extends: Name | None = Field(default=None, description="Benchmark from which missing keys are inherited")
     title: Title = Field(description="Shown above the figures")
     task: TaskName = Field(
-        description="What the networks answer: a class per image, boxes with classes, a class per pixel"
+        description="What the networks predict: a class per image, boxes with classes, a class per pixel"
     )
     dataset: Name = Field(description="File in config/datasets/")
     input: InputSpec
@@ -155,7 +155,7 @@ class BenchmarkConfig(Strict):
     )
     methods: dict[Name, MethodGrid] = Field(
         min_length=1,
-        description="Grids; the run file says which of them to run. A method with points in its own file needs no grid",
+        description="Grids; the run file selects which of them to run. A method with points in its own file needs none",
     )
 
 
@@ -166,7 +166,7 @@ class MethodFile(Strict):
     points: list[Point] = Field(
         default=[],
         min_length=1,
-        description="Operating points on every benchmark that lists none for the method, as strings in quotes",
+        description="Operating points on benchmarks that list none for the method, as strings in quotes",
     )
     params: dict[str, Any] = Field(default={}, description="Fields of the method's `Params` class")
 

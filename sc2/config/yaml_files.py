@@ -1,4 +1,4 @@
-"""YAML files as the configuration has them: unique keys, no surprising values, files that extend others. No torch."""
+"""YAML files of the configuration: unique keys, no surprising values, files that extend others. No torch."""
 
 import math
 import re
@@ -14,38 +14,38 @@ from sc2.foreign import text
 LARGEST_FILE = 1024**2
 """Bytes of the largest file that is read."""
 MOST_VALUES = 100_000
-"""Keys and values of a file, those that `*name` repeats counted each time."""
+"""Most keys and values in a file, counting those that `*name` repeats every time."""
 
 DEEPEST = 50
-"""How deep lists and mappings may lie in one another."""
+"""How deep lists and mappings may be nested."""
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 
 
 @dataclass(frozen=True)
 class Content:
-    """What one file says, and before it what the files say that it extends; the last one wins."""
+    """The content of a file, preceded by that of the files that it extends; later files win."""
 
     files: tuple[tuple[Path, Mapping[str, Any]], ...]
 
     @property
     def merged(self) -> dict[str, Any]:
-        """All that the files say together."""
+        """The merged content of the files."""
         content: dict[str, Any] = {}
         for _, own in self.files:
             content = merge(content, own)
         return content
 
     def file_of(self, keys: Sequence[Any]) -> Path:
-        """Return the file that a user has to edit: the one that says most of the path, the extending one first."""
+        """Return the file to edit: the one with the longest part of the path, the extending one first."""
         return max(reversed(self.files), key=lambda file: known_keys(file[1], keys))[0]
 
 
 class UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # several times faster in C
-    """YAML in which a key stands once: of two equal ones the first would be lost without a word."""
+    """YAML loader that refuses duplicate keys, of which the first would be lost silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Refuse a mapping with a key twice, or with a key that is no plain value."""
+        """Refuse a mapping with a duplicate key, or with a key that is not a plain value."""
         seen: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
@@ -54,9 +54,7 @@ class UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore
                     problem_mark=key.start_mark,
                 )
             if key.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key.value!r} stands here twice", problem_mark=key.start_mark
-                )
+                raise yaml.MarkedYAMLError(problem=f"duplicate key {key.value!r}", problem_mark=key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -65,21 +63,21 @@ Keys = tuple[Any, ...]
 
 
 def read_yaml(path: Path) -> tuple[Any, list[tuple[Keys, str]]]:
-    """Return what a file says, and the values in it that YAML reads as something else than is written.
+    """Return the content of a file, and the values that YAML reads differently from how they are written.
 
     Returns:
-        The content, and pairs of a path of keys and what is wrong there: `yes` is a truth value in YAML, `017` the
-        number 15, `.inf` a number without end. The content is None where there is such a pair.
+        The content, and pairs of a path of keys and the problem there: in YAML, `yes` is a truth value, `017` the
+        number 15, and `.inf` infinite. The content is None if there is such a pair.
 
     Raises:
-        yaml.YAMLError: It is not YAML, or too large or too deep.
+        yaml.YAMLError: It is not YAML, or too large or nested too deeply.
         ValueError: It is not text.
         OSError: It cannot be read.
     """
     if path.stat().st_size > LARGEST_FILE:
-        raise yaml.YAMLError(f"{path.stat().st_size} bytes, more than the {LARGEST_FILE} that are read")
+        raise yaml.YAMLError(f"{path.stat().st_size} bytes, but at most {LARGEST_FILE} are read")
     written = path.read_text(encoding="utf-8")
-    _refuse_depth(written)  # first of all: the parser itself would exhaust its stack
+    _refuse_depth(written)  # first: the parser itself would exhaust its stack
     loader = UniqueKeys(written)
     try:
         node = loader.get_single_node()
@@ -97,7 +95,7 @@ def _refuse_depth(written: str) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
             raise yaml.MarkedYAMLError(
-                problem=f"more than {DEEPEST} lists and mappings lie in one another",
+                problem=f"more than {DEEPEST} nested lists and mappings",
                 problem_mark=getattr(event, "start_mark", None),
             )
 
@@ -110,7 +108,7 @@ def _problems(root: yaml.Node) -> Iterator[tuple[Keys, str]]:
         count += 1
         if count > MOST_VALUES or len(keys) > DEEPEST:  # by way of `*name`
             raise yaml.MarkedYAMLError(
-                problem=f"more than {MOST_VALUES} keys and values, or one that holds itself",
+                problem=f"more than {MOST_VALUES} keys and values, or one that contains itself",
                 problem_mark=node.start_mark,
             )
         if isinstance(node, yaml.ScalarNode):
@@ -125,7 +123,7 @@ def _problems(root: yaml.Node) -> Iterator[tuple[Keys, str]]:
 
 
 def _problem(node: yaml.ScalarNode) -> str | None:
-    """Return what is wrong with a value, if YAML reads it as something else than a reader would."""
+    """Return the problem with a value that YAML reads differently than a person would, None if there is none."""
     written, kind = node.value, node.tag.rpartition(":")[2]
     match kind:
         case "bool" if written.lower() not in ("true", "false"):
@@ -155,7 +153,7 @@ def _is_finite(written: str) -> bool:
 
 
 def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with the keys of `override` put over it; mappings are merged, everything else is replaced."""
+    """Return `base` overridden by `override`; mappings are merged, everything else is replaced."""
     merged = dict(base)
     for key, value in override.items():
         old = merged.get(key)
@@ -165,7 +163,7 @@ def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any
 
 
 def known_keys(content: Any, keys: Sequence[Any]) -> int:
-    """Return how many steps of a path a file's content has."""
+    """Return how many steps of a path exist in a file's content."""
     for count, key in enumerate(keys):
         inside = isinstance(content, Mapping) and key in content
         inside = inside or (isinstance(content, list) and isinstance(key, int) and key < len(content))

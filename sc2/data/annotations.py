@@ -1,4 +1,4 @@
-"""Checks on what people have drawn: boxes and masks must fit the upright image."""
+"""Checks of annotations: boxes and masks must fit the upright image."""
 
 import math
 from collections.abc import Iterable
@@ -20,49 +20,51 @@ def check_size(name: str, image: Size, declared: Size, *, tolerance_px: int = TO
     """Refuse annotations that were made for an image of another size (width, height).
 
     Raises:
-        DataError: The sizes differ; the message tells the case of an image that its EXIF data turn.
+        DataError: The sizes differ; the message says so where the image's EXIF orientation explains the difference.
     """
-    if all(abs(one - other) <= tolerance_px for one, other in zip(image, declared, strict=True)):
+    if all(abs(actual - claimed) <= tolerance_px for actual, claimed in zip(image, declared, strict=True)):
         return
     facts = f"{name}: annotated as {declared[0]} × {declared[1]} pixels, but upright it has {image[0]} × {image[1]}"
     if image == declared[::-1]:
         raise DataError(
-            f"{facts}: it was annotated without the orientation in its EXIF data, or turned later. Remove that "
-            "orientation from the file, or turn the annotations."
+            f"{facts}: it was annotated without its EXIF orientation, or rotated later. Remove that orientation from "
+            "the file, or rotate the annotations."
         )
-    raise DataError(f"{facts}. Get image and annotations of the same release of the data set.")
+    raise DataError(f"{facts}. Use image and annotations from the same release of the data set.")
 
 
 def check_upright(
     name: str, image: Size, declared: Size | None, orientation: int, *, tolerance_px: int = TOLERANCE_PX
 ) -> None:
-    """Refuse annotations of which nobody can say whether they were drawn on the stored or on the upright pixels.
+    """Refuse annotations if it is unclear whether they were drawn on the stored or on the upright pixels.
 
     Args:
         name: What to call the annotations in an error message.
         image: Width and height of the upright image.
-        declared: Width and height that the annotations were made for, as `check_size` has found them right.
-        orientation: What the EXIF data of the image say, 1 to 8.
-        tolerance_px: How far a declared size may be off.
+        declared: Width and height that the annotations were made for, checked by `check_size`; None if unknown.
+        orientation: EXIF orientation of the image, 1 to 8.
+        tolerance_px: Largest allowed difference of a declared size, in pixels.
 
     Raises:
-        DataError: The EXIF data of the image mirror or turn it, and its size upright could be the stored one as well.
+        DataError: The EXIF orientation mirrors or rotates the image, and its size does not settle the question.
     """
     if orientation == 1:
         return
-    stored = image[::-1]  # where it is turned by 90°; then the size tells, unless it is a square
-    told = orientation >= 5 and declared is not None
-    if told and any(abs(one - other) > tolerance_px for one, other in zip(stored, declared or stored, strict=True)):
+    stored = image[::-1]  # if it is rotated by 90°; then the size shows which it was, unless it is a square
+    rotated = orientation >= 5 and declared is not None
+    if rotated and any(
+        abs(side - claim) > tolerance_px for side, claim in zip(stored, declared or stored, strict=True)
+    ):
         return
     raise DataError(
-        f"{name}: the EXIF data of its image say orientation {orientation}, and whether the annotation was "
-        "drawn on the stored or on the turned pixels cannot be told. If on the stored ones, remove the orientation "
-        "from the file; if on the turned ones, save the image turned and without it."
+        f"{name}: its image has EXIF orientation {orientation}, and it is unclear whether the annotation was drawn on "
+        "the stored or on the rotated pixels. If on the stored ones, remove the orientation from the file; if on the "
+        "rotated ones, save the image rotated and without an orientation."
     )
 
 
 def fitted_boxes(name: str, image: Size, boxes: Iterable[Box]) -> tuple[Box, ...]:
-    """Clip boxes to the image (width, height); those without any area are left out.
+    """Clip boxes to the image (width, height); boxes without any area are dropped.
 
     Raises:
         DataError: A box is not finite, has swapped edges, or sticks out by more than `TOLERANCE_PX`.
@@ -72,7 +74,7 @@ def fitted_boxes(name: str, image: Size, boxes: Iterable[Box]) -> tuple[Box, ...
     for box in boxes:
         edges = (box.x0, box.y0, box.x1, box.y1)
         if not all(map(math.isfinite, (*edges, box.area))) or box.x1 < box.x0 or box.y1 < box.y0:
-            raise DataError(f"{name}: the box {edges} of area {box.area} is none. Correct the annotation.")
+            raise DataError(f"{name}: {edges} with area {box.area} is not a valid box. Correct the annotation.")
         if min(box.x0, box.y0) < -TOLERANCE_PX or box.x1 > width + TOLERANCE_PX or box.y1 > height + TOLERANCE_PX:
             raise DataError(
                 f"{name}: the box from ({box.x0:g}, {box.y0:g}) to ({box.x1:g}, {box.y1:g}) sticks out of the image, "
@@ -95,11 +97,11 @@ def check_mask(name: str, data: bytes, image: Size, classes: int, *, orientation
         data: The mask's file.
         image: Width and height of the upright image.
         classes: Number of classes without the background.
-        orientation: What the EXIF data of the image say, 1 to 8.
+        orientation: EXIF orientation of the image, 1 to 8.
 
     Raises:
-        DataError: The mask is unreadable, has colours instead of numbers, another size than the upright image, or a
-            value that is neither a class nor `IGNORED`, or the image may have been turned after the mask was drawn.
+        DataError: The mask is unreadable, has colours instead of numbers, differs in size from the upright image, or
+            has a value that is neither a class nor `IGNORED`, or the image may have been rotated since.
     """
     values = decode_mask(data, name)
     size = (values.shape[1], values.shape[0])
@@ -107,6 +109,6 @@ def check_mask(name: str, data: bytes, image: Size, classes: int, *, orientation
     check_upright(name, image, size, orientation, tolerance_px=0)
     if unknown := sorted(set(np.unique(values).tolist()) - {*range(classes + 1), IGNORED}):
         raise DataError(
-            f"{name}: holds the values {unknown}, but there are {classes} classes (1 to {classes}), 0 for background "
-            f"and {IGNORED} for what is ignored."
+            f"{name}: holds the values {unknown}; allowed are 1 to {classes} for the classes, 0 for background and "
+            f"{IGNORED} for ignored pixels."
         )

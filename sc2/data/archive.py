@@ -1,7 +1,7 @@
-"""Files that a user supplies: where they lie, whether they are the right ones, and reading archives safely.
+"""Files that a user supplies: where they are, whether they are the right ones, and how archives are read safely.
 
-Archives are read as a stream and never unpacked, so a hostile member name cannot touch the disk; such archives are
-refused all the same, because something is wrong with them.
+Archives are read as a stream and never unpacked, so a hostile member name cannot touch the disk; an archive with such a
+name is still refused, because something is wrong with it.
 """
 
 import bz2
@@ -29,22 +29,22 @@ LARGEST_IMAGE = 256 * 1024**2
 LARGEST_ANNOTATIONS = 1024**3
 """Bytes of the largest annotation file that is read; COCO's training annotations have 470 million."""
 _UNPACKED_FACTOR, _UNPACKED_SLACK = 200, 256 * 1024**2
-"""An archive may unpack to so many times its size, and so many bytes more; images hardly shrink when packed."""
+"""An archive may unpack to this many times its size plus this many bytes; images hardly shrink when packed."""
 
 
 def data_dir() -> Path:
     """Return the folder of supplied and downloaded files: the environment variable `SC2_DATA`, or else `data/`.
 
-    The location is no part of what identifies a job; the file's name and SHA-256 are.
+    The location does not identify a job; the file's name and SHA-256 do.
     """
     return Path(os.environ.get("SC2_DATA") or "data")
 
 
 def verified(path: Path, sha256: str) -> Path:
-    """Check that `path` is the file with this SHA-256 (64 hex digits, or the first ones of it), and return it.
+    """Check that `path` is the file with this SHA-256 (64 hex digits, or only the first ones), and return it.
 
     Raises:
-        DataError: The file is missing, truncated or another one; the message says which, and how to repair it.
+        DataError: The file is missing, truncated or has another hash; the message says which, and how to fix it.
     """
     try:
         if not path.is_file():
@@ -60,15 +60,15 @@ def verified(path: Path, sha256: str) -> Path:
         return path
     facts = f"{path.stat().st_size} bytes\n  expected sha256 {sha256}\n  actual sha256   {actual}\n"
     if _is_truncated(path):
-        raise DataError(f"{path}: truncated, {facts}Download or copy the file again: it ends too early.")
+        raise DataError(f"{path}: truncated, {facts}It ends too early: download or copy it again.")
     raise DataError(
-        f"{path}: another file than the configuration asks for, {facts}"
-        "Fetch the right file, or, if this one is meant, write its sha256 into the configuration."
+        f"{path}: not the file that the configuration names, {facts}"
+        "Get the right file or, if this one is right, write its sha256 into the configuration."
     )
 
 
 def _is_truncated(path: Path) -> bool:
-    """Tell whether a tar, gzip or zip file (also a `.pt` or `.pth`) lacks its end; False for any other file."""
+    """Tell whether a tar, gzip or zip file (also a `.pt` or `.pth`) is cut off; False for any other file."""
     with path.open("rb") as file:
         start = file.read(tarfile.BLOCKSIZE)
         size = file.seek(0, os.SEEK_END)
@@ -93,14 +93,14 @@ def _gzip_ends_early(path: Path) -> bool:
     except EOFError:
         return True
     except (OSError, zlib.error):
-        return False  # damaged, but not by cutting it off
+        return False  # damaged, but not cut off
     return False
 
 
 def member_names(path: Path) -> list[str]:
     """Return the names of all files in a tar or tar.gz, in the archive's order; `./a` is `a`.
 
-    What is hidden or left behind by a system (`sc2.system.walk.passed_over`) is passed over.
+    Hidden files and those that operating systems leave behind are skipped (`sc2.system.walk.passed_over`).
 
     Raises:
         DataError: As in `read_members`.
@@ -113,18 +113,18 @@ def read_members(path: Path, wanted: Container[str], *, limit: int = LARGEST_IMA
 
     Args:
         path: The archive.
-        wanted: Names as `member_names` gives them.
-        limit: Bytes that a wanted file may have.
+        wanted: Names as `member_names` returns them.
+        limit: Largest size of a wanted file, bytes.
 
     Raises:
         DataError: The archive is missing or damaged, holds anything but files and folders (links, devices, files with
             holes), the same name twice, a name that leads out of the archive, a wanted file of more than `limit`
-            bytes, or unpacks to a size out of all proportion to its own.
+            bytes, or unpacks to a size out of proportion to its own.
     """
     for tar, info, name in _walk(path):
         if name in wanted:
             if info.size > limit:
-                raise DataError(f"{path}, member {name}: {info.size} bytes, more than the {limit} that are read.")
+                raise DataError(f"{path}, member {name}: {info.size} bytes, but at most {limit} are read.")
             try:
                 file = tar.extractfile(info)
                 data = file.read() if file else b""
@@ -139,7 +139,7 @@ _AGAIN = "The archive is damaged: download or copy it again."
 
 
 def _walk(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
-    """Yield every regular file of the archive once it has been found harmless, and its name."""
+    """Yield every regular file of the archive and its name, after checking that it is harmless."""
     seen: set[str] = set()
     with _opened(path) as tar:
         room = _UNPACKED_FACTOR * path.stat().st_size + _UNPACKED_SLACK
@@ -147,12 +147,14 @@ def _walk(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
             name = str(PurePosixPath(info.name))  # ./a is a
             _refuse_outside(path, info.name)
             if info.size < 0 or info.offset_data + info.size > room:
-                raise DataError(f"{path}, member {name}: {info.size} bytes in an archive of this size. {_NOT_TRUSTED}")
+                raise DataError(
+                    f"{path}, member {name}: {info.size} bytes, too many for an archive of this size. {_NOT_TRUSTED}"
+                )
             if passed_over(name) or info.isdir():
                 continue
             _refuse_special(path, info)
             if name in seen:
-                raise DataError(f"{path}: holds {name} twice. {_NOT_TRUSTED}")
+                raise DataError(f"{path}: contains {name} twice. {_NOT_TRUSTED}")
             seen.add(name)
             yield tar, info, name
 
@@ -162,7 +164,7 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
     try:
         with path.open("rb") as file:
             start = file.read(6)
-        # Opened here: what tarfile itself unpacks from one block may fill the memory.
+        # Decompressed here: tarfile itself may fill the memory from a single block.
         reader = next((reader for magic, reader in _READERS.items() if start.startswith(magic)), open)
         with reader(path, "rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
             yield tar
@@ -176,7 +178,7 @@ def _next(path: Path, tar: tarfile.TarFile) -> tarfile.TarInfo | None:
     try:
         return tar.next()
     except _DAMAGED as error:
-        raise DataError(f"{path}: cannot be read to its end ({error}). {_AGAIN}") from error
+        raise DataError(f"{path}: cannot be read to the end ({error}). {_AGAIN}") from error
 
 
 _NOT_TRUSTED = "Such an archive is refused; get it from a source you trust, or pack it again from plain files."

@@ -1,8 +1,8 @@
 """COCO in its published layout, for detection.
 
-The tree is the published one: `annotations/instances_train2017.json`, `annotations/instances_val2017.json` and the
+The layout is the published one: `annotations/instances_train2017.json`, `annotations/instances_val2017.json` and the
 images in `train2017/` and `val2017/`. The official `val2017` images become the *test* split, and the validation split
-is held out of `train2017` (see `sc2.data.splits`). Images are stored as they are. The numbers of COCO's 80 categories
+is held out of `train2017` (see `sc2.data.splits`). Images are stored unchanged. The numbers of COCO's 80 categories
 have gaps (1 to 90); here a label is the position of the category in the order of those numbers.
 """
 
@@ -43,18 +43,18 @@ class Params(Strict):
         default="val2017", pattern=_FOLDER, description="Folder of the test images; annotations likewise."
     )
     train_without_boxes: bool = Field(
-        default=False, description="Whether training images without any box but those of crowds are kept."
+        default=False, description="Whether to keep training images whose only boxes, if any, are crowds."
     )
     val_images: int = Field(ge=1, description="Validation images held out of the training images, at least 1.")
     max_images: int | None = Field(
-        default=None, ge=1, description="At most so many training and so many test images, for small runs."
+        default=None, ge=1, description="Most training images and most test images to use, for small runs."
     )
     num_classes: int | None = Field(
         default=None,
         ge=1,
-        description="Categories that there must be; `sc2 inspect` counts with them before the data set is prepared.",
+        description="Expected number of categories; `sc2 inspect` uses it before the data set is prepared.",
     )
-    seed: int = Field(default=0, ge=0, description="Chooses the images that are held out or left out.")
+    seed: int = Field(default=0, ge=0, description="Seed that selects the images that are held out or left out.")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Instances:
-    """An annotation file: its categories' numbers, rising, and names, and the images; a label is a category's place."""
+    """An annotation file: its categories (number and name, by number) and images; a label is a category's position."""
 
     name: str
     categories: tuple[tuple[int, str], ...]
@@ -84,8 +84,8 @@ def open_dataset(config: Mapping[str, Any]) -> Source:
     """Open the data set that `config` (see `Params`) describes.
 
     Raises:
-        DataError: The source is missing, damaged or another one, an annotation file or an image lacks, or the
-            annotations contradict each other.
+        DataError: The source is missing, damaged or not the expected one, an annotation file or an image is missing, or
+            the annotations contradict each other.
     """
     params = Params.model_validate(config)
     files = open_files(params.source)
@@ -95,7 +95,7 @@ def open_dataset(config: Mapping[str, Any]) -> Source:
     test = _with_categories_of(train, test)
     if params.num_classes not in (None, len(train.classes)):
         raise DataError(
-            f"{files.title}: {train.name} lists {len(train.classes)} categories, the data set's num_classes is "
+            f"{files.title}: {train.name} lists {len(train.classes)} categories, but num_classes is "
             f"{params.num_classes}. Get the right file, or correct the number."
         )
     pool = {
@@ -115,14 +115,14 @@ def open_dataset(config: Mapping[str, Any]) -> Source:
 
 
 def read_instances(name: str, data: bytes) -> Instances:
-    """Read an annotation file `instances_….json`; boxes without any area are left out.
+    """Read an annotation file `instances_….json`; boxes without any area are dropped.
 
     Args:
         name: What to call the file in an error message.
-        data: Its content.
+        data: Content of the file.
 
     Raises:
-        DataError: It is damaged, or an annotation speaks of an image or category that it does not list.
+        DataError: It is damaged, or an annotation refers to an image or category that the file does not list.
     """
     try:
         content = json.loads(data, object_pairs_hook=_row)
@@ -135,7 +135,7 @@ def read_instances(name: str, data: bytes) -> Instances:
             image = whole(_field(row, "image_id", place), f"{place}: image_id")
             category = whole(_field(row, "category_id", place), f"{place}: category_id")
             if image not in boxes or category not in labels:
-                raise ValueError(f"{place} belongs to image {image} and category {category}, and not both are listed")
+                raise ValueError(f"{place} belongs to image {image} and category {category}, which are not both listed")
             boxes[image].extend(_boxes(row, labels[category], place))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{name}: not a readable annotation file ({error}). Correct it, or get it again.") from error
@@ -146,8 +146,8 @@ def read_instances(name: str, data: bytes) -> Instances:
 def _row(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     row = dict(pairs)
     if len(row) < len(pairs):
-        raise ValueError(f"an object has a key twice: {', '.join(key for key, _ in pairs)}")
-    row.pop("segmentation", None)  # most of the file; thrown away at once, or it would fill gigabytes of memory
+        raise ValueError(f"duplicate key in an object that has the keys {', '.join(key for key, _ in pairs)}")
+    row.pop("segmentation", None)  # most of the file; dropped at once, or it would fill gigabytes of memory
     return row
 
 
@@ -160,41 +160,43 @@ def _list(content: Any, key: str) -> list[Any]:
 
 def _field(row: Any, key: str, place: str) -> Any:
     if not isinstance(row, dict):
-        raise ValueError(f"{place} is no object")
+        raise ValueError(f"{place} is not an object")
     if key not in row:
-        raise ValueError(f"{place} lacks {key}")
+        raise ValueError(f"{place} has no {key}")
     return row[key]
 
 
 def _categories(content: Any) -> tuple[tuple[int, str], ...]:
-    found = []
+    categories = []
     for position, row in enumerate(_list(content, "categories")):
         place = f"categories[{position}]"
         name = text(_field(row, "name", place), f"{place}.name")
-        found.append((whole(_field(row, "id", place), f"{place}.id"), name))
-    if len({number for number, _ in found}) < len(found) or len({name for _, name in found}) < len(found):
+        categories.append((whole(_field(row, "id", place), f"{place}.id"), name))
+    if len({number for number, _ in categories}) < len(categories) or len({name for _, name in categories}) < len(
+        categories
+    ):
         raise ValueError("it lists a category twice")
-    return tuple(sorted(found))
+    return tuple(sorted(categories))
 
 
 def _images(content: Any) -> dict[int, Image]:
     """Return the images by number, without boxes."""
-    found: dict[int, Image] = {}
+    images: dict[int, Image] = {}
     rows = _list(content, "images")
     for position, row in enumerate(rows):
         place = f"images[{position}]"
         file_name = text(_field(row, "file_name", place), f"{place}.file_name")
         width, height = (whole(_field(row, key, place), f"{place}.{key}", low=1) for key in ("width", "height"))
-        found[whole(_field(row, "id", place), f"{place}.id")] = Image(file_name, (width, height), ())
-    if len({image.file_name for image in found.values()}) < len(rows):
+        images[whole(_field(row, "id", place), f"{place}.id")] = Image(file_name, (width, height), ())
+    if len({image.file_name for image in images.values()}) < len(rows):
         raise ValueError("it lists an image twice")
-    return found
+    return images
 
 
 def _boxes(row: dict[str, Any], label: int, place: str) -> list[Box]:
     bbox = _field(row, "bbox", place)
     if not isinstance(bbox, list) or len(bbox) != 4:
-        raise ValueError(f"{place}: bbox is no list of four numbers")
+        raise ValueError(f"{place}: bbox is not a list of four numbers")
     x, y = (number(value, f"{place}: bbox") for value in bbox[:2])
     width, height = (number(value, f"{place}: bbox", low=0) for value in bbox[2:])
     crowd, area = flag(row.get("iscrowd", 0), f"{place}: iscrowd"), number(row.get("area", 0), f"{place}: area", low=0)
@@ -202,16 +204,16 @@ def _boxes(row: dict[str, Any], label: int, place: str) -> list[Box]:
 
 
 def _with_categories_of(train: Instances, test: Instances) -> Instances:
-    """Return the test images with the labels of the training categories; images may show a part of them only.
+    """Return the test images with the labels of the training categories, of which they may have only some.
 
     Raises:
-        DataError: A category of the test images is not among those of the training images.
+        DataError: The training images do not have a category of the test images.
     """
     if foreign := [f"{number} {name!r}" for number, name in test.categories if (number, name) not in train.categories]:
         own = [f"{number} {name!r}" for number, name in train.categories if (number, name) not in test.categories]
         raise DataError(
-            f"{test.name} lists different categories: {', '.join(foreign)} are not in {train.name}, which lists "
-            f"{', '.join(own) or 'all others'}. Get both of the same release."
+            f"{test.name} lists other categories: {', '.join(foreign)} are not in {train.name}, which lists "
+            f"{', '.join(own) or 'all others'}. Get both from the same release."
         )
     labels = [train.categories.index(category) for category in test.categories]
     images = (
@@ -229,10 +231,10 @@ def _root(files: Files, names: frozenset[str], params: Params) -> tuple[str, ...
         return roots[0]
     if not roots:
         raise DataError(
-            f"{files.title}: holds no {'/'.join(wanted)}. Put COCO's annotations there, or set train_folder."
+            f"{files.title}: contains no {'/'.join(wanted)}. Put COCO's annotations there, or set train_folder."
         )
     places = ", ".join(sorted("/".join(root) or "." for root in roots))
-    raise DataError(f"{files.title}: holds {'/'.join(wanted)} in several folders: {places}. Keep one of them.")
+    raise DataError(f"{files.title}: contains {'/'.join(wanted)} in several folders: {places}. Keep one of them.")
 
 
 def _path(root: tuple[str, ...], *parts: str) -> str:
@@ -244,22 +246,22 @@ def _instances(files: Files, names: frozenset[str], root: tuple[str, ...], folde
     if missing := [name for name in wanted if name not in names]:
         raise DataError(f"{files.title}: {missing[0]} is missing. Put COCO's annotations there, or set test_folder.")
     contents = files.read(wanted, limit=LARGEST_ANNOTATIONS)
-    found = {name: read_instances(f"{files.title}, {name}", data) for name, data in contents}
-    return [found[name] for name in wanted]
+    instances = {name: read_instances(f"{files.title}, {name}", data) for name, data in contents}
+    return [instances[name] for name in wanted]
 
 
 def _require_images(files: Files, instances: Instances, missing: list[str]) -> None:
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise DataError(
-            f"{files.title}: {missing[0]}{more} missing, which {instances.name} lists. Get the whole set of images."
+            f"{files.title}: {missing[0]}{more} missing, though listed in {instances.name}. Get all of them."
         )
 
 
 def _samples(files: Files, split_of: Mapping[str, str], images: Mapping[str, Image]) -> Iterator[NewSample]:
     for name, data in files.read(split_of):
         title, image = f"{files.title}, {name}", images[name]
-        decoded, orientation = decode_upright(data, title)  # fail now, not during a training
+        decoded, orientation = decode_upright(data, title)  # fail now, not during training
         check_size(title, decoded.size, image.size)
         if image.boxes:
             check_upright(title, decoded.size, image.size, orientation)

@@ -1,4 +1,4 @@
-"""Files that are published under a URL: taken from the data folder, or fetched into it, and always checked."""
+"""Files published at a URL: taken from the data folder, or downloaded into it, and always checked."""
 
 import re
 import shutil
@@ -18,32 +18,32 @@ _TIMEOUT_S = 60
 
 
 def hash_in_name(url: str) -> str | None:
-    """Return the start of the SHA-256 that a file's name holds (`…-446d5c7f.pth.tar`), None when it holds none."""
-    found = _HASH_IN_NAME.search(_name(url))
-    return found[1] if found else None
+    """Return the start of the SHA-256 in a file's name (`…-446d5c7f.pth.tar`), None if there is none."""
+    match = _HASH_IN_NAME.search(_name(url))
+    return match[1] if match else None
 
 
 def fetched(url: str, sha256: str) -> Path:
-    """Return the file of a URL: from the data folder, from its subfolder `weights`, or fetched into the latter.
+    """Return the file of a URL: from the data folder or its subfolder `weights`, or else downloaded into the latter.
 
     Args:
         url: http, https or file; the last part of its path is the file's name.
         sha256: Hex digits; fewer than 64 are the start of the hash.
 
     Raises:
-        DataError: The file cannot be fetched, or is another one than its hash says.
+        DataError: The file cannot be downloaded, or does not have this hash.
     """
     target = data_dir() / "weights" / _name(url)
     for path in (data_dir() / target.name, target):
         if path.is_file():
             return verified(path, sha256)
     try:
-        # Jobs may want the same file at once: one fetches it, the others wait.
+        # Several jobs may want the same file: one downloads it, the others wait.
         with alone(target):
             if target.is_file():
                 return verified(target, sha256)
             remove_leftovers(target)
-            # Checked before it gets its name.
+            # Checked before it gets its final name.
             with replacing(target) as part:
                 _download(url, part)
                 _check(part, sha256, url)
@@ -53,7 +53,7 @@ def fetched(url: str, sha256: str) -> Path:
 
 
 def alone(target: Path) -> AbstractContextManager[bool]:
-    """Lock what is to be fetched to `target`; a process that had to wait looks first whether it is there now.
+    """Lock the download of `target`; a process that had to wait checks first whether the file is there now.
 
     Raises:
         OSError: The folder of `target` cannot be written to.
@@ -65,7 +65,7 @@ def _check(path: Path, sha256: str, url: str) -> None:
     try:
         verified(path, sha256)
     except DataError as error:
-        # The file is removed: what the reader can look at is the URL.
+        # The file is removed, so the message names the URL.
         raise DataError(str(error).replace(str(path), url)) from error
 
 
@@ -75,6 +75,6 @@ def _name(url: str) -> str:
 
 def _download(url: str, path: Path) -> None:
     if urlsplit(url).scheme not in ("http", "https", "file"):
-        raise ValueError("only http, https and file URLs are fetched")
+        raise ValueError("only http, https and file URLs can be fetched")
     with urlopen(url, timeout=_TIMEOUT_S) as response, path.open("wb") as file:
         shutil.copyfileobj(response, file)

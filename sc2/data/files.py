@@ -1,6 +1,6 @@
-"""Where the files of a data set come from: an archive or a folder, read in the same way.
+"""Where the files of a data set come from: an archive or a folder, read the same way.
 
-Kinds of data set that read the user's files share these sources; each adds the download that it knows.
+All kinds of data set that read the user's files share these sources; each may add a download of its own.
 """
 
 import os
@@ -33,14 +33,14 @@ class ArchiveSource(Strict):
 class FolderSource(Strict):
     """A folder inside the data folder that the user has filled.
 
-    It has no hash of its own: whoever gets other files under the same names gets other prepared data, whose hashes
-    stand in the records.
+    It has no hash of its own: different files under the same names result in different prepared data, whose hashes are
+    in the records.
     """
 
     kind: Literal["folder"] = Field(description="Always `folder`.")
     folder: str = Field(
         pattern=r"^[^/\\.][^/\\]*$",
-        description="Name of the folder in the data folder (SC2_DATA or data/); a symbolic link serves as well.",
+        description="Name of the folder in the data folder (SC2_DATA or data/); may be a symbolic link.",
     )
 
 
@@ -52,7 +52,7 @@ class Files(Protocol):
         """What to call the tree in messages."""
 
     def names(self) -> list[str]:
-        """Return the names of all files but those that `sc2.system.walk.passed_over` names."""
+        """Return the names of all files except those that `sc2.system.walk.passed_over` skips."""
 
     def read(self, wanted: Collection[str], *, limit: int = LARGEST_IMAGE) -> Iterator[tuple[str, bytes]]:
         """Yield name and content of the wanted files, in any order; one of more than `limit` bytes is refused."""
@@ -90,7 +90,7 @@ class FolderFiles:
         return str(self.path)
 
     def names(self) -> list[str]:
-        """Return the names of all files below the folder and the folders that it links to, sorted."""
+        """Return the names of all files below the folder, including those in linked folders, sorted."""
         return sorted(walk(self.path))
 
     def read(self, wanted: Collection[str], *, limit: int = LARGEST_IMAGE) -> Iterator[tuple[str, bytes]]:
@@ -100,29 +100,29 @@ class FolderFiles:
                 data = _content(self.path / name, limit)
             except OSError as error:
                 raise DataError(
-                    f"{self.path / name}: cannot be read ({error}). Repair it; if torchvision made the folder, delete "
+                    f"{self.path / name}: cannot be read ({error}). Fix it; if torchvision made the folder, delete "
                     f"{self.path} and run again."
                 ) from error
             yield name, data
 
 
 def _content(path: Path, limit: int) -> bytes:
-    # Without waiting: opening a pipe would wait for its other end.
+    # Non-blocking: opening a pipe would wait for its other end.
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise DataError(f"{path}: not a file but a pipe or a device. Take it away.")
+            raise DataError(f"{path}: a pipe or a device, not a file. Remove it.")
         if status.st_size > limit:
-            raise DataError(f"{path}: {status.st_size} bytes, more than the {limit} that are read.")
+            raise DataError(f"{path}: {status.st_size} bytes, but at most {limit} are read.")
         return file.read(limit)
 
 
 def readable_name(title: str, name: str) -> str:
-    """Return the name of a file if it can be written down.
+    """Return the name of a file if it is printable UTF-8.
 
     Args:
-        title: What to call the tree that it lies in.
-        name: A name as `Files.names` gives it.
+        title: What to call the tree that contains it.
+        name: A name as `Files.names` returns it.
 
     Raises:
         DataError: It is not UTF-8, or holds control characters.
@@ -138,7 +138,7 @@ def open_files(source: ArchiveSource | FolderSource) -> Files:
     """Open an archive, whose SHA-256 is checked, or a folder.
 
     Raises:
-        DataError: It is missing, damaged or another one.
+        DataError: It is missing, damaged or not the expected one.
     """
     if isinstance(source, ArchiveSource):
         return ArchiveFiles(verified(data_dir() / source.file, source.sha256))
@@ -146,10 +146,10 @@ def open_files(source: ArchiveSource | FolderSource) -> Files:
     try:
         there = folder.is_dir()
     except OSError as error:  # a name that is too long
-        raise DataError(f"{folder}: cannot be looked up ({error.strerror or error}).") from error
+        raise DataError(f"{folder}: cannot be accessed ({error.strerror or error}).") from error
     if not there:
         raise DataError(
-            f"{folder}: no such folder. Put it or a link to it there, or set the environment variable SC2_DATA to "
-            f"the folder that holds {source.folder}/."
+            f"{folder}: no such folder. Put the folder or a link to it there, or set the environment variable SC2_DATA "
+            f"to the folder that holds {source.folder}/."
         )
     return FolderFiles(folder)

@@ -1,7 +1,7 @@
-"""How an image lies in the network's input, and the way there and back for boxes and masks. No torch.
+"""How an image is placed in the network's input, and how boxes and masks are mapped there and back. No torch.
 
-Sizes are (width, height) in pixels, as Pillow has them. Edges of boxes are real numbers: the left edge of an image is
-0, its right edge its width, so scaling an image scales its boxes by the same factors without any offset.
+Sizes are (width, height) in pixels, as in Pillow. Edges of boxes are real numbers: the left edge of an image is
+0, its right edge its width, so scaling an image scales its boxes by the same factors, without an offset.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ INTERPOLATIONS: dict[Interpolation, Image.Resampling] = {
 
 
 LONGEST_FACTOR = 16
-"""Where the long side of a whole image is not limited: how much longer than the short one it may be."""
+"""Largest ratio of the long side to the short one where the long side of a whole image is not limited."""
 
 _ROOM_PX = 2**24
 _ROOM_FACTOR = 16
-"""An image is resized as a whole, and then cropped, up to so many pixels, or so many times what is kept of them."""
+"""An image is resized whole and then cropped up to this many pixels, or this many times the pixels that are kept."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """How `sc2.data.transform.prepare_image` brings an image into the network's input. All sizes are in pixels.
+    """How `sc2.data.transform.prepare_image` places an image in the network's input. All sizes are in pixels.
 
     Attributes:
         original: Width and height of the upright stored image.
         resized: Width and height after resizing.
-        left: Columns of the resized image that are cut off at the left.
-        top: Rows that are cut off at the top.
-        size: Width and height of the network's input; what lies beyond the resized image is padding.
+        left: Columns of the resized image that are cropped at the left.
+        top: Rows that are cropped at the top.
+        size: Width and height of the network's input; everything outside the resized image is padding.
     """
 
     original: Size
@@ -54,7 +54,7 @@ class Placement:
 
     @classmethod
     def of(cls, original: Size, spec: SizeSpec) -> Placement:
-        """Return the placement of an image of a width and height.
+        """Return the placement of an image of the given size.
 
         Args:
             original: Width and height of the upright image.
@@ -73,7 +73,7 @@ class Placement:
         if spec.longest is None and max(resized) > LONGEST_FACTOR * spec.resize:
             raise DataError(
                 f"an image of {original[0]} × {original[1]} pixels would become {resized[0]} × {resized[1]}. Set "
-                "input.longest, or take the image out."
+                "input.longest, or remove the image."
             )
         return cls(original, resized, 0, 0, (_up(resized[0], spec.multiple), _up(resized[1], spec.multiple)))
 
@@ -88,15 +88,16 @@ class Placement:
 
     @property
     def _is_line(self) -> bool:
-        """Whether so little is kept of the resized image that it is never made as a whole."""
+        """Whether so little of the resized image is kept that it is never computed as a whole."""
         (width, height), (columns, rows) = self.resized, self.visible
         return width * height > max(_ROOM_PX, _ROOM_FACTOR * columns * rows)
 
     def image_in(self, image: Image.Image, interpolation: Interpolation) -> Image.Image:
-        """Bring an image into the input; the padding is black. One that fits already is returned untouched.
+        """Place an image in the input, padded with black; an image that already fits is returned unchanged.
 
-        Of an image like a line, `1 × 20000`, only what is kept is resized. Pillow then rounds the place of pixels, and
-        may resize rows before columns: it differs by one level, by some more where a bicubic filter overshoots.
+        Of a very elongated image, such as 1 × 20000, only the part that is kept is resized. Pillow then rounds pixel
+        positions and may resize rows before columns: values differ by one level, or slightly more where a bicubic
+        filter overshoots.
         """
         if self._is_line:
             left, top, right, bottom = (np.array([0, 0, *self.visible]) + self._offset) / self._scale
@@ -111,7 +112,7 @@ class Placement:
         return image.crop((self.left, self.top, self.left + self.size[0], self.top + self.size[1]))
 
     def boxes_in(self, boxes: NDArray[Any]) -> NDArray[np.float64]:
-        """Bring boxes of the stored image into the input, cut off at the edges of what is visible.
+        """Map boxes of the stored image to the input, clipped to the visible part.
 
         Args:
             boxes: x0, y0, x1, y1 in pixels, [N, 4].
@@ -122,15 +123,18 @@ class Placement:
         return _clipped(boxes * self._scale - self._offset, self.visible)
 
     def boxes_out(self, boxes: NDArray[Any]) -> NDArray[np.float64]:
-        """Bring boxes [N, 4] of the input back to the stored image, cut off at its edges: float64 [N, 4]."""
+        """Map boxes [N, 4] of the input back to the stored image, clipped to it: float64 [N, 4]."""
         return _clipped((_clipped(boxes, self.visible) + self._offset) / self._scale, self.original)
 
     def mask_in(self, mask: Mask, *, padding: int) -> Mask:
-        """Bring a mask of the stored image into the input without mixing values.
+        """Map a mask of the stored image to the input without mixing values.
 
         Args:
             mask: uint8 [H, W] of the image.
-            padding: Value of what shows nothing of the image.
+            padding: Value of pixels outside the image.
+
+        Returns:
+            uint8, height and width of the input.
         """
         width, height = self.visible
         placed = np.full(self.size[::-1], padding, np.uint8)
@@ -144,11 +148,14 @@ class Placement:
         return placed
 
     def mask_out(self, mask: Mask, *, outside: int) -> Mask:
-        """Bring a mask of the input back to the stored image without mixing values.
+        """Map a mask of the input back to the stored image without mixing values.
 
         Args:
             mask: uint8 [H, W] of the input.
-            outside: Value of the part of the image that was cut off.
+            outside: Value of the part of the image that was cropped.
+
+        Returns:
+            uint8, height and width of the stored image.
         """
         width, height = self.visible
         if self._is_line:
@@ -172,7 +179,7 @@ class Placement:
 
 
 def nominal_size(spec: SizeSpec) -> Size:
-    """Return the size (width, height) of the network's input for which costs are stated.
+    """Return the size (width, height) of the network's input for which costs are reported.
 
     `crop`: the size of every input. `whole`: the largest input of a landscape image, its long side being `longest` or,
     where that is None, `resize`.
@@ -197,9 +204,9 @@ def _scaled(mask: Mask, size: Size) -> Mask:
     return np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
 
 
-def _nearest(positions: NDArray[np.int64], length: int, other: int) -> NDArray[np.int64]:
-    """Return which of `other` pixels in a row lie at the middles of pixels of a row of `length` over the same edge."""
-    nearest: NDArray[np.int64] = (2 * positions + 1) * other // (2 * length)
+def _nearest(positions: NDArray[np.int64], length: int, count: int) -> NDArray[np.int64]:
+    """Return which of `count` pixels lie at the centres of pixels of a row of `length` pixels over the same extent."""
+    nearest: NDArray[np.int64] = (2 * positions + 1) * count // (2 * length)
     return nearest
 
 

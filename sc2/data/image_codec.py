@@ -1,4 +1,4 @@
-"""An image as a file of one of Pillow's formats, and back."""
+"""Images encoded to and decoded from files of Pillow's formats."""
 
 import io
 import warnings
@@ -12,7 +12,7 @@ from sc2.errors import WireError
 
 
 def compress(image: Image.Image, image_format: str, options: Mapping[str, Any]) -> bytes:
-    """Return the file of an image in one of Pillow's formats; `options` go to Pillow's encoder."""
+    """Return an image encoded in one of Pillow's formats; `options` are passed to Pillow's encoder."""
     buffer = io.BytesIO()
     image.save(buffer, format=image_format, **options)
     return buffer.getvalue()
@@ -26,28 +26,28 @@ def decompress(
     Args:
         data: One whole file.
         image_format: Pillow's name of the only format that is accepted.
-        size: (width, height) that the image must have, pixels; or what raises a WireError for a wrong one.
-        mode: `RGB` or `L`; the other one is converted (WebP makes colours of grey).
+        size: (width, height) that the image must have, pixels; or a function that raises a WireError for a wrong size.
+        mode: `RGB` or `L`; an image of the other mode is converted (WebP stores grey as colour).
 
     Raises:
-        WireError: The file is damaged, of another format, of another size, or holds pixels of another kind, such as
-            16 bits or transparency, which `compress` does not write.
+        WireError: The file is damaged, has another format or size, or has pixels that `compress` does not write, such
+            as 16-bit or transparent ones.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged metadata, and of a size that is checked here
+            warnings.simplefilter("ignore")  # about damaged metadata, and about a size that is checked here
             image = Image.open(io.BytesIO(data), formats=[image_format])
-        # Looked at before the pixels are decoded: a damaged header may claim any size.
+        # Checked before the pixels are decoded: a damaged header may claim any size.
         if callable(size):
             size(image.size)
         elif image.size != size:
-            raise WireError(f"the {image_format} image is {image.size}, the network takes {size}")
+            raise WireError(f"the {image_format} image is {image.size}, but the network takes {size}")
         if image.mode not in ("RGB", "L"):
-            raise WireError(f"the {image_format} image has pixels of mode {image.mode}, not RGB or grey of 8 bits")
+            raise WireError(f"the {image_format} image has pixels of mode {image.mode}, not 8-bit RGB or grey")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return np.asarray(image.convert(mode))
     except WireError:
         raise
-    except Exception as error:  # Pillow stumbles over damaged files in many ways: OSError, bombs, struct.error, …
+    except Exception as error:  # Pillow fails on damaged files in many ways: OSError, bombs, struct.error, …
         raise WireError(f"the {image_format} stream cannot be decoded: {error or type(error).__name__}") from error

@@ -1,7 +1,7 @@
 """Photographs in one folder per class, read from an archive, a folder, or torchvision's download (Imagenette).
 
 The official validation folder becomes the *test* split. The validation split, on which models are selected, is held
-out of the training folder, so that no choice is ever made on test images. Images are stored as they are, not recoded.
+out of the training folder, so that test images never influence a choice. Images are stored unchanged, not re-encoded.
 """
 
 import tempfile
@@ -23,7 +23,7 @@ from sc2.errors import DataError
 from sc2.strict import Strict
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp"})
-"""What counts as an image; other files are passed over."""
+"""Suffixes that count as images; other files are skipped."""
 
 
 class TorchvisionSource(Strict):
@@ -44,28 +44,28 @@ class Params(Strict):
     train_folder: str = Field(
         default="train",
         pattern=r"^[^/\\]+$",
-        description="Folder of the training images, <class>/<image> in it.",
+        description="Folder of the training images, laid out as <class>/<image>.",
     )
     test_folder: str = Field(default="val", pattern=r"^[^/\\]+$", description="Folder of the test images.")
     val_per_class: int = Field(
-        ge=1, description="Validation images held out of the training folder, images per class, at least 1."
+        ge=1, description="Validation images per class held out of the training folder, at least 1."
     )
     max_per_class: int | None = Field(
-        default=None, ge=1, description="At most so many training and so many test images per class, for small runs."
+        default=None, ge=1, description="Most training images and most test images per class to use, for small runs."
     )
     num_classes: int | None = Field(
         default=None,
         ge=1,
-        description="Classes that there must be; `sc2 inspect` counts with them before the data set is prepared.",
+        description="Expected number of classes; `sc2 inspect` uses it before the data set is prepared.",
     )
-    seed: int = Field(default=0, ge=0, description="Chooses the images that are held out or left out.")
+    seed: int = Field(default=0, ge=0, description="Seed that selects the images that are held out or left out.")
 
 
 def open_dataset(config: Mapping[str, Any]) -> Source:
     """Open the data set that `config` (see `Params`) describes; downloads it if the source says so.
 
     Raises:
-        DataError: The source is missing, damaged or another one, or its folders do not fit the configuration.
+        DataError: The source is missing, damaged or not the expected one, or its folders do not fit the configuration.
     """
     params = Params.model_validate(config)
     files = _open(params.source)
@@ -79,7 +79,7 @@ def open_dataset(config: Mapping[str, Any]) -> Source:
         )
     if params.num_classes not in (None, len(train)):
         raise DataError(
-            f"{files.title}: {params.train_folder}/ has {len(train)} classes, the data set's num_classes is "
+            f"{files.title}: {params.train_folder}/ has {len(train)} classes, but num_classes is "
             f"{params.num_classes}. Complete the folder, or correct the number."
         )
     chosen = _choose(files, params, train, test)
@@ -95,10 +95,10 @@ def _open(source: ArchiveSource | FolderSource | TorchvisionSource) -> Files:
 
 
 def download_imagenette(size: str) -> Path:
-    """Download Imagenette with torchvision unless the data folder holds it, and return its folder.
+    """Download Imagenette with torchvision unless the data folder has it, and return its folder.
 
-    torchvision takes a half-unpacked folder for a whole one, so it works in a temporary folder, and the result is moved
-    to its place when it is complete.
+    torchvision mistakes a half-unpacked folder for a complete one, so it works in a temporary folder, and the result is
+    moved into place when it is complete.
 
     Raises:
         DataError: The download failed or was damaged; nothing is left behind.
@@ -123,8 +123,8 @@ def download_imagenette(size: str) -> Path:
 
 
 def _by_class(files: Files, names: list[str], folder: str) -> dict[str, dict[str, str]]:
-    """Return, per class, the full name of each image by its name inside `folder`: `<class>/<image>`."""
-    found: dict[str, dict[str, str]] = {}
+    """Return each class's images: full name by name inside `folder`, `<class>/<image>`."""
+    by_class: dict[str, dict[str, str]] = {}
     roots = set()
     for name in names:
         path = PurePosixPath(name)
@@ -133,16 +133,16 @@ def _by_class(files: Files, names: list[str], folder: str) -> dict[str, dict[str
         if path.suffix.lower() in SUFFIXES:
             readable_name(files.title, name)
             roots.add(path.parts[:-3])
-            found.setdefault(path.parts[-2], {})[f"{path.parts[-2]}/{path.name}"] = name
-    if not found:
+            by_class.setdefault(path.parts[-2], {})[f"{path.parts[-2]}/{path.name}"] = name
+    if not by_class:
         raise DataError(
-            f"{files.title}: holds no images named …/{folder}/<class>/<image>. Set train_folder and test_folder of the "
-            f"data set to the folders it has."
+            f"{files.title}: contains no images named …/{folder}/<class>/<image>. Set train_folder and test_folder of "
+            f"the data set to its folders."
         )
     if len(roots) > 1:
         places = ", ".join(sorted("/".join((*root, folder)) for root in roots))
         raise DataError(f"{files.title}: several folders are called {folder}: {places}. Keep one of them.")
-    return found
+    return by_class
 
 
 def _spelt_alike(
@@ -150,10 +150,10 @@ def _spelt_alike(
 ) -> dict[str, dict[str, str]]:
     """Return the test images under the names that their classes have in the training folder.
 
-    `é` may be stored as one character or as two; systems differ in that, and it looks the same.
+    `é` may be stored as one character or as two: systems differ in this, and both look the same.
 
     Raises:
-        DataError: Two classes of one folder differ in nothing else.
+        DataError: Two classes of one folder differ only in this.
     """
     spelling: dict[str, str] = {}
     for names in (train, test):
@@ -178,7 +178,7 @@ class _Entry:
 
 
 _Chosen = dict[str, dict[str, _Entry]]
-"""Per split: what to make of each file, by its full name."""
+"""Entries by split and full name of the file."""
 
 
 def _choose(files: Files, params: Params, train: dict[str, dict[str, str]], test: dict[str, dict[str, str]]) -> _Chosen:
@@ -201,5 +201,5 @@ def _samples(files: Files, chosen: _Chosen, classes: tuple[str, ...]) -> Iterato
     plan = {name: entry for entries in chosen.values() for name, entry in entries.items()}
     for name, data in files.read(plan.keys()):
         entry = plan[name]
-        decode_image(data, f"{files.title}, {name} (class {classes[entry.label]})")  # fail now, not during a training
+        decode_image(data, f"{files.title}, {name} (class {classes[entry.label]})")  # fail now, not during training
         yield NewSample(entry.split, entry.id, entry.label, data, PurePosixPath(name).suffix.lower())

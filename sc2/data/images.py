@@ -1,4 +1,4 @@
-"""Stored samples as batches of tensors: images, and what the task wants to know of each (its target)."""
+"""Stored samples as batches of tensors: images, and the task's target for each."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -15,19 +15,19 @@ from sc2.data.store import SampleStore
 from sc2.errors import DataError
 
 MEMORY_LIMIT = 2 * 1024**3
-"""Bytes of prepared images and targets of a split that are kept in memory."""
+"""Most bytes of prepared images and targets of a split that are kept in memory."""
 UNCHANGED = Augmentation()
 """No augmentation."""
 
 
 class Targets(Protocol):
-    """What is asked of a task: an image's target, and how it follows the image. Every task in `sc2.tasks` does it."""
+    """What every task in `sc2.tasks` provides: an image's target, and how the target changes with the image."""
 
     def target(self, store: SampleStore, index: int) -> Any:
         """Return the target of a sample in pixels of the stored image."""
 
     def placed(self, target: Any, placement: Placement) -> Any:
-        """Bring a target into the network's input."""
+        """Map a target to the network's input."""
 
     def mirrored(self, target: Any, width: int) -> Any:
         """Return the target of the image mirrored left to right; `width` of the image in the input, pixels."""
@@ -39,7 +39,7 @@ class Targets(Protocol):
         """Return the target of the image padded on the right and at the bottom to a width and height."""
 
     def collate(self, targets: Sequence[Any]) -> Any:
-        """Put the targets of a batch together."""
+        """Combine the targets of a batch."""
 
 
 class Item(NamedTuple):
@@ -52,7 +52,7 @@ class Item(NamedTuple):
 class ImageTensors(Dataset[Item]):
     """The prepared images of one split and their targets; items have no padding, batches have.
 
-    Each image is decoded and prepared when it is first asked for, and then kept in memory until `MEMORY_LIMIT` is full.
+    Each image is decoded and prepared on first use, and then kept in memory until `MEMORY_LIMIT` is reached.
     """
 
     def __init__(self, store: SampleStore, spec: SizeSpec, targets: Targets) -> None:
@@ -71,10 +71,10 @@ class ImageTensors(Dataset[Item]):
         return len(self.store)
 
     def __getitem__(self, i: int) -> Item:
-        """Return image and target of sample `i`; not to be changed in place.
+        """Return image, uint8 [3, h, w], and target of sample `i`; neither may be changed in place.
 
         Raises:
-            DataError: The sample is damaged, or the data set does not hold what the task needs.
+            DataError: The sample is damaged, or the data set lacks what the task needs.
         """
         if i in self._kept:
             return self._kept[i]
@@ -94,7 +94,7 @@ class ImageTensors(Dataset[Item]):
     def batch(
         self, indices: Sequence[int], augment: Augmentation = UNCHANGED, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Any]:
-        """Return several samples: images uint8 [B, 3, H, W], a copy, and targets as the task collates them.
+        """Return several samples: images uint8 [B, 3, H, W], copied, and targets as the task collates them.
 
         Images of different sizes are padded with zeros on the right and at the bottom: to the largest one, and to the
         specification's `multiple`. Images and targets are augmented alike when there is a generator to draw from.
@@ -131,11 +131,11 @@ def batches(
         seed: For training: order and augmentation depend only on `(seed, epoch)`, and a last partial batch is dropped.
             None for evaluation: in order, as they are, all images.
         epoch: Number of the epoch, from 0.
-        augment: `flip` (mirror left to right with probability ½) and `shift_px` (shift by up to so many pixels in both
-            directions, the border filled by mirroring); ignored in evaluation.
+        augment: `flip` (mirror left to right with probability ½) and `shift_px` (shift by up to this many pixels in
+            both directions, the border filled by mirroring); ignored in evaluation.
 
     Raises:
-        DataError: A training split is smaller than one batch, so that nothing would be trained.
+        DataError: A training split is smaller than one batch, so nothing would be trained.
     """
     count = len(dataset)
     if seed is None:

@@ -1,4 +1,4 @@
-"""The index of a stored data set: what is known of each sample, a line of JSON each."""
+"""The index of a stored data set: one line of JSON per sample."""
 
 import json
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from sc2.data.source import Box
 from sc2.errors import DataError
 from sc2.foreign import number, text, whole
 
-REBUILD = "Delete it and run the workflow again: `prepare_data` makes it again."
+REBUILD = "Delete it and run the workflow again: `prepare_data` rebuilds it."
 LARGEST_META = 16 * 1024**2
 """Bytes of the largest `meta.json`, and of the longest line of an index."""
 
 
 @dataclass(frozen=True)
 class Blob:
-    """Where a file lies inside a tar: its name, the offset of its first byte, its size in bytes and its SHA-256."""
+    """Where a file is inside a tar: its name, the offset of its first byte, its size in bytes and its SHA-256."""
 
     member: str
     offset: int
@@ -28,15 +28,15 @@ class Blob:
 
 @dataclass(frozen=True)
 class Sample(Blob):
-    """One stored sample: the place of its image, and what is known about it.
+    """One stored sample: the location of its image, and its annotations.
 
     Attributes:
         id: Name of the sample, unique in its split.
         split: `train`, `val` or `test`.
-        label: Class of the image, None where the data set has no such label.
+        label: Class of the image, None if the data set has no labels of images.
         boxes: One box per object in pixels of the upright image; empty where there are none.
-        mask: Place of the mask, or None.
-        groups: What it shares with other samples that makes them alike, by kind; empty where nothing is known.
+        mask: Location of the mask, or None.
+        groups: What it shares with other samples that makes them alike, by kind; empty if nothing is known.
     """
 
     id: str
@@ -101,7 +101,7 @@ def _box(x0: float, y0: float, x1: float, y1: float, label: int, area: float = 0
 
 
 def _box_row(box: Box) -> list[float]:
-    """Return a box as it stands in the index: `x0, y0, x1, y1, label[, area[, flags]]`."""
+    """Return a box as it is written in the index: `x0, y0, x1, y1, label[, area[, flags]]`."""
     flags = _CROWD * box.crowd + _DIFFICULT * box.difficult
     row = [box.x0, box.y0, box.x1, box.y1, box.label, box.area, flags]
     if not flags:
@@ -110,18 +110,18 @@ def _box_row(box: Box) -> list[float]:
 
 
 def index_line(sample: Sample) -> str:
-    """Return the line of a sample, without its end."""
+    """Return the line of a sample, without the newline."""
     row = asdict(sample) | {"boxes": [_box_row(box) for box in sample.boxes]}
     row = {key: value for key, value in row.items() if value not in (None, [], {})}
     return json.dumps(row, sort_keys=True)
 
 
 def typed(value: Any, kind: type[Any]) -> Any:
-    """Return a value of JSON if it is of a kind.
+    """Return a value from JSON if it has the given type.
 
     Raises:
         TypeError: It is not.
     """
     if not isinstance(value, kind):
-        raise TypeError(f"{value!r:.60} is no {kind.__name__}")
+        raise TypeError(f"{value!r:.60} is not a {kind.__name__}")
     return value

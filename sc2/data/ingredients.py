@@ -1,7 +1,7 @@
 """What `photodigits` is made of: photographs and handwritten digits from installed wheels, and random integers.
 
 Which split may use which photograph and which digit is decided here, independently of a data set's seed: a test digit
-is a test digit in every variant.
+is a test digit in every variant of the data set.
 """
 
 import hashlib
@@ -32,8 +32,9 @@ class Photo:
     sha256: str
 
 
-# Left out of what the wheels hold: drawings, near-empty images, and pictures of text (they may show digits). The two
-# motorcycles are one scene from two sides, so they are in one split. Each split has colour, texture and smooth areas.
+# Left out of the wheels' images: drawings, near-empty images, and pictures of text (they may show digits). The two
+# motorcycles are one scene from two viewpoints, so they are in one split. Each split has colour, texture and
+# smooth areas.
 _PHOTOS = {
     "train": {
         "sklearn/datasets/images/china.jpg": "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29",
@@ -62,7 +63,7 @@ _PHOTOS = {
 PHOTOS = tuple(Photo(split, path, sha256) for split, group in _PHOTOS.items() for path, sha256 in group.items())
 
 DIGITS_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
-"""Of the inks (uint8 [1797, 8, 8], 0 to 16), then the classes (uint8 [1797])."""
+"""Of the ink values (uint8 [1797, 8, 8], 0 to 16), then the classes (uint8 [1797])."""
 
 DIGIT_SHARES = {"train": 70, "val": 15, "test": 15}
 """Percentage of each class's handwritten digits in each split."""
@@ -75,11 +76,11 @@ class Draws:
         self._bits = np.random.PCG64(np.random.SeedSequence(key))
 
     def below(self, bound: int) -> int:
-        """Return the next integer of 0 … bound - 1."""
+        """Return the next integer in 0 … bound - 1."""
         return int(self._bits.random_raw()) % bound
 
     def between(self, low: int, high: int) -> int:
-        """Return the next integer of low … high."""
+        """Return the next integer in low … high."""
         return low + self.below(high - low + 1)
 
 
@@ -95,9 +96,9 @@ def _load_photo(photo: Photo) -> Image.Image:
     places = spec.submodule_search_locations if spec else None
     path = Path(places[0]) / rest if places else None
     if path is None or not path.is_file():
-        raise DataError(f"{photo.path}: the package or this file of it is missing. {_INSTALL}")
+        raise DataError(f"{photo.path}: the package, or this file in it, is missing. {_INSTALL}")
     if hashlib.sha256(path.read_bytes()).hexdigest() != photo.sha256:
-        raise DataError(f"{path}: not the picture that this data set is made of. {_INSTALL}")
+        raise DataError(f"{path}: not the picture that this data set uses. {_INSTALL}")
     with Image.open(path) as image:
         return image.convert("L" if image.mode == "L" else "RGB")
 
@@ -115,7 +116,7 @@ def load_glyphs() -> tuple[Pixels, tuple[int, ...]]:
     inks = raw.images.astype(np.uint8)
     labels = raw.target.astype(np.uint8)
     if hashlib.sha256(inks.tobytes() + labels.tobytes()).hexdigest() != DIGITS_SHA256:
-        raise DataError(f"scikit-learn: `load_digits` gives other digits than expected. {_INSTALL}")
+        raise DataError(f"scikit-learn: `load_digits` returns unexpected digits. {_INSTALL}")
     return (inks.astype(np.uint16) * 255 // 16).astype(np.uint8), tuple(labels.tolist())
 
 
@@ -126,10 +127,10 @@ def digit_pools() -> Mapping[str, tuple[tuple[int, ...], ...]]:
     draws = Draws(20_231_016)  # any constant
     pools: dict[str, list[tuple[int, ...]]] = {split: [] for split in SPLITS}
     for label in range(10):
-        numbers = [number for number, other in enumerate(labels) if other == label]
+        numbers = [number for number, digit in enumerate(labels) if digit == label]
         for last in range(len(numbers) - 1, 0, -1):
-            other = draws.below(last + 1)
-            numbers[last], numbers[other] = numbers[other], numbers[last]
+            chosen = draws.below(last + 1)
+            numbers[last], numbers[chosen] = numbers[chosen], numbers[last]
         start = 0
         for split, share in DIGIT_SHARES.items():
             stop = len(numbers) if split == SPLITS[-1] else start + len(numbers) * share // 100

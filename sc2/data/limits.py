@@ -1,4 +1,4 @@
-"""Which sizes the network's input can have, and a latent: what a server accepts. No torch before there is a network."""
+"""Which sizes an input and a latent can have, and so what a server accepts. Imports torch only with a network."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ def refuse_foreign_size(size: tuple[int, int], spec: SizeSpec, what: str) -> Non
     """Refuse an image (width, height in pixels) that cannot be an input.
 
     Raises:
-        WireError: The message names the size and says which ones there are.
+        WireError: The message names the size and the allowed ones.
     """
     if spec.square is not None:
         expected = (spec.square, spec.square)
         if size != expected:
-            raise WireError(f"the {what} image is {size}, the network takes {expected}")
+            raise WireError(f"the {what} image is {size}, but the network takes {expected}")
         return
     multiple, (short, long) = spec.multiple, largest_sides(spec)
     if any(side % multiple for side in size) or not _fits(size, (short, long)):
         raise WireError(
-            f"the {what} image is {size}, the network takes sides that are multiples of {multiple}, at most {short} "
-            f"and {long}"
+            f"the {what} image is {size}, but the network takes sides that are multiples of {multiple}, at most "
+            f"{short} and {long}"
         )
 
 
 def largest_latent(encoder: nn.Module, spec: SizeSpec) -> tuple[int, int]:
-    """Return the largest short and long side of what an encoder, in eval mode, makes of an input (positions)."""
+    """Return the largest short and long side of the latent [1, C, h, w] of an encoder in eval mode, in positions."""
     import torch
 
     short, long = largest_sides(spec)
-    # Each side on its own: a strip of the image tells it, and takes less memory.
+    # Each side separately: a strip of the image is enough, and takes less memory.
     with torch.no_grad():
         sides = [int(encoder(torch.zeros(1, 3, side, min(short, _STRIP))).shape[2]) for side in (short, long)]
     return sides[0], sides[1]
 
 
 def refuse_foreign_latent(size: tuple[int, int], largest: tuple[int, int]) -> None:
-    """Refuse a latent (height, width) larger than `largest_latent`: it is damage, and would cost memory and time.
+    """Refuse a latent (height, width) larger than `largest_latent`: it is damaged, and would cost memory and time.
 
     Raises:
-        WireError: The message names the size and says which ones there are.
+        WireError: The message names the size and the largest one.
     """
     if not _fits(size, largest):
         raise WireError(

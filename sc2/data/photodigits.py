@@ -1,11 +1,11 @@
 """The embedded default data set: handwritten digits blended onto crops of photographs, made without any download.
 
-The digits are scikit-learn's `load_digits` (8 × 8 pixels, real handwriting); the photographs lie inside the wheels of
-scikit-image and scikit-learn. Both are split disjointly into train, val and test, so a network cannot score by knowing
-a digit or a background.
+The digits are scikit-learn's `load_digits` (8 × 8 pixels, real handwriting); the photographs are inside the wheels of
+scikit-image and scikit-learn. Both are split disjointly into train, val and test, so a network gains nothing by
+memorising a digit or a background.
 
-The same configuration gives the same bytes on every machine: only the raw integers of PCG64 are drawn (NumPy
-guarantees that stream, unlike that of its distributions), all arithmetic on pixels is on integers (Pillow's resize uses
+The same configuration produces the same bytes on every machine: only the raw integers of PCG64 are used (NumPy
+guarantees that stream, unlike that of its distributions), all arithmetic on pixels uses integers (Pillow's resize uses
 fixed-point weights for 8-bit images), and the photographs and digits themselves are checked by their SHA-256.
 """
 
@@ -40,7 +40,7 @@ class Params(Strict):
     """The ten digits."""
 
     kind: Literal["photodigits"] = Field(description="Always `photodigits`.")
-    seed: int = Field(ge=0, lt=2**32, description="Seed of places, sizes, colours and backgrounds, 0 to 2^32 - 1.")
+    seed: int = Field(ge=0, lt=2**32, description="Seed of positions, sizes, colours and backgrounds, 0 to 2^32 - 1.")
     size: int = Field(default=64, ge=32, le=128, description="Side of the square images in pixels, 32 to 128.")
     digit_px: tuple[int, int] = Field(
         default=(24, 44), description="Smallest and largest side of a digit's square in pixels, 8 to `size`."
@@ -49,16 +49,18 @@ class Params(Strict):
         default=(1, 1), description="Smallest and largest number of digits per image, 1 to 5; the first is the label."
     )
     background_pct: int = Field(
-        default=100, ge=10, le=100, description="Contrast of the photographs, percent of their own: 10 to 100."
+        default=100, ge=10, le=100, description="Contrast of the photographs in percent of the original, 10 to 100."
     )
     images: Counts = Field(description="Number of images per split.")
 
     @model_validator(mode="after")
     def _ranges(self) -> Self:
         if not 8 <= self.digit_px[0] <= self.digit_px[1] <= self.size:
-            raise ValueError(f"digit_px must rise within 8 and size ({self.size}), not {list(self.digit_px)}")
+            raise ValueError(
+                f"digit_px must rise from 8 or more to at most size ({self.size}), not {list(self.digit_px)}"
+            )
         if not 1 <= self.digits[0] <= self.digits[1] <= 5:
-            raise ValueError(f"digits must rise within 1 and 5, not {list(self.digits)}")
+            raise ValueError(f"digits must rise from 1 or more to at most 5, not {list(self.digits)}")
         if self.digits[1] > (self.size // self.digit_px[0]) ** 2:
             raise ValueError(f"{self.digits[1]} digits of {self.digit_px[0]} px do not fit into {self.size} px")
         return self
@@ -68,7 +70,7 @@ MAX_SHRINK = 3
 """A background is a square of the photograph of 1 to this many times the image's side, shrunk to the image."""
 
 MIN_CONTRAST = 52
-"""Smallest difference of luma (0 to 255) between a digit and the mean of what it covers."""
+"""Smallest difference in luma (0 to 255) between a digit and the mean of the pixels that it covers."""
 
 MIN_OPACITY = 200
 """Opacity (0 to 255) of the faintest digit at the middle of its strokes."""
@@ -79,13 +81,13 @@ VISIBLE = 96
 SOLID = 200
 """Opacity (0 to 255) from which a pixel belongs to the digit, for masks.
 
-What is fainter, a border of about three pixels, is not scored, as the borders of objects are not in PASCAL VOC.
+Fainter pixels, a border about three pixels wide, are not scored, like the borders of objects in PASCAL VOC.
 """
 
 
 @dataclass(frozen=True)
 class Glyph:
-    """A digit's place in a scene: its number in `load_digits`, its class, and its square in pixels."""
+    """A digit's position in a scene: its number in `load_digits`, its class, and its square in pixels."""
 
     digit: int
     label: int
@@ -107,7 +109,7 @@ def open_dataset(config: Mapping[str, Any]) -> Source:
     """Open the data set that `config` (see `Params`) describes.
 
     Raises:
-        DataError: The installed scikit-image or scikit-learn holds other pictures than expected.
+        DataError: The installed scikit-image or scikit-learn has unexpected pictures.
     """
     params = Params.model_validate(config)
     return Source(
@@ -129,7 +131,7 @@ class Generator:
         self.params = params
 
     def scene(self, split: str, index: int) -> Scene:
-        """Draw what image `index` of `split` shows. Labels go round, so that classes are balanced."""
+        """Draw what image `index` of `split` shows. Labels cycle, so that classes are balanced."""
         draws = Draws(self.params.seed, SPLITS.index(split), index, 0)
         own = [number for number, photo in enumerate(PHOTOS) if photo.split == split]
         photo = own[draws.below(len(own))]
@@ -144,7 +146,7 @@ class Generator:
         return Scene(photo, crop, tuple(glyphs))
 
     def _squares(self, draws: Draws) -> list[tuple[int, int, int]]:
-        """Draw the squares (x, y, side) of a scene's digits; no two of them overlap."""
+        """Draw the squares (x, y, side) of a scene's digits; none overlap."""
         for _ in range(1000):
             squares: list[tuple[int, int, int]] = []
             wanted = draws.between(*self.params.digits)
@@ -152,7 +154,7 @@ class Generator:
                 side = draws.between(*self.params.digit_px)
                 room = self.params.size - side
                 square = (draws.between(0, room), draws.between(0, room), side)
-                if all(_apart(square, other) for other in squares):
+                if all(_apart(square, placed) for placed in squares):
                     squares.append(square)
                 if len(squares) == wanted:
                     return squares
@@ -181,20 +183,20 @@ class Generator:
 
 
 def _groups(scene: Scene) -> dict[str, str]:
-    """Return what a scene shares with others: its photograph, and its glyph where it has one only."""
+    """Return what a scene shares with others: its photograph, and its glyph if it has only one."""
     groups = {"photograph": PurePosixPath(PHOTOS[scene.photo].path).stem}
     return groups if len(scene.glyphs) > 1 else groups | {"glyph": str(scene.glyphs[0].digit)}
 
 
-def _apart(one: tuple[int, int, int], other: tuple[int, int, int]) -> bool:
-    side, gap = (other[2], one[2]), (other[0] - one[0], other[1] - one[1])
+def _apart(first: tuple[int, int, int], second: tuple[int, int, int]) -> bool:
+    side, gap = (second[2], first[2]), (second[0] - first[0], second[1] - first[1])
     return any(distance >= side[1] or -distance >= side[0] for distance in gap)
 
 
 def _background(scene: Scene, params: Params, draws: Draws) -> Pixels:
     """Cut the scene's crop out of its photograph: uint8 [size, size, 3].
 
-    Half of the crops are mirrored and all are tinted, grayscale ones more strongly: with so few photographs, a network
+    Half of the crops are mirrored, and all are tinted, grayscale ones more strongly: with so few photographs, a network
     would otherwise learn their colours.
     """
     size, percent = params.size, params.background_pct
@@ -219,7 +221,7 @@ def _paint(pixels: Pixels, mask: Pixels, glyph: Glyph, draws: Draws) -> Box:
     """Blend one digit into `pixels` and `mask` (both changed in place) and return its tight box."""
     inks, _ = load_glyphs()
     ink = Image.fromarray(inks[glyph.digit]).resize((glyph.side, glyph.side), Image.Resampling.BICUBIC)
-    # Strokes of 8 × 8 digits are blurred when enlarged; a steeper ramp gives them an edge.
+    # Strokes of 8 × 8 digits are blurred when enlarged; a steeper ramp sharpens their edges.
     alpha = np.clip((np.asarray(ink).astype(np.int32) - 50) * 8 // 5, 0, 255)
     window = np.s_[glyph.y : glyph.y + glyph.side, glyph.x : glyph.x + glyph.side]
     visible = alpha >= VISIBLE

@@ -20,11 +20,11 @@ class _Kind(Protocol):
 def run(job: RunningJob) -> None:
     """Make the data set of the job's spec: `{"name": str, "dataset": {"kind": str, …}}`.
 
-    A kind of data set is the file of that name in this folder. Outputs: `index`, `meta`, `train`, `val`, `test`.
+    Each kind of data set is a file of that name in this folder. Outputs: `index`, `meta`, `train`, `val`, `test`.
 
     Raises:
         ConfigError: There is no such kind.
-        DataError: The data set cannot be made, or tests on training images only; no output is left behind.
+        DataError: The data set cannot be made, or all of its test images are training images; no output is left behind.
     """
     name, dataset = job.spec["name"], job.spec["dataset"]
     source = _kind(dataset["kind"]).open_dataset(dataset)

@@ -1,8 +1,8 @@
-"""What a kind of data set gives to the `prepare_data` stage.
+"""What a kind of data set provides to the `prepare_data` stage.
 
-A kind is one file in this folder, found by its name. It holds `Params`, the model of its configuration, and
-`open_dataset(config) -> Source`. The stage pulls the samples one by one and stores them, so a kind never writes files
-of results itself and never needs the whole data set in memory.
+A kind is one file in this folder, found by its name. It defines `Params`, the model of its configuration, and
+`open_dataset(config) -> Source`. The stage takes the samples one by one and stores them, so a kind never writes result
+files itself and never needs the whole data set in memory.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 SPLITS = ("train", "val", "test")
 
 IGNORED = 255
-"""Value of the pixels of a mask that belong to no class and are neither trained nor scored on."""
+"""Value of mask pixels that belong to no class and are ignored in training and scoring."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Box:
         x1: Right edge, greater than `x0`.
         y1: Lower edge, greater than `y0`.
         label: Class of the object, an index into the data set's classes.
-        crowd: The box holds a group of objects of the class; it is not trained on, and finding it costs nothing.
+        crowd: The box holds a group of objects of the class; it is not trained on, and detecting it is no error.
         difficult: Marked as hard to recognise (VOC): it is trained on, but left out of the score.
-        area: Pixels that the object covers; the area of the box where nothing else is given (0).
+        area: Pixels that the object covers; 0 is replaced by the area of the box.
     """
 
     x0: float
@@ -55,12 +55,12 @@ class NewSample:
     Attributes:
         split: `train`, `val` or `test`.
         id: Name of the sample, unique in its split; the order of the ids is the order of the stored split.
-        label: Class of the image, an index into the data set's classes; None where the data set has no such label.
-        image: The encoded image file, stored as it is.
+        label: Class of the image, an index into the data set's classes; None if the data set has no labels of images.
+        image: The encoded image file, stored unchanged.
         suffix: File ending of the image, e.g. `.ppm`.
-        boxes: One box per object, none where the data set has no boxes.
-        mask: An image file of the size of the upright image and of one channel (also a palette): background 0, pixels
-            of class k have the value k + 1, those that are ignored `IGNORED`. None where the data set has no masks.
+        boxes: One box per object, none if the data set has no boxes.
+        mask: A one-channel (or palette) image file of the size of the upright image: background 0, pixels of class k
+            k + 1, ignored pixels `IGNORED`. None if the data set has no masks.
         mask_suffix: File ending of the mask.
         groups: What images of the split may share that makes them alike, by kind: `{"photograph": "astronaut"}`.
     """

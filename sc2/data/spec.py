@@ -1,4 +1,4 @@
-"""What a configuration says of images on their way into a network. No torch."""
+"""How a configuration describes the preparation of images for a network. No torch."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ Interpolation = Literal["nearest", "bilinear", "bicubic"]
 
 
 class PixelSpec(Strict):
-    """How 8-bit pixels become numbers: (x / 255 - mean) / std. Nothing of sizes: tasks may share a device half."""
+    """How 8-bit pixels become numbers: (x / 255 - mean) / std. Without sizes, so that tasks can share a device half."""
 
     mean: tuple[float, float, float] = Field(description="Mean subtracted from RGB in [0, 1]")
     std: tuple[Positive, Positive, Positive] = Field(description="Divisor after the mean was subtracted")
@@ -30,8 +30,8 @@ class SizeSpec(Strict):
     longest: int | None = Field(
         default=None,
         gt=0,
-        description="With fit: whole, long side after resizing at most, pixels; the short side then gets shorter than "
-        "resize. Not limited by default",
+        description="With fit: whole, largest long side after resizing, pixels; the short side may then be shorter "
+        "than resize. Not limited by default",
     )
     multiple: int = Field(
         default=1, gt=0, description="With fit: whole, both sides are padded to a multiple of this, pixels"
@@ -46,7 +46,7 @@ class SizeSpec(Strict):
     def _inside(cls, crop: int | None, info: ValidationInfo) -> int | None:
         if info.data.get("fit") == "whole":
             if crop is not None:
-                raise ValueError("crop belongs to fit: crop; take it out, or write null where it is inherited")
+                raise ValueError("crop belongs to fit: crop; remove it, or set it to null if it is inherited")
         elif crop is None and "fit" in info.data:
             raise PydanticCustomError("missing", "Field required")
         elif crop is not None and crop > info.data.get("resize", crop):
@@ -57,7 +57,7 @@ class SizeSpec(Strict):
     @classmethod
     def _at_least_resize(cls, longest: int | None, info: ValidationInfo) -> int | None:
         if longest is not None and info.data.get("fit") == "crop":
-            raise ValueError("longest belongs to fit: whole; take it out")
+            raise ValueError("longest belongs to fit: whole; remove it")
         if longest is not None and longest < info.data.get("resize", longest):
             raise ValueError(f"longest must be at least resize, which is {info.data['resize']}")
         return longest
@@ -66,12 +66,12 @@ class SizeSpec(Strict):
     @classmethod
     def _of_whole(cls, multiple: int, info: ValidationInfo) -> int:
         if multiple != 1 and info.data.get("fit") == "crop":
-            raise ValueError("multiple belongs to fit: whole; take it out, the size is that of crop")
+            raise ValueError("multiple belongs to fit: whole; remove it, crop sets the size")
         return multiple
 
     @property
     def square(self) -> int | None:
-        """Side of the centre square that is kept, pixels; None where the whole image is."""
+        """Side of the centre square that is kept, pixels; None if the whole image is kept."""
         return self.crop if self.fit == "crop" else None
 
 
@@ -80,7 +80,7 @@ class InputSpec(SizeSpec, PixelSpec):
 
     @property
     def pixels(self) -> PixelSpec:
-        """What the device needs of it to turn pixels into numbers."""
+        """The part that the device needs to turn pixels into numbers."""
         return PixelSpec(mean=self.mean, std=self.std)
 
 
@@ -88,4 +88,4 @@ class Augmentation(Strict):
     """Random changes to training images; none by default."""
 
     flip: bool = Field(default=False, description="Mirror left-right with probability ½")
-    shift_px: int = Field(default=0, ge=0, description="Shift by up to so many pixels each way, edges mirrored")
+    shift_px: int = Field(default=0, ge=0, description="Shift by up to this many pixels each way, edges mirrored")

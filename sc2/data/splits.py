@@ -1,7 +1,7 @@
-"""Which images are trained on, which select a model, and which are reported.
+"""Which images a model is trained on, selected on and tested on.
 
 The official validation images become the *test* split. The validation split, on which models are selected, is held out
-of the training images, so that no choice is ever made on test images.
+of the training images, so that test images never influence a choice.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ def hold_out(
         title: What to call the data set in an error message.
         train: Ids of the training images.
         test: Ids of the official validation images.
-        val_images: How many images the validation split gets, taken out of `train`.
-        max_images: At most so many training and so many test images; None takes all.
-        seed: Chooses the images.
+        val_images: Number of validation images, taken from `train`.
+        max_images: Most training images and most test images to use; None uses all.
+        seed: Selects the images.
 
     Raises:
-        DataError: Nothing is left to train or to test on, or an image is in both lists.
+        DataError: No image is left to train or to test on, or an image is in both lists.
     """
     if both := sorted(set(train) & set(test)):
         raise DataError(f"{title}: {both[0]} and {len(both) - 1} more are training and test images. Correct the lists.")
@@ -40,7 +40,7 @@ def hold_out(
             "Lower it."
         )
     if not test:
-        raise DataError(f"{title}: lists no test images. Get the whole data set.")
+        raise DataError(f"{title}: lists no test images. Get the complete data set.")
     return {
         "train": order[val_images:][:max_images],
         "val": order[:val_images],

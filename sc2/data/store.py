@@ -1,8 +1,8 @@
 """The one format in which samples are stored and read.
 
 A data set is one uncompressed tar per split, one `index.jsonl` with a line per sample, and one `meta.json`. The index
-holds the offset of every image inside its tar, so samples are read at random without unpacking. The same samples give
-the same bytes: the tars hold no times, owners or names of the machine.
+holds the offset of every image inside its tar, so samples can be read in any order without unpacking. The same samples
+produce the same bytes: the tars hold no times, owners or machine names.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from sc2.system.atomic import temporary_name
 
 @dataclass(frozen=True)
 class Meta:
-    """What `meta.json` says: the name, the classes, and `{images, sha256}` of each split's tar."""
+    """Content of `meta.json`: the name, the classes, and `{images, sha256}` of each split's tar."""
 
     name: str
     classes: tuple[str, ...]
@@ -63,7 +63,7 @@ def _part(content: Any) -> dict[str, Any]:
 class SampleStore:
     """Random access to the samples of one split.
 
-    The tar is opened anew for every read, so a store can be copied to other processes and threads.
+    The tar is opened for every read, so a store can be copied to other processes and threads.
 
     Attributes:
         tar: The tar of the split.
@@ -85,7 +85,7 @@ class SampleStore:
         self.tar, self.split = tar, split
         self.samples = read_index(index, split)
         if not self.samples:
-            raise DataError(f"{index}: holds no sample of split {split!r} (there are {', '.join(SPLITS)}). {REBUILD}")
+            raise DataError(f"{index}: contains no sample of split {split!r} (of {', '.join(SPLITS)}). {REBUILD}")
         if not tar.is_file():
             raise DataError(f"{tar}: missing. Run the workflow: `prepare_data` makes it.")
         blobs = [blob for sample in self.samples for blob in (sample, sample.mask) if blob]
@@ -101,11 +101,11 @@ class SampleStore:
         """The class of every image, in the order of the samples.
 
         Raises:
-            DataError: The images of this data set have no label.
+            DataError: The images of this data set have no labels.
         """
         labels = [sample.label for sample in self.samples if sample.label is not None]
         if len(labels) < len(self.samples):
-            raise DataError(f"{self.tar}: its images have no label. Choose a data set for classification.")
+            raise DataError(f"{self.tar}: its images have no labels. Choose a data set for classification.")
         return labels
 
     def groups(self) -> dict[str, list[str]]:
@@ -114,10 +114,10 @@ class SampleStore:
         return {kind: [sample.groups[kind] for sample in self.samples] for kind in kinds}
 
     def read(self, i: int) -> bytes:
-        """Return the image file of sample `i` as it was stored.
+        """Return the stored image file of sample `i`.
 
         Raises:
-            DataError: The bytes are not the ones that were stored.
+            DataError: The bytes have changed since they were stored.
         """
         return self._blob(self.samples[i])
 
@@ -125,7 +125,7 @@ class SampleStore:
         """Return sample `i` as an upright RGB image of its stored size.
 
         Raises:
-            DataError: The bytes are not the ones that were stored, or are not an image.
+            DataError: The bytes have changed since they were stored, or are not an image.
         """
         sample = self.samples[i]
         data = self._blob(sample)
@@ -135,7 +135,7 @@ class SampleStore:
             raise DataError(f"{error} Replace it in the source of the data set. {REBUILD}") from error
 
     def boxes(self, i: int) -> tuple[Box, ...]:
-        """Return the boxes of sample `i` in pixels of the upright image; none where the image shows no object.
+        """Return the boxes of sample `i` in pixels of the upright image; none if it shows no object.
 
         Raises:
             DataError: No image of the split has a box.
@@ -151,14 +151,14 @@ class SampleStore:
     def mask(self, i: int) -> Image.Image:
         """Return the mask of sample `i`, as large as its upright image.
 
-        Its mode is `L`: background 0, pixels of class k hold k + 1, those that are ignored 255.
+        Its mode is `L`: background 0, pixels of class k k + 1, ignored pixels 255.
 
         Raises:
-            DataError: The sample has no mask, or its bytes are not the ones that were stored, or are not a mask.
+            DataError: The sample has no mask, or its bytes have changed since they were stored, or are not a mask.
         """
         blob = self.samples[i].mask
         if blob is None:
-            raise DataError(f"{self.tar}: sample {self.samples[i].id} has no mask. Choose a data set that has masks.")
+            raise DataError(f"{self.tar}: sample {self.samples[i].id} has no mask. Choose a data set with masks.")
         return Image.fromarray(decode_mask(self._blob(blob), f"{self.tar}, member {blob.member}"))
 
     def _blob(self, blob: Blob) -> bytes:
@@ -169,14 +169,14 @@ class SampleStore:
         except OSError as error:
             raise DataError(f"{self.tar}: cannot be read ({error}). {REBUILD}") from error
         if hashlib.sha256(data).hexdigest() != blob.sha256:
-            raise DataError(f"{self.tar}: member {blob.member} is not what the index describes. {REBUILD}")
+            raise DataError(f"{self.tar}: member {blob.member} does not match the index. {REBUILD}")
         return data
 
 
 class StoreWriter:
     """Writes a data set; use it as a context manager.
 
-    Everything goes to temporary files beside the outputs, which get their names only when the block ends
+    Everything is written to temporary files beside the outputs. They get their final names only when the block ends
     without an error; otherwise they are removed.
     """
 
@@ -226,7 +226,7 @@ class StoreWriter:
             finite = all(map(math.isfinite, (box.x0, box.y0, box.x1, box.y1, box.area)))
             if not (finite and box.x0 < box.x1 and box.y0 < box.y1):
                 raise DataError(f"{self._name}: {sample.id} has an empty box, {box}")
-        # Numbers as names: any original name fits into ustar's 100 characters and none can be unsafe.
+        # Numbers as names always fit into ustar's 100 characters and are never unsafe.
         number = f"{len(rows):06d}"
         image = self._append(sample.split, number + sample.suffix, sample.image)
         mask = None
@@ -243,10 +243,10 @@ class StoreWriter:
         )
 
     def check_test_images(self) -> None:
-        """Look for test images that are training or validation images too, byte by byte; some are reported on stderr.
+        """Look for test images that are identical to training or validation images; some are reported on stderr.
 
         Raises:
-            DataError: All of them are, so that nothing would be tested.
+            DataError: All of them are, so nothing would be tested.
         """
         seen = {
             sample.sha256: f"{split} image {id_}" for split in SPLITS[:2] for id_, sample in self._rows[split].items()
@@ -260,8 +260,8 @@ class StoreWriter:
             f"{both[0]} ({seen[test[both[0]].sha256]})"
         )
         if len(both) == len(test):
-            raise DataError(f"{facts}. Nothing would be tested: give the test split images of its own.")
-        print(f"warning: {facts}. They make the results look better than they are.", file=sys.stderr)
+            raise DataError(f"{facts}. Nothing would be tested: use different images for the test split.")
+        print(f"warning: {facts}. This makes the results look better than they are.", file=sys.stderr)
 
     def _append(self, split: str, member: str, data: bytes) -> Blob:
         tar, info = self._tars[split], tarfile.TarInfo(member)  # mode 0644, times and owners 0 by default

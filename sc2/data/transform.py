@@ -1,7 +1,7 @@
 """From the bytes of an image file to the pixels that a network sees; free of torch.
 
-Training, evaluation and the command line share these two functions, so that all of them see the same pixels. Where a
-pixel goes is said in `sc2.data.geometry`.
+Training, evaluation and the command line share these functions, so that all of them see the same pixels.
+`sc2.data.geometry` defines where a pixel goes.
 """
 
 import io
@@ -16,10 +16,10 @@ from sc2.data.spec import SizeSpec
 from sc2.errors import DataError
 
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-"""Pillow's names of the formats that are read; others would start programs, or hold no pixels."""
+"""Pillow's names of the formats that are read; others would start programs, or contain no pixels."""
 
 LARGEST_PX = 89_478_485
-"""Pixels of the largest image that is decoded, from where on Pillow itself takes an image for an attack."""
+"""Pixels of the largest image that is decoded; beyond it, Pillow itself suspects an attack."""
 
 _ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -39,7 +39,7 @@ class Upright(NamedTuple):
 
     Attributes:
         image: Upright, mode `RGB`, 8 bits per channel.
-        orientation: What its EXIF data said, 1 to 8: from 2 on the stored pixels were mirrored or turned.
+        orientation: EXIF orientation, 1 to 8: from 2 on, the stored pixels were mirrored or rotated.
     """
 
     image: Image.Image
@@ -49,7 +49,7 @@ class Upright(NamedTuple):
 def decode_image(data: bytes, name: str) -> Image.Image:
     """Decode an image file of any of `FORMATS` to upright RGB.
 
-    The orientation in the EXIF data is applied; where those are damaged, there is none. Grayscale, palette, CMYK and
+    The EXIF orientation is applied; damaged EXIF data are ignored. Grayscale, palette, CMYK and
     16-bit images are converted; transparency is dropped.
 
     Args:
@@ -60,14 +60,14 @@ def decode_image(data: bytes, name: str) -> Image.Image:
         An image of mode `RGB`, 8 bits per channel.
 
     Raises:
-        DataError: The image cannot be decoded, has more than `LARGEST_PX` pixels, or values whose range is not known;
+        DataError: The image cannot be decoded, has more than `LARGEST_PX` pixels, or values of unknown range;
             the message names it.
     """
     return decode_upright(data, name).image
 
 
 def decode_upright(data: bytes, name: str) -> Upright:
-    """Decode an image file as `decode_image` does, and tell how it had to be turned.
+    """Decode an image file as `decode_image` does, and also return its orientation.
 
     Raises:
         DataError: As there.
@@ -77,50 +77,50 @@ def decode_upright(data: bytes, name: str) -> Upright:
     try:
         rgb = _to_rgb(image)
         turn = _UPRIGHT.get(orientation)
-        # Pillow has turned a TIFF already.
+        # Pillow has already rotated a TIFF.
         return Upright(rgb if turn is None or image.format == "TIFF" else rgb.transpose(turn), orientation)
     except ValueError as error:
-        raise DataError(f"{name}: an image of mode {image.mode} is not read: {error}") from error
+        raise DataError(f"{name}: images of mode {image.mode} are not supported: {error}") from error
 
 
 def decode_mask(data: bytes, name: str) -> np.ndarray:
-    """Decode a mask to its numbers, uint8 [H, W]; of a palette the numbers, not the colours.
+    """Decode a mask to its numbers, uint8 [H, W]; a palette image to its indices, not its colours.
 
     Raises:
         DataError: It cannot be decoded, has colours instead of numbers, or more than `LARGEST_PX` pixels.
     """
     image, _ = _loaded(data, name, "mask")
     if image.mode not in ("L", "P"):
-        raise DataError(f"{name}: a mask of mode {image.mode}; it must hold one number per pixel (grey or palette).")
+        raise DataError(f"{name}: a mask of mode {image.mode}; it must have one number per pixel (grey or palette).")
     return np.array(image)
 
 
 def _loaded(data: bytes, name: str, what: str) -> tuple[Image.Image, int]:
     """Return the image of a file with its pixels, and its EXIF orientation."""
     problem = f"{name}: not a readable {what} ({len(data)} bytes)"
-    Image.init()  # all formats; without it there are only the commonest
+    Image.init()  # registers all formats, not only the most common ones
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged metadata, and of a size that is checked here
+            warnings.simplefilter("ignore")  # about damaged metadata, and about a size that is checked here
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             if image.width * image.height > LARGEST_PX:  # before anything is allocated
                 raise DataError(f"{problem}: {image.width} × {image.height} pixels, at most {LARGEST_PX} are read")
-            orientation = _orientation(image) if image.format == "TIFF" else 1  # forgotten when the pixels are loaded
+            orientation = _orientation(image) if image.format == "TIFF" else 1  # lost when the pixels are loaded
             image.load()
             return image, orientation if image.format == "TIFF" else _orientation(image)
     except DataError:
         raise
     except UnidentifiedImageError as error:  # its own message is the address of a buffer
-        raise DataError(f"{problem}: unknown format; there are {', '.join(FORMATS)}") from error
-    except Exception as error:  # Pillow stumbles over damaged files in many ways: OSError, KeyError, struct.error, …
+        raise DataError(f"{problem}: unknown format; supported are {', '.join(FORMATS)}") from error
+    except Exception as error:  # Pillow fails on damaged files in many ways: OSError, KeyError, struct.error, …
         raise DataError(f"{problem}: {error or type(error).__name__}") from error
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the orientation in the EXIF data, 1 to 8; 1 where they are missing or damaged."""
+    """Return the EXIF orientation, 1 to 8; 1 if the EXIF data are missing or damaged."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # as above; the pixels are whole
+    except Exception:  # as above; the pixels are intact
         return 1
     return value if isinstance(value, int) and value in _UPRIGHT else 1
 
@@ -134,10 +134,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _refuse_unknown_range(image: Image.Image, name: str) -> None:
-    """Refuse an image unless its numbers have 8 bits or fewer, or are grey ones from 0, black, to 65535, white.
+    """Refuse an image unless its values have 8 bits or fewer, or are grey from 0, black, to 65535, white.
 
     Raises:
-        DataError: The message says what its numbers are.
+        DataError: The message describes its values.
     """
     tags, facts = getattr(image, "tag_v2", {}), [f"mode {image.mode}"]
     if set(tags.get(_SAMPLE_FORMAT, (1,))) != {1}:
@@ -151,17 +151,17 @@ def _refuse_unknown_range(image: Image.Image, name: str) -> None:
             facts.append(f"in {image.format}")
     if image.mode.startswith("F") or len(facts) > 1:
         raise DataError(
-            f"{name}: its numbers ({', '.join(facts)}) cannot be brought to 8 bits, as their range is not known. Save "
-            "it with 8 bits per channel."
+            f"{name}: its values ({', '.join(facts)}) cannot be converted to 8 bits, because their range is unknown. "
+            "Save it with 8 bits per channel."
         )
 
 
 def prepare_image(image: Image.Image, spec: SizeSpec) -> Image.Image:
-    """Make the network's input of an upright RGB image of any size.
+    """Turn an upright RGB image of any size into the network's input.
 
     With `fit: crop` the short side is resized and the centre cut out, as torchvision's `Resize(int)` and `CenterCrop`
     do. With `fit: whole` the whole image is resized, as `Resize(int, max_size)` does, and padded with black on the
-    right and at the bottom. An image that has the wanted size already is returned untouched.
+    right and at the bottom. An image that already has the right size is returned unchanged.
 
     Args:
         image: An RGB image of any size.

@@ -1,8 +1,8 @@
 """PASCAL VOC in its published layout, for semantic segmentation or for detection.
 
-The tree is the one that torchvision unpacks: `VOCdevkit/VOC2012/` with `JPEGImages/`, `SegmentationClass/`,
+The layout is the one that torchvision unpacks: `VOCdevkit/VOC2012/` with `JPEGImages/`, `SegmentationClass/`,
 `Annotations/` and `ImageSets/{Segmentation,Main}/{train,val}.txt`. The official `val` images become the *test* split,
-and the validation split is held out of `train` (see `sc2.data.splits`). Images and masks are stored as they are.
+and the validation split is held out of `train` (see `sc2.data.splits`). Images and masks are stored unchanged.
 """
 
 import tempfile
@@ -49,7 +49,7 @@ class Params(Strict):
         description="Where VOCdevkit comes from."
     )
     year: str = Field(
-        default="2012", pattern=r"^20(0[7-9]|1[0-2])$", description="Which VOC, where the source holds several."
+        default="2012", pattern=r"^20(0[7-9]|1[0-2])$", description="Year of VOC, if the source contains several."
     )
     uses: Literal["segmentation", "detection"] = Field(
         description="segmentation: the images of ImageSets/Segmentation and their masks; detection: those of "
@@ -57,9 +57,9 @@ class Params(Strict):
     )
     val_images: int = Field(ge=1, description="Validation images held out of the training images, at least 1.")
     max_images: int | None = Field(
-        default=None, ge=1, description="At most so many training and so many test images, for small runs."
+        default=None, ge=1, description="Most training images and most test images to use, for small runs."
     )
-    seed: int = Field(default=0, ge=0, description="Chooses the images that are held out or left out.")
+    seed: int = Field(default=0, ge=0, description="Seed that selects the images that are held out or left out.")
 
 
 _SETS = {"segmentation": "Segmentation", "detection": "Main"}
@@ -70,7 +70,7 @@ def open_dataset(config: Mapping[str, Any]) -> Source:
     """Open the data set that `config` (see `Params`) describes; downloads it if the source says so.
 
     Raises:
-        DataError: The source is missing, damaged or another one, or a list, an image, a mask or an annotation lacks.
+        DataError: The source is missing, damaged or not the expected one, or a list, image or annotation is missing.
     """
     params = Params.model_validate(config)
     files = FolderFiles(download()) if isinstance(params.source, VocDownload) else open_files(params.source)
@@ -89,10 +89,10 @@ def open_dataset(config: Mapping[str, Any]) -> Source:
 
 
 def download() -> Path:
-    """Download VOC 2012 with torchvision unless the data folder holds `VOCdevkit`, and return that folder.
+    """Download VOC 2012 with torchvision unless the data folder has `VOCdevkit`, and return that folder.
 
-    torchvision unpacks anew each time and does not notice a half-unpacked folder, so it works in a temporary folder,
-    and the result is moved to its place when it is complete.
+    torchvision unpacks every time and does not notice a half-unpacked folder, so it works in a temporary folder, and
+    the result is moved into place when it is complete.
 
     Raises:
         DataError: The download failed or was damaged; nothing is left behind.
@@ -110,7 +110,7 @@ def download() -> Path:
     except (OSError, RuntimeError, EOFError) as error:
         raise DataError(
             f"{final}: torchvision could not download VOC 2012: {error}\nTry again, or set the data set's `source` "
-            "to a folder that holds VOCdevkit, or to its archive with the sha256."
+            "to a folder that contains VOCdevkit, or to its archive with the sha256."
         ) from error
     return final
 
@@ -123,20 +123,20 @@ class _Tree:
         self._names, self._root = names, _root(files, names, params)
 
     def lists(self) -> dict[str, list[str]]:
-        """Return the ids of the official lists `train` and `val`, whose files are all there."""
+        """Return the ids of the official lists `train` and `val`, after checking that all their files exist."""
         paths = {self._path("ImageSets", _SETS[self.params.uses], f"{part}.txt"): part for part in ("train", "val")}
         self._require(paths)
-        found = {paths[name]: _ids(f"{self.files.title}, {name}", data) for name, data in self.files.read(paths)}
-        for ids in found.values():
+        ids_of = {paths[name]: _ids(f"{self.files.title}, {name}", data) for name, data in self.files.read(paths)}
+        for ids in ids_of.values():
             self._require(map(self.image, ids))
             self._require(map(self.drawn, ids))
-        return found
+        return ids_of
 
     def image(self, id_: str) -> str:
         return self._path("JPEGImages", f"{id_}.jpg")
 
     def drawn(self, id_: str) -> str:
-        """Name of the mask or of the file of boxes."""
+        """Name of the mask or of the annotation file."""
         folder, suffix = _DRAWN[self.params.uses]
         return self._path(folder, f"{id_}{suffix}")
 
@@ -147,35 +147,37 @@ class _Tree:
         if missing := [name for name in names if name not in self._names]:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             raise DataError(
-                f"{self.files.title}: {missing[0]}{more} missing, needed for `uses: {self.params.uses}`. Get the whole "
+                f"{self.files.title}: {missing[0]}{more} missing, needed for `uses: {self.params.uses}`. Get all "
                 f"of VOC {self.params.year}, or correct the list in ImageSets/{_SETS[self.params.uses]}/."
             )
 
 
 def _ids(name: str, data: bytes) -> list[str]:
-    """Return the ids of a list, the first word of each line: in a list of one class, a number follows."""
+    """Return the ids of a list, the first word of each line; in lists of one class, a number follows."""
     ids = []
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         try:
             words = line.decode().split()
             ids += [text(words[0], "the id")] if words else []
         except ValueError as error:
-            raise DataError(f"{name}, line {number}: {error}. Save the list as UTF-8, an id on each line.") from error
+            raise DataError(f"{name}, line {number}: {error}. Save the list as UTF-8, one id per line.") from error
     return list(dict.fromkeys(ids))
 
 
 def _root(files: Files, names: Iterable[str], params: Params) -> tuple[str, ...]:
-    """Return the folder that holds `ImageSets`: of the wanted year, or the only one that there is."""
+    """Return the folder that holds `ImageSets`: of the requested year, or the only one."""
     wanted = ("ImageSets", _SETS[params.uses], "train.txt")
-    found = [path.parts[:-3] for path in map(PurePosixPath, names) if path.parts[-3:] == wanted]
-    of_year = [root for root in found if root and root[-1] == f"VOC{params.year}"]
-    roots = of_year or found
+    candidates = [path.parts[:-3] for path in map(PurePosixPath, names) if path.parts[-3:] == wanted]
+    of_year = [root for root in candidates if root and root[-1] == f"VOC{params.year}"]
+    roots = of_year or candidates
     if len(roots) == 1:
         return roots[0]
     if not roots:
-        raise DataError(f"{files.title}: holds no {'/'.join(wanted)}, so it is no VOC. Point to the folder VOCdevkit.")
+        raise DataError(f"{files.title}: contains no {'/'.join(wanted)}, so it is not VOC. Use the folder VOCdevkit.")
     places = ", ".join(sorted("/".join(root) or "." for root in roots))
-    raise DataError(f"{files.title}: holds several VOC {params.year}: {places}. Keep one of them, or set year.")
+    raise DataError(
+        f"{files.title}: contains VOC {params.year} several times: {places}. Keep one of them, or set year."
+    )
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,7 @@ def _samples(tree: _Tree, split_of: Mapping[str, str]) -> Iterator[NewSample]:
     id_of = {tree.image(id_): id_ for id_ in split_of}
     for name, data in tree.files.read(id_of):
         id_ = id_of[name]
-        image, orientation = decode_upright(data, f"{tree.files.title}, {name}")  # fail now, not during a training
+        image, orientation = decode_upright(data, f"{tree.files.title}, {name}")  # fail now, not during training
         size = image.size
         title = f"{tree.files.title}, {drawn[id_].name}"
         sample = NewSample(split_of[id_], id_, None, data, ".jpg")
@@ -204,22 +206,22 @@ def _samples(tree: _Tree, split_of: Mapping[str, str]) -> Iterator[NewSample]:
 
 
 def read_boxes(name: str, data: bytes, image: tuple[int, int], *, orientation: int = 1) -> tuple[Box, ...]:
-    """Read the boxes of a VOC annotation file; parts of persons are passed over.
+    """Read the boxes of a VOC annotation file; body parts are skipped.
 
-    VOC counts pixels from 1 and names the last pixel inside, so `xmin` 1 and `xmax` 10 become 0 and 10.
+    VOC counts pixels from 1 and includes the last one, so `xmin` 1 and `xmax` 10 become 0 and 10.
 
     Args:
         name: What to call the file in an error message.
         data: The XML file.
         image: Width and height of the upright image in pixels.
-        orientation: What its EXIF data say, 1 to 8.
+        orientation: Its EXIF orientation, 1 to 8.
 
     Raises:
         DataError: The file is damaged, names an unknown class, was made for an image of another size, or the image may
-            have been turned after it was made.
+            have been rotated since.
     """
-    if b"<!" in data or b"\0" in data:  # entities could grow without bounds, and UTF-16 could hide them
-        raise DataError(f"{name}: holds XML declarations that an annotation does not need, or no UTF-8. Take them out.")
+    if b"<!" in data or b"\0" in data:  # entities could expand without limit, and UTF-16 could hide them
+        raise DataError(f"{name}: contains XML declarations that no annotation needs, or is not UTF-8. Remove them.")
     try:
         root = ElementTree.fromstring(data)
         declared, entries = _size(root), root.findall("object")
@@ -234,7 +236,7 @@ def read_boxes(name: str, data: bytes, image: tuple[int, int], *, orientation: i
 
 
 def _size(root: ElementTree.Element) -> tuple[int, int] | None:
-    """Return the size that a file declares; None where it declares none, or 0, as some tools write."""
+    """Return the size that a file declares; None if it declares none or, as some tools do, 0."""
     written = {key: root.findtext(f"size/{key}") for key in ("width", "height")}
     if not all(value and value.strip() for value in written.values()):
         return None
@@ -245,7 +247,7 @@ def _size(root: ElementTree.Element) -> tuple[int, int] | None:
 def _box(name: str, entry: ElementTree.Element, place: str) -> Box:
     class_name = (entry.findtext("name") or "").strip()
     if class_name not in CLASSES:
-        raise DataError(f"{name}: the unknown class {class_name!r}; there are {', '.join(CLASSES)}.")
+        raise DataError(f"{name}: unknown class {class_name!r}; the classes are {', '.join(CLASSES)}.")
     keys = [f"bndbox/{key}" for key in ("xmin", "ymin", "xmax", "ymax")]
     x0, y0, x1, y1 = (written_number(entry.findtext(key), f"{place}/{key}") for key in keys)
     difficult = written_flag(entry.findtext("difficult"), f"{place}/difficult")

@@ -1,1 +1,1 @@
-"""Entropy models as they go on the wire: integer tables and the coder over them."""
+"""Entropy models as used on the wire: integer tables, and the coder that uses them."""

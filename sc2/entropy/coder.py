@@ -1,11 +1,11 @@
-"""The entropy coder: whole numbers into bytes and back, under integer tables.
+"""The entropy coder: integers to bytes and back, with integer tables.
 
-A table is what CompressAI's entropy models make of a density: cumulative counts that end at 2^16, and the value of the
-first entry; its last entry stands for every value outside it (escape). The range coder is constriction's. All it sees
-are integer counts, so the same bytes come out, and go in, on every machine.
+A table is a density as CompressAI's entropy models quantise it: cumulative counts that end at 2^16, and the value of
+the first entry; its last entry is the escape, which stands for every value outside the table. The range coder is
+constriction's. It sees only integer counts, so it writes and reads the same bytes on every machine.
 
-Symbols are coded grouped by their table: the coder runs over whole arrays at once, which is what makes it fast. The
-values of the escaped symbols follow at the end.
+Symbols are coded grouped by table: the coder processes whole arrays at once, which makes it fast. The values of escaped
+symbols follow at the end.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,12 +26,12 @@ _MOST_ESCAPE_BITS = 31
 
 @dataclass(frozen=True)
 class Groups:
-    """Symbols brought together by their table.
+    """Symbols grouped by table.
 
     Attributes:
-        order: Where each symbol comes from; a whole slice where they were together already.
+        order: Original position of each symbol, int32 [n]; a full slice if they are already grouped.
         tables: Table of each group, ascending.
-        starts: Where each group starts.
+        starts: Start of each group.
         sizes: Symbols in each group.
     """
 
@@ -42,7 +42,7 @@ class Groups:
 
     @classmethod
     def of(cls, indexes: Integers) -> "Groups":
-        """Group symbols by their tables int32 [n]."""
+        """Group symbols by the table of each, int32 [n]."""
         order: Integers | slice = slice(None)
         starts = _starts(indexes)
         if (np.diff(indexes[starts]) < 0).any():
@@ -52,12 +52,12 @@ class Groups:
         return cls(order, indexes[starts], starts, np.diff(starts, append=len(indexes)))
 
     def __iter__(self) -> Iterator[tuple[int, slice]]:
-        """Yield table and part of each group."""
+        """Yield table and slice of each group."""
         parts = map(slice, self.starts.tolist(), (self.starts + self.sizes).tolist())
         return zip(self.tables.tolist(), parts, strict=True)
 
     def largest(self, values: NDArray[np.uint32]) -> NDArray[np.uint32]:
-        """Return the largest value of each group, of one for each symbol."""
+        """Return the largest value of each group, given one value per symbol, uint32 [n]."""
         return np.maximum.reduceat(values, self.starts)
 
 
@@ -65,8 +65,8 @@ class TableCoder:
     """Codes symbols int32 [n], the i-th under table `indexes[i]`.
 
     Args:
-        cdf: Cumulative counts int32 [T, L]: a row starts at 0 and ends at 2^16; what lies behind its end is ignored.
-        cdf_length: Entries of each row in use, int32 [T]; at least three, for a table needs a value and the escape.
+        cdf: Cumulative counts int32 [T, L]: a row starts at 0 and ends at 2^16; later entries are ignored.
+        cdf_length: Number of used entries of each row, int32 [T]; at least three, for one value and the escape.
         offset: Value of each table's first entry, int32 [T].
     """
 
@@ -82,18 +82,18 @@ class TableCoder:
         return cls(tables["cdf"], tables["cdf_length"], tables["offset"])
 
     def encode(self, symbols: Integers, indexes: Integers) -> bytes:
-        """Return the bytes of symbols [n] under tables indexes [n]; never empty."""
+        """Return the bytes of symbols int32 [n] under tables `indexes`, int32 [n]; never empty."""
         encoder = StepEncoder(self)
         encoder.put(symbols, indexes)
         return encoder.finish()
 
     def decode(self, data: bytes, indexes: Integers) -> Integers:
-        """Return the symbols int32 [n] whose tables are indexes [n].
+        """Return the symbols, int32 [n], under tables `indexes`, int32 [n].
 
-        Damaged bytes give other symbols or an error; to find damage is the container's matter.
+        Damaged bytes result in wrong symbols or an error; the container detects damage.
 
         Raises:
-            WireError: No encoder can have written the bytes for so many symbols.
+            WireError: No encoder can have written these bytes for this number of symbols.
         """
         decoder = StepDecoder(self, data)
         symbols = decoder.take(indexes)
@@ -101,29 +101,29 @@ class TableCoder:
         return symbols
 
     def bits(self, symbols: Integers, indexes: Integers) -> float:
-        """Return the ideal code length of symbols [n] under tables indexes [n], escapes included (bits)."""
+        """Return the ideal code length of symbols [n] under tables `indexes` [n], including escapes, in bits."""
         entries, _, numbers = _escaped(symbols.astype(np.int64) - self.offset[indexes], self.escape[indexes])
         counts = self.cdf[indexes, entries + 1] - self.cdf[indexes, entries]
-        # The lengths of whole numbers below 2^53, from the exponent of their floating-point form.
+        # Bit lengths of integers below 2^53, from the exponents of their floating-point values.
         lengths = np.frexp(numbers.astype(np.float64))[1]
         return float((PRECISION_BITS - np.log2(counts)).sum() + (_LENGTH_BITS + lengths).sum())
 
     def entries(self, symbols: Integers, groups: Groups) -> tuple[Integers, list[int]]:
-        """Return the table entries of symbols [n], and the numbers that stand for the escaped ones in order.
+        """Return the table entries of symbols, both int32 [n], and the numbers that encode the escaped ones in order.
 
         Raises:
-            WireError: A symbol lies too far outside its table.
+            WireError: A symbol is too far outside its table.
         """
         entries = self.offsets(groups)
-        # In 32 bits, which wrap. Without their sign, values below the table and values beyond 32 bits are both large,
-        # because no table is long and no offset large.
+        # In 32 bits, with wrap-around: as unsigned numbers, values below the table and values beyond 32 bits are both
+        # large, because tables are short and offsets small.
         np.subtract(symbols, entries, out=entries)
         escaped = groups.largest(entries.view(np.uint32)) >= self.escape[groups.tables]
         numbers: list[int] = []
         for (table, part), has_escaped in zip(groups, escaped.tolist(), strict=True):
             if has_escaped:
-                entries[part], found = self._with_escapes(symbols[part], table)
-                numbers += found
+                entries[part], escapes = self._with_escapes(symbols[part], table)
+                numbers += escapes
         return entries, numbers
 
     def _with_escapes(self, symbols: Integers, table: int) -> tuple[Integers, list[int]]:
@@ -142,7 +142,7 @@ class TableCoder:
         """Return the range coder's model of a table."""
         if table not in self._models:
             counts = np.diff(self.cdf[table, : self.escape[table] + 2])
-            # Counts over a power of two are exact as floats, and the same fixed-point numbers come of them everywhere.
+            # Counts divided by a power of two are exact floats, so the fixed-point numbers are the same everywhere.
             self._models[table] = constriction.stream.model.Categorical(counts / 2**PRECISION_BITS, perfect=False)
         return self._models[table]
 
@@ -155,7 +155,7 @@ class StepEncoder:
         self._coder = constriction.stream.queue.RangeEncoder()
 
     def put(self, symbols: Integers, indexes: Integers) -> None:
-        """Append symbols int32 [n] under tables indexes [n]."""
+        """Append symbols int32 [n] under tables `indexes`, int32 [n]."""
         groups = Groups.of(indexes)
         entries, escaped = self.tables.entries(symbols[groups.order], groups)
         for table, part in groups:
@@ -165,7 +165,7 @@ class StepEncoder:
 
     def finish(self) -> bytes:
         """Return the bytes of all steps; never empty."""
-        # The first byte of a word is its highest: what the coder did not need is zeros at the end.
+        # Words are big-endian, so bytes that the coder did not need are zeros at the end.
         return self._coder.get_compressed().astype(">u4").tobytes().rstrip(b"\0") or b"\0"
 
 
@@ -178,10 +178,10 @@ class StepDecoder:
         self._bytes, self._symbols = len(data), 0
 
     def take(self, indexes: Integers) -> Integers:
-        """Return the next symbols int32 [n], whose tables are indexes [n].
+        """Return the next symbols, int32 [n], under tables `indexes`, int32 [n].
 
         Raises:
-            WireError: No encoder can have written the bytes for so many symbols.
+            WireError: No encoder can have written these bytes for this number of symbols.
         """
         self._symbols += len(indexes)
         try:
@@ -223,9 +223,9 @@ _LENGTHS = constriction.stream.model.Uniform(2**_LENGTH_BITS)
 
 
 def _escaped(values: NDArray[np.int64], escapes: NDArray[np.int64]) -> tuple[Any, Any, Any]:
-    """Return table entries [n] of values [n], which of them are the escape, and the numbers that stand for those.
+    """Return the table entries [n] of values [n], which of them are escapes, and the numbers that encode those.
 
-    The numbers are odd for values below a table, even above, nearer values first.
+    The numbers are odd for values below a table and even above it, smaller for nearer values.
     """
     outside = (values < 0) | (values >= escapes)
     far, escape = values[outside], escapes[outside]
@@ -233,17 +233,17 @@ def _escaped(values: NDArray[np.int64], escapes: NDArray[np.int64]) -> tuple[Any
 
 
 def _starts(tables: Integers) -> NDArray[np.int64]:
-    """Return where runs of equal tables start."""
+    """Return the starts of runs of equal tables [n]."""
     return np.concatenate(([0], np.flatnonzero(tables[1:] != tables[:-1]) + 1))
 
 
 def _unfolded(number: int, escape: int) -> int:
-    """Return the value, less its table's offset, of a number that stands for an escaped symbol."""
+    """Return the value, minus its table's offset, that the number of an escaped symbol encodes."""
     return -(number + 1) // 2 if number % 2 else number // 2 + escape
 
 
 def _encode_number(coder: Any, number: int) -> None:
-    """Code a number below 2^31: how many bits it has, then those bits."""
+    """Code a number below 2^31: its bit length, then its bits."""
     length = number.bit_length()
     coder.encode(length, _LENGTHS)
     for shift, size in _chunks(length):
@@ -256,7 +256,7 @@ def _decode_number(coder: Any) -> int:
 
 
 def _chunks(length: int) -> list[tuple[int, int]]:
-    """Return (shift, size) of the pieces that a number of so many bits is coded in."""
+    """Return (shift, size) of the pieces in which a number of `length` bits is coded."""
     return [(shift, min(_CHUNK_BITS, length - shift)) for shift in range(0, length, _CHUNK_BITS)]
 
 

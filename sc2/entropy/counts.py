@@ -1,7 +1,7 @@
 """Static coding tables from counted symbols: how often each non-negative integer was seen, per channel.
 
-What the tables are fitted on is the caller's matter; a table never sees more than the counts. Every symbol gets one
-count on top of what was seen, and so does the escape that stands for all larger values, so that nothing is uncodable.
+The caller chooses the data; tables depend only on the counts. One count is added to every symbol, and to the escape
+that stands for all larger values, so that everything can be coded.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ def count_symbols(symbols: Tensor, size: int) -> Tensor:
 
     Args:
         symbols: Non-negative integers [B, C, h, w] of any integer type.
-        size: Columns of the result; the last one takes every symbol of `size` - 1 or more.
+        size: Columns of the result; the last one counts all symbols of at least `size` - 1.
 
     Returns:
         int64 [C, size] on the symbols' device.
@@ -34,10 +34,10 @@ def tables_of_counts(counts: Tensor) -> dict[str, Tensor]:
     """Return the coder's tables: one per channel, from 0 to its largest counted symbol, then the escape.
 
     Args:
-        counts: int64 [C, A]; the last column holds symbols that get no entry of their own, whatever their value.
+        counts: int64 [C, A]; the last column counts symbols without an entry of their own.
 
     Returns:
-        `cdf` int32 [C, L], `cdf_length` int32 [C] and `offset` int32 [C] (zeros), as `TableCoder` takes them.
+        `cdf` int32 [C, L], `cdf_length` int32 [C] and `offset` int32 [C] (zeros), as `TableCoder` expects.
     """
     rows = [_frequencies(_trimmed(row)) for row in counts.cpu().numpy()]
     cdf = np.zeros((len(rows), max(map(len, rows)) + 1), dtype=np.int32)
@@ -48,13 +48,13 @@ def tables_of_counts(counts: Tensor) -> dict[str, Tensor]:
 
 
 def pooled_frequencies(cdf: NDArray[np.int64], escape: NDArray[np.int64]) -> Counts:
-    """Return one distribution over all channels, as relative frequencies; the last entry is the escape.
+    """Return one distribution over all channels, as relative frequencies int64 [A]; the last entry is the escape.
 
-    Every channel has the same number of symbols in an image, so the channels weigh the same.
+    Every channel has the same number of symbols in an image, so all have the same weight.
 
     Args:
         cdf: Cumulative counts [C, L] of tables that start at symbol 0.
-        escape: Entry of the escape in each table [C].
+        escape: Position of the escape in each table, [C].
     """
     pooled = np.zeros(int(escape.max()) + 1, dtype=np.int64)
     for row, last in zip(cdf, escape, strict=True):
@@ -65,7 +65,7 @@ def pooled_frequencies(cdf: NDArray[np.int64], escape: NDArray[np.int64]) -> Cou
 
 
 def _trimmed(counts: Counts) -> Counts:
-    """Return one row with one count added to each symbol up to the largest seen, and the escape at its end."""
+    """Return a row with one count added to each symbol up to the largest that occurs, and the escape at its end."""
     seen = np.flatnonzero(counts[:-1])
     used = int(seen[-1]) + 1 if len(seen) else 1
     return np.append(counts[:used], counts[-1]) + 1
@@ -75,6 +75,6 @@ def _frequencies(counts: Counts) -> Counts:
     """Scale positive counts to integers of at least 1 that sum to 2^16."""
     total = 2**PRECISION_BITS
     frequencies = counts * (total - len(counts)) // counts.sum() + 1
-    # What rounding down left over goes where it changes the code lengths least.
+    # The remainder goes to the most frequent symbol, where it changes the code lengths least.
     frequencies[np.argmax(frequencies)] += total - frequencies.sum()
     return frequencies

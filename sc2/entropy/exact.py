@@ -1,12 +1,12 @@
-"""A small convolutional network in whole numbers: the same result to the last bit on every machine.
+"""A small convolutional network in integer arithmetic, with bit-exact results on every machine.
 
-Both ends of the link derive the entropy coder's tables from such a network. In floating point the order of a sum, and
-with it the result, depends on the machine, the number of threads and the convolution algorithm; one scale that falls on
-the other side of a table's bound makes everything behind it undecodable (Ballé et al., Integer networks for data
-compression, ICLR 2019). Here every value is a whole number: activations in units of 2^-12, weights in units of a power
-of two per layer, at most 15 bits. They are carried in float64, whose sums of whole numbers below 2^53 are exact in any
-order. Inputs are clamped before each layer so that no sum can reach 2^48; the bits that are left let even an algorithm
-with intermediate fractions (Winograd, FFT) be rounded to the one right number.
+Both ends of the link derive the entropy coder's tables from such a network. In floating point, the order of a sum,
+and so its result, depends on the machine, the number of threads and the convolution algorithm; a single scale on the
+other side of a table's threshold makes everything after it undecodable (Ballé et al., Integer networks for data
+compression, ICLR 2019). Here every value is an integer: activations in units of 2^-12, weights in units of a power of
+two per layer, with at most 15 bits. They are stored as float64, in which sums of integers below 2^53 are exact in any
+order. Inputs are clamped before each layer so that no sum can reach 2^48; the remaining bits leave room for algorithms
+with intermediate fractions (Winograd, FFT), whose results round to the exact integer.
 
     sum = Σ w·x + b        x ← clamp(⌊(sum + 2^(s-1)) / 2^s⌋)        LeakyReLU: x < 0 → ⌊x · m / 2^16⌋
 """
@@ -21,10 +21,10 @@ from torch.nn import functional
 from sc2.errors import CheckpointError
 
 FRACTION_BITS = 12
-"""Values are whole multiples of 2^-12."""
+"""Values are integer multiples of 2^-12."""
 ONE = 2**FRACTION_BITS
 VALUE_LIMIT = 2**24
-"""Largest value in those units: ±4096, and every multiple below it is a float32."""
+"""Largest magnitude in these units: 4096; every multiple below it is exact in float32."""
 
 _WEIGHT_BITS = 15
 _SUM_LIMIT = 2**48
@@ -35,27 +35,27 @@ _GEOMETRY = ("stride", "padding", "dilation")
 
 
 def exact_layers(network: nn.Sequential) -> dict[str, dict[str, Any]]:
-    """Return a network's layers in whole numbers, as plain values and tensors that `ExactNetwork` is built from.
+    """Return a network's layers in integers, as plain values and tensors for `ExactNetwork`.
 
     Args:
-        network: Conv2d and ConvTranspose2d (any kernel, stride, padding with zeros, groups), ReLU and LeakyReLU.
+        network: Conv2d and ConvTranspose2d (any kernel, stride, zero padding and groups), ReLU and LeakyReLU.
 
     Returns:
-        Layers by position: `kind`; for convolutions also `weight` int16, `bias` int64 [out], `shift`, `limit` and the
-        geometry; for activations `slope` in units of 2^-16.
+        Layers by position: `kind`; for convolutions also `weight` int16 (in the layer's shape), `bias` int64 [out],
+        `shift`, `limit` and the geometry; for activations `slope` in units of 2^-16.
 
     Raises:
-        CheckpointError: A layer of another kind, weights that are not finite, or weights so large that inputs beyond
+        CheckpointError: A layer is of another kind, or has weights that are not finite or so large that inputs within
             ±16 could overflow a sum.
     """
     return {str(position): _layer(layer, position) for position, layer in enumerate(network)}
 
 
 class ExactNetwork(nn.Module):
-    """Runs the layers of `exact_layers`; input and output are whole numbers in units of 2^-12, carried in float64.
+    """Runs the layers of `exact_layers`; input and output are integers in units of 2^-12, stored as float64.
 
-    Input [B, C, H, W]; values beyond ±2^24 (or a layer's own, lower limit) are clamped. The int16 weights are its
-    parameters, so that they count as such; they take no gradients.
+    Input [B, C, H, W]; values beyond ±2^24 (or a layer's lower limit) are clamped. The int16 weights are parameters, so
+    that they are counted, but have no gradients.
     """
 
     def __init__(self, layers: Mapping[str, Mapping[str, Any]]) -> None:
@@ -64,16 +64,16 @@ class ExactNetwork(nn.Module):
         self.layers = nn.Sequential(*(_KINDS[layer["kind"]](layer) for layer in ordered))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the output for whole numbers [B, C, H, W]; the same bits everywhere."""
+        """Return the output, float64 [B, T, h, w], for integers [B, C, H, W]; bit-exact on every machine."""
         result: Tensor = self.layers(x.double().clamp(-VALUE_LIMIT, VALUE_LIMIT))
         return result
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return height and width of the output for an input of a size; below 1 when the input is too small."""
+        """Return height and width of the output for an input's height and width; below 1 if the input is too small."""
         return self._side(height, 0), self._side(width, 1)
 
     def input_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the smallest input whose output covers height × width (each at least 1)."""
+        """Return height and width (at least 1) of the smallest input whose output covers height × width."""
         return self._smallest(height, 0), self._smallest(width, 1)
 
     def _side(self, side: int, dimension: int) -> int:
@@ -82,14 +82,14 @@ class ExactNetwork(nn.Module):
         return side
 
     def _smallest(self, side: int, dimension: int) -> int:
-        found = 1
-        while self._side(found, dimension) < side:
-            found += 1
-        return found
+        smallest = 1
+        while self._side(smallest, dimension) < side:
+            smallest += 1
+        return smallest
 
 
 def fixed_point(values: Tensor) -> Tensor:
-    """Return real values as whole numbers in units of 2^-12, int64 of the same shape."""
+    """Return real values, of any shape, rounded to integers in units of 2^-12, int64 of the same shape."""
     return torch.round(values.detach().double() * ONE).long()
 
 
@@ -104,15 +104,15 @@ def _layer(layer: nn.Module, position: int) -> dict[str, Any]:
         return _convolution(layer, position) | {"output_padding": list(layer.output_padding)}
     if isinstance(layer, nn.Conv2d) and not isinstance(layer.padding, str) and layer.padding_mode == "zeros":
         return _convolution(layer, position)
-    allowed = "Conv2d and ConvTranspose2d padded with zeros, ReLU, LeakyReLU"
-    raise CheckpointError(f"layer {position}, {layer}, has no exact form; there are: {allowed}")
+    allowed = "Conv2d and ConvTranspose2d with zero padding, ReLU, LeakyReLU"
+    raise CheckpointError(f"layer {position}, {layer}, has no exact form; supported are: {allowed}")
 
 
 def _convolution(layer: nn.Conv2d | nn.ConvTranspose2d, position: int) -> dict[str, Any]:
     weight = layer.weight.detach().double()
     bias = weight.new_zeros(layer.out_channels) if layer.bias is None else layer.bias.detach()
     if not (torch.isfinite(weight).all() and torch.isfinite(bias).all()):
-        raise CheckpointError(f"layer {position} holds weights that are not finite; train it anew")
+        raise CheckpointError(f"layer {position} has weights that are not finite; train it again")
     transposed = isinstance(layer, nn.ConvTranspose2d)
     shift = _shift(weight)
     whole = torch.round(weight * 2**shift)
@@ -120,8 +120,8 @@ def _convolution(layer: nn.Conv2d | nn.ConvTranspose2d, position: int) -> dict[s
     limit = _input_limit(whole, whole_bias, shift, layer.groups, transposed)
     if limit < _LEAST_INPUT:
         raise CheckpointError(
-            f"layer {position}: its weights or biases are so large that exact sums allow inputs up to {limit / ONE:g} "
-            f"only, at least {_LEAST_INPUT / ONE:g} are needed; is the model sound?"
+            f"layer {position}: its weights or biases are so large that exact sums allow only inputs up to "
+            f"{limit / ONE:g}, but at least {_LEAST_INPUT / ONE:g} is needed; is the model sound?"
         )
     return {
         "kind": "conv_transpose" if transposed else "conv",
@@ -134,7 +134,7 @@ def _convolution(layer: nn.Conv2d | nn.ConvTranspose2d, position: int) -> dict[s
 
 
 def _shift(weight: Tensor) -> int:
-    """Return the power of two of the weights' unit: the finest at which the largest weight has 15 bits."""
+    """Return the exponent of the weights' unit, the finest at which the largest weight fits into 15 bits."""
     largest = float(weight.abs().max())
     shift = _MOST_SHIFT
     while round(largest * 2**shift) >= 2**_WEIGHT_BITS:
@@ -177,7 +177,7 @@ class _Convolution(nn.Module):
 
     def convolve(self, x: Tensor) -> Tensor:
         if self.groups == 1 and tuple(x.shape[2:]) == self._whole_input:
-            # One position: the same sums, without the cost of setting up a convolution (the joint prior has thousands).
+            # One position: the same sums without the overhead of a convolution (the joint prior has thousands).
             return functional.linear(x.flatten(1), self.weight64.flatten(1), self.bias64)[:, :, None, None]
         return functional.conv2d(
             x, self.weight64, self.bias64, self.stride, self.padding, self.dilation, groups=self.groups

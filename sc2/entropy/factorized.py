@@ -1,8 +1,8 @@
 """A trained factorised prior as integer tables, and the coder of its latents.
 
-The device and the server need no densities, only their quantised form: cumulative counts per channel (16 bit
-precision), where each channel's table starts, and the medians around which the latent is rounded. Integer tables code
-the same bytes on every machine.
+Device and server need no densities, only their quantised form: cumulative counts per channel (16-bit precision), the
+first value of each channel's table, and the medians around which the latent is rounded. Integer tables produce the same
+bytes on every machine.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 
 def settle(bottleneck: EntropyBottleneck) -> None:
-    """Put the quantiles where the learned density says.
+    """Set the quantiles to those of the learned density.
 
-    The quantiles have an optimiser of their own during training, but a short schedule leaves them on the way; their
-    final values are the solution of an equation in the density, so it is solved. The medians move with them: call
-    this before anything is trained on rounded latents.
+    The quantiles have their own optimiser during training, but do not converge in a short schedule; their final values
+    solve an equation in the density, which is solved here. The medians move with them: call this before anything is
+    trained on rounded latents.
     """
     with torch.no_grad():
         bottleneck.update(force=True, update_quantiles=True)
-        # The tables that came with it are dropped: a checkpoint must not hold what would be stale after more training
-        # and whose shape depends on it (tables are rebuilt by `tables_of`).
+        # The tables made by `update` are dropped: more training would change their values and shapes, so they do not
+        # belong into a checkpoint (`tables_of` rebuilds them).
         for name, buffer in list(bottleneck.named_buffers(recurse=False)):
             if name in ("_offset", "_quantized_cdf", "_cdf_length"):
                 bottleneck.register_buffer(name, buffer.new_empty(0))
 
 
 def tables_of(bottleneck: EntropyBottleneck) -> dict[str, Tensor]:
-    """Return the tables of a bottleneck, built anew from its density; the quantiles stay as they are.
+    """Return the tables of a bottleneck, rebuilt from its density; the quantiles do not change.
 
     Returns:
         `cdf` int32 [C, L], `cdf_length` int32 [C], `offset` int32 [C], `medians` float32 [C].
@@ -60,19 +60,19 @@ class FactorizedCoder:
         self.medians = tables["medians"].view(1, -1, 1, 1)
 
     def symbols(self, latent: Tensor) -> Tensor:
-        """Round a latent [1, C, h, w] to symbols int32 of the same shape."""
+        """Round a latent [1, C, h, w] to symbols, int32 [1, C, h, w]."""
         return torch.round(latent - self.medians).int()
 
     def latent(self, symbols: Tensor) -> Tensor:
-        """Return the latent y_hat [1, C, h, w] that the symbols stand for."""
+        """Return the latent y_hat, float32 [1, C, h, w], of symbols [1, C, h, w]."""
         return symbols + self.medians
 
     def encode(self, symbols: Tensor) -> bytes:
-        """Code symbols int32 [1, C, h, w] into bytes."""
+        """Return the bytes of symbols, int32 [1, C, h, w]."""
         return self.coder.encode(symbols.numpy().reshape(-1), self._indexes(*symbols.shape[2:]))
 
     def decode(self, data: bytes, height: int, width: int) -> Tensor:
-        """Return the symbols int32 [1, C, height, width] that `encode` turned into `data`.
+        """Return the symbols, int32 [1, C, height, width], that `encode` turned into `data`.
 
         Raises:
             WireError: No encoder can have written the data for this shape.

@@ -1,7 +1,7 @@
 """A static canonical Huffman code over small non-negative integers, with an escape for larger ones.
 
 The last code word announces a symbol outside the code, which follows as an Elias gamma number; the bits of an image are
-padded with zeros to whole bytes.
+zero-padded to whole bytes.
 """
 
 import heapq
@@ -23,21 +23,21 @@ def code_lengths(frequencies: Sequence[int]) -> list[int]:
     assert len(frequencies) > 1, "a prefix code needs two words"
     assert min(frequencies) > 0, "a word that never occurs has no optimal length"
     lengths = [0] * len(frequencies)
-    # The running number makes ties fall the same way everywhere.
+    # The running number breaks ties the same way everywhere.
     order = count()
     heap = [(int(weight), next(order), [word]) for word, weight in enumerate(frequencies)]
     heapq.heapify(heap)
     while len(heap) > 1:
-        one, other = heapq.heappop(heap), heapq.heappop(heap)
-        words = one[2] + other[2]
+        lightest, second = heapq.heappop(heap), heapq.heappop(heap)
+        words = lightest[2] + second[2]
         for word in words:
             lengths[word] += 1
-        heapq.heappush(heap, (one[0] + other[0], next(order), words))
+        heapq.heappush(heap, (lightest[0] + second[0], next(order), words))
     return lengths
 
 
 class HuffmanCode:
-    """Codes non-negative integers; the i-th length is that of symbol i, the last one that of the escape."""
+    """Codes non-negative integers; the i-th length is for symbol i, the last one for the escape."""
 
     def __init__(self, lengths: Sequence[int]) -> None:
         self.lengths = np.asarray(lengths, dtype=np.int64)
@@ -47,23 +47,23 @@ class HuffmanCode:
 
     @classmethod
     def of(cls, frequencies: Sequence[int]) -> "HuffmanCode":
-        """Build the optimal code of some frequencies; the last one is that of the escape."""
+        """Build the optimal code for the given frequencies; the last one is for the escape."""
         return cls(code_lengths(frequencies))
 
     def num_bytes(self, symbols: NDArray[np.int32]) -> int:
-        """Return how many bytes `encode` gives for symbols [n], without coding them."""
+        """Return how many bytes `encode` returns for symbols, int32 [n], without coding them."""
         entries = np.minimum(symbols, self.escape)
         outside = symbols[entries == self.escape].tolist()
         bits = int(self.lengths[entries].sum()) + sum(len(_gamma(value - self.escape + 1)) for value in outside)
         return -(-bits // 8)
 
     def encode(self, symbols: NDArray[np.int32]) -> bytes:
-        """Return the bytes of symbols [n], none of them negative."""
+        """Return the bytes of symbols, int32 [n], none of them negative."""
         bits = "".join(self._bits_of(symbol) for symbol in symbols.tolist())
         return bytes(int(bits[i : i + 8].ljust(8, "0"), 2) for i in range(0, len(bits), 8))
 
     def decode(self, data: bytes, number: int) -> NDArray[np.int32]:
-        """Return so many symbols.
+        """Return `number` symbols, int32 [number].
 
         Raises:
             WireError: The data end before the last symbol.
@@ -81,7 +81,7 @@ class HuffmanCode:
         return self.words[self.escape] + _gamma(symbol - self.escape + 1)
 
     def _next(self, bits: str, position: int) -> tuple[int, int]:
-        """Return the symbol that starts at a position, and where the next one starts."""
+        """Return the symbol at a position, and the position of the next one."""
         end = position + 1
         while bits[position:end] not in self._symbols:
             end += 1
@@ -96,7 +96,7 @@ class HuffmanCode:
 
 
 def _canonical_words(lengths: NDArray[np.int64]) -> list[str]:
-    """Return the code words: shorter ones first, in order of the symbols, each the next number of its length."""
+    """Return the canonical code words: consecutive numbers, by length and then by symbol."""
     words = [""] * len(lengths)
     number, previous = 0, 0
     for symbol in np.argsort(lengths, kind="stable").tolist():
@@ -108,7 +108,7 @@ def _canonical_words(lengths: NDArray[np.int64]) -> list[str]:
 
 
 def _gamma(number: int) -> str:
-    """Return the Elias gamma code of a positive number: as many zeros as it has bits after its first, then it."""
+    """Return the Elias gamma code of a positive number: as many zeros as it has bits after the first, then its bits."""
     return f"{number:b}".rjust(2 * number.bit_length() - 1, "0")
 
 

@@ -1,11 +1,11 @@
-"""Hyperprior entropy models on the wire: a scale per latent value, and with `mean_scale` a mean too, sent as z.
+"""Hyperprior entropy models on the wire: z determines a scale, and with `mean_scale` also a mean, of each latent value.
 
     device   y, z = h_a(y) ─ round ─► z symbols ─ exact h_s ─► table of each y, mean of each y ─► y symbols
     server   z symbols ─ exact h_s ─► the same tables and means ─► y symbols ─► y_hat
 
 z is coded under a factorised prior; y under 64 Gaussian tables with scales from 0.11 to 256 (Ballé et al., ICLR 2018;
 Minnen et al., NeurIPS 2018; docs/papers.md#hyperprior-bottlenecks). All tables are integers and h_s is an
-`ExactNetwork`, so both ends agree to the last bit on whatever machines they run.
+`ExactNetwork`, so both ends agree bit for bit on any machines.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SMALLEST_SCALE, LARGEST_SCALE = 0.11, 256.0
 
 def scale_table() -> list[float]:
     """Return the standard deviations of the Gaussian tables: 64 from 0.11 to 256, equally spaced in the logarithm."""
-    # As CompressAI computes them, to the last bit.
+    # Computed as in CompressAI, bit for bit.
     scales: list[float] = torch.exp(torch.linspace(math.log(SMALLEST_SCALE), math.log(LARGEST_SCALE), SCALES)).tolist()
     return scales
 
@@ -41,8 +41,8 @@ def gaussian_tables() -> dict[str, Tensor]:
     """Return CompressAI's tables for `scale_table()` as integers.
 
     Returns:
-        `cdf` int32, the rows of all tables one after the other, `cdf_length` int32 [64], `offset` int32 [64], and
-        `thresholds` int64 [63]: a scale above the i-th (in units of 2^-12) belongs to a table behind the i-th.
+        `cdf` int32, the rows of all tables one after another, `cdf_length` int32 [64], `offset` int32 [64], and
+        `thresholds` int64 [63]: a scale above the i-th (in units of 2^-12) belongs to a table after the i-th.
     """
     from compressai.entropy_models import GaussianConditional
 
@@ -60,7 +60,7 @@ def gaussian_tables() -> dict[str, Tensor]:
 
 
 class GaussianCoder:
-    """Codes whole numbers, each under the Gaussian table of its scale."""
+    """Codes integers, each under the Gaussian table of its scale."""
 
     def __init__(self, tables: Mapping[str, Tensor]) -> None:
         lengths = tables["cdf_length"]
@@ -69,15 +69,15 @@ class GaussianCoder:
         self.thresholds = tables["thresholds"].double()
 
     def indexes(self, scales: Tensor) -> Tensor:
-        """Return the tables int32 of scales in units of 2^-12 (whole numbers, any shape)."""
+        """Return the tables, int32, of scales (integers in units of 2^-12), in the same shape, e.g. [1, C, h, w]."""
         return torch.bucketize(scales.double().contiguous(), self.thresholds).int()
 
     def encode(self, symbols: Tensor, indexes: Tensor) -> bytes:
-        """Code symbols int32 under tables of the same shape into bytes."""
+        """Return the bytes of symbols, int32 of any shape, under tables of the same shape."""
         return self.coder.encode(_flat(symbols), _flat(indexes))
 
     def decode(self, data: bytes, indexes: Tensor) -> Tensor:
-        """Return the symbols int32, in the shape of `indexes`.
+        """Return the symbols, int32 in the shape of `indexes`.
 
         Raises:
             WireError: No encoder can have written the data for these tables.
@@ -85,21 +85,21 @@ class GaussianCoder:
         return torch.from_numpy(self.coder.decode(data, _flat(indexes))).reshape(indexes.shape)
 
     def bits(self, symbols: Tensor, indexes: Tensor) -> float:
-        """Return the ideal code length of symbols int32 under tables of the same shape, in bits."""
+        """Return the ideal code length of symbols, int32 of any shape, under tables of the same shape, in bits."""
         return self.coder.bits(_flat(symbols), _flat(indexes))
 
 
 def hyperprior_tables(bottleneck: EntropyBottleneck, synthesis: nn.Sequential, channels: int) -> dict[str, Any]:
-    """Return all that both ends need to code latents of a trained hyperprior, as plain values and tensors.
+    """Return everything both ends need to code latents of a trained hyperprior, as plain values and tensors.
 
     Args:
-        bottleneck: Entropy model of z; its quantiles are taken as they are (see `factorized.settle`).
-        synthesis: h_s, of layers that `exact_layers` knows. Its output has C channels, the scales, or 2C: scales
+        bottleneck: Entropy model of z; its quantiles are used unchanged (see `factorized.settle`).
+        synthesis: h_s, with layers that `exact_layers` supports. Its output has C channels, the scales, or 2C: scales
             first, then means.
         channels: C, the channels of y.
 
     Returns:
-        `z` (tables of the factorised prior), `y` (Gaussian tables), `synthesis` (layers of h_s in whole numbers),
+        `z` (tables of the factorised prior), `y` (Gaussian tables), `synthesis` (layers of h_s in integers),
         `shift` int64 [L] (the medians of z in units of 2^-12), `channels`.
 
     Raises:
@@ -116,7 +116,7 @@ def hyperprior_tables(bottleneck: EntropyBottleneck, synthesis: nn.Sequential, c
 
 
 class HyperSynthesis(nn.Module):
-    """z symbols to scales and means of y, in whole numbers: h_s as both ends run it."""
+    """h_s as both ends run it: from z symbols to scales and means of y, in integers."""
 
     shift: Tensor
 
@@ -127,12 +127,12 @@ class HyperSynthesis(nn.Module):
         self.register_buffer("shift", shift, persistent=False)
 
     def forward(self, z: Tensor, height: int, width: int) -> tuple[Tensor, Tensor | None]:
-        """Return scales and means [B, C, height, width] in units of 2^-12 (float64); None for means that are zero.
+        """Return scales and means, float64 [B, C, height, width] in units of 2^-12; None if all means are zero.
 
         Args:
-            z: Symbols [B, L, zh, zw] of the size `z_size` says.
+            z: Symbols [B, L, zh, zw], with zh and zw from `z_size`.
             height: Height of y.
-            width: Width of y; what h_s gives beyond it is cut off.
+            width: Width of y; a larger output of h_s is cropped.
         """
         out = self.network(z.double() * ONE + self.shift.view(1, -1, 1, 1))[..., :height, :width]
         scales, means = out.split(self.channels, 1) if out.shape[1] > self.channels else (out, None)
@@ -145,7 +145,7 @@ class HyperSynthesis(nn.Module):
 
 @dataclass(frozen=True)
 class HyperSymbols:
-    """What the coder takes: whole numbers of y and z, and the table of each y.
+    """Input of the coder: symbols of y and z, and the table of each symbol of y.
 
     Attributes:
         y: int32 [1, C, h, w].
@@ -167,26 +167,26 @@ class HyperpriorCoder:
         self.y_coder = GaussianCoder(tables["y"])
 
     def symbols(self, y: Tensor, z: Tensor) -> HyperSymbols:
-        """Round z, and y around the means that the rounded z stands for."""
+        """Round z [1, L, zh, zw], and y [1, C, h, w] around the means that the rounded z determines."""
         assert tuple(z.shape[2:]) == self.synthesis.z_size(*y.shape[2:]), "h_a and h_s disagree about the size of z"
         z_symbols = self.z_coder.symbols(z)
         indexes, means = self._parameters(z_symbols, *y.shape[2:])
         return HyperSymbols(torch.round(y - means).int(), z_symbols, indexes)
 
     def latent(self, symbols: HyperSymbols) -> Tensor:
-        """Return the latent y_hat [1, C, h, w] that the symbols stand for."""
+        """Return the latent y_hat, float32 [1, C, h, w], of the symbols."""
         _, means = self._parameters(symbols.z, *symbols.y.shape[2:])
         return symbols.y.float() + means
 
     def encode(self, symbols: HyperSymbols) -> tuple[bytes, bytes]:
-        """Code symbols into the streams of y and z."""
+        """Return the streams of y and z."""
         return self.y_coder.encode(symbols.y, symbols.indexes), self.z_coder.encode(symbols.z)
 
     def decode(self, streams: Sequence[bytes], height: int, width: int) -> Tensor:
-        """Return y_hat [1, C, height, width]. The caller bounds the size: a false one costs memory.
+        """Return y_hat, float32 [1, C, height, width]. The caller must limit the size: a wrong one costs memory.
 
         Raises:
-            WireError: There are not two streams, or no encoder can have written them for this size.
+            WireError: There are not exactly two streams, or no encoder can have written them for this size.
         """
         if len(streams) != 2:
             raise WireError(f"a hyperprior payload has two streams, y and z, not {len(streams)}")
@@ -201,7 +201,7 @@ class HyperpriorCoder:
     def _parameters(self, z: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
             scales, means = self.synthesis(z, height, width)
-        # Below 2^24 units a mean is a float32 without rounding.
+        # Below 2^24 units, a mean is exact in float32.
         return self.y_coder.indexes(scales), torch.zeros(()) if means is None else (means / ONE).float()
 
 

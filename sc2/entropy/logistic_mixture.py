@@ -1,14 +1,13 @@
-"""A factorised prior of mixed logistic densities: what a training pays for its bits.
+"""A factorised prior of mixed logistic densities: the rate term of a training.
 
-It makes no tables: it is used where those on the wire are fitted on counts, and the density is only there to give the
-encoder a gradient.
+It makes no tables: it is used with tables that are fitted to counts, and only gives the encoder a gradient.
 """
 
 import torch
 from torch import Tensor, nn
 
 _SMALLEST = 1e-9
-"""Likelihoods below this count as this: about 30 bits, and no gradient."""
+"""Lower bound of likelihoods: about 30 bits, and no gradient below it."""
 
 
 class LogisticMixturePrior(nn.Module):
@@ -16,7 +15,7 @@ class LogisticMixturePrior(nn.Module):
 
     Args:
         channels: Channels of the latent.
-        components: Densities in a mixture; their first centres are at 0, 1, 2, …, where rectified latents are.
+        components: Densities in a mixture; their initial centres are at 0, 1, 2, …, like rectified latents.
     """
 
     def __init__(self, channels: int, components: int = 3) -> None:
@@ -26,7 +25,7 @@ class LogisticMixturePrior(nn.Module):
         self.log_scales = nn.Parameter(torch.zeros(channels, components))
 
     def likelihood(self, values: Tensor) -> Tensor:
-        """Return the probability of the interval of width 1 around each value [B, C, h, w]; same shape."""
+        """Return the probability, [B, C, h, w], of the interval of width 1 around each value [B, C, h, w]."""
         # Components come last, so that the parameters line up with [B, h, w, C, 1].
         around = values.movedim(1, -1).unsqueeze(-1) - self.centres
         scale = self.log_scales.exp()
@@ -34,5 +33,5 @@ class LogisticMixturePrior(nn.Module):
         return (inside * self.weights.softmax(-1)).sum(-1).movedim(-1, 1)
 
     def bits(self, values: Tensor) -> Tensor:
-        """Return the code length of all values [B, C, h, w] together, in bits (a scalar)."""
+        """Return the total code length of all values [B, C, h, w], in bits: a scalar."""
         return -torch.log2(self.likelihood(values).clamp_min(_SMALLEST)).sum()

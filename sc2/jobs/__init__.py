@@ -1,1 +1,1 @@
-"""What there is to do, and the one way to do it."""
+"""Which jobs there are, what identifies them, and how one is run."""

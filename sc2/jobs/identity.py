@@ -17,7 +17,7 @@ from sc2.provenance.fingerprint import Fingerprint, fingerprint
 
 @dataclass(frozen=True)
 class Job:
-    """One job of the plan: what identifies it before its inputs are known."""
+    """One job of the plan, identified without its inputs."""
 
     stage: str
     keys: dict[str, str]
@@ -36,13 +36,13 @@ class Job:
 
     @property
     def id(self) -> str:
-        """Changes exactly when the job's configuration or code changes."""
+        """Identifier that changes exactly when the job's configuration or code changes."""
         text = json.dumps([self.stage, self.keys, self.spec], sort_keys=True)
         return f"{hashlib.sha256(text.encode()).hexdigest()[:12]}-{self.code[:12]}"
 
 
 def job(config: Config, stage: str, keys: Keys) -> Job | None:
-    """Return the job that the configuration plans for these keys, or None when it plans none."""
+    """Return the job that the configuration plans for these keys, None if there is none."""
     if stage not in STAGES or set(keys) != set(STAGES[stage].keys):
         return None
     described = _CONFIG_STAGES[stage](config, keys) if stage in _CONFIG_STAGES else _of_benchmark(config, stage, keys)
@@ -74,9 +74,9 @@ def _compare_tasks(config: Config, keys: Keys) -> Described | None:
 
 
 def _facts(methods: Iterable[str]) -> list[dict[str, str]]:
-    """Return what figures and pages are told of some methods, in that order: it must be in the spec to reach them."""
-    found = ((name, get_method(name)) for name in methods)
-    return [{"name": name, "family": method.family, "symbol": method.rate_axis.symbol} for name, method in found]
+    """Return what figures and pages need to know about some methods, in that order; only the spec reaches them."""
+    named = ((name, get_method(name)) for name in methods)
+    return [{"name": name, "family": method.family, "symbol": method.rate_axis.symbol} for name, method in named]
 
 
 def _of_benchmark(config: Config, stage: str, keys: Keys) -> Described | None:
@@ -128,7 +128,7 @@ def _draw_examples(config: Config, benchmark: Benchmark, keys: Keys) -> Describe
 
 
 def _make_tables(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
-    # The runs are named, so that `sc2 verify` sees a table that lacks a new run without asking the workflow.
+    # The runs are listed, so that `sc2 verify` notices a table without a new run, without asking the workflow.
     listed = [f"{run.method}/{run.point}/{run.seed}" for run in runs(config, benchmark.name)]
     task, methods = benchmark.config.task, list(benchmark.methods)
     known = {*methods, TEACHER}
@@ -157,7 +157,7 @@ def _train(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Descr
     if keys["phase"] not in phases(method.name) or taken_whole(method) is not None:
         return None
     spec = _run_spec(benchmark, method, keys)
-    # A phase sees its own parameters only, so that a later phase can change and rerun alone.
+    # A phase sees only its own parameters, so that a later phase can change and rerun alone.
     spec |= {"phase": method.phase(keys["phase"]).model_dump(mode="json")}
     spec |= {"augment": benchmark.config.augment.model_dump(mode="json")}
     if method.encoder_from is not None and not phases_before(method.name, keys["phase"]):
@@ -179,7 +179,7 @@ def _measure_latency(config: Config, benchmark: Benchmark, keys: Keys) -> Descri
     method = benchmark.methods.get(keys["method"])
     if method is None:
         return None
-    # One job for all runs: most of its time is what a process needs to start.
+    # One job for all runs: most of its time is the start of the process.
     own = [[run.point, run.seed] for run in runs(config, benchmark.name, method.name)]
     spec = {"input": _input(benchmark), "runs": own, "latency": benchmark.config.latency.model_dump(mode="json")}
     return spec, _run_modules(benchmark, method)

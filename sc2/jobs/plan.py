@@ -1,6 +1,6 @@
-"""Which runs exist and what each job depends on. The workflow, the command line and `sc2 verify` ask here. No torch.
+"""Which runs exist and what each job depends on. Used by the workflow, the command line and `sc2 verify`. No torch.
 
-`job` gives the one definition of a job's identity: the part of the configuration that it reads (`spec`) and the code
+`sc2.jobs.identity.job` defines a job's identity: the part of the configuration that it reads (`spec`) and the code
 that it runs (`modules`, hashed with everything they import). A parameter that is not in the spec cannot reach the job.
 """
 
@@ -35,7 +35,7 @@ def runs(config: Config, benchmark: str, method_name: str | None = None) -> Iter
 
 
 def skipped(config: Config) -> list[str]:
-    """Say which methods that the run file asks for have no runs, and why, a line each."""
+    """Return a line for each method in the run file that has no runs, with the reason."""
     return [
         f"{benchmark.name}: {method} is skipped, it does not support the task {benchmark.config.task}: {reason}"
         for benchmark in config.benchmarks.values()
@@ -51,7 +51,7 @@ def anchor(benchmark: Benchmark) -> str:
 
 def seeds(config: Config, method: str) -> list[str]:
     """Return the seeds that a method runs with."""
-    # Nothing random happens in a method without training: one seed says it all.
+    # A method without training is deterministic: one seed is enough.
     own = config.run.method_seeds.get(method, config.run.seeds)
     return own if phases(method) else config.run.seeds[:1]
 
@@ -62,24 +62,24 @@ def phases(method: str) -> list[str]:
 
 
 def phases_before(method: str, phase: str) -> list[str]:
-    """Return the phase whose checkpoint `phase` starts from, as a list of one or none."""
+    """Return the phase whose checkpoint `phase` starts from, as a list of at most one."""
     names = phases(method)
     position = names.index(phase)
     return names[max(0, position - 1) : position]
 
 
 def last_phase(method: str) -> list[str]:
-    """Return a method's last training phase, as a list of one or none."""
+    """Return a method's last training phase, as a list of at most one."""
     return phases(method)[-1:]
 
 
 def trainings(config: Config, run: Run) -> list[str]:
-    """Return the phases that a run trains, in order; none where all that it would train is taken over."""
+    """Return the phases that a run trains, in order; none if it takes everything from another run."""
     return phases(run.method) if _trained_elsewhere(config, run) is None else []
 
 
 def exported(config: Config, run: Run) -> list[tuple[Run, str]]:
-    """Return the run and the phase whose checkpoint a run exports, as a list of one or none."""
+    """Return the run and the phase whose checkpoint a run exports, as a list of at most one."""
     return [(_trained_elsewhere(config, run) or run, phase) for phase in last_phase(run.method)]
 
 
@@ -91,18 +91,18 @@ def _trained_elsewhere(config: Config, run: Run) -> Run | None:
 
 
 def taken_whole(method: MethodOnBenchmark) -> str | None:
-    """Return the benchmark whose run gives a method all that it would train, None where it trains itself."""
+    """Return the benchmark from whose run a method takes all its trained parts, None if it trains them itself."""
     return method.encoder_from if get_method(method.name).trains_encoder_only else None
 
 
 def body_from(config: Config, benchmark: str) -> list[str]:
-    """Return the benchmark whose teacher a teacher starts from, as a list of one or none."""
+    """Return the benchmark whose teacher a teacher starts from, as a list of at most one."""
     name = getattr(config.benchmarks[benchmark].config.teacher, "body_from", None)
     return [] if name is None else [name]
 
 
 def encoder_from(config: Config, run: Run, phase: str) -> list[Run]:
-    """Return the run whose last checkpoint gives a phase its encoder and entropy model, as a list of one or none."""
+    """Return the run from which a phase takes its encoder and entropy model, as a list of at most one."""
     method = config.benchmarks[run.benchmark].methods.get(run.method)
     if method is None or method.encoder_from is None or phases_before(run.method, phase):
         return []
@@ -110,9 +110,9 @@ def encoder_from(config: Config, run: Run, phase: str) -> list[Run]:
 
 
 def examples(config: Config, benchmark: str) -> list[str]:
-    """Return the methods of a benchmark whose answers are drawn."""
-    found = config.benchmarks[benchmark]
-    return [method for method in found.config.examples.methods if method in found.methods]
+    """Return the methods of a benchmark whose predictions are drawn."""
+    resolved = config.benchmarks[benchmark]
+    return [method for method in resolved.config.examples.methods if method in resolved.methods]
 
 
 def first_seed(config: Config, benchmark: str, method: str) -> Iterator[Run]:

@@ -44,7 +44,7 @@ def run_stage(
     planned_id: str | None,
     threads: int,
 ) -> None:
-    """Run one job and write its record. Where another process runs it, wait, and take over what that one makes.
+    """Run one job and write its record. If another process is running it, wait and use its outputs.
 
     Args:
         stage: Name of the stage.
@@ -52,8 +52,8 @@ def run_stage(
         keys: The wildcards of the job.
         inputs: Input files by name.
         outputs: Output files by name.
-        record: Where the provenance record goes: in the folder of the outputs.
-        planned_id: Id that the workflow planned; None runs whatever the configuration says now.
+        record: Path of the provenance record, in the folder of the outputs.
+        planned_id: Id that the workflow planned; None runs the job as the configuration is now.
         threads: CPU threads the job may use.
 
     Raises:
@@ -64,7 +64,7 @@ def run_stage(
     planned = job(load_config(config_path), stage, keys)
     name = "/".join([stage, *keys.values()])
     if planned is None:
-        raise ConfigError(f"{config_path} plans no job {name}; check the keys against the run file and the benchmark")
+        raise ConfigError(f"{config_path} has no job {name}; check the keys against the run file and the benchmark")
     if planned_id not in (None, planned.id):
         raise ConfigError(f"configuration or code of {name} changed after the workflow was planned; start it again")
     described = _described(inputs)
@@ -82,13 +82,13 @@ def run_stage(
 
 
 def _run_alone(planned: Job, running: RunningJob, record: Path, inputs: Described) -> None:
-    """Run a job unless another process is at it; then wait, and take over what that one makes."""
+    """Run a job, unless another process is running it: then wait and use its outputs."""
     doing = "/".join(["run " + running.stage, *running.keys.values()])
     place = hashlib.sha256(os.fsencode(os.path.abspath(record))).hexdigest()[:16]  # noqa: PTH100
-    # One for what is written, one for the state of a training: neither may have two writers.
+    # One lock for the outputs, one for the state of a training: neither may have two writers.
     with locked(LOCKS / f"{place}.lock", doing) as waited, locked(LOCKS / f"{running.record_id}.lock", doing) as again:
         if (waited or again) and _is_done(running, record):
-            print(f"[{running.label}] was made by that process", file=sys.stderr)
+            print(f"[{running.label}] was completed by that process", file=sys.stderr)
             return
         _run(planned, running, record, inputs)
 
@@ -98,8 +98,8 @@ def _run(planned: Job, running: RunningJob, record: Path, inputs: Described) -> 
     for path in (*written, running.state):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path)
-    # An old record beside new outputs, or old outputs without a record, would tell a lie if the job died half-way; and
-    # of an output that DVC has linked into its cache the link goes, not the content.
+    # An old record beside new outputs, or old outputs without a record, would be wrong if the job died half-way. For an
+    # output that DVC has linked to its cache, this removes the link, not the content.
     for path in reversed(written):
         path.unlink(missing_ok=True)
     # Taken now: the tree may have changed by the time a long training ends.
@@ -118,7 +118,7 @@ def _run(planned: Job, running: RunningJob, record: Path, inputs: Described) -> 
             git=git,
         )
     except BaseException:
-        # Every output that exists has a record; a training goes on from its state.
+        # No output may exist without a record; a training resumes from its state.
         for path in written:
             path.unlink(missing_ok=True)
         raise
@@ -126,11 +126,11 @@ def _run(planned: Job, running: RunningJob, record: Path, inputs: Described) -> 
 
 
 def _is_done(running: RunningJob, record: Path) -> bool:
-    """Tell whether another process has done the very same work: record and outputs are there and agree."""
+    """Return whether another process has done the same work: record and outputs exist and agree."""
     try:
-        found = read_record(record)
-        same = found.id == running.record_id and found.edited() is None
-        stored = {name: file.sha256 for name, file in found.outputs.items()}
+        existing = read_record(record)
+        same = existing.id == running.record_id and existing.edited() is None
+        stored = {name: file.sha256 for name, file in existing.outputs.items()}
         return same and stored == {name: sha256_file(path) for name, path in running.outputs.items()}
     except ProvenanceError:
         return False

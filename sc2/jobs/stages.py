@@ -1,4 +1,4 @@
-"""The table of stages: what identifies a job of each kind, which files it takes and gives, and what runs it. No torch.
+"""The table of stages: keys, inputs, outputs and entry point of each kind of job. No torch.
 
 A stage is at once a subcommand of `sc2`, a rule of the workflow and a value of `stage` in the records.
 """
@@ -21,10 +21,10 @@ class Stage:
     Attributes:
         help: One line for `--help`.
         keys: The wildcards that name one job of the stage.
-        inputs: Input files by name; `many` takes any number, also none.
+        inputs: Input files by name; `many` accepts any number, including none.
         outputs: Output files by name.
-        calls: Those of `HOOKS` that it calls on a method; a change of the others' code reruns no job of the stage.
-        entry: The function that does it, as `module:function`.
+        calls: The `HOOKS` of a method that it calls; changed code of the other hooks reruns no job of the stage.
+        entry: The function that runs it, as `module:function`.
     """
 
     help: str
@@ -117,7 +117,7 @@ STAGES: dict[str, Stage] = {
         calls=(*_HALVES, "codec_header_bytes", "estimate_bits", "side_measures"),
     ),
     "measure_latency": Stage(
-        "time a method's encoder, coder, server and switches between its points on this machine, one thread",
+        "time a method's encoder, coder, server and switches between operating points on one thread of this machine",
         keys=("benchmark", "method"),
         inputs={"index": "one", "test": "one", "devices": "many", "servers": "many"},
         outputs=("latency", "switch"),
@@ -142,7 +142,7 @@ STAGES: dict[str, Stage] = {
         entry="sc2.report.plot:run",
     ),
     "draw_examples": Stage(
-        "draw a few test images with a method's answers at falling rates, bytes below each",
+        "draw a few test images with a method's predictions at falling rates, with the bytes of each",
         keys=("benchmark", "method"),
         inputs={"index": "one", "test": "one", "devices": "many", "servers": "many"},
         outputs=("webp",),

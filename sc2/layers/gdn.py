@@ -2,8 +2,8 @@
 
     y_i = x_i / (β_i + Σ_j γ_ij |x_j|), inverse: y_i = x_i · (β_i + Σ_j γ_ij |x_j|)
 
-The parameters and their names are CompressAI's, so that its weights load; importing CompressAI itself takes longer than
-most jobs on an exported half run, and training needs no more of it than the entropy models.
+The parameters have CompressAI's names, so that its weights load. Importing CompressAI itself takes longer than most
+jobs on an exported half, and training needs only its entropy models.
 """
 
 from typing import Any
@@ -16,9 +16,9 @@ _OFFSET = 2.0**-18
 
 
 class GDN1(nn.Module):
-    """Normalise each of C channels by a learned sum over the others: [B, C, H, W] → the same shape.
+    """Divide each of C channels by a learned weighted sum over all of them: [B, C, H, W] to the same shape.
 
-    β stays above 1e-6 and γ above 0, because what is trained is the square root of each (plus a small offset). With
+    β stays at 1e-6 or above and γ at 0 or above: the trained value is the root of each, plus a small offset. With
     `squared`, the original GDN: y_i = x_i / sqrt(β_i + Σ_j γ_ij x_j²).
     """
 
@@ -31,7 +31,7 @@ class GDN1(nn.Module):
         self.gamma = nn.Parameter(self.gamma_reparam.initial(0.1 * torch.eye(channels)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise x [B, C, H, W], or undo a normalisation; the shape stays."""
+        """Normalise x [B, C, H, W], or invert a normalisation; the output has the same shape."""
         beta, gamma = self.beta_reparam(self.beta), self.gamma_reparam(self.gamma)
         weight = gamma[:, :, None, None]
         norm = functional.conv2d(x * x if self.squared else torch.abs(x), weight, beta)
@@ -41,7 +41,7 @@ class GDN1(nn.Module):
 
 
 class _NonNegative(nn.Module):
-    """value = max(stored, bound)² - offset², with a gradient that can always lead back above the bound."""
+    """value = max(stored, bound)² - offset², with a gradient that can always bring it back above the bound."""
 
     pedestal: Tensor
 
@@ -52,7 +52,7 @@ class _NonNegative(nn.Module):
         self.lower_bound = _LowerBound((minimum + offset) ** 0.5)
 
     def initial(self, value: Tensor) -> Tensor:
-        """Return what is stored for a value."""
+        """Return the stored form of a value, of the same shape."""
         return torch.sqrt(torch.max(value + self.pedestal, self.pedestal))
 
     def forward(self, stored: Tensor) -> Tensor:
@@ -82,5 +82,5 @@ class _Bounded(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         x, bound = ctx.saved_tensors
         (gradient,) = gradients
-        # Below the bound only a step upwards passes, otherwise a parameter could never leave it.
+        # Below the bound only gradients that raise the value pass; otherwise a parameter could never get back above it.
         return gradient * ((x >= bound) | (gradient < 0)), None

@@ -1,7 +1,7 @@
 """Entropy models as the two ends of the link run them, each as one object. No CompressAI.
 
-How an entropy model is trained is its family's matter: a trained one leaves a `PriorContent` for each end, and a
-`PriorKind` makes coders of them.
+Each family trains its entropy models itself: a trained one exports a `PriorContent` for each end, from which a
+`PriorKind` builds the coders.
 """
 
 from abc import ABC, abstractmethod
@@ -22,7 +22,7 @@ class PriorContent(Strict):
     """What one end of an entropy model is built from.
 
     Attributes:
-        tables: What the coder takes: of `factorized.tables_of`, or of `hyperprior.hyperprior_tables`.
+        tables: Tables of the coder, from `factorized.tables_of` or `hyperprior.hyperprior_tables`.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -45,14 +45,14 @@ class HyperpriorContent(PriorContent):
 
 
 DevicePrior = HyperpriorContent | PriorContent
-"""What the device's end of an entropy model is built from; the server's needs the tables alone."""
+"""What the device's end of an entropy model is built from; the server's end needs only the tables."""
 
 
 def hyperprior_content(content: DevicePrior) -> HyperpriorContent:
-    """Return the content of a device's end that has to be a hyperprior's.
+    """Return the content as that of a hyperprior.
 
     Raises:
-        CheckpointError: It is another entropy model's.
+        CheckpointError: It belongs to another entropy model.
     """
     if not isinstance(content, HyperpriorContent):
         raise CheckpointError("this device half holds no hyperprior; export it again")
@@ -63,7 +63,7 @@ class LatentEncoder(ABC):
     """The device's end of a prior.
 
     Attributes:
-        network: Networks that the device runs besides g_a; None where there are none.
+        network: Networks that the device runs besides g_a, or None.
         tables: Tables derived from the trained prior, by name.
     """
 
@@ -72,7 +72,7 @@ class LatentEncoder(ABC):
 
     @abstractmethod
     def symbols(self, y: Tensor) -> Any:
-        """Round a latent [1, C, h, w] to what `encode` takes."""
+        """Round a latent [1, C, h, w] to the symbols that `encode` takes."""
 
     @abstractmethod
     def encode(self, symbols: Any) -> tuple[bytes, ...]:
@@ -91,19 +91,19 @@ class LatentDecoder(ABC):
         """Return y_hat [1, C, height, width].
 
         Raises:
-            WireError: The streams are not of this prior, or not of this size.
+            WireError: The streams do not fit this prior or this size.
         """
 
 
 class PriorKind(ABC):
-    """One way to model a latent; holds no state."""
+    """One way to model a latent; stateless."""
 
     @abstractmethod
     def encoder(self, content: DevicePrior) -> LatentEncoder:
         """Build the device's end.
 
         Raises:
-            CheckpointError: The content is another entropy model's.
+            CheckpointError: The content belongs to another entropy model.
         """
 
     @abstractmethod
@@ -139,7 +139,7 @@ class _FactorizedDecoder(LatentDecoder):
 
 
 class Factorized(PriorKind):
-    """Every channel has a density of its own (docs/papers.md#fp-bottleneck)."""
+    """Each channel has its own density (docs/papers.md#fp-bottleneck)."""
 
     def encoder(self, content: DevicePrior) -> LatentEncoder:
         """Build the device's end from its tables."""
@@ -178,13 +178,13 @@ class _HyperDecoder(LatentDecoder):
 
 
 class Hyperprior(PriorKind):
-    """Every value of the latent has a scale (and a mean) of its own, sent as side information.
+    """Each value of the latent has its own scale (and mean), sent as side information.
 
     Source: docs/papers.md#hyperprior-bottlenecks.
 
     Args:
-        analysis: Makes h_a for the channels of y and z. h_s is among the tables, in whole numbers; whether it has
-            outputs for means decides whether there are any.
+        analysis: Builds h_a for the channels of y and z. h_s is among the tables, in integer arithmetic; it may have
+            outputs for means or none.
     """
 
     def __init__(self, analysis: Callable[[int, int], nn.Sequential]) -> None:

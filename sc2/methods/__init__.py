@@ -12,8 +12,8 @@ _FOLDER = Path(__file__).parent
 
 @cache
 def _modules() -> dict[str, str]:
-    """Return the module of every method by the method's name: the files of the families that declare `METHOD`."""
-    # Read, not imported: a plan of one method should not import all others.
+    """Return each method's module by the method's name: the files in the family folders that declare `METHOD`."""
+    # Read, not imported: planning one method should not import all the others.
     files = (path for path in _FOLDER.glob("*/*.py") if "\nMETHOD = " in path.read_text(encoding="utf-8"))
     return {
         path.stem: f"{__name__}.{path.parent.name}.{path.stem}" for path in sorted(files, key=lambda path: path.stem)

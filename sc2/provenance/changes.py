@@ -1,4 +1,4 @@
-"""What changed between a record and the job that is planned now: keys of the configuration, files of the code."""
+"""Changes between a record and the job as planned now: keys of the configuration and files of code."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +12,7 @@ LONGEST_VALUE = 40
 
 
 class PlannedJob(Protocol):
-    """What the present configuration and code plan for the keys of a record."""
+    """The job that the current configuration and code plan for the keys of a record."""
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -24,12 +24,12 @@ class PlannedJob(Protocol):
 
 
 Jobs = Callable[[str, Mapping[str, str]], PlannedJob | None]
-"""Gives the job that is planned for a stage and keys, None when the configuration does not contain it."""
+"""Returns the job that is planned for a stage and keys, None if the configuration does not contain it."""
 
 
 def spec_changes(record: Record, job: PlannedJob) -> Iterator[str]:
     """Yield the keys of the configuration that changed, e.g. `phase.lr 0.001 → 0.01`."""
-    # Through JSON, as the record was: a tuple and a list are the same there.
+    # Through JSON, like the record: tuples and lists are the same there.
     now = json.loads(canonical(dict(job.spec)))
     if now == record.spec:
         return

@@ -1,4 +1,4 @@
-"""What a job ran on: versions, hardware and the state of the git checkout.
+"""The environment of a job: versions, hardware and the state of the git checkout.
 
 Nothing here names the machine, its user or a folder: records are published.
 """
@@ -38,7 +38,7 @@ PACKAGES = (
 )
 CHUNK_BYTES = 1 << 20
 PATIENCE_S = 60
-# Written by the workflow for readers, from results that have records of their own.
+# Written by the workflow for readers, from results that have their own records.
 GENERATED = ("docs/reference",)
 NO_GIT: dict[str, Any] = {"commit": None, "dirty": None, "dirty_sha256": None}
 
@@ -47,7 +47,7 @@ def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes (64 hex digits).
 
     Raises:
-        ProvenanceError: The path is no readable file.
+        ProvenanceError: The path is not a readable file.
     """
     digest = hashlib.sha256()
     _feed(digest, path)
@@ -57,7 +57,7 @@ def sha256_file(path: Path) -> str:
 def environment() -> dict[str, Any]:
     """Return `versions`, `hardware` and `platform` of this process, without anything that names the machine.
 
-    A version is null when the package is not installed. Memory is in GiB, null where the system does not say.
+    A version is null if the package is not installed. Memory is in GiB, null if the system does not report it.
     """
     versions: dict[str, str | None] = {"python": platform.python_version()}
     for package in PACKAGES:
@@ -77,10 +77,10 @@ def environment() -> dict[str, Any]:
 def git_state(root: Path) -> dict[str, Any]:
     """Return the state of the checkout around a folder: `commit`, `dirty` and `dirty_sha256`.
 
-    `dirty` is true when a tracked file differs from the commit or an untracked file is not ignored, what the workflow
-    writes into docs/reference aside; `dirty_sha256` is the hash of both, and null when clean. What cannot be known is
-    null, and then `unknown` says why: a job never fails because git does. Where there is a checkout that git fails
-    on, its message goes to stderr.
+    `dirty` is true if a tracked file differs from the commit or an untracked file is not ignored, except files that the
+    workflow writes into docs/reference; `dirty_sha256` is the hash of those changes, null if there are none. Anything
+    unknown is null, and `unknown` gives the reason: a job never fails because git does. If git fails on a checkout,
+    its message goes to stderr.
     """
     if shutil.which("git") is None:
         return {**NO_GIT, "unknown": "git is not installed"}
@@ -97,10 +97,10 @@ def git_state(root: Path) -> dict[str, Any]:
 
 
 def _no_commit(root: Path) -> str | None:
-    """Say why there is no commit, None where there is one.
+    """Return why there is no commit, None if there is one.
 
     Raises:
-        ProvenanceError: There is a checkout, but git does not work on it.
+        ProvenanceError: There is a checkout, but git fails on it.
     """
     inside = _git(root, "rev-parse", "--git-dir")
     if inside.returncode != 0:
@@ -114,7 +114,7 @@ def _no_commit(root: Path) -> str | None:
 
 
 def _changes(root: Path) -> str | None:
-    """Hash what differs from the commit, None when nothing does."""
+    """Hash the differences from the commit, None if there are none."""
     folder = Path(os.fsdecode(_git_output(root, "rev-parse", "--show-toplevel")).rstrip("\n"))
     # Each option undoes a personal setting that would change the text of the same patch.
     plain = ("--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames")
@@ -127,7 +127,7 @@ def _changes(root: Path) -> str | None:
 
 
 def _without_paths(error: Exception) -> str:
-    """Return the part of a message that may be published: records name no folder."""
+    """Return the part of a message that may be published: records must not name folders."""
     if isinstance(error, subprocess.TimeoutExpired):
         return f"git did not answer in {PATIENCE_S} s"
     system = error if isinstance(error, OSError) else error.__cause__
@@ -147,7 +147,7 @@ def _dirty_hash(folder: Path, patch: bytes, untracked: list[bytes]) -> str:
             inner.update(os.fsencode(path.readlink()))
         elif path.is_file():
             _feed(inner, path)
-        # Otherwise a nested repository, or another process removed its temporary file: the name is what there is.
+        # Otherwise a nested repository, or a temporary file that has since been removed: only the name is hashed.
         digest.update(name + b"\0" + inner.digest())
     return digest.hexdigest()
 
@@ -179,7 +179,7 @@ def _git_output(folder: Path, *arguments: str) -> bytes:
 
 @functools.cache
 def _version(package: str) -> str | None:
-    """Return the installed version of a package, None without it."""
+    """Return the installed version of a package, None if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -187,7 +187,7 @@ def _version(package: str) -> str | None:
 
 
 def _memory_gib() -> float | None:
-    """Return the memory of the machine in GiB, None where the system does not say."""
+    """Return the memory of the machine in GiB, None if the system does not report it."""
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (ValueError, OSError):
@@ -195,7 +195,7 @@ def _memory_gib() -> float | None:
 
 
 def _gpu_names() -> list[str]:
-    """Return the names of the NVIDIA GPUs, none without the driver; a reason where the driver does not answer."""
+    """Return the names of the NVIDIA GPUs, none without a driver; the reason if the driver does not respond."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
@@ -206,5 +206,5 @@ def _gpu_names() -> list[str]:
         return [f"unknown (nvidia-smi did not answer in {PATIENCE_S} s)"]
     except OSError as error:
         return [f"unknown (nvidia-smi cannot be run: {error.strerror})"]
-    # The program is often installed where no driver runs; it then fails, and there is no usable GPU.
+    # The program is often installed without a running driver; it then fails, and there is no usable GPU.
     return [line.strip() for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []

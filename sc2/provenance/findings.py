@@ -1,4 +1,4 @@
-"""What `verify` finds, how it is printed, and what would put it right."""
+"""What `verify` finds, how it is printed, and what `prune` removes."""
 
 import os
 from collections import Counter
@@ -15,14 +15,14 @@ class Finding:
     """One thing that is wrong.
 
     Attributes:
-        kind: `edited`: an output or a record is not what was written. `missing`: an output, an input or its record that
-            a record names is gone. `stale`: configuration, code or inputs have changed since. `unrecorded`: a file
-            without a record.
+        kind: `edited`: an output or a record has changed since it was written. `missing`: an output, an input or an
+            input's record that a record names is gone. `stale`: configuration, code or inputs have changed since.
+            `unrecorded`: a file without a record.
         path: The file, relative to the project's root.
         message: What is wrong with it.
-        bad: Files that were judged and found wrong, existing or not: outputs and record of a job that has to run again.
-        foreign: Files of which nothing is known, since no record that holds here names them.
-        targets: What the workflow has to be asked for, relative to the project's root.
+        bad: Files known to be wrong, existing or not: outputs and record of a job that has to run again.
+        foreign: Files about which nothing is known, because no valid record names them.
+        targets: Targets for the workflow, relative to the project's root.
     """
 
     kind: Kind
@@ -41,8 +41,8 @@ class Report:
         root: The folder that was checked.
         findings: Everything wrong, sorted by kind and path.
         checked: Number of records that were checked.
-        outside: Number of records of jobs that the configuration does not contain; nothing else is said of them.
-        good: Files that a record claims against which nothing was found, or which was not checked.
+        outside: Number of records of jobs that the configuration does not contain; they are not checked.
+        good: Files of the records that no finding rejects, checked or not.
     """
 
     root: Path
@@ -53,43 +53,43 @@ class Report:
 
 
 def format_report(report: Report, repair: str | None = None) -> str:
-    """Return one line for each finding, a summary, and, where something was found, the command that repairs it.
+    """Return one line for each finding, a summary and, if there are findings, the command that repairs them.
 
     Args:
-        report: What was found.
-        repair: That command; the summary is the last line without it.
+        report: The findings.
+        repair: That command; without it, the summary is the last line.
     """
     lines = [f"{finding.kind:<10}  {finding.path}: {finding.message}" for finding in report.findings]
     counts = Counter(finding.kind for finding in report.findings)
-    found = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]) or "all as recorded"
+    summary = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]) or "all as recorded"
     outside = f"; {report.outside} outside this configuration, not checked" if report.outside else ""
     if report.checked == 0 and not report.findings:
-        found = "nothing to verify"
-    lines.append(f"{report.checked} records checked: {found}{outside}")
+        summary = "nothing to verify"
+    lines.append(f"{report.checked} records checked: {summary}{outside}")
     if report.findings and repair is not None:
-        lines[-1] += "; to repair it (without --yes: to see what would be done):"
+        lines[-1] += "; to repair this (without --yes: to show what would be done):"
         lines.append(repair)
     return "\n".join(lines)
 
 
 def removable(report: Report) -> list[Path]:
-    """Return the files that `prune` removes, sorted: those that exist and were found edited or stale, and no others.
+    """Return the files that `prune` removes, sorted: the existing ones of edited or stale jobs, and no others.
 
-    What is missing needs no removal, a file that no record names may be somebody's own, and what another record claims
-    rightly is not touched. Nothing outside the checked folder is removed; a linked folder in it is inside.
+    A file that no record names may be the user's own, and files of another valid record are kept. Nothing outside the
+    checked folder is removed; a linked folder inside it counts as inside.
     """
     root = Path(os.path.abspath(report.root))  # noqa: PTH100
-    # The paths as they are written, not resolved: of an output that DVC has linked, the link goes.
+    # Paths are not resolved: for an output that DVC has linked, the link is removed.
     named = {Path(os.path.abspath(path)) for finding in report.findings for path in finding.bad}  # noqa: PTH100
     inside = sorted(path for path in named - report.good if path.is_relative_to(root))
     return [path for path in inside if path.is_file() or path.is_symlink()]
 
 
 def prune(report: Report) -> list[Path]:
-    """Remove the outputs and records of jobs that are edited or stale, so that the workflow makes them again.
+    """Remove the outputs and records of edited or stale jobs, so that the workflow rebuilds them.
 
     Returns:
-        The files removed, see `removable`.
+        The removed files, see `removable`.
 
     Raises:
         OSError: A file cannot be removed.

@@ -2,10 +2,10 @@
 
 The hash is taken over the syntax tree without comments, docstrings, formatting and descriptions of fields, so that only
 an edit that can change a result changes it. Imports are followed statically; a module that is imported by name at run
-time has to be passed in by the caller (the plan does that for methods).
+time must be passed in by the caller (the plan does so for methods).
 
-A method's file holds what several stages run. A stage that never trains is told so by the caller: then the function
-`training` of the method's class, and what only it imports, is no part of the hash.
+A method's file contains code of several stages. For a stage that never trains, the caller says so: then the function
+`training` of the method's class, and everything that only it imports, is left out of the hash.
 """
 
 import ast
@@ -19,7 +19,7 @@ from sc2.errors import ProvenanceError
 
 PACKAGE = "sc2"
 HOOKS_FOLDER = "sc2/methods/"
-"""Where classes have functions that only some stages call."""
+"""Folder of the classes with functions that only some stages call."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class _Import:
     """One import statement's target inside the package.
 
     Attributes:
-        module: The dotted name that has to be a module or a package.
-        names: What is imported from it; each may be a submodule or just a name in it.
+        module: Dotted name of a module or package.
+        names: Names imported from it; each may be a submodule or a name defined in it.
         line: Line of the statement, for messages.
     """
 
@@ -52,15 +52,23 @@ class _Import:
 
 @dataclass(frozen=True)
 class _Source:
-    """What a file contributes: the digest of its code and its imports."""
+    """A file's contribution: the digest of its code, and its imports."""
 
     digest: str
     imports: tuple[_Import, ...]
 
 
-# By absolute path and what is left out: (mtime in ns, size in bytes) and the parsed file. One parse of the workflow
-# asks for hundreds of closures over the same few dozen files.
-_CACHE: dict[tuple[str, frozenset[str]], tuple[tuple[int, int], _Source]] = {}
+@dataclass(frozen=True)
+class _File:
+    """A file as it was read, and its contribution for each set of omitted functions."""
+
+    state: tuple[int, int]
+    text: bytes
+    sources: dict[frozenset[str], _Source]
+
+
+# By absolute path. Parsing the workflow once needs hundreds of closures over the same few dozen files.
+_CACHE: dict[str, _File] = {}
 
 
 def fingerprint(
@@ -70,7 +78,7 @@ def fingerprint(
 
     Args:
         modules: Dotted names, e.g. `["sc2.methods.jpeg"]`; their order and repetition do not matter.
-        root: Folder that contains the package; the one this module was imported from by default.
+        root: Folder that contains the package; by default that of the running package.
         without: Names of functions of the methods' classes that the job never calls, e.g. `training`.
 
     Raises:
@@ -123,7 +131,7 @@ def _locate(base: str, name: str, asked_by: str) -> str | None:
 
 
 def _targets(base: str, relative: str, source: _Source) -> Iterator[tuple[str, str]]:
-    """Yield the modules that a file imports, each with the place that asks for it."""
+    """Yield the modules that a file imports, each with the place of the import."""
     for item in source.imports:
         asked_by = f"{relative}:{item.line}"
         yield item.module, asked_by
@@ -137,29 +145,38 @@ def _targets(base: str, relative: str, source: _Source) -> Iterator[tuple[str, s
 
 
 def _read(base: str, relative: str, without: frozenset[str] = frozenset()) -> _Source:
-    """Parse a file, or take it from the cache while its time and size are the same."""
+    """Parse a file, or take it from the cache if its time and size are unchanged."""
     path = f"{base}/{relative}"
     status = os.stat(path)  # noqa: PTH116
     state = (status.st_mtime_ns, status.st_size)
-    cached = _CACHE.get((path, without))
-    if cached is not None and cached[0] == state:
-        return cached[1]
+    file = _CACHE.get(path)
+    if file is None or file.state != state:
+        file = _CACHE[path] = _File(state, Path(path).read_bytes(), {})
+    source = file.sources.get(without)
+    if source is None:
+        # Most files have none of the functions, and are parsed once.
+        there = frozenset(name for name in without if f"def {name}".encode() in file.text)
+        source = file.sources.get(there) or _parse(file.text, relative, there)
+        file.sources.update({without: source, there: source})
+    return source
+
+
+def _parse(text: bytes, relative: str, without: frozenset[str]) -> _Source:
+    """Return what a file contributes without some functions of its classes."""
     try:
-        tree = ast.parse(Path(path).read_bytes(), filename=relative)
+        tree = ast.parse(text, filename=relative)
     except SyntaxError as error:
         raise ProvenanceError(f"{relative}:{error.lineno}: cannot be parsed: {error.msg}") from error
     tree = _Strip(without).visit(tree)
     digest = hashlib.sha256(ast.unparse(tree).encode("utf-8", "surrogatepass")).hexdigest()
-    source = _Source(digest, tuple(_imports(tree, relative)))
-    _CACHE[path, without] = (state, source)
-    return source
+    return _Source(digest, tuple(_imports(tree, relative)))
 
 
 class _Strip(ast.NodeTransformer):
-    """Drops what changes no result.
+    """Drops everything that cannot change a result.
 
-    That is: strings that stand alone (docstrings), the body of `if TYPE_CHECKING:`, what a `Field` says to readers, and
-    the functions of classes that the job never calls.
+    That is: docstrings, the body of `if TYPE_CHECKING:`, the descriptions of a `Field`, and the functions of classes
+    that the job never calls.
     """
 
     def __init__(self, without: frozenset[str]) -> None:
@@ -179,7 +196,7 @@ class _Strip(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        """Drop a string that stands alone."""
+        """Drop a docstring."""
         if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             return None
         return self.generic_visit(node)
@@ -190,7 +207,7 @@ class _Strip(ast.NodeTransformer):
         return node.orelse if _is_type_checking(node.test) else node
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
-        """Visit the children and put `pass` where nothing is left, so that a lone docstring equals `pass`."""
+        """Visit the children and put `pass` into empty bodies, so that a body of only a docstring equals `pass`."""
         super().generic_visit(node)
         if isinstance(node, ast.stmt) and getattr(node, "body", None) == []:
             node.body = [ast.Pass()]  # type: ignore[attr-defined]
@@ -198,14 +215,14 @@ class _Strip(ast.NodeTransformer):
 
 
 def _is_type_checking(test: ast.expr) -> bool:
-    """Say whether a condition is `TYPE_CHECKING` or `typing.TYPE_CHECKING`."""
+    """Return whether a condition is `TYPE_CHECKING` or `typing.TYPE_CHECKING`."""
     if isinstance(test, ast.Attribute):
         return test.attr == "TYPE_CHECKING" and isinstance(test.value, ast.Name)
     return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
 
 
 def _imports(tree: ast.AST, relative: str) -> Iterator[_Import]:
-    """Yield the imports of the package in a stripped tree, also those inside functions."""
+    """Yield the imports from the package in a stripped tree, including those inside functions."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:

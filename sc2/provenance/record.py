@@ -1,7 +1,7 @@
 """The record (`*.prov.json`) that a job leaves beside its outputs, and how it is written, read and found.
 
-The id of a record depends on the work alone (stage, keys, spec, code, inputs); the rest of the record says where, when
-and on what the work was done. Paths are relative to the project's root, the folder that the job ran in.
+The id of a record depends only on the work (stage, keys, spec, code, inputs); the rest of the record describes where,
+when and on what the work was done. Paths are relative to the project's root, the folder that the job ran in.
 """
 
 import json
@@ -57,15 +57,15 @@ __all__ = [
 
 
 class Damaged(ProvenanceError):
-    """A file under a record's name that is no record: nothing can be known from it."""
+    """A file that is named like a record but is not one."""
 
 
 class Displaced(ProvenanceError):
-    """A record that does not lie where it was written: the files beside it may be somebody's copy."""
+    """A record that is not where it was written: the files beside it may be a copy."""
 
 
 class Unreadable(ProvenanceError):
-    """A record of another version of the project: what it says is not known here."""
+    """A record of another version of the project, with an unknown format."""
 
 
 def write_record(
@@ -80,21 +80,21 @@ def write_record(
     command: Sequence[str],
     git: Mapping[str, Any] | None = None,
 ) -> Record:
-    """Write the record of a job that has succeeded, whole or not at all.
+    """Write the record of a successful job atomically.
 
     Args:
         path: `*.prov.json` in the folder of the outputs.
-        job: The job; its `record_id` has to be that of its content.
+        job: The job; its `record_id` must match its content.
         code: Fingerprint of the code that ran, taken before the job started.
         job_id: Id that the workflow planned the job by.
-        inputs: `describe_inputs` from before the job started: what it read, whatever lies there by now.
+        inputs: Result of `describe_inputs` from before the job started; the files may have changed since.
         started: Start of the job, with a time zone.
         seconds: Duration of the job.
         command: The command line.
-        git: `git_state` at the start of a long job; the present state of the package's checkout by default.
+        git: `git_state` at the start of a long job; by default the current state of the package's checkout.
 
     Raises:
-        ProvenanceError: An output is missing or elsewhere, or the arguments disagree.
+        ProvenanceError: An output is missing or in another folder, or the arguments disagree.
         OSError: The record cannot be written.
     """
     _check_arguments(path, started)
@@ -140,16 +140,16 @@ def _sealed(content: dict[str, Any], path: Path) -> Record:
     unsealed = Record.model_validate(content)
     record = unsealed.model_copy(update={"seal": seal(unsealed.model_dump(mode="json"))})
     if (problem := record.edited()) is not None:
-        raise ProvenanceError(f"{path}: the record would contradict itself: {problem}; the job got a wrong record_id")
+        raise ProvenanceError(f"{path}: the record would contradict itself: {problem}; the job has a wrong record_id")
     return record
 
 
 def read_record(path: Path) -> Record:
-    """Read a record. Whether it was edited is a separate question: `Record.edited`.
+    """Read a record, without checking whether it was edited (see `Record.edited`).
 
     Raises:
-        Damaged: The file is no record any more.
-        Unreadable: It is of a format that this version does not know.
+        Damaged: The file is no longer a valid record.
+        Unreadable: It has a format that this version does not know.
         ProvenanceError: The file is missing or cannot be read.
     """
     fix = "delete it and run the workflow again, or pull it again with `dvc pull`"
@@ -159,9 +159,9 @@ def read_record(path: Path) -> Record:
         raise ProvenanceError(f"{path}: the record cannot be read: {error.strerror}; {fix}") from error
     except ValueError as error:
         raise Damaged(f"{path}: the record is damaged ({error}); {fix}") from error
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT:
-        raise Unreadable(f"{path}: record of unknown format {found!r}, this version reads format {FORMAT}; {fix}")
+    written = content.get("format") if isinstance(content, dict) else None
+    if written != FORMAT:
+        raise Unreadable(f"{path}: record of unknown format {written!r}, this version reads format {FORMAT}; {fix}")
     try:
         return Record.model_validate(content)
     except ValidationError as error:
@@ -171,32 +171,32 @@ def read_record(path: Path) -> Record:
 
 
 def find_record(output: Path) -> Path | None:
-    """Return the record in an output's own folder that lists it, None when no record does.
+    """Return the record in an output's folder that lists it, None if there is none.
 
     Raises:
         ProvenanceError: A record in that folder is damaged, or two of them list the output.
     """
-    # As text: a link made by DVC must not lead away from the folder of the record.
+    # Not resolved: a link made by DVC must not lead away from the record's folder.
     absolute = Path(os.path.abspath(output))  # noqa: PTH100
-    found = [
+    listing = [
         path
         for path in sorted(output.parent.glob(f"*{SUFFIX}"))
         if any(is_stored_as(absolute, file.path) for file in read_record(path).outputs.values())
     ]
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
+    if len(listing) > 1:
+        names = ", ".join(path.name for path in listing)
         raise ProvenanceError(f"{output}: listed by several records ({names}); delete those of removed rules")
-    return found[0] if found else None
+    return listing[0] if listing else None
 
 
 def is_stored_as(absolute: Path, stored: str) -> bool:
-    """Say whether an absolute path can be the file that a record stores as `stored`."""
+    """Return whether an absolute path can be the file that a record stores as `stored`."""
     parts = Path(stored).parts
     return absolute.parts[-len(parts) :] == parts
 
 
 def records(root: Path) -> list[Path]:
-    """Return the records under a folder, sorted; folders that lie elsewhere and are linked count.
+    """Return the records under a folder, sorted; linked folders are included.
 
     Raises:
         FolderError: A folder cannot be read.
@@ -205,7 +205,7 @@ def records(root: Path) -> list[Path]:
 
 
 def ignore_dangling(path: Path, problem: str) -> None:
-    """Pass over a link that leads nowhere: what it stood for is missing; refuse every other problem of a walk.
+    """Skip a dangling link, whose target counts as missing; raise for every other problem of a walk.
 
     Raises:
         FolderError: It is another problem.
@@ -215,7 +215,7 @@ def ignore_dangling(path: Path, problem: str) -> None:
 
 
 def project_root(path: Path, record: Record) -> Path:
-    """Return the folder that the paths in a record are relative to, from where the record itself lies.
+    """Return the folder that the paths in a record are relative to, derived from the record's location.
 
     Raises:
         Displaced: The record was moved or copied away from where it was written.
@@ -229,15 +229,15 @@ def project_root(path: Path, record: Record) -> Path:
             return folder
         if folder.parts[-len(stored) :] == stored:
             return Path(*folder.parts[: -len(stored)])
-        raise Displaced(f"{path}: moved; it was written in {'/'.join(stored)} (move it back, or make it again)")
-    raise Displaced(f"{path}: made outside the project, its inputs cannot be found; run the job from the project")
+        raise Displaced(f"{path}: moved; it was written in {'/'.join(stored)} (move it back, or rebuild it)")
+    raise Displaced(f"{path}: made outside the project, so its inputs cannot be found; run the job from the project")
 
 
 def stored_path(path: Path) -> tuple[str, bool]:
     """Return how a record names a path, relative to the current folder, and whether the path lies outside of it."""
     here = Path.cwd()
     absolute = Path(os.path.abspath(path))  # noqa: PTH100
-    # The second form sees through a linked folder on the way to the project; the file itself may be a link of DVC's.
+    # The second form resolves a linked folder on the way to the project; the file itself may be a link made by DVC.
     for candidate in (absolute, absolute.parent.resolve() / absolute.name):
         if candidate.is_relative_to(here):
             return candidate.relative_to(here).as_posix(), False
@@ -265,15 +265,15 @@ def _input(path: Path) -> InputFile:
 
 
 def _ran_on(job: RunningJob) -> dict[str, Any]:
-    """Return versions, hardware and platform, with the threads that the job's sums were split into."""
-    found = environment()
-    return {**found, "hardware": {**found["hardware"], "threads": job.threads}}
+    """Return versions, hardware and platform, and the number of threads, on which sums depend."""
+    ran_on = environment()
+    return {**ran_on, "hardware": {**ran_on["hardware"], "threads": job.threads}}
 
 
 def _output(record: Path, path: Path) -> OutputFile:
-    """Describe one output and check that it lies beside its record, where `find_record` looks."""
+    """Describe one output and check that it is beside its record, where `find_record` looks."""
     if not path.is_file():
-        raise ProvenanceError(f"{path}: the job has succeeded without writing this output")
+        raise ProvenanceError(f"{path}: the job succeeded without writing this output")
     if path.parent.resolve() != record.parent.resolve():
         raise ProvenanceError(f"{path}: not in the folder of its record {record}; keep a job's outputs in one folder")
     stored, outside = stored_path(path)
@@ -281,14 +281,14 @@ def _output(record: Path, path: Path) -> OutputFile:
 
 
 def _portable(command: Sequence[str]) -> list[str]:
-    """Return a command line without absolute paths: the interpreter by its name, files relative or by name."""
+    """Return a command line without absolute paths: `python` for the interpreter, relative paths or names for files."""
     words: list[str] = []
     for word in command:
         option, equals, value = word.rpartition("=")
         if word == sys.executable or (not words and Path(word).name.startswith("python")):
             words.append("python")
         elif not words and Path(word).name == "__main__.py":
-            # What `python -m package` leaves in sys.argv.
+            # `python -m package` puts this into sys.argv.
             words.extend(["python", "-m", Path(word).parent.name])
         elif Path(value).is_absolute():
             words.append(f"{option}{equals}{stored_path(Path(value))[0]}")
@@ -298,7 +298,7 @@ def _portable(command: Sequence[str]) -> list[str]:
 
 
 def _utc(time: datetime) -> str:
-    """Return a time in UTC as ISO 8601 text, to the second."""
+    """Return a time in UTC as ISO 8601 text with seconds."""
     return time.astimezone(UTC).isoformat(timespec="seconds")
 
 

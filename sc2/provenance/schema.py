@@ -1,4 +1,4 @@
-"""What a record holds, and the two hashes in it: its id and its seal."""
+"""The content of a record, and its two hashes: id and seal."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ ID_DIGITS = 16
 
 
 class _Model(BaseModel):
-    """Unknown keys are damage, not extensions."""
+    """Base of the models; unknown keys are an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,10 +29,10 @@ class CodeState(_Model):
 
 
 def _inside(path: str) -> str:
-    """Refuse a path that leads out of the project: `verify` removes what records name when asked to."""
+    """Refuse a path that leads out of the project, because `verify` may remove files that records name."""
     pure = PurePosixPath(path)
     if not pure.parts or pure.is_absolute() or ".." in pure.parts:
-        raise ValueError(f"path {path!r} has to be relative, inside the project")
+        raise ValueError(f"path {path!r} must be relative, inside the project")
     return path
 
 
@@ -45,8 +45,8 @@ class InputFile(_Model):
     Attributes:
         path: Relative to the project's root, or the file's name alone when `outside`.
         sha256: Hash of the content that the job read.
-        record: Id of the record of the job that made it, None for a file that no job made.
-        outside: The file lay outside the project.
+        record: Id of the record of the job that made it, None if no job made it.
+        outside: The file was outside the project.
     """
 
     path: RelativePath
@@ -65,17 +65,17 @@ class OutputFile(_Model):
 
 
 class Record(_Model):
-    """A job that has succeeded; see `docs/architecture.md`.
+    """The record of a successful job; see `docs/architecture.md`.
 
     Attributes:
         id: Hash of stage, keys, spec, code digest and input hashes (16 hex digits).
-        job_id: What the workflow knew the job by: hash of the spec and of the code, without inputs.
+        job_id: The workflow's id of the job: hash of spec and code, without inputs.
         seed: Seed of the training, None for a job without one.
         git: Commit, whether the checkout was dirty, and the hash of what was dirty.
         started: UTC, ISO 8601.
         seconds: Duration of the job.
         parents: Ids of the records of the inputs, sorted.
-        seal: Hash of everything above; shows that the record was edited.
+        seal: Hash of everything above, which shows whether the record was edited.
     """
 
     format: Literal[1]
@@ -107,24 +107,24 @@ class Record(_Model):
         return files
 
     def edited(self) -> str | None:
-        """Say how the record contradicts itself, None when it does not."""
+        """Return how the record contradicts itself, None if it does not."""
         expected = record_id(self.stage, self.keys, self.spec, self.code.digest, hashes_of(self.inputs))
         if expected != self.id:
-            return f"its id is {self.id} but its content gives {expected}"
+            return f"its id is {self.id} but its content has the id {expected}"
         if seal(self.model_dump(mode="json")) != self.seal:
             return "its content was changed after it was written"
         return None
 
 
 def hashes_of(inputs: Mapping[str, InputFile | list[InputFile]]) -> dict[str, str | list[str]]:
-    """Return the SHA-256 of described inputs, as `record_id` takes them."""
+    """Return the SHA-256 of described inputs, as `record_id` expects them."""
     return {
         name: [file.sha256 for file in item] if isinstance(item, list) else item.sha256 for name, item in inputs.items()
     }
 
 
 def canonical(value: Any) -> str:
-    """Return the one JSON text of a value: sorted keys, no spaces, no NaN.
+    """Return the canonical JSON text of a value: sorted keys, no spaces, no NaN.
 
     Raises:
         ProvenanceError: The value is not made of JSON types.
@@ -142,7 +142,7 @@ def record_id(
     code_digest: str,
     input_hashes: Mapping[str, str | list[str]],
 ) -> str:
-    """Return the id of the record of a job (16 hex digits): the same when the same work is done twice.
+    """Return the id of a job's record (16 hex digits), which is the same for the same work.
 
     Raises:
         ProvenanceError: The spec is not made of JSON types.
@@ -152,5 +152,5 @@ def record_id(
 
 
 def seal(content: Mapping[str, Any]) -> str:
-    """Hash the content of a record, its seal aside."""
+    """Hash the content of a record without its seal."""
     return hashlib.sha256(canonical({**content, "seal": ""}).encode()).hexdigest()

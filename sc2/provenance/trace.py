@@ -12,7 +12,7 @@ from sc2.errors import ProvenanceError
 from sc2.provenance.record import InputFile, Record, find_record, project_root, read_record
 
 KEY_ORDER = ("dataset", "benchmark", "method", "point", "seed")
-# Stages whose spec names material from outside the project, also when they have parents.
+# Stages whose spec names material from outside the project, even if they have parents.
 ORIGIN_STAGES = ("prepare_data", "fetch_teacher")
 COMMIT_DIGITS = 10
 WIDTH = 100
@@ -20,14 +20,14 @@ WIDTH = 100
 
 @dataclass(frozen=True)
 class Node:
-    """A record with the records that it was made from.
+    """A record with the records of its inputs.
 
     Attributes:
         record: The record.
         path: The output through which it was reached, relative to the project's root.
-        parents: Nodes of the inputs that have a record, each record once; shared by all nodes that have it as parent.
+        parents: Nodes of the inputs that have a record, each record once; shared between children.
         sources: Inputs without a record: files that no job of the project made.
-        rebuilt: Paths of the inputs that another job than then lies behind now.
+        rebuilt: Paths of the inputs that have been rebuilt by another job since.
     """
 
     record: Record
@@ -41,11 +41,11 @@ def trace(output: Path) -> Node:
     """Return the tree of records below an output.
 
     Raises:
-        ProvenanceError: The output or one of its inputs has no record, or a record is damaged or was moved.
+        ProvenanceError: The output or one of its inputs has no record, or a record is damaged or has been moved.
     """
     path = find_record(output)
     if path is None:
-        what = "no record lists this file" if output.is_file() else "no such file, and no record of it"
+        what = "no record lists this file" if output.is_file() else "no such file, and no record lists it"
         raise ProvenanceError(
             f"{output}: {what}; only outputs of the workflow have one: `snakemake --cores all {output}` makes it"
         )
@@ -55,8 +55,8 @@ def trace(output: Path) -> Node:
 def format_trace(node: Node, full: bool = False) -> str:
     """Return a trace as an indented tree.
 
-    Each record is printed with its parents once and then only named. Siblings that differ in point and seed alone
-    share a line.
+    Each record is printed with its parents once and then only named. Siblings that differ only in point and seed share
+    a line.
 
     Args:
         node: The result of `trace`.
@@ -68,7 +68,7 @@ def format_trace(node: Node, full: bool = False) -> str:
 
 
 def _build(output: Path, path: Path, known: dict[Path, Node | None]) -> Node:
-    """Build the node of an output with its record; `known` holds the finished nodes, None for those under way."""
+    """Build the node of an output with its record; `known` holds the finished nodes, None for unfinished ones."""
     if path in known:
         node = known[path]
         if node is None:
@@ -88,7 +88,7 @@ def _build(output: Path, path: Path, known: dict[Path, Node | None]) -> Node:
         if parent_path is None:
             raise ProvenanceError(
                 f"{file.path}: the record {file.record} of this input of {path} is missing; "
-                "bring it back with `dvc pull`, or make the file again"
+                "restore it with `dvc pull`, or rebuild the file"
             )
         parents[parent_path] = parent = _build(root / file.path, parent_path, known)
         if parent.record.id != file.record:
@@ -108,12 +108,12 @@ class _Tree:
         self._seen: set[str] = set()
 
     def add(self, nodes: list[Node], branch: str, indent: str) -> None:
-        """Add one line for the nodes of a group, and below it what they were made from.
+        """Add one line for the nodes of a group, and their inputs below it.
 
         Args:
             nodes: One node, or siblings that share a line.
-            branch: What the line starts with.
-            indent: What the lines below it start with.
+            branch: Start of the line.
+            indent: Start of the lines below it.
         """
         fresh = [node for node in nodes if node.record.id not in self._seen]
         self._seen.update(node.record.id for node in fresh)
@@ -133,7 +133,7 @@ class _Tree:
                 self.add(item, indent + twig, indent + deeper)
 
     def _groups(self, nodes: list[Node]) -> list[list[Node]]:
-        """Return the parents of some nodes, each once, those that share a line together."""
+        """Return the parents of some nodes, each once, grouped by line."""
         parents = {parent.record.id: parent for node in nodes for parent in node.parents}
         groups: dict[str, list[Node]] = {}
         for identity, parent in parents.items():
@@ -184,7 +184,7 @@ def _commits(all_records: list[Record]) -> list[str]:
 
 
 def _notes(nodes: list[Node]) -> list[str]:
-    """Return what makes a trace doubtful."""
+    """Return warnings about some nodes."""
     notes = []
     for node in nodes:
         if (problem := node.record.edited()) is not None:
@@ -195,7 +195,7 @@ def _notes(nodes: list[Node]) -> list[str]:
 
 
 def _leaves(node: Node) -> Iterator[str]:
-    """Yield what a record was made from besides other records: files without a record and, at an origin, its spec."""
+    """Yield the origins of a record other than records: input files without one and, for some stages, the spec."""
     for file in node.sources:
         place = " (outside the project)" if file.outside else ""
         yield f"file {file.path}{place}  sha256 {file.sha256}"

@@ -1,4 +1,4 @@
-"""Compares every record with the files beside it and with what the present configuration and code plan."""
+"""Compares every record with the files beside it and with the job that configuration and code plan now."""
 
 import os
 import sys
@@ -30,7 +30,7 @@ __all__ = ["Finding", "PlannedJob", "Report", "format_report", "prune", "removab
 
 TEMPORARY = (".tmp", ".part", ".partial", ".lock", "~")
 PAGE = "README.md"
-# So many causes of one kind are named in a message.
+# Most causes of one kind that a message names.
 NAMED = 4
 
 
@@ -42,8 +42,8 @@ class _Entry:
         path: The record.
         record: Its content.
         base: The folder that its paths are relative to.
-        job: What is planned for its keys, None when the configuration does not contain them.
-        problem: How the record contradicts itself, None when it does not.
+        job: The job planned for its keys, None if the configuration does not contain them.
+        problem: How the record contradicts itself, None if it does not.
     """
 
     path: Path
@@ -59,27 +59,27 @@ class _Entry:
 
     @property
     def inputs(self) -> dict[Path, InputFile]:
-        """The inputs that lie in the project."""
+        """The inputs inside the project."""
         return {self.base / file.path: file for file in self.record.input_files() if not file.outside}
 
     @property
     def active(self) -> bool:
-        """Whether its files are to be checked."""
+        """Whether its files are checked."""
         return self.job is not None and self.problem is None
 
     @property
     def name(self) -> str:
-        """The first output, which a message about the job as a whole names."""
+        """The first output, used to name the job in messages."""
         return next(iter(self.record.outputs.values())).path
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """What the job left: outputs, which lie beside their record, and the record."""
+        """The job's files: the outputs beside the record, and the record."""
         return (*(path for path in self.outputs if path.parent == self.path.parent), self.path)
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """What the workflow is asked for so that the job runs, nothing where the configuration does not contain it."""
+        """Targets that make the workflow run the job; none if the configuration does not contain it."""
         return () if self.job is None else (self.name,)
 
 
@@ -88,7 +88,7 @@ def verify(root: Path, jobs: Jobs) -> Report:
 
     Args:
         root: The folder of the results.
-        jobs: Gives the job that is planned for a stage and keys, None when the configuration does not contain it.
+        jobs: Returns the job that is planned for a stage and keys, None if the configuration does not contain it.
 
     Raises:
         ProvenanceError: There is no such folder, or something in it cannot be read.
@@ -112,8 +112,8 @@ class _Check:
         self.findings: list[Finding] = []
         self.entries: list[_Entry] = []
         self.dangling: list[Path] = []
-        self.found = [root / name for name in walk(root, on_problem=self._problem)]
-        all_records = [path for path in self.found if path.name.endswith(SUFFIX)]
+        self.paths = [root / name for name in walk(root, on_problem=self._problem)]
+        all_records = [path for path in self.paths if path.name.endswith(SUFFIX)]
         self.read = len(all_records)
         for path in all_records:
             self._load(path, jobs)
@@ -122,13 +122,13 @@ class _Check:
         self._reasons: dict[Path, list[str]] = {}
 
     def _load(self, path: Path, jobs: Jobs) -> None:
-        """Read a record; one that cannot be trusted becomes a finding."""
+        """Read a record; an invalid one becomes a finding."""
         try:
             record = read_record(path)
             base = project_root(path, record)
         except (Damaged, Displaced, Unreadable) as error:
             message = str(error).removeprefix(f"{path}: ")
-            # What was copied here, or written by another version, was not judged.
+            # A record that was copied here or written by another version may be valid.
             judged, unknown = ((path,), ()) if isinstance(error, Damaged) else ((), (path,))
             self.findings.append(Finding("edited", self._name(path), message, judged, unknown))
             return
@@ -139,12 +139,12 @@ class _Check:
             self.findings.append(Finding("edited", self._name(path), problem, entry.files, targets=entry.targets))
 
     def _problem(self, path: Path, problem: str) -> None:
-        """Note a link that leads nowhere, which is missing or nobody's; refuse all else."""
+        """Note a dangling link; raise for any other problem."""
         ignore_dangling(path, problem)
         self.dangling.append(path)
 
     def hash_files(self) -> None:
-        """Hash what the records of planned jobs name; a file that is gone has the hash None."""
+        """Hash the files that the records of planned jobs name; a missing file has the hash None."""
         named = {path for entry in self.entries if entry.active for path in (*entry.outputs, *entry.inputs)}
         present = {path: path.stat().st_size for path in sorted(named) if path.is_file()}
         self.hashes = dict.fromkeys(named)
@@ -155,7 +155,7 @@ class _Check:
                 bar.update(size)
 
     def files(self) -> Iterator[Finding]:
-        """Yield the outputs that were edited and the files that are gone, each once."""
+        """Yield the outputs that were edited and the files that are missing, each once."""
         gone: dict[Path, list[str]] = {}
         asked: set[Path] = set()
         for entry in filter(lambda entry: entry.active, self.entries):
@@ -169,30 +169,30 @@ class _Check:
             for path, file in entry.inputs.items():
                 if self.hashes[path] is None:
                     gone.setdefault(path, []).append(f"input of {entry.name}")
-                    # A job that is stale may do without this input from now on.
+                    # A stale job may no longer need this input.
                     if file.record is not None and not self._stale_reasons(entry):
                         asked.add(path)
         for path, roles in gone.items():
             message = f"gone, but a record names it: {_some(sorted(roles))}"
             targets = (self._name(path),) if path in asked else ()
             if targets:
-                # The workflow leaves what is gone alone while all that was made from it is there: it has to be asked.
-                message += f"; `snakemake --cores all {targets[0]}` makes it again"
+                # The workflow does not rebuild a missing file by itself while everything made from it exists.
+                message += f"; `snakemake --cores all {targets[0]}` rebuilds it"
             yield Finding("missing", self._name(path), message, targets=targets)
 
     def stale(self) -> Iterator[Finding]:
-        """Yield the jobs that would give something else now."""
+        """Yield the jobs that would now produce something else."""
         for entry in self.entries:
             if entry.active and (reasons := self._stale_reasons(entry)):
                 yield Finding("stale", entry.name, "; ".join(reasons), entry.files, targets=entry.targets)
 
     def unrecorded(self) -> Iterator[Finding]:
-        """Yield the files that no record names, and those whose own record is gone; the folder's own page is git's."""
+        """Yield the files that no record names, and those whose own record is gone; the folder's README is in git."""
         used = {path: (file, entry) for entry in self.entries if entry.active for path, file in self._lost(entry)}
-        for path in (*self.found, *self.dangling):
+        for path in (*self.paths, *self.dangling):
             known = path in self.by_output or path in used or path == self.root / PAGE
             if not known and not path.name.endswith((SUFFIX, *TEMPORARY)):
-                message = "no record names this file; move it away, or make it with the workflow"
+                message = "no record names this file; move it elsewhere, or build it with the workflow"
                 yield Finding("unrecorded", self._name(path), message, foreign=(path,))
         for path, (file, entry) in used.items():
             message = f"its record {file.record} is gone, and it is an input of {entry.name}"
@@ -203,21 +203,21 @@ class _Check:
                 yield Finding("missing", self._name(path), message)
 
     def good(self, findings: list[Finding]) -> frozenset[Path]:
-        """Return the files of the records that none of the findings judges."""
+        """Return the files of the records that no finding rejects."""
         judged = {path for finding in findings for path in finding.bad if path.name.endswith(SUFFIX)}
         return frozenset(path for entry in self.entries if entry.path not in judged for path in entry.files)
 
     def _lost(self, entry: _Entry) -> Iterator[tuple[Path, InputFile]]:
-        """Yield the inputs that are as they were read, but lie beside no record any more."""
+        """Yield the inputs that are unchanged but no longer have a record beside them."""
         for path, file in entry.inputs.items():
             same = file.record is not None and self.hashes[path] == file.sha256
             if same and path not in self.by_output and self._record_elsewhere(path) is None:
                 yield path, file
 
     def _stale_reasons(self, entry: _Entry) -> list[str]:
-        """Return why a job is stale, nothing when it is not. Found once, as many jobs have the same parents."""
+        """Return why a job is stale, nothing if it is not. Cached, because many jobs have the same parents."""
         if entry.path not in self._reasons:
-            # Set first, so that records edited into a circle do not recurse without end.
+            # Set first, so that records edited into a cycle do not recurse endlessly.
             self._reasons[entry.path] = []
             own = list(_own_reasons(entry))
             inputs = [reason for path, file in entry.inputs.items() for reason in self._input_reasons(path, file)]
@@ -225,40 +225,40 @@ class _Check:
         return self._reasons[entry.path]
 
     def _input_reasons(self, path: Path, file: InputFile) -> Iterator[str]:
-        """Say what changed about an input since it was read. One that is gone is reported once, as missing."""
-        found, producer = self.hashes[path], self.by_output.get(path)
+        """Yield how an input has changed since it was read. A missing one is reported once, as missing."""
+        current, producer = self.hashes[path], self.by_output.get(path)
         if producer is not None and producer.job is None and producer.problem is None:
-            # A job of the configuration takes only what the configuration makes: now it would take something else.
-            yield f"input {file.path} is of a job that the configuration no longer contains"
-        elif found is None:
+            # A job of the configuration takes only files that the configuration makes: now it would take another one.
+            yield f"input {file.path} belongs to a job that the configuration no longer contains"
+        elif current is None:
             return
-        elif found != file.sha256:
+        elif current != file.sha256:
             yield f"input {file.path} changed"
         elif producer is None:
-            # Without a record nothing speaks against the file: it is reported, and what was made from it is kept.
+            # A file without a record is not known to be wrong: it is reported, and what was made from it is kept.
             if (now := self._record_elsewhere(path)) not in (None, file.record):
-                yield f"input {file.path} was made by record {file.record}, beside it is now {now}"
+                yield f"input {file.path} was made by record {file.record}, now its record is {now}"
         elif producer.record.id != file.record:
-            yield f"input {file.path} was made by record {file.record}, beside it is now {producer.record.id}"
+            yield f"input {file.path} was made by record {file.record}, now its record is {producer.record.id}"
         elif producer.problem is not None:
             yield f"the record of input {file.path} was edited"
         elif self._stale_reasons(producer):
             yield f"input {file.path} is stale"
 
     def _record_elsewhere(self, path: Path) -> str | None:
-        """Return the id of the record beside a file outside of the folder that is checked."""
+        """Return the id of the record beside a file outside the checked folder."""
         if path.is_relative_to(self.root):
             return None
         record = find_record(path)
         return None if record is None else read_record(record).id
 
     def _name(self, path: Path) -> str:
-        """Return how a message names a path: from the folder that is checked on."""
+        """Return a path for messages, starting with the name of the checked folder."""
         return path.relative_to(self.root.parent).as_posix() if path.is_relative_to(self.root.parent) else path.name
 
 
 def _own_reasons(entry: _Entry) -> Iterator[str]:
-    """Say what changed of a job's own configuration and code since a record was written."""
+    """Yield the changes to a job's own configuration and code since a record was written."""
     assert entry.job is not None
     if spec := list(spec_changes(entry.record, entry.job)):
         yield f"configuration changed: {_some(spec)}"

@@ -96,7 +96,7 @@ def _text(job: RunningJob, paths: Sequence[Path], figures: Sequence[Path], recor
     tables, computed = _load(job, paths), {path.stem: read_table(path) for path in paths if path.stem in SHOWN}
     command = f"snakemake --cores all --configfile config/{job.spec['config']}"
     parts = [
-        "<!-- Written by `snakemake snapshot`: do not edit. -->",
+        "<!-- Written by `snakemake snapshots`: do not edit. -->",
         f"# {escaped(job.spec['title'])}",
         f"Benchmark {code(job.keys['benchmark'])}, made by {code(command)}. {_teacher(tables)}",
         *(f"![{alt_text(path)}]({path.name})" for path in figures),

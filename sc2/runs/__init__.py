@@ -1,1 +1,1 @@
-"""The stages of one run, as the rules have them: train, export, evaluate, measure latency."""
+"""The stages of one run, one per workflow rule: train, export, evaluate, measure latency."""

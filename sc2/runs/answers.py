@@ -1,4 +1,4 @@
-"""From what was received of a split's images to scores: answers in batches, compared where the images are stored."""
+"""From the received tensors of a split's images to scores: predictions in batches, in stored-image coordinates."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,13 +16,13 @@ from sc2.tasks.base import Task
 
 
 class Answers:
-    """Runs a network on what has been received, several images at once, and scores the answers.
+    """Runs a network on received tensors, several images at once, and scores the predictions.
 
-    Images of one size wait for each other; the order of the scores is that of the split all the same. Answers and
-    targets are compared in the coordinates of the stored image.
+    Tensors are batched by size; the scores are in the order of the split nevertheless. Predictions and targets are
+    compared in the coordinates of the stored image.
 
     Attributes:
-        scorer: Holds all answers once `finish` has been called.
+        scorer: Holds all predictions once `finish` has been called.
     """
 
     def __init__(
@@ -34,15 +34,15 @@ class Answers:
         answer: Callable[[Tensor], Any],
         batch: int | None = None,
     ) -> None:
-        """Take what is asked and who answers.
+        """Set the split to score and the network to run.
 
         Args:
             task: The task.
             store: The split.
             spec: The network's input.
             num_classes: Classes of the data set.
-            answer: Turns received tensors of one size, stacked, into the task's output.
-            batch: Images answered at once; the task's own number by default.
+            answer: Returns the task's output for a batch [B, …] of received tensors of one size.
+            batch: Images per batch; by default the task's `evaluation_batch`.
         """
         self.task, self.store, self.spec, self.answer = task, store, spec, answer
         self.batch = task.evaluation_batch if batch is None else batch
@@ -53,20 +53,20 @@ class Answers:
         self._scored = 0
 
     def image(self, index: int) -> Image.Image:
-        """Return an image of the split as the network's input."""
+        """Return an image of the split, resized and cropped to the network's input."""
         image = self.store.image(index)
         self._placements[index] = Placement.of(image.size, self.spec)
         return prepare_image(image, self.spec)
 
     def receive(self, index: int, received: Tensor) -> None:
-        """Take the tensor [1, …] of an image that `image` was asked for."""
+        """Add the received tensor [1, …] of an image that `image` has returned."""
         waiting = self._waiting.setdefault(tuple(received.shape), [])
         waiting.append((index, received))
         if len(waiting) == self.batch:
             self._run(self._waiting.pop(tuple(received.shape)))
 
     def finish(self) -> None:
-        """Answer all that waits."""
+        """Run the network on all tensors still waiting."""
         while self._waiting:
             self._run(self._waiting.popitem()[1])
         assert self._scored == len(self.store), "an image of the split was not received"

@@ -1,7 +1,7 @@
 """Stage `evaluate`: every test image through the device half, the container and the server half.
 
-Sizes are those of real bytes: an image is encoded alone, packed, unpacked, checked and decoded; only the network behind
-the decoder runs in batches.
+Sizes are measured on real bytes: each image is encoded, packed, unpacked, checked and decoded on its own; only the
+network after the decoder runs in batches.
 """
 
 import json
@@ -27,11 +27,11 @@ from sc2.split.wire import pack, unpack
 from sc2.tasks import get_task
 
 _COLUMNS = ("id", "payload_bytes", "container_bytes", "codec_header_bytes", "estimated_bits", "sc2bench_kb")
-"""Columns that every method has on every task, before the task's own."""
+"""Columns of every method on every task, before the task's own."""
 
 
 def run(job: RunningJob) -> None:
-    """Write one row per test image and the summary over them."""
+    """Write one row per test image and the summary over all of them."""
     torch.set_num_threads(job.threads)
     method, task = get_method(job.keys["method"]), get_task(job.spec["task"])
     device, content = load_device(job.input("device"))
@@ -97,7 +97,7 @@ def summarise(samples: pd.DataFrame, quality: Mapping[str, float | None]) -> dic
 
     Args:
         samples: One row per image, without the task's columns.
-        quality: What the task's scorer says of the split.
+        quality: Summary of the split by the task's scorer.
     """
     summary: dict[str, Any] = {"images": len(samples), **quality}
     payload = distribution(samples["payload_bytes"].tolist())

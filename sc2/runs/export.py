@@ -1,7 +1,7 @@
 """Stage `export`: the device half and the server half of a run as separate files, and what they cost.
 
 The coding tables are rebuilt from the trained density here, at the very end, and never loaded from a checkpoint, so
-that they cannot be stale.
+they cannot be stale.
 """
 
 import json
@@ -49,10 +49,10 @@ def run(job: RunningJob) -> None:
 def count_costs(method: Method[Any], exported: Export, size: tuple[int, int]) -> dict[str, Any]:
     """Count parameters, table bytes and multiply-accumulates of both halves for one image of a width and height.
 
-    The image is black: a detector's box head runs on as many proposals as it finds there.
+    The image is black: a detector's box head runs on the proposals that it finds in that image.
 
     `encoder_table_bytes` are tables derived from the entropy model (coding tables, medians), which the device needs but
-    which are no parameters; `sc2bench_encoder_kb` is the encoder size by upstream's rule, KB of 1024 bytes
+    which are not parameters; `sc2bench_encoder_kb` is the encoder size by upstream's rule, KB of 1024 bytes
     (docs/papers.md#encoder-size).
     """
     device, server = method.load_device(exported.device.plain()), method.load_server(exported.server.plain())

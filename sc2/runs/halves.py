@@ -1,7 +1,7 @@
 """Checkpoints on disk: teachers, training phases, and the two halves of an exported split.
 
 Every file is a `torch.save` of plain values and tensors with a `kind`, read with `weights_only=True`. The fingerprint
-of a device half stands in every container it writes and in the server half that was exported with it.
+of a device half is in every container it writes and in the server half that was exported with it.
 """
 
 import hashlib
@@ -28,10 +28,10 @@ def half_path(checkpoint: Path, kind: Literal["device", "server"]) -> Path:
 
 
 def load_device(checkpoint: Path) -> tuple[DeviceHalf, dict[str, Any]]:
-    """Load a device half, and nothing of the server's; also returns its content (`input`, `fingerprint`, …).
+    """Load a device half, without the server half; also returns its content (`input`, `fingerprint`, …).
 
     Raises:
-        CheckpointError: There is no usable device half, or its content is not what its fingerprint says.
+        CheckpointError: There is no usable device half, or its content does not match its fingerprint.
     """
     path = half_path(checkpoint, "device")
     content = load_checkpoint(path, "device")
@@ -39,7 +39,7 @@ def load_device(checkpoint: Path) -> tuple[DeviceHalf, dict[str, Any]]:
         device_fingerprint(content["method"], content["half"], InputSpec.model_validate(content["input"]))
         != content["fingerprint"]
     ):
-        raise CheckpointError(f"{path} is damaged: its content does not have its fingerprint; export it again")
+        raise CheckpointError(f"{path} is damaged: its content does not match its fingerprint; export it again")
     return _built(get_method(content["method"]).load_device, content, path), content
 
 
@@ -58,22 +58,22 @@ def _built(build: Callable[[Mapping[str, Any]], Half], content: Mapping[str, Any
     try:
         return build(content["half"])
     except (LookupError, TypeError, ValueError, RuntimeError) as error:
-        # What a dictionary of another method, or of another version of it, makes its constructor stumble over.
+        # Whatever the constructor raises for the content of another method, or of another version of the method.
         reason = f"{type(error).__name__}: {error}".partition("\n")[0][:160]
         raise CheckpointError(
-            f"{path} is no {content['kind']} half of the method {content['method']} as it is now ({reason}); "
+            f"{path} is no {content['kind']} half of the current version of the method {content['method']} ({reason}); "
             f"export it again: snakemake --cores all {path}"
         ) from error
 
 
 def device_fingerprint(method: str, half: Mapping[str, Any], input_spec: PixelSpec) -> str:
-    """Return the hash of all that decides which bytes a device half makes of pixels: method, values, tensors.
+    """Return the hash of all that determines a device half's bytes: method, normalisation, values, tensors.
 
     Returns:
         The first bytes of a SHA-256, as many as a container holds, in hex.
     """
-    # How an image is resized, cut and padded changes no byte that is made of its pixels then: one encoder serves
-    # several tasks, with a server half for each.
+    # Resizing, cropping and padding happen before and are left out: one encoder can serve several tasks, each with its
+    # own server half.
     pixels = {"mean": input_spec.mean, "std": input_spec.std}
     digest = hashlib.sha256(json.dumps([method, pixels], sort_keys=True).encode())
     _feed(digest, half)

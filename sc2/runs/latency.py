@@ -1,8 +1,8 @@
 """Stage `measure_latency`: a method's encoder, coder, server and switches on this machine's CPU, one thread.
 
-Times are medians of repeats, and no part of the quality and rate tables: they differ from machine to machine and from
-day to day. All parts of all runs take turns, a network that several runs share is timed once, and what else the
-machine did is written beside the times.
+Times are medians of repeats. They are kept out of the quality and rate tables, because they vary between machines and
+days. All parts of all runs take turns, a network that several runs share is timed once, and the load of the machine is
+recorded beside the times.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ class _Run:
 
 
 def run(job: RunningJob) -> None:
-    """Time every run of a method, then the switches between its points, and write them with the hardware.
+    """Time every run of a method, then the switches between its points, and write the times with the hardware.
 
     `devices` and `servers` are in the order of the spec's `runs`, pairs of point and seed.
     """
@@ -79,11 +79,11 @@ def run(job: RunningJob) -> None:
         with watched_load() as load:
             times = _times(runs, spec.budget_s)
         pairs = switches(points, spec)
-    made = {"threads": 1, "cpu": cpu_model(), "record_id": job.record_id}
-    made |= {"cpu_share": load.cpu_share, "load_per_core": load.load_per_core, "loaded": load.is_high}
-    latency = {**job.keys, **made, "runs": times}
+    machine = {"threads": 1, "cpu": cpu_model(), "record_id": job.record_id}
+    machine |= {"cpu_share": load.cpu_share, "load_per_core": load.load_per_core, "loaded": load.is_high}
+    latency = {**job.keys, **machine, "runs": times}
     job.outputs["latency"].write_text(json.dumps(latency, indent=2) + "\n", encoding="utf-8")
-    switch = {**job.keys, **made, "seed": first_seed, "switches": pairs}
+    switch = {**job.keys, **machine, "seed": first_seed, "switches": pairs}
     job.outputs["switch"].write_text(json.dumps(switch, indent=2) + "\n", encoding="utf-8")
 
 
@@ -132,18 +132,18 @@ def _row(run: _Run, timings: Mapping[str, Timing]) -> dict[str, Any]:
 def _calls(
     device: DeviceHalf, server: ServerHalf, images: Sequence[np.ndarray], spec: LatencySpec, batch: int
 ) -> dict[str, Call]:
-    """Return the parts of a split, each part alone; for a codec the encoder does nothing: its work is the coder's.
+    """Return the parts of a split, each on its own; a codec's encoder does nothing, all of its work is in the coder.
 
     Args:
         device: The device half.
         server: The server half.
         images: uint8 [H, W, 3].
-        spec: `repeats`, of each part on the images in turn, or as many batches as hold so many, and `warmup`.
-        batch: Images that the server's network answers at once, as the evaluation does (`sc2.runs.answers`).
+        spec: `repeats`, of each part on the images in turn, or as many batches as hold that number, and `warmup`.
+        batch: Batch size of the server's network, as in the evaluation (`sc2.runs.answers`).
 
     Returns:
         By part: `encoder`, `coder_encode`, `coder_decode`, `server`, and `server_batch` for a whole batch of images of
-        the first one's size.
+        the size of the first.
     """
     latents = [device.analyse(pixels) for pixels in images]
     payloads = [device.code(latent) for latent in latents]

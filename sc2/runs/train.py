@@ -20,7 +20,7 @@ def run(job: RunningJob) -> None:
         encoders[0] if encoders else None,
     )
     params = method.phase_params(job.keys["phase"], job.spec["phase"])
-    # Initial weights depend on the seed, not on what ran before in this process.
+    # Initial weights depend on the seed only, not on what ran earlier in this process.
     torch.manual_seed(int(job.keys["seed"]))
     recipe = method.training(params, context)
     for path in job.input_list("previous"):

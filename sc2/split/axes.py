@@ -13,15 +13,15 @@ P = TypeVar("P")
 
 @dataclass(frozen=True)
 class RateAxis(Generic[N]):
-    """One number that moves a method along its rate-quality curve.
+    """A number that moves a method along its rate-quality curve.
 
     Attributes:
         name: Its name in the field, e.g. `beta`, `quality`.
-        symbol: What is written in front of a value, as it stands: `q=` gives `q=30`, `QP ` gives `QP 30`. Inside a
+        symbol: What is written before a value, verbatim: `q=` turns 30 into `q=30`, `QP ` into `QP 30`. Inside a
             `Grid` it is part of the operating point, e.g. `k` in `k64`.
         low: Smallest allowed value.
         high: Largest allowed value.
-        number: `int` where only whole numbers are allowed, else `float`.
+        number: `int` where only integers are allowed, else `float`.
     """
 
     name: str
@@ -32,7 +32,7 @@ class RateAxis(Generic[N]):
 
     @property
     def integer(self) -> bool:
-        """Whether only whole numbers are allowed."""
+        """Whether only integers are allowed."""
         return self.number is int
 
     def parse(self, point: str) -> N:
@@ -52,10 +52,10 @@ class RateAxis(Generic[N]):
 
 @dataclass(frozen=True)
 class Choice:
-    """One word of a list, e.g. what a corner of the trade-off sends.
+    """One word of a fixed list, e.g. which labels a corner of the trade-off sends.
 
     Attributes:
-        name: What is chosen, e.g. `label`.
+        name: Name of the choice, e.g. `label`.
         values: The allowed words.
     """
 
@@ -73,13 +73,13 @@ class Choice:
 
     @property
     def pattern(self) -> str:
-        """What a point looks like."""
+        """The form of a point, for messages."""
         return " | ".join(self.values)
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A place in the teacher: a stage, one of its blocks, or `avgpool`; which exist is the network's matter."""
+    """A place in the teacher: a stage, one of its blocks, or `avgpool`; which of them exist depends on the network."""
 
     name: str = "cut"
     symbol: ClassVar[str] = ""
@@ -96,18 +96,18 @@ class Cut:
 
     @property
     def pattern(self) -> str:
-        """What a point looks like."""
+        """The form of a point, for messages."""
         return f"<{self.name}>"
 
 
 @dataclass(frozen=True)
 class Grid(Generic[P]):
-    """Several values that make one operating point together, e.g. `layer3_q1_s2_k64`.
+    """Several values that together form one operating point, e.g. `layer3_q1_s2_k64`.
 
     Attributes:
         name: Name of the whole axis in tables.
-        parts: What stands between the underscores; a number stands behind its symbol.
-        make: Makes the point of the parts' values, which it takes by the parts' names.
+        parts: The parts, joined by underscores in a point; a number follows its symbol.
+        make: Builds the point from the parts' values, passed as keyword arguments by the parts' names.
     """
 
     name: str
@@ -128,13 +128,13 @@ class Grid(Generic[P]):
         return None
 
     def parse(self, point: str) -> P:
-        """Return what `make` makes of the parts of an allowed point."""
+        """Return the value that `make` builds from the parts of an allowed point."""
         words = zip(self.parts, point.split("_"), strict=True)
         return self.make(**{part.name: part.parse(word.removeprefix(part.symbol)) for part, word in words})
 
     @property
     def pattern(self) -> str:
-        """What a point looks like, e.g. `<cut>_<beta>`."""
+        """The form of a point, e.g. `<cut>_<beta>`."""
         return "_".join(f"{part.symbol}<{part.name}>" for part in self.parts)
 
     @staticmethod

@@ -34,19 +34,19 @@ A = TypeVar("A", bound=Strict)
 
 
 class NoParams(Strict):
-    """Nothing to set: the operating point says all."""
+    """Nothing to set: the operating point determines everything."""
 
 
 @dataclass(frozen=True)
 class BuildContext(Generic[A]):
-    """What a method needs to build its network, for training and for export alike; `Method.context` checks it.
+    """What a method needs to build its network, both for training and for export; `Method.context` validates it.
 
     Attributes:
         arch: The method's parameters without those of its training phases.
         point: The operating point.
         input: The benchmark's input.
         teacher: The teacher's checkpoint.
-        encoder: Weights of the method's network from another benchmark, whose encoder and entropy model are taken over
+        encoder: Weights of the method's network from another benchmark, whose encoder and entropy model are reused
             and frozen (`encoder_from`); None where the encoder is trained.
     """
 
@@ -68,9 +68,9 @@ class BuildContext(Generic[A]):
 
 
 class HalfContent(Strict):
-    """What one half of a split is built from: plain values, specifications and tensors, and nothing else.
+    """What one half of a split is built from: plain values, specifications and tensors only.
 
-    Every family declares two of them, with `state` for the weights. A file of a half holds `plain()`.
+    Every family declares two subclasses, with `state` for the weights. The file of a half holds `plain()`.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -85,8 +85,8 @@ class Export:
     """The two halves of a trained split.
 
     Attributes:
-        device: All that the device needs to encode.
-        server: All that the server needs to decode and answer.
+        device: Everything the device needs to encode.
+        server: Everything the server needs to decode and to run the rest of the task model.
         upstream_encoder_state: The state dict whose size upstream would report as the encoder's
             (docs/papers.md#encoder-size).
     """
@@ -104,7 +104,7 @@ class DeviceHalf(ABC):
 
     @abstractmethod
     def analyse(self, pixels: np.ndarray) -> Any:
-        """Run the encoder network on one image (uint8 [H, W, 3], RGB) and return what the coder takes."""
+        """Run the encoder network on one image (uint8 [H, W, 3], RGB) and return the input of `code`."""
 
     @abstractmethod
     def code(self, latent: Any) -> Payload:
@@ -122,7 +122,7 @@ class ServerHalf(ABC):
 
     @abstractmethod
     def decode(self, payload: Payload) -> Tensor:
-        """Turn one payload into the tensor [1, …] that `answer` takes.
+        """Decode one payload into the tensor [1, …] that `answer` takes.
 
         Raises:
             WireError: The payload cannot be decoded.
@@ -130,19 +130,19 @@ class ServerHalf(ABC):
 
     @abstractmethod
     def answer(self, batch: Tensor) -> Any:
-        """Run the rest of the task model on a batch of decoded tensors of one size.
+        """Run the rest of the task model on a batch [B, …] of decoded tensors of one size.
 
         Returns:
-            The task's output, which `Task.answers` takes apart; logits [B, classes] in classification. Boxes and masks
-            are in pixels of the network's input: the device knows how the image lies in it.
+            The task's output, which `Task.answers` splits by image: logits [B, K] in classification. Boxes and masks
+            are in pixels of the network's input: only the device knows how the image was placed in it.
         """
 
 
 class Method(ABC, Generic[A]):
-    """One way to split and compress. Subclasses hold no state: every call gets what it needs.
+    """One way to split and compress. Subclasses are stateless: every call receives what it needs.
 
     Attributes:
-        Arch: The parameters of its architecture, which every phase and the export see.
+        Arch: The parameters of its architecture, used by every phase and by the export.
         Params: `Arch`, and `phases` with the parameters of each training phase; `Arch` itself without training.
         rate_axis: What its operating points are.
     """
@@ -151,21 +151,21 @@ class Method(ABC, Generic[A]):
     Params: ClassVar[type[Strict]] = NoParams
     rate_axis: ClassVar[Axis]
     family: ClassVar[str]
-    """The group of methods that legends put it in: the folder of its file, where its class does not say another."""
+    """The group of methods that legends list it under; by default the folder of its file."""
 
     upstream_size_rule: ClassVar[Literal["codec", "codec_feature", "learned", "quantized"]] = "learned"
-    """How upstream counts the data size: a codec's file, the files of features and the pickles of their minima and
-    maxima, or the pickle of what a learned encoder gave: coded strings, or a tensor of 8-bit symbols
+    """How upstream counts the data size: the codec's file; the files of features and the pickles of their minima and
+    maxima; or the pickle of a learned encoder's output, which is coded strings or a tensor of 8-bit symbols
     (docs/papers.md#data-size)."""
 
     takes_encoder: ClassVar[bool] = False
-    """Whether its encoder can be taken over from another benchmark, whatever the task there (`encoder_from`)."""
+    """Whether its encoder can be reused from another benchmark, whatever the task there (`encoder_from`)."""
 
     trains_encoder_only: ClassVar[bool] = False
-    """Whether that is all it trains: a run that takes it over has no training, and exports the other run's weights."""
+    """Whether it trains only the encoder: a run that reuses one has no training and exports the other run's weights."""
 
     one_size: ClassVar[bool] = False
-    """Whether its networks are made for one size of input, so that the benchmark needs `input.fit: crop`."""
+    """Whether its networks need one fixed input size, so that the benchmark must have `input.fit: crop`."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -188,7 +188,7 @@ class Method(ABC, Generic[A]):
         teacher: Mapping[str, Any],
         encoder: Mapping[str, Tensor] | None = None,
     ) -> BuildContext[A]:
-        """Check what a job says of a network that is to be built: the door between plain values and typed ones.
+        """Validate what a job says about the network to build: this is where plain values become typed ones.
 
         Args:
             arch: Values of `Arch`.
@@ -206,7 +206,7 @@ class Method(ABC, Generic[A]):
         return BuildContext(typed, point, InputSpec.model_validate(input_spec), TeacherCheckpoint.of(teacher), encoder)
 
     def phase_params(self, phase: str, params: Mapping[str, Any]) -> Strict:
-        """Check the parameters of one training phase.
+        """Validate the parameters of one training phase.
 
         Raises:
             LookupError: The method has no such phase.
@@ -218,7 +218,7 @@ class Method(ABC, Generic[A]):
         return cast(type[Strict], phases.model_fields[phase].annotation).model_validate(params)
 
     def unsupported(self, task: str) -> str | None:
-        """Say why the method cannot run on a task; None when it can. The plan then has no runs of it there."""
+        """Return why the method cannot run on a task, so that the plan leaves it out there; None when it can."""
         return None
 
     def curve(self, point: str) -> str:
@@ -233,41 +233,41 @@ class Method(ABC, Generic[A]):
         return ""
 
     def networks(self, arch: A) -> Mapping[str, BackboneSpec]:
-        """Return the networks that the method builds by name beside the teacher, by the parameter that names them.
+        """Return the networks that the method builds besides the teacher, keyed by the parameter that names them.
 
-        Their files are part of the method's code, and their arguments are checked with the configuration.
+        Their files count as the method's code, and their arguments are validated with the configuration.
         """
         return {}
 
     def codec_header_bytes(self, payload: Payload) -> int | None:
-        """Bytes of the payload that are headers and tables of a codec's own format; None for learned methods."""
+        """Return the bytes of the payload that are headers and tables of a codec's format; None for learned methods."""
         return None
 
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
-        """Bits that the entropy model predicts for what `analyse` returned; None where there is no such model."""
+        """Return the bits that the entropy model predicts for the result of `analyse`; None without such a model."""
         return None
 
     def side_measures(self, device: DeviceHalf, latent: Any, payload: Payload) -> Mapping[str, float]:
-        """Return further numbers about an image, by name with its unit, e.g. `huffman_bytes`; always the same names."""
+        """Return further measures of an image, named with their unit, e.g. `huffman_bytes`; the names never change."""
         return {}
 
     def training(self, params: Strict, context: BuildContext[A]) -> Recipe:
         """Return the recipe of one training phase.
 
         Args:
-            params: The phase's own parameters; their class tells which phase it is.
+            params: The phase's own parameters; their class identifies the phase.
             context: What the network is built from.
         """
         raise LookupError(f"{type(self).__name__} has no training phase with {type(params).__name__}")
 
     @abstractmethod
     def export(self, context: BuildContext[A], state: Mapping[str, Tensor] | None) -> Export:
-        """Make the two halves from the last phase's weights (None for a method without training)."""
+        """Build the two halves from the last phase's weights (None for a method without training)."""
 
     @abstractmethod
     def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
-        """Build the device half from what `export` gave, and nothing else."""
+        """Build the device half from the plain content that `export` returned, and nothing else."""
 
     @abstractmethod
     def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
-        """Build the server half from what `export` gave, and nothing else."""
+        """Build the server half from the plain content that `export` returned, and nothing else."""

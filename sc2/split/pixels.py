@@ -3,8 +3,8 @@
     device            wire             server
     x ─ compress ─► one stream ─► decompress ─ x̂ ─ teacher ─► its output
 
-There is no network on the device and nothing to train. A method of this kind is an encoder, a decoder, and what an
-operating point means to them. Imports no torch.
+There is no network on the device and nothing to train. A method of this kind consists of an encoder, a decoder, and
+the meaning of an operating point for them. Imports no torch.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ else:
             raise ValueError("must be a tensor")
         return value
 
-    # The same type to pydantic, checked without torch before there are weights.
+    # The same type for pydantic, but torch is imported only once there are weights to check.
     State = dict[str, Annotated[Any, AfterValidator(_tensor)]]
 
 
@@ -43,7 +43,7 @@ class WholeTeacher(HalfContent):
     """What a server needs to run the whole teacher.
 
     Attributes:
-        input: How pixels become the network's input, and which sizes there are.
+        input: How pixels become the network's input, and which sizes are possible.
         backbone: The network.
         num_classes: Classes of the data set.
         state: Its weights.
@@ -56,19 +56,19 @@ class WholeTeacher(HalfContent):
 
 
 class PixelEncoder(HalfContent, ABC):
-    """Settings of a compressor, and how it compresses: all that is on the device."""
+    """A compressor and its settings: everything on the device."""
 
     @abstractmethod
     def compress(self, pixels: np.ndarray) -> bytes:
-        """Turn one image (uint8 [H, W, 3], RGB) into bytes."""
+        """Compress one image (uint8 [H, W, 3], RGB)."""
 
 
 class PixelDecoder(WholeTeacher, ABC):
-    """Settings of a decompressor, how it decompresses, and the teacher: all that is on the server."""
+    """A decompressor, its settings, and the teacher: everything on the server."""
 
     @abstractmethod
     def decompress(self, data: bytes) -> np.ndarray:
-        """Turn what `compress` returned into an image, uint8 [H, W, 3], RGB.
+        """Decompress the result of `compress` into an image, uint8 [H, W, 3], RGB.
 
         Raises:
             WireError: The bytes are damaged, or the image has a size that the network's input cannot have.
@@ -94,11 +94,11 @@ class PixelDevice(DeviceHalf):
         self.tables = {}
 
     def analyse(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the image as it is, uint8 [H, W, 3]."""
+        """Return the image unchanged, uint8 [H, W, 3]."""
         return pixels
 
     def code(self, latent: np.ndarray) -> Payload:
-        """Compress the image: one stream without a shape."""
+        """Compress the image, uint8 [H, W, 3]: one stream without a shape."""
         return Payload((self.encoder.compress(latent),), ())
 
 
@@ -111,7 +111,7 @@ class PixelServer(ServerHalf):
         self.network = build_network(decoder.backbone, decoder.num_classes)
         self.network.load_state_dict(decoder.state)
         self.network.eval().requires_grad_(False)
-        # The network holds the weights now.
+        # The network holds the weights from here on.
         self.decoder = decoder.model_copy(update={"state": {}})
 
     def decode(self, payload: Payload) -> Tensor:
@@ -134,8 +134,8 @@ class SendsPixels(Method[A]):
     """A method that sends the image.
 
     Attributes:
-        Encoder: What is on the device.
-        Decoder: What is on the server.
+        Encoder: What runs on the device.
+        Decoder: What runs on the server.
     """
 
     Encoder: ClassVar[type[PixelEncoder]]

@@ -1,7 +1,7 @@
-"""The container that goes over the link between the device half and the server half.
+"""The container that is sent over the link between the device half and the server half.
 
-A `Payload` is what an encoder produced: byte strings, and the few integers that the decoder needs. `pack` puts it into
-a container that names the model which made it and carries a checksum; `unpack` refuses every container that is not
+A `Payload` is the output of an encoder: byte strings, and the few integers that the decoder needs. `pack` puts it into
+a container with a checksum and a fingerprint of the model that made it; `unpack` refuses every container that is not
 exactly what `pack` writes. The layout is documented in `docs/wire-format.md`. This module does not import torch.
 """
 
@@ -23,7 +23,7 @@ MAX_SHAPE_INTEGERS = 255
 MAX_STREAMS = 65_535
 MAX_INTEGER = 2**32 - 1
 MAX_CONTAINER_BYTES = 2**28
-"""No container is longer: a damaged header may announce any length."""
+"""Upper limit, because a damaged header may announce any length."""
 _MAX_VARINT_BYTES = 5  # 5 * 7 bits hold 32 bits
 _FIXED_BYTES = len(MAGIC) + 1 + FINGERPRINT_BYTES
 _PIECE_BYTES = 2**20
@@ -32,11 +32,11 @@ _MAX_HEADER_BYTES = _FIXED_BYTES + _MAX_VARINT_BYTES * (2 + MAX_SHAPE_INTEGERS +
 
 @dataclass(frozen=True)
 class Payload:
-    """What an encoder hands to the link.
+    """The output of an encoder, before it is packed.
 
     Attributes:
-        streams: The byte strings of the entropy coder or codec, in the order in which the decoder wants them.
-        shape: What the decoder must know besides the bytes, e.g. height and width of the latent; each integer is in
+        streams: The byte strings of the entropy coder or codec, in the order in which the decoder expects them.
+        shape: What the decoder needs besides the bytes, e.g. height and width of the latent; each integer is in
             0 … 2³² − 1.
     """
 
@@ -45,17 +45,17 @@ class Payload:
 
     @property
     def num_bytes(self) -> int:
-        """Length of all streams together, without any container (bytes)."""
+        """Total length of all streams, without the container (bytes)."""
         return sum(len(stream) for stream in self.streams)
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a container says about itself, before its checksum is verified.
+    """The header of a container, before its checksum is verified.
 
     Attributes:
         version: Version of the container format.
-        fingerprint: 8 bytes that identify the device half which made it.
+        fingerprint: 8 bytes that identify the device half that made it.
         shape: The payload's shape integers.
         stream_lengths: Length of each stream in bytes.
         num_bytes: Length of the header itself, that is where the first stream starts.
@@ -97,9 +97,9 @@ def pack(payload: Payload, fingerprint: bytes) -> bytes:
 
 
 def read_container(file: BinaryIO) -> bytes:
-    """Return the one container that a file holds, without reading more than its header announces.
+    """Return the one container in a file, without reading more than its header announces.
 
-    The container is not checked but for its header and length; `unpack` does that.
+    Only the header and the length are checked; `unpack` checks the rest.
 
     Args:
         file: A file or pipe, at the start of the container.
@@ -109,7 +109,7 @@ def read_container(file: BinaryIO) -> bytes:
     """
     data = bytearray(file.read(_MAX_HEADER_BYTES))
     header = read_header(data)
-    # One byte more shows whether something follows. In pieces: an announced length must not size a buffer.
+    # One byte more shows whether anything follows. In pieces, because an announced length must not size a buffer.
     while part := file.read(min(_PIECE_BYTES, max(0, header.container_bytes + 1 - len(data)))):
         data += part
     if len(data) > header.container_bytes:
@@ -122,7 +122,7 @@ def unpack(data: bytes, fingerprint: bytes | None) -> Payload:
     """Return the payload of a container, after checking every byte of it.
 
     Args:
-        data: One whole container and nothing else.
+        data: One complete container and nothing else.
         fingerprint: The device half that the decoder belongs to (8 bytes); None accepts any.
 
     Raises:
@@ -136,9 +136,9 @@ def unpack(data: bytes, fingerprint: bytes | None) -> Payload:
     body, stored = data[:-CRC_BYTES], data[-CRC_BYTES:]
     if stored != _checksum(body):
         raise WireError(
-            f"the container is damaged: its checksum is {stored.hex()}, but its bytes give {_checksum(body).hex()}"
+            f"the container is damaged: its checksum is {stored.hex()}, but its bytes have {_checksum(body).hex()}"
         )
-    # Only after the checksum: a damaged fingerprint must not read as another model.
+    # Only after the checksum: a damaged fingerprint must not be reported as another model.
     if fingerprint is not None and header.fingerprint != fingerprint:
         raise WireError(
             f"the container was made by another model: it names the device half {header.fingerprint.hex()}, "
@@ -148,17 +148,17 @@ def unpack(data: bytes, fingerprint: bytes | None) -> Payload:
 
 
 def read_header(data: bytes | bytearray) -> Header:
-    """Return what a container says about itself; the streams and the checksum are neither needed nor checked.
+    """Return the header of a container; the streams and the checksum are neither needed nor checked.
 
     Args:
         data: A container, or its start.
 
     Raises:
-        WireError: The bytes do not start with a complete header of a version that is known here.
+        WireError: The bytes do not start with a complete header of a version that this program reads.
     """
     if not MAGIC.startswith(data[: len(MAGIC)]):
         raise WireError(f"not an sc2 container: it starts with {data[:4].hex()}, not with {MAGIC.hex()}")
-    # Only magic and version have their place in every version: what follows may be shorter in another one.
+    # Only magic and version are in the same place in every version: the rest may be shorter in another one.
     if len(data) > len(MAGIC) and data[len(MAGIC)] != VERSION:
         raise WireError(f"container version {data[len(MAGIC)]} is not supported; this program reads version {VERSION}")
     if len(data) < _FIXED_BYTES:
@@ -166,7 +166,7 @@ def read_header(data: bytes | bytearray) -> Header:
     reader = _VarintReader(data, _FIXED_BYTES)
     num_integers = reader.count("shape integers", MAX_SHAPE_INTEGERS)
     num_streams = reader.count("streams", MAX_STREAMS)
-    # Each integer takes at least one byte: do not start on a list that cannot be there.
+    # Each integer takes at least one byte: do not start reading a list that cannot be complete.
     if num_integers + num_streams > len(data) - reader.position:
         raise WireError(
             f"the container is truncated: its header announces {num_integers + num_streams} integers, "
@@ -181,7 +181,7 @@ def read_header(data: bytes | bytearray) -> Header:
 
 
 class _VarintReader:
-    """Reads LEB128 integers one after the other and refuses every form that `_varint` does not write."""
+    """Reads consecutive LEB128 integers and refuses every form that `_varint` does not write."""
 
     def __init__(self, data: bytes | bytearray, position: int) -> None:
         self.data = data
@@ -206,7 +206,7 @@ class _VarintReader:
         return value
 
     def _checked(self, value: int, last: int, size: int) -> int:
-        # One value, one spelling: otherwise two different containers would hold the same payload.
+        # One encoding per value: otherwise two different containers could hold the same payload.
         if last == 0 and size > 1:
             raise WireError(f"the header is damaged: the integer before byte {self.position} is not in shortest form")
         if value > MAX_INTEGER:
@@ -216,7 +216,7 @@ class _VarintReader:
 
 def _check_size(size: int) -> None:
     if size > MAX_CONTAINER_BYTES:
-        raise WireError(f"a container of {size} bytes; there are none of more than {MAX_CONTAINER_BYTES}")
+        raise WireError(f"a container of {size} bytes; the largest has {MAX_CONTAINER_BYTES}")
 
 
 def _check_fingerprint(fingerprint: bytes) -> None:

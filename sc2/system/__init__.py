@@ -1,1 +1,1 @@
-"""What the operating system is asked for, each in one way: whole files, locks, walks, the environment of jobs."""
+"""The package's interface to the operating system: atomic files, locks, walks, the environment of jobs."""

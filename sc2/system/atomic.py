@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, under a temporary name that no other process uses."""
+"""Files that are written completely or not at all, under a temporary name that no other process uses."""
 
 import os
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from uuid import uuid4
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a new name beside `path` to write to; the file takes the place of `path` when the block ends well.
+    """Yield a new name beside `path` to write to; the file replaces `path` when the block ends without an error.
 
-    What was written reaches the disk first, so that a power cut leaves the old file or the new one. A block that
-    raises leaves `path` as it was, and no other file.
+    The data reach the disk first, so that a power cut leaves either the old file or the new one. If the block raises,
+    `path` is unchanged and no other file is left.
 
     Raises:
-        OSError: The file cannot be put on the disk or in its place.
+        OSError: The file cannot be written to disk or moved into place.
     """
     temporary = temporary_name(path)
     try:
@@ -33,7 +33,7 @@ def temporary_name(path: Path) -> Path:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what killed processes left of `path` under temporary names; only for who alone may write it."""
+    """Remove temporary files of `path` left by killed processes; only for the one process that may write it."""
     prefix = f".{path.name}."
     for left in path.parent.iterdir() if path.parent.is_dir() else ():
         if left.name.startswith(prefix) and left.suffix == ".tmp" and len(left.name) == len(prefix) + 16:

@@ -13,17 +13,17 @@ _UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 @contextmanager
 def locked(path: Path, doing: str) -> Iterator[bool]:
-    """Hold the lock file `path`, which is made and removed here; waits while another process holds it.
+    """Hold the lock file `path`, which is created and removed here; wait while another process holds it.
 
     Args:
-        path: The lock file; its folder is made.
-        doing: What the holder does, for the message to those that wait, e.g. `fetch model.pt`.
+        path: The lock file; its folder is created.
+        doing: What the holder does, shown to processes that wait, e.g. `fetch model.pt`.
 
     Yields:
-        Whether another process held it, so that what was to be done may have been done.
+        Whether another process held it, and so may already have done the work.
 
     Raises:
-        OSError: The file cannot be made.
+        OSError: The file cannot be created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, waited = _acquired(path, doing)
@@ -32,7 +32,7 @@ def locked(path: Path, doing: str) -> Iterator[bool]:
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield waited
     finally:
-        # Still locked: whoever opened the file in the meantime finds that it is no longer the one of that name.
+        # Still locked: a process that opened the file in the meantime notices that the name no longer refers to it.
         path.unlink(missing_ok=True)
         os.close(descriptor)
 
@@ -57,8 +57,8 @@ def _lock(descriptor: int, doing: str) -> bool:
     except BlockingIOError:
         holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
         print(
-            f"another process ({holder or 'of unknown number'}) is at work to {doing}, perhaps left by a workflow that "
-            "was killed; waiting for its end. To end it at once, kill it",
+            f"waiting for another process ({holder or 'unknown id'}) to {doing}; if a killed workflow left it, kill it "
+            "to go on at once",
             file=sys.stderr,
             flush=True,
         )

@@ -1,6 +1,6 @@
-"""The one way to walk a tree of files: what is entered, what is passed over, what is refused.
+"""Walks a tree of files, with one rule for what is entered, skipped and refused.
 
-Links are followed, so that a folder may lie on another disk. Nothing is skipped because it could not be read.
+Links are followed, so a folder may be on another disk. Nothing is skipped because it cannot be read.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from sc2.errors import FolderError
 
 DEEPEST = 100
-"""How many folders may lie in one another."""
+"""How deep folders may be nested."""
 
 _LEFT_BEHIND = frozenset(
     {
@@ -24,13 +24,13 @@ _LEFT_BEHIND = frozenset(
 
 
 def passed_over(name: PurePath | str) -> bool:
-    """Say whether a relative path is nobody's data: a part of it is hidden or left behind by a system.
+    """Return whether a part of a relative path is hidden or left behind by an operating system, and so not data.
 
     Args:
         name: A path below the root of a folder or archive; hidden folders on the way to the root do not count.
 
     Returns:
-        True for `.name`, `@eaDir`, `__MACOSX`, `Thumbs.db`, `desktop.ini` and the like, and for all that lies in them.
+        True for `.name`, `@eaDir`, `__MACOSX`, `Thumbs.db`, `desktop.ini` and the like, and for everything inside.
     """
     return any(part.startswith(".") or part.lower() in _LEFT_BEHIND for part in PurePath(name).parts)
 
@@ -42,15 +42,14 @@ def _refuse(path: Path, problem: str) -> None:
 def walk(
     root: Path, *, skip: Callable[[str], bool] = passed_over, on_problem: Callable[[Path, str], None] = _refuse
 ) -> Iterator[str]:
-    """Yield the names of all files below a folder, relative to it and with forward slashes; each folder's are sorted.
+    """Yield the names of all files below a folder, relative to it, with forward slashes and sorted within each folder.
 
     Args:
         root: The folder, or a link to one.
-        skip: Which names of files and folders, each without its path, are passed over.
-        on_problem: Called with the path and what is wrong with it (which ends with what to do) where a folder cannot
-            be listed, a link leads nowhere or back to a folder above it, something is neither file nor folder, or
-            folders lie more than `DEEPEST` deep. It raises by default; where it returns, the walk goes on behind that
-            path.
+        skip: Whether to skip a file or folder of this name (without its path).
+        on_problem: Called with the path and a message (problem and fix) if a folder cannot be listed, a link dangles or
+            leads back to a folder above it, something is neither file nor folder, or folders are nested more than
+            `DEEPEST` deep. It raises by default; if it returns, the walk continues after that path.
 
     Raises:
         FolderError: There is a problem, and `on_problem` was not given.
@@ -70,26 +69,26 @@ def _below(
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if not skip(entry.name))
     except OSError as error:
-        on_problem(folder, f"cannot be read ({error.strerror or error}). Make it readable, or take it away.")
+        on_problem(folder, f"cannot be read ({error.strerror or error}). Make it readable, or remove it.")
         return
     if len(above) > DEEPEST:
-        on_problem(folder, f"lies more than {DEEPEST} folders deep. Take it away.")
+        on_problem(folder, f"is more than {DEEPEST} folders deep. Remove it.")
         return
     identity = (status.st_dev, status.st_ino)
     if identity in above:
-        on_problem(folder, "leads back to a folder that it lies in. Remove this link.")
+        on_problem(folder, "leads back to a folder that contains it. Remove this link.")
         return
     for name in names:
         path = folder / name
         try:
             mode = path.stat().st_mode
         except OSError as error:
-            what = "a link that leads nowhere" if path.is_symlink() else "cannot be read"
-            on_problem(path, f"{what} ({error.strerror or error}). Repair it, or take it away.")
+            what = "a dangling link" if path.is_symlink() else "cannot be read"
+            on_problem(path, f"{what} ({error.strerror or error}). Fix it, or remove it.")
             continue
         if stat.S_ISDIR(mode):
             yield from _below(path, f"{prefix}{name}/", skip, on_problem, (*above, identity))
         elif stat.S_ISREG(mode):
             yield f"{prefix}{name}"
         else:
-            on_problem(path, "neither a file nor a folder, but a pipe, a socket or a device. Take it away.")
+            on_problem(path, "neither a file nor a folder, but a pipe, a socket or a device. Remove it.")

@@ -1,10 +1,11 @@
-"""What a task is: what a sample's target is, what loss a network learns it by, and how answers are scored. No torch.
+"""What a task is: its targets, the loss that a network learns it with, and how predictions are scored. No torch.
 
 One task = one file `sc2/tasks/<name>.py` with a subclass of `Task` called `TASK`. Whatever needs torch is imported
-inside the functions. The drivers ask the task and never look at its name.
+inside the functions. The stages call the task and never branch on its name.
 
-An *answer* is what a network says about one image, a *target* what is true of it: both in pixels of the network's
-input, or, once restored, of the stored image. A network's *output* holds the answers of a whole batch.
+A *prediction* (in signatures: `answer`) is a network's result for one image, a *target* the ground truth, both in
+pixels of the network's input or, once restored, of the stored image. A network's *output* holds the predictions of
+a batch.
 """
 
 from __future__ import annotations
@@ -29,49 +30,49 @@ if TYPE_CHECKING:
 
 
 class HeadParams(Strict):
-    """What can be set of the head of a task's teacher; nothing where it is the network's own classifier."""
+    """Parameters of the head of a task's teacher; none where it is the network's own classifier."""
 
 
 class Scorer(ABC):
-    """Collects answers and targets of a split, image by image."""
+    """Collects predictions and targets of a split, image by image."""
 
     @abstractmethod
     def add(self, answer: Any, target: Any) -> None:
-        """Take the answer and the target of one image, in the same pixels."""
+        """Add the prediction and the target of one image, in the same pixel coordinates."""
 
     @abstractmethod
     def columns(self) -> dict[str, list[Any]]:
-        """Return what is known of each image by name, in the order in which the images came."""
+        """Return columns with a value per image, in the order in which the images were added."""
 
     @abstractmethod
     def summary(self) -> dict[str, float | None]:
-        """Return the numbers of the split, in percent; None where a number is not defined.
+        """Return the measures of the split, in percent; None where a measure is undefined.
 
         Raises:
-            DataError: No image came.
+            DataError: No image was added.
         """
 
 
 class Task(ABC):
-    """One task. Subclasses hold no state: every call gets what it needs."""
+    """One task. Subclasses are stateless: every call receives what it needs."""
 
     name: ClassVar[str]
     Head: ClassVar[type[HeadParams]] = HeadParams
     select: ClassVar[tuple[str, Literal["min", "max"]]]
-    """The number of a scorer's summary that picks the epoch to keep, and its better direction."""
+    """The measure of a scorer's summary that picks the epoch to keep, and its better direction."""
     multiple_px: ClassVar[int] = 1
-    """What the sides of the network's input must be multiples of: the largest stride of the stages that it uses."""
+    """The sides of the network's input must be multiples of this: the largest stride of the stages that it uses."""
     lr_factors: ClassVar[Mapping[str, float]] = {}
     """Factors on the learning rate of parts of the head, by name."""
     takes_published: ClassVar[bool] = False
-    """Whether a published classifier is a teacher of the task as it is."""
+    """Whether a published classifier is already a teacher of the task."""
     least_batch: ClassVar[int] = 1
-    """Images that a step of a training needs at least."""
+    """Smallest number of images in a training step."""
     evaluation_batch: ClassVar[int] = 100
-    """Images whose answers are computed at once in evaluation."""
+    """Images in a batch of the server's network in evaluation."""
 
     def network(self, backbone: BackboneSpec, head: HeadParams) -> NetworkSpec:
-        """Return the network that a backbone makes with the task's head."""
+        """Return the network of a backbone and the task's head."""
         args = head.model_dump(mode="json")
         return NetworkSpec(**dict(backbone), head=HeadSpec(name=self.name, args=args))
 
@@ -84,36 +85,36 @@ class Task(ABC):
         """
 
     def placed(self, target: Any, placement: Placement) -> Any:
-        """Bring a target into the network's input."""
+        """Convert a target from the stored image to the network's input."""
         return target
 
     def restored(self, answer: Any, placement: Placement) -> Any:
-        """Bring an answer back to the stored image."""
+        """Convert a prediction from the network's input back to the stored image."""
         return answer
 
     def mirrored(self, target: Any, width: int) -> Any:
-        """Return a target of the image mirrored left to right; `width` of the input in pixels."""
+        """Return the target of the image mirrored left to right; `width` of the input in pixels."""
         return target
 
     def shifted(self, target: Any, x: int, y: int, size: tuple[int, int]) -> Any:
-        """Return a target of the image moved by `x` pixels to the right and `y` down, in an input of width, height."""
+        """Return the target of the image moved `x` pixels right and `y` down, in an input of `size` (width, height)."""
         return target
 
     def padded(self, target: Any, size: tuple[int, int]) -> Any:
-        """Return a target of the image padded on the right and at the bottom to a width and height."""
+        """Return the target of the image padded on the right and at the bottom to `size` (width, height)."""
         return target
 
     @abstractmethod
     def collate(self, targets: Sequence[Any]) -> Any:
-        """Put the targets of a batch together; the result has the length of the batch."""
+        """Combine the targets of a batch; the result has the length B of the batch."""
 
     @abstractmethod
     def moved(self, targets: Any, device: torch.device) -> Any:
-        """Return a batch of targets on a device."""
+        """Return a batch of targets, as `collate` returns it, on a device."""
 
     @abstractmethod
     def single(self, targets: Any) -> list[Any]:
-        """Take a batch of targets apart again, on the CPU."""
+        """Split a batch of targets again, on the CPU: the inverse of `collate`."""
 
     @abstractmethod
     def losses(
@@ -130,31 +131,31 @@ class Task(ABC):
 
         Args:
             head: The head of a network.
-            features: What it takes, of a batch.
-            targets: Of the batch.
-            output: What the head gave for the features, where that is known already.
-            summed: The sum over the batch instead of the mean.
-            label_smoothing: Of a cross entropy over classes.
+            features: The head's input for a batch, [B, C, H, W] or by tap.
+            targets: The collated targets of the batch.
+            output: The head's output for the features, if already computed.
+            summed: Return the sum over the batch instead of the mean.
+            label_smoothing: Label smoothing of a cross entropy over classes.
 
         Returns:
-            `loss`, a scalar, and the parts that it is the sum of, without gradients, where there are several.
+            `loss`, a scalar, and its terms without gradients, where there are several.
 
         Raises:
-            ConfigError: Label smoothing is asked for where it has no meaning.
+            ConfigError: `label_smoothing` is set for a task without one.
         """
 
     def imitation(self, *, alpha: float, temperature: float) -> Imitation | None:
-        """Return the loss that learns from a teacher's answers too; None where the task learns from targets.
+        """Return a loss that also learns from a teacher's predictions; None where the task learns from targets only.
 
         Args:
-            alpha: Weight of the targets' loss; 1 - alpha of the divergence from the teacher.
+            alpha: Weight of the loss on targets; the divergence from the teacher has 1 - alpha.
             temperature: Softening of both distributions in the divergence.
         """
         return None
 
     @abstractmethod
     def answers(self, output: Any) -> list[Any]:
-        """Take a network's output for a batch apart: one answer per image, on the CPU."""
+        """Split a network's output for a batch into one prediction per image, on the CPU."""
 
     @abstractmethod
     def resampled(self, samples: Mapping[str, Any], weights: np.ndarray) -> np.ndarray:
@@ -186,17 +187,17 @@ class Task(ABC):
 
     @abstractmethod
     def describe(self, answer: Any, classes: Sequence[str], *, top: int) -> str:
-        """Return an answer in words, a line each; the `top` best where they are ranked."""
+        """Return a prediction as text, one line per item; only the `top` best where they are ranked."""
 
     @abstractmethod
     def as_json(self, answer: Any, classes: Sequence[str]) -> dict[str, Any]:
-        """Return an answer as values of JSON."""
+        """Return a prediction as JSON values."""
 
     def check_input(self, spec: SizeSpec) -> None:
-        """Refuse an input whose sides the network's features cannot be told from.
+        """Refuse an input whose size does not follow from the size of the network's features.
 
         Raises:
-            ConfigError: The message says which side is needed.
+            ConfigError: A side is not a multiple of `multiple_px`.
         """
         key, side = ("multiple", spec.multiple) if spec.square is None else ("crop", spec.square)
         if side % self.multiple_px:
@@ -204,8 +205,8 @@ class Task(ABC):
 
 
 class Imitation(ABC):
-    """A loss on a network's and a teacher's outputs and the targets."""
+    """A loss on the outputs of a network and its teacher, and on the targets."""
 
     @abstractmethod
     def __call__(self, output: Any, reference: Any, targets: Any) -> Tensor:
-        """Return the loss of a batch, a scalar."""
+        """Return the loss of a batch, a scalar; `reference` is the teacher's output, in the form of `output`."""

@@ -1,4 +1,4 @@
-"""Classification: one class per image, judged by how often it is the right one."""
+"""Classification: one class per image, scored by accuracy."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 
 class ClassificationScorer(Scorer):
-    """Top-1 and top-5 accuracy; an answer is logits [K], a target a class."""
+    """Top-1 and top-5 accuracy; a prediction is logits [K], a target a class index."""
 
     def __init__(self) -> None:
         self.logits: list[Tensor] = []
         self.labels: list[int] = []
 
     def add(self, answer: Tensor, target: int) -> None:
-        """Take the answer and the target of one image."""
+        """Add the logits [K] and the class of one image."""
         self.logits.append(answer)
         self.labels.append(int(target))
 
     def columns(self) -> dict[str, list[Any]]:
-        """Return label, whether it is the best and among the five best, and the best class."""
+        """Return the label, whether it is the best class and among the five best, and the best class."""
         top1, top5 = self._correct(1), self._correct(5)
         predicted = [int(logits.argmax()) for logits in self.logits]
         return {
@@ -66,7 +66,7 @@ class KnowledgeDistillation(Imitation):
         self.loss = KDLoss("logits", "output", "logits", "output", temperature, alpha)
 
     def __call__(self, output: Tensor, reference: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss of a batch of logits [B, K] and classes [B]."""
+        """Return the loss, a scalar, for logits [B, K] of student (`output`) and teacher (`reference`), classes [B]."""
         loss: Tensor = self.loss({"logits": {"output": output}}, {"logits": {"output": reference}}, targets)
         return loss
 
@@ -79,7 +79,7 @@ class Classification(Task):
     takes_published = True
 
     def network(self, backbone: BackboneSpec, head: HeadParams) -> NetworkSpec:
-        """Return the network as it is: it ends in a classifier."""
+        """Return the network unchanged: it ends in a classifier."""
         return NetworkSpec(**dict(backbone))
 
     def target(self, store: SampleStore, index: int) -> int:
@@ -87,17 +87,17 @@ class Classification(Task):
         return store.labels[index]
 
     def collate(self, targets: Sequence[int]) -> Tensor:
-        """Return classes int64 [B]."""
+        """Return the classes, int64 [B]."""
         import torch
 
         return torch.tensor(list(targets), dtype=torch.int64)
 
     def moved(self, targets: Tensor, device: torch.device) -> Tensor:
-        """Return the classes on a device."""
+        """Return the classes [B] on a device."""
         return targets.to(device)
 
     def single(self, targets: Tensor) -> list[int]:
-        """Return the classes as numbers."""
+        """Return the classes [B] as a list of integers."""
         labels: list[int] = targets.tolist()
         return labels
 
@@ -111,7 +111,7 @@ class Classification(Task):
         summed: bool = False,
         label_smoothing: float = 0.0,
     ) -> dict[str, Tensor]:
-        """Return the cross entropy."""
+        """Return the cross entropy `loss`, a scalar, of logits [B, K] and classes [B]; see `Task.losses`."""
         from torch.nn import functional
 
         reduction = "sum" if summed else "mean"
@@ -123,7 +123,7 @@ class Classification(Task):
         return KnowledgeDistillation(alpha, temperature)
 
     def answers(self, output: Tensor) -> list[Tensor]:
-        """Return logits [K] per image."""
+        """Return the logits [K] of each image, for logits [B, K]."""
         return list(output.detach().cpu())
 
     def resampled(self, samples: Mapping[str, Any], weights: np.ndarray) -> np.ndarray:
@@ -145,15 +145,15 @@ class Classification(Task):
         return ClassificationScorer()
 
     def describe(self, answer: Tensor, classes: Sequence[str], *, top: int) -> str:
-        """Return the classes with the largest probabilities."""
+        """Return the most probable classes, for logits [K]."""
         probabilities = answer.softmax(0)
         offered = int((~answer.isneginf()).sum())
         best = probabilities.argsort(descending=True)[: min(top, offered)].tolist()
         return "\n".join(f"{classes[index]:<24} {100 * float(probabilities[index]):6.2f} %" for index in best)
 
     def as_json(self, answer: Tensor, classes: Sequence[str]) -> dict[str, Any]:
-        """Return the best class and all logits."""
-        # JSON has no infinity: null for the classes that the device did not send, where it sends labels.
+        """Return the best class and all logits, for logits [K]."""
+        # JSON has no infinity: null for the classes that a device which sends labels did not send.
         shown = [value if math.isfinite(value) else None for value in answer.tolist()]
         return {"class": classes[int(answer.argmax())], "index": int(answer.argmax()), "logits": shown}
 

@@ -1,4 +1,4 @@
-"""Object detection: boxes with classes, judged by COCO's average precision; Faster R-CNN.
+"""Object detection: boxes with classes, scored by COCO's average precision; Faster R-CNN.
 
 Source: docs/papers.md#faster-rcnn.
 """
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from sc2.measure.detection import CocoEvaluation
 
 Objects = dict[str, np.ndarray]
-"""A target: `boxes` float64 [n, 4] (x0, y0, x1, y1; pixels), `labels` int64 [n], `crowd` and `difficult` bool [n],
-`area` float64 [n]; an answer: `boxes`, `labels` and `scores` float64 [n], the best first."""
+"""A target: `boxes` float64 [N, 4] (x0, y0, x1, y1; pixels), `labels` int64 [N], `crowd` and `difficult` bool [N],
+`area` float64 [N]; a prediction: `boxes`, `labels` and `scores` float64 [N], the best first."""
 
 _LEAST_PX = 1.0
-"""A box that the crop leaves fewer pixels of, in either direction, is not trained on."""
+"""A box with fewer pixels left after the crop, in either direction, is not trained on."""
 
 
 class Head(HeadParams):
@@ -42,11 +42,11 @@ class Head(HeadParams):
         default=[32, 64, 128, 256, 512],
         min_length=5,
         max_length=5,
-        description="Side of the anchors by level of the pyramid, pixels",
+        description="Side of the anchors at each level of the pyramid, pixels",
     )
     proposals: int = Field(default=1000, gt=0, description="Proposals kept per image")
     score_threshold: float = Field(default=0.05, ge=0, lt=1, description="Boxes below this score are dropped")
-    max_detections: int = Field(default=100, gt=0, description="Boxes per image at most")
+    max_detections: int = Field(default=100, gt=0, description="Largest number of boxes per image")
 
 
 class DetectionScorer(Scorer):
@@ -58,15 +58,15 @@ class DetectionScorer(Scorer):
         self.targets: list[Objects] = []
 
     def add(self, answer: Objects, target: Objects) -> None:
-        """Take the boxes found and the boxes that there are."""
+        """Add the predicted and the true boxes [N, 4] of one image."""
         self.answers.append(answer)
         self.targets.append(target)
 
     def columns(self) -> dict[str, list[Any]]:
-        """Return the number of objects to find (no crowds, no difficult ones) and of boxes found, these also as JSON.
+        """Return the number of objects (without crowds and difficult ones) and the predicted boxes, as number and JSON.
 
-        One entry of `boxes`, the best first, is [x0, y0, x1, y1, score, class]; pixels of the stored image. `matches`
-        and `objects_by_class` are what the average precision is computed from (`sc2.measure.detection.Matches`).
+        An entry of `boxes` is [x0, y0, x1, y1, score, class], in pixels of the stored image; the best comes first.
+        `matches` and `objects_by_class` are what the average precision is computed from (`sc2.measure.detection.Matches`).
         """
         from sc2.measure.detection import left_out
 
@@ -80,7 +80,7 @@ class DetectionScorer(Scorer):
         }
 
     def summary(self) -> dict[str, float | None]:
-        """Return COCO's twelve numbers in percent."""
+        """Return COCO's twelve measures in percent."""
         return self._evaluation.summary()
 
     @cached_property
@@ -101,7 +101,7 @@ class Detection(Task):
     evaluation_batch = 16
 
     def target(self, store: SampleStore, index: int) -> Objects:
-        """Return the boxes of an image; it may have none."""
+        """Return the boxes [N, 4] of an image; N may be 0."""
         boxes = store.boxes(index)
         return {
             "boxes": np.array([(box.x0, box.y0, box.x1, box.y1) for box in boxes], np.float64).reshape(-1, 4),
@@ -112,35 +112,35 @@ class Detection(Task):
         }
 
     def placed(self, target: Objects, placement: Placement) -> Objects:
-        """Bring boxes into the input; those that the crop leaves nothing of are dropped."""
+        """Convert boxes [N, 4] to the input; boxes that the crop removes are dropped."""
         return _kept(target, placement.boxes_in(target["boxes"]))
 
     def restored(self, answer: Objects, placement: Placement) -> Objects:
-        """Bring the boxes found back to the stored image."""
+        """Convert predicted boxes [N, 4] back to the stored image."""
         return {**answer, "boxes": placement.boxes_out(answer["boxes"])}
 
     def mirrored(self, target: Objects, width: int) -> Objects:
-        """Return the boxes of the mirrored image."""
+        """Return the boxes [N, 4] of the mirrored image."""
         x0, y0, x1, y1 = target["boxes"].T
         return {**target, "boxes": np.stack([width - x1, y0, width - x0, y1], axis=1)}
 
     def shifted(self, target: Objects, x: int, y: int, size: tuple[int, int]) -> Objects:
-        """Return the boxes of the shifted image, cut off at its edges."""
+        """Return the boxes [N, 4] of the shifted image, clipped at its edges."""
         moved = target["boxes"] + np.array([x, y, x, y])
         return _kept(target, np.clip(moved, 0, np.array([*size, *size])))
 
     def collate(self, targets: Sequence[Objects]) -> list[dict[str, Tensor]]:
-        """Return tensors per image."""
+        """Return the targets of each image as tensors: `boxes` [N, 4], the others [N]."""
         import torch
 
         return [{name: torch.from_numpy(values) for name, values in target.items()} for target in targets]
 
     def moved(self, targets: list[dict[str, Tensor]], device: torch.device) -> list[dict[str, Tensor]]:
-        """Return the tensors on a device."""
+        """Return the targets, `boxes` [N, 4] and others [N] of each image, on a device."""
         return [{name: values.to(device) for name, values in target.items()} for target in targets]
 
     def single(self, targets: list[dict[str, Tensor]]) -> list[Objects]:
-        """Return arrays per image."""
+        """Return the targets of each image as arrays: `boxes` [N, 4], the others [N]."""
         return [{name: values.cpu().numpy() for name, values in target.items()} for target in targets]
 
     def losses(
@@ -153,13 +153,16 @@ class Detection(Task):
         summed: bool = False,
         label_smoothing: float = 0.0,
     ) -> dict[str, Tensor]:
-        """Return the sum of Faster R-CNN's four losses, and the four; crowds are not trained on."""
+        """Return the sum of Faster R-CNN's four losses and the four, scalars; crowds are not trained on.
+
+        `features` are the taps' outputs [B, C, H, W]; see `Task.losses`.
+        """
         import torch
 
         from sc2.backbones.heads.detection import DetectionHead
 
         if label_smoothing:
-            raise ConfigError("label_smoothing has no meaning in detection; take it off")
+            raise ConfigError("label_smoothing has no effect in detection; remove it")
         assert isinstance(head, DetectionHead)
         assert isinstance(features, dict)
         wanted = [
@@ -173,7 +176,7 @@ class Detection(Task):
         return {"loss": factor * total} | named
 
     def answers(self, output: list[dict[str, Tensor]]) -> list[Objects]:
-        """Return the boxes found per image."""
+        """Return the predicted boxes [N, 4] of each image."""
         return [
             {name: values.detach().cpu().numpy().astype(_DTYPES[name]) for name, values in boxes.items()}
             for boxes in output
@@ -191,11 +194,11 @@ class Detection(Task):
         return 0.0
 
     def scorer(self, num_classes: int) -> Scorer:
-        """Return a scorer of COCO's numbers."""
+        """Return a scorer of COCO's measures."""
         return DetectionScorer(num_classes)
 
     def describe(self, answer: Objects, classes: Sequence[str], *, top: int) -> str:
-        """Return the best boxes: class, score, edges in pixels."""
+        """Return the best of the boxes [N, 4]: class, score, edges in pixels."""
         lines = [
             f"{classes[int(label)]:<24} {100 * score:6.2f} %  x {x0:.1f} … {x1:.1f}  y {y0:.1f} … {y1:.1f}"
             for x0, y0, x1, y1, score, label in _rows(answer)[:top]
@@ -203,7 +206,7 @@ class Detection(Task):
         return "\n".join(lines) or "no object"
 
     def as_json(self, answer: Objects, classes: Sequence[str]) -> dict[str, Any]:
-        """Return all boxes, best first."""
+        """Return all boxes [N, 4], the best first."""
         return {
             "boxes": [
                 {"class": classes[int(label)], "index": int(label), "score": score, "box_px": [x0, y0, x1, y1]}
@@ -224,7 +227,7 @@ def _kept(target: Objects, boxes: np.ndarray) -> Objects:
     sides = boxes[:, 2:] - boxes[:, :2]
     kept = (sides >= _LEAST_PX).all(axis=1)
     rest = {name: values[kept] for name, values in target.items()}
-    # What is left of the object is not known, only what is left of its box.
+    # How much of the object remains is not known, only how much of its box.
     return {**rest, "boxes": boxes[kept], "area": np.minimum(rest["area"], sides[kept].prod(axis=1))}
 
 

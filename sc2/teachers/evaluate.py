@@ -1,4 +1,4 @@
-"""Stage `evaluate_teacher`: the teacher on the uncompressed test images, the line in every figure."""
+"""Stage `evaluate_teacher`: the teacher on the uncompressed test images, drawn as a line in every figure."""
 
 import json
 

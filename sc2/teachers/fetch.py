@@ -1,7 +1,7 @@
 """Stage `fetch_teacher`: a published teacher, by name from torchvision or timm, or from a local file.
 
-Whatever the source, the weights are one file whose SHA-256 the configuration names; it is checked before it is read,
-and read without running any code that it may hold.
+Whatever the source, the weights are one file whose SHA-256 is in the configuration. The hash is checked before the file
+is read, and the file is read without running any code that it may contain.
 """
 
 import hashlib
@@ -37,11 +37,11 @@ def run(job: RunningJob) -> None:
 
 
 def fetched_state(published: PublishedWeights, backbone: BackboneSpec) -> dict[str, Tensor]:
-    """Return the published weights of a network, in their library's own layout.
+    """Return the published weights of a network, in the layout of their library.
 
     Raises:
         CheckpointError: There are none, or they cannot be read.
-        DataError: The file is missing, or another one.
+        DataError: The file is missing or has another hash.
     """
     path = _SOURCES[published.source](published.weights, backbone)
     if published.sha256 is None:
@@ -51,7 +51,7 @@ def fetched_state(published: PublishedWeights, backbone: BackboneSpec) -> dict[s
 
 
 def published_network(published: PublishedWeights, backbone: BackboneSpec) -> dict[str, Tensor]:
-    """Return published weights under the names of a `StagedModel`, the published classifier among them.
+    """Return published weights under the names of a `StagedModel`, including those of the published classifier.
 
     Raises:
         CheckpointError: As `fetched_state`, or the weights do not fit the network.
@@ -60,7 +60,7 @@ def published_network(published: PublishedWeights, backbone: BackboneSpec) -> di
 
 
 def loaded_teacher(teacher: FetchedTeacher, state: Mapping[str, Tensor], classes: list[str]) -> StagedModel:
-    """Load published weights into the library's own layout and return the network as stages.
+    """Load published weights into a network of the library's layout and return it as stages.
 
     Raises:
         CheckpointError: The weights do not fit the network, or its outputs do not fit the classes.
@@ -98,21 +98,21 @@ def _unknown_hash(path: Path) -> str:
     with path.open("rb") as file:
         actual = hashlib.file_digest(file, "sha256").hexdigest()
     return (
-        f"{path}: the benchmark's teacher.sha256 is null, so this file cannot be told from another one. Its sha256 is "
+        f"{path}: the benchmark's teacher.sha256 is null, so this file cannot be verified. Its sha256 is "
         f"{actual}: compare it with a source that you trust, and write it there"
     )
 
 
 def _outputs_of(family: Any, args: Mapping[str, Any], state: Mapping[str, Tensor]) -> int:
-    # The classifier's bias is the last entry of every library's own state dict of these families, but not of the
-    # file: safetensors sorts the names.
+    # The classifier's bias is the last entry of the state dict that the library builds for these families, but not of
+    # the file: safetensors sorts the names.
     with torch.device("meta"):
         last = list(family.network(1, **args).state_dict())[-1]
     return state[last].numel() if last in state else 1
 
 
 def _mismatch(error: RuntimeError) -> str:
-    """Return what `load_state_dict` complains of, a line for each kind, without its hundreds of names."""
+    """Return the complaints of `load_state_dict`, a line for each kind, without its hundreds of names."""
     lines = [shorten(line, 160, placeholder=" …") for line in str(error).splitlines()[1:4]]
     return "\n".join(f"  {line}" for line in lines)
 
@@ -125,7 +125,7 @@ def _torchvision(weights: str, backbone: BackboneSpec) -> Path:
     from torchvision.models import get_model_weights
 
     family = importlib.import_module(f"sc2.backbones.{backbone.name}")
-    # A family of several networks says which of torchvision's names its arguments mean.
+    # A family of several networks maps its arguments to torchvision's names.
     name = family.library_name(**backbone.args) if hasattr(family, "library_name") else backbone.name
     try:
         url = get_model_weights(name)[weights].url

@@ -1,4 +1,4 @@
-"""What a configuration says of a teacher: trained here, or fetched. No torch."""
+"""Configuration of a teacher: trained here, or fetched. No torch."""
 
 from typing import Annotated, Any, Literal
 
@@ -15,13 +15,13 @@ class TeacherTraining(SupervisedTraining):
     body_lr_factor: float = Field(
         default=1.0,
         ge=0,
-        description="Factor on the learning rate of all before the head: below 1 for a given body with frozen "
-        "batch norms; 0: it stays as it is",
+        description="Factor on the learning rate of everything before the head: below 1 for a pre-trained body with "
+        "frozen batch norms; 0 keeps the body unchanged",
     )
 
 
 class PublishedWeights(Strict):
-    """Published weights of a classifier; the body of a teacher that is trained here may start from them."""
+    """Published weights of a classifier; a teacher that is trained here may start from its body."""
 
     source: Literal["file", "torchvision", "timm"] = Field(
         description="file: a state dict in the data folder (SC2_DATA, default data/); torchvision, timm: by name"
@@ -29,7 +29,7 @@ class PublishedWeights(Strict):
     weights: str = Field(description="File name, torchvision weights (e.g. IMAGENET1K_V1) or timm tag")
     sha256: Sha256 | None = Field(
         description="SHA-256 of the file, or of the state dict file that the library downloads. null where it is not "
-        "known yet: no teacher is made then, and the message says the hash of the file that is there"
+        "known yet: then no teacher is made, and the error message shows the hash of the file"
     )
 
 
@@ -40,13 +40,13 @@ class TrainedTeacher(Strict):
     backbone: BackboneSpec
     head: dict[str, Any] = Field(
         default={},
-        description="What follows the body: fields of `Head` in sc2/tasks/<task>.py; classification has none",
+        description="The head after the body: fields of `Head` in sc2/tasks/<task>.py; classification has none",
     )
     body_from: Name | None = Field(
-        default=None, description="Start with the body of this benchmark's teacher; it must be in the run file"
+        default=None, description="Start from the body of this benchmark's teacher, which must be in the run file"
     )
     body_weights: PublishedWeights | None = Field(
-        default=None, description="Start with the body of a published classifier"
+        default=None, description="Start from the body of a published classifier"
     )
     training: TeacherTraining
 
@@ -54,7 +54,7 @@ class TrainedTeacher(Strict):
     @classmethod
     def _one_body(cls, body_weights: PublishedWeights | None, info: ValidationInfo) -> PublishedWeights | None:
         if body_weights is not None and info.data.get("body_from") is not None:
-            raise ValueError("body_from says where the body comes from: take one of the two out")
+            raise ValueError("body_from already says where the body comes from: remove one of the two")
         return body_weights
 
 

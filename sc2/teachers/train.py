@@ -18,7 +18,7 @@ from sc2.teachers.spec import PublishedWeights, TrainedTeacher
 from sc2.training.driver import train_recipe
 from sc2.training.supervised import supervised_recipe
 
-SEED = 0  # The teacher is one model, whatever seeds the methods run with.
+SEED = 0  # There is one teacher, whatever seeds the methods run with.
 
 
 def run(job: RunningJob) -> None:
@@ -29,8 +29,8 @@ def run(job: RunningJob) -> None:
     torch.manual_seed(SEED)
     model = build_network(network, len(classes))
     for path in job.input_list("body"):
-        other = TeacherCheckpoint.of(load_checkpoint(path, "teacher"))
-        take_over_body(model, other.backbone, other.state)
+        donor = TeacherCheckpoint.of(load_checkpoint(path, "teacher"))
+        take_over_body(model, donor.backbone, donor.state)
     if teacher.body_weights is not None:
         take_over_published_body(model, teacher.backbone, teacher.body_weights)
     training = teacher.training
@@ -41,7 +41,7 @@ def run(job: RunningJob) -> None:
 
 
 def take_over_body(model: StagedModel, backbone: BackboneSpec, weights: Mapping[str, Tensor]) -> None:
-    """Start from another network: all of its weights but the head's.
+    """Start from another network: load all of its weights except the head's.
 
     Args:
         model: Changed in place.
@@ -49,7 +49,7 @@ def take_over_body(model: StagedModel, backbone: BackboneSpec, weights: Mapping[
         weights: Its state dict.
 
     Raises:
-        CheckpointError: It is another network.
+        CheckpointError: The two networks differ.
     """
     head = f"stages.{HEAD}."
     state = {name: value for name, value in weights.items() if not name.startswith(head)}
@@ -58,17 +58,17 @@ def take_over_body(model: StagedModel, backbone: BackboneSpec, weights: Mapping[
         model.load_state_dict(state | own)
     except RuntimeError as error:
         raise CheckpointError(
-            f"the body of {backbone.name} {backbone.args} does not fit; give both benchmarks "
-            f"the same teacher.backbone: {' '.join(str(error).split())[:200]}"
+            f"the body of {backbone.name} {backbone.args} does not fit; use the same teacher.backbone "
+            f"on both benchmarks: {' '.join(str(error).split())[:200]}"
         ) from error
 
 
 def take_over_published_body(model: StagedModel, backbone: BackboneSpec, published: PublishedWeights) -> None:
-    """Start from a published classifier: all of its weights but the classifier's.
+    """Start from a published classifier: load all of its weights except the classifier's.
 
     Raises:
         CheckpointError: There are no such weights, or they do not fit.
-        DataError: The file is missing, or another one.
+        DataError: The file is missing or has another hash.
     """
     from sc2.teachers.fetch import published_network
 

@@ -1,1 +1,1 @@
-"""The one training loop, and what a phase of training has to say to it."""
+"""The training loop, and the recipes that it runs."""

@@ -22,7 +22,7 @@ def train_recipe(recipe: Recipe, job: RunningJob, task: Task, *, seed: int) -> N
     """Train a recipe on the job's data and write the history."""
     torch.set_num_threads(job.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    # Channels last: the same numbers to rounding, and a quarter less time for the small convolutions on a CPU.
+    # Channels last: the same results up to rounding, and a quarter less time for small convolutions on a CPU.
     for module in (recipe.model, *recipe.frozen):
         module.to(device).to(memory_format=torch.channels_last)
     train, steps = training_batches(job, task, recipe.batch_size, seed, device)
@@ -42,7 +42,10 @@ def train_recipe(recipe: Recipe, job: RunningJob, task: Task, *, seed: int) -> N
 def training_batches(
     job: RunningJob, task: Task, batch_size: int, seed: int, device: torch.device
 ) -> tuple[Batches, int]:
-    """Return the training batches of an epoch and their number."""
+    """Return a function from an epoch to its training batches, and the number of batches.
+
+    A batch is images float32 [B, 3, H, W], normalised, and their collated targets, both on `device`.
+    """
     spec, augment = InputSpec.model_validate(job.spec["input"]), Augmentation.model_validate(job.spec["augment"])
     images = ImageTensors(SampleStore(job.input("index"), job.input("train"), "train"), spec, task)
 
@@ -54,7 +57,7 @@ def training_batches(
 
 
 def validation_batches(job: RunningJob, task: Task, device: torch.device) -> Batches:
-    """Return the validation images in order."""
+    """Return a function from an epoch to the validation batches, always in the same order; see `training_batches`."""
     spec = InputSpec.model_validate(job.spec["input"])
     images = ImageTensors(SampleStore(job.input("index"), job.input("val"), "val"), spec, task)
 

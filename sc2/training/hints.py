@@ -1,6 +1,6 @@
-"""What happens inside a student and its teacher: hooked outputs, hint losses, bits, over torchdistill.
+"""Intermediate outputs of a student and its teacher, hint losses and bits, built on torchdistill.
 
-Guarded here, because torchdistill leaves it to its caller: the teacher is in eval mode.
+Checked here, because torchdistill leaves it to its caller: the teacher is in eval mode.
 """
 
 from collections.abc import Sequence
@@ -18,28 +18,28 @@ Outputs = dict[str, dict[str, Any]]
 
 
 class Hooked:
-    """Runs a network up to its head on a batch and hands out what the head takes and what modules inside it gave.
+    """Runs a network up to its head on a batch and returns the head's input and the outputs of hooked modules.
 
-    The head is left out: what is learned from lies before it, and a detector's would take most of the time.
+    The head is not run: the losses need only what lies before it, and a detector's head would take most of the time.
     """
 
     def __init__(self, model: nn.Module, paths: Sequence[str]) -> None:
         self.model = model
-        # The manager stores what a hook sees under the tensor's own device and hands it out from `device`.
+        # The manager stores what a hook sees under the tensor's own device, and reads it from the device named here.
         self.manager = ForwardHookManager(torch.device("cpu"))
         for path in paths:
             self.manager.add_hook(model, path, requires_input=False)
 
     def run(self, images: Tensor) -> tuple[Features, Outputs]:
-        """Return what the head takes, and the outputs by path."""
+        """Return the head's input for images [B, 3, H, W], and the hooked outputs by path."""
         # By name: every split network has it, whatever its class.
-        found: Features = self.model.features(images)  # type: ignore[operator]
+        features: Features = self.model.features(images)  # type: ignore[operator]
         outputs: Outputs = self.manager.pop_io_dict()
-        return found, outputs
+        return features, outputs
 
 
 class Hooks:
-    """Runs student and teacher up to their heads on a batch and hands out the hooked outputs."""
+    """Runs student and teacher up to their heads on a batch and returns the hooked outputs."""
 
     def __init__(
         self, student: nn.Module, teacher: nn.Module, student_paths: Sequence[str], teacher_paths: Sequence[str]
@@ -47,22 +47,22 @@ class Hooks:
         self.student, self.teacher = Hooked(student, student_paths), Hooked(teacher, teacher_paths)
 
     def run(self, images: Tensor) -> tuple[Features, Outputs, Outputs]:
-        """Return what the student's head takes, its outputs, and the teacher's, which has no gradients."""
+        """Return, for images [B, 3, H, W], the input of the student's head, its outputs, and the teacher's outputs."""
         assert not self.teacher.model.training, "the teacher must be in eval mode"
         with torch.no_grad():
             _, teacher_outputs = self.teacher.run(images)
-        found, student_outputs = self.student.run(images)
-        return found, student_outputs, teacher_outputs
+        features, student_outputs = self.student.run(images)
+        return features, student_outputs, teacher_outputs
 
 
 class HintLoss:
     """Σ_k ‖s_k - t_k‖² over hint layers, summed over the batch.
 
-    For students with a `decoder`, whose output stands for the teacher's at the cut, and a `tail` of stages.
+    For students with a `decoder`, whose output replaces the teacher's at the cut, and a `tail` of stages.
 
     Attributes:
-        student_paths: What to hook in the student.
-        teacher_paths: What to hook in the teacher.
+        student_paths: Modules to hook in the student.
+        teacher_paths: Modules to hook in the teacher.
     """
 
     def __init__(self, cut: str, hints: Sequence[str]) -> None:
@@ -72,12 +72,15 @@ class HintLoss:
         self._losses = [_squared_error(*pair) for pair in paths]
 
     def __call__(self, student_outputs: Outputs, teacher_outputs: Outputs) -> Tensor:
-        """Return the loss of a batch, a scalar."""
+        """Return the loss of a batch, a scalar; the two features of a hint layer have the same shape [B, C, H, W]."""
         return torch.stack([loss(student_outputs, teacher_outputs, None) for loss in self._losses]).sum()
 
 
 def bits(outputs: Outputs) -> Tensor:
-    """Return the bits of a batch that the hooked entropy model (`PRIOR`) predicts for all of its streams, a scalar."""
+    """Return the bits, a scalar, that the hooked entropy model (`PRIOR`) predicts for a batch.
+
+    The likelihoods of all streams count: those of y [B, C, h, w] and, with a hyperprior, of z [B, L, zh, zw].
+    """
     return torch.stack([-torch.log2(likelihoods).sum() for likelihoods in outputs[PRIOR]["output"][1]]).sum()
 
 

@@ -1,4 +1,4 @@
-"""The history of a training as a table."""
+"""The training history as a table."""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How well a network answers on the validation split, by its task's own measure."""
+"""The quality of a network on the validation split, by its task's own measure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from sc2.tasks.base import Scorer, Task
 
 
 class Judge:
-    """Scores answers in the network's pixels; `begin`, `add` for every batch, `result`.
+    """Scores predictions in pixels of the network's input: call `begin`, `add` for every batch, then `result`.
 
     Attributes:
-        select: The number that picks the epoch to keep, and its better direction.
+        select: The measure that picks the epoch to keep, and its better direction.
     """
 
     def __init__(self, task: Task, num_classes: int) -> None:
@@ -21,16 +21,16 @@ class Judge:
         self._scorer: Scorer = task.scorer(num_classes)
 
     def begin(self) -> None:
-        """Forget what was added."""
+        """Discard everything that was added."""
         self._scorer = self.task.scorer(self._num_classes)
 
     def add(self, output: Any, targets: Any) -> None:
-        """Take a network's output for a batch, and the batch's targets."""
+        """Add a network's output for a batch, e.g. logits [B, K], and the collated targets of the batch."""
         for answer, target in zip(self.task.answers(output), self.task.single(targets), strict=True):
             self._scorer.add(answer, target)
 
     def result(self) -> dict[str, float]:
-        """Return the number that epochs are picked by; NaN where it is not defined."""
+        """Return the measure that picks the epoch; NaN where it is undefined."""
         name, _ = self.select
         value = self._scorer.summary()[name]
         return {name: float("nan") if value is None else value}

@@ -1,7 +1,7 @@
-"""The one training loop: every phase of every method and every teacher goes through `fit`.
+"""The training loop: every phase of every method and every teacher goes through `fit`.
 
-Everything random in an epoch depends on (seed, epoch) only, and the whole state is saved after each epoch, so that a
-killed training that starts again ends with the same weights.
+All randomness in an epoch depends on (seed, epoch) only, and the whole state is saved after each epoch, so that a
+training that was killed and restarted ends with the same weights.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ History = list[dict[str, float]]
 
 @dataclass
 class _State:
-    """All that an interrupted training needs to go on."""
+    """Everything an interrupted training needs to resume."""
 
     recipe: Recipe
     optimizer: torch.optim.Optimizer
@@ -52,10 +52,10 @@ class _State:
     def load(self, path: Path) -> None:
         try:
             content = torch.load(path, weights_only=True, map_location="cpu")
-        except Exception as error:  # torch stumbles over a damaged file in many ways
+        except Exception as error:  # torch raises all kinds of errors on a damaged file
             reason = str(error).partition("\n")[0][:160] or type(error).__name__
             raise CheckpointError(
-                f"{path}: the state of an interrupted training is damaged ({reason}); delete it to start it anew"
+                f"{path}: the state of an interrupted training is damaged ({reason}); delete it to start over"
             ) from error
         self.recipe.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
@@ -67,15 +67,15 @@ class _State:
 def fit(
     recipe: Recipe, train: Batches, val: Batches, *, seed: int, state_path: Path, label: str, steps_per_epoch: int
 ) -> History:
-    """Train one phase; the recipe's model holds the kept weights afterwards.
+    """Train one phase; afterwards the recipe's model holds the weights that were kept.
 
     Args:
         recipe: What to train and how.
-        train: Training batches of an epoch.
-        val: Validation batches; the same every epoch.
+        train: Training batches of an epoch, images [B, 3, H, W] and targets; see `Batches`.
+        val: Validation batches, the same in every epoch.
         seed: Seed of the run.
         state_path: Where the state is kept between epochs; removed by the caller once the result is saved.
-        label: Shown in front of each progress line.
+        label: Shown at the start of each progress line.
         steps_per_epoch: Number of training batches per epoch.
 
     Returns:
@@ -101,7 +101,7 @@ def fit(
         _epoch(state, train, val, seed=seed, label=label, steps=steps_per_epoch)
         state.save(state_path)
     if not recipe.epochs:
-        # Nothing to train, e.g. published weights as they are: what they reach is the history.
+        # Nothing to train, e.g. published weights used unchanged: the history is their validation result.
         state.history.append({"epoch": 0.0} | {f"val_{name}": value for name, value in validate(recipe, val).items()})
     if state.best is not None:
         recipe.model.load_state_dict(state.best["model"])
@@ -110,7 +110,7 @@ def fit(
         with torch.no_grad():
             recipe.calibrate(images for images, _ in train(state.epoch))
     if recipe.epochs:
-        # What was not trained stays as it is, published weights to the last bit.
+        # Weights that were not trained stay unchanged, published ones to the last bit.
         recipe.finish()
     return state.history
 
@@ -147,7 +147,7 @@ def _step(state: _State, images: Tensor, targets: Any) -> Terms:
     terms["loss"].backward()
     state.optimizer.step()
     if state.auxiliary is not None and recipe.auxiliary is not None:
-        # After the main step and with its own gradients: the quantiles follow the density and never move it.
+        # After the main step and with separate gradients: the quantiles follow the density and never change it.
         state.auxiliary.zero_grad(set_to_none=True)
         recipe.auxiliary().backward()
         state.auxiliary.step()
@@ -155,7 +155,10 @@ def _step(state: _State, images: Tensor, targets: Any) -> Terms:
 
 
 def validate(recipe: Recipe, val: Batches) -> dict[str, float]:
-    """Return the validation terms per image and the judge's number, in eval mode and without gradients."""
+    """Return the validation terms per image and the judge's measure, in eval mode and without gradients.
+
+    `val` yields images [B, 3, H, W] and their targets.
+    """
     recipe.model.eval()
     sums: dict[str, float] = {}
     images_seen = 0
@@ -178,7 +181,7 @@ def _keep_if_better(state: _State, row: dict[str, float]) -> None:
     if not math.isfinite(value):
         raise SC2Error(
             f"{term} is {value} on the validation split after epoch {state.epoch}: lower the learning rate, or, if the "
-            "split has nothing to find, give it more images"
+            "split holds no objects, add images to it"
         )
     if state.best is None or (value < state.best["value"] if direction == "min" else value > state.best["value"]):
         weights = {name: tensor.detach().clone() for name, tensor in state.recipe.model.state_dict().items()}

@@ -1,4 +1,4 @@
-"""What one phase of training has to say to the one loop."""
+"""What the training loop needs to know about one phase."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from sc2.training.judge import Judge
 from sc2.training.spec import Schedule
 
 Terms = dict[str, Tensor]
-"""Scalars of one batch; `loss` is what gets minimised (or, in validation, compared)."""
+"""Scalars of one batch; `loss` is minimised in training and compared in validation."""
 
 LearningRate = Callable[[int, int], float]
 """Factor on the learning rate: `factor(step, total_steps)`."""
@@ -23,24 +23,24 @@ class Recipe:
     """One phase of training.
 
     Attributes:
-        model: What is saved at the end of the phase.
-        trained: Its parts that the phase trains.
-        frozen: Modules whose weights and running statistics must not move; kept in eval mode, teacher included.
+        model: The network that is saved at the end of the phase.
+        trained: The parts of it that the phase trains.
+        frozen: Modules whose weights and running statistics must not change; kept in eval mode, teacher included.
         step: Loss terms of a training batch: images float [B, 3, H, W] normalised, targets as the task collates them.
-        optimizer: Makes the optimiser of the trained parameters.
+        optimizer: Builds the optimiser of the trained parameters.
         learning_rate: Factor on the learning rate at a fraction of the phase: `factor(step, total_steps)`.
         epochs: Passes over the training split.
         batch_size: Images per step.
-        validate: Terms of a validation batch, summed over the split and divided by its images; gives its answers to
-            the judge.
-        judge: Scores the answers on the validation split; its number is a term as well.
+        validate: Terms of a validation batch, summed over the split and divided by the number of images; passes the
+            network's output to the judge.
+        judge: Scores the predictions on the validation split; its measure is a term as well.
         select: Term of validation that picks the epoch to keep, and its better direction; None keeps the last epoch.
-        auxiliary: A loss of parameters with an optimiser of their own (quantiles of the entropy model).
-        auxiliary_parameters: Those parameters; they are never given to the main optimiser.
+        auxiliary: A loss of parameters that have a separate optimiser (quantiles of the entropy model).
+        auxiliary_parameters: Those parameters; the main optimiser never gets them.
         auxiliary_lr: Their learning rate (Adam).
-        calibrate: Takes the images of each training batch once more, the kept weights in eval mode and without
-            gradients: for what is counted on the training split rather than learned.
-        finish: Called on the kept weights, before they are saved; not where nothing was trained.
+        calibrate: Receives the images [B, 3, H, W] of each training batch once more, with the kept weights in eval mode
+            and without gradients: for what is counted on the training split rather than learned.
+        finish: Called with the kept weights, before they are saved; not called where nothing was trained.
     """
 
     model: nn.Module
@@ -61,13 +61,13 @@ class Recipe:
     finish: Callable[[], None] = field(default=lambda: None)
 
     def trained_parameters(self) -> list[nn.Parameter]:
-        """Return what the main optimiser gets, without the auxiliary parameters, each once."""
+        """Return the parameters of the main optimiser: all trained ones except the auxiliary ones, each once."""
         auxiliary = {id(parameter) for parameter in self.auxiliary_parameters}
-        found = {id(p): p for module in self.trained for p in module.parameters() if id(p) not in auxiliary}
-        return list(found.values())
+        by_id = {id(p): p for module in self.trained for p in module.parameters() if id(p) not in auxiliary}
+        return list(by_id.values())
 
     def set_modes(self) -> None:
-        """Put what is trained in train mode and what is frozen in eval mode without gradients."""
+        """Put the trained parts in train mode and the frozen modules in eval mode without gradients."""
         self.model.eval()
         for module in self.trained:
             module.train()
@@ -77,7 +77,7 @@ class Recipe:
 
 
 def multi_step(milestones: Sequence[float], gamma: float) -> LearningRate:
-    """Multiply the learning rate by `gamma` at each milestone, given as a fraction of the phase."""
+    """Multiply the learning rate by `gamma` at each milestone; milestones are fractions of the phase."""
 
     def factor(step: int, total: int) -> float:
         return float(gamma ** sum(step >= milestone * total for milestone in milestones))
@@ -117,7 +117,7 @@ def polynomial(power: float) -> LearningRate:
 
 
 def schedule(params: Schedule) -> LearningRate:
-    """Return the schedule that a phase's parameters name: `schedule`, and `milestones` and `gamma`, or `power`."""
+    """Return the schedule named by a phase's parameters: `schedule`, with `milestones` and `gamma`, or `power`."""
     named: dict[str, Callable[[], LearningRate]] = {
         "cosine": cosine,
         "one_cycle": one_cycle,
@@ -135,14 +135,14 @@ def by_part(
     *,
     outside: float = 1.0,
 ) -> list[Any]:
-    """Return an optimiser's groups, one per learning rate: parts of a head, and what is not in the head, may differ.
+    """Return an optimiser's parameter groups, one per learning rate: parts of the head, and the rest, may differ.
 
     Args:
-        head: The head whose children `factors` names; what it has no parameter of in `parameters` is left out.
-        parameters: All that the optimiser gets.
+        head: The head whose children `factors` names; those without a parameter in `parameters` are ignored.
+        parameters: All parameters of the optimiser.
         factors: Factor on the learning rate by the child's name.
-        lr: Learning rate of the rest.
-        outside: Factor on the learning rate of what is not in the head.
+        lr: Learning rate before any factor.
+        outside: Factor on the learning rate of the parameters outside the head.
     """
     factor_of = dict.fromkeys(map(id, head.parameters()), 1.0)
     for name, factor in factors.items():

@@ -1,4 +1,4 @@
-"""A network that learns a task from its targets alone: teachers, and small models on the device."""
+"""A network that learns a task from its targets only: teachers, and small models on the device."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ from sc2.training.spec import SupervisedTraining
 def supervised_recipe(
     model: StagedModel, training: SupervisedTraining, task: Task, num_classes: int, *, body_lr_factor: float = 1.0
 ) -> Recipe:
-    """The task's own loss, SGD (Nesterov), a one-cycle learning rate; keeps the epoch that the task picks.
+    """Train on the task's own loss with SGD (Nesterov) and one cycle; the task's measure picks the epoch.
 
     Args:
         model: The network.
         training: Its schedule.
         task: The task.
         num_classes: Classes of the data set.
-        body_lr_factor: Factor on the learning rate of all before the head.
+        body_lr_factor: Factor on the learning rate of everything before the head.
     """
     judge, smoothing = Judge(task, num_classes), training.label_smoothing
 

@@ -121,7 +121,7 @@ def test_a_job_that_is_not_planned_is_an_error(root: Path, tmp_path: Path, capsy
     for name in STAGES["prepare_data"].outputs:
         arguments += [f"--out-{name}", str(tmp_path / name)]
     assert main([*arguments, "--record", str(tmp_path / "r.json")]) == 2
-    assert "plans no job prepare_data/imagenette" in capsys.readouterr().err
+    assert "has no job prepare_data/imagenette" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

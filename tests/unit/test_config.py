@@ -127,8 +127,8 @@ def test_a_problem_of_a_shared_file_is_listed_once(project: Project) -> None:
     [
         ("title: [unclosed\ntask: classification\n", "not valid YAML, line 2, column 5: "),
         ("title: x\n\ttask: y\n", "not valid YAML, line 2, column 1: "),
-        ("title: x\ntask: y\ntitle: z\n", "not valid YAML, line 3, column 1: the key 'title' stands here twice"),
-        ("input:\n  crop: 1\n  crop: 2\n", "not valid YAML, line 3, column 3: the key 'crop' stands here twice"),
+        ("title: x\ntask: y\ntitle: z\n", "not valid YAML, line 3, column 1: duplicate key 'title'"),
+        ("input:\n  crop: 1\n  crop: 2\n", "not valid YAML, line 3, column 3: duplicate key 'crop'"),
         ("- a\n- b\n", "must be a mapping of keys to values"),
         ("", "must be a mapping of keys to values"),
         ("just words\n", "must be a mapping of keys to values"),
@@ -158,7 +158,7 @@ def test_a_missing_run_file(project: Project) -> None:
 
 
 def test_a_folder_without_run_files(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no such run file; call this in the project's folder, or name one with --c"):
+    with pytest.raises(ConfigError, match=r"no such run file; run this in the project's folder, or set --c"):
         load_config(tmp_path / "config.yaml")
 
 

@@ -13,7 +13,7 @@ MISTAKES: dict[str, Mistake] = {
         put("input", {"fit": "whole", "resize": 128, "multiple": 32, "mean": [0.5] * 3, "std": [0.25] * 3}),
         "config.yaml",
         "benchmarks/photodigits_detection.yaml: methods.bottleneck_unit",
-        ["bottleneck_unit is made for inputs of one size: set input.fit to crop, or take bottleneck_unit off"],
+        ["bottleneck_unit needs inputs of one size: set input.fit to crop, or remove bottleneck_unit from"],
     ),
     "unknown network of a local model": (
         DEFAULT,
@@ -112,7 +112,7 @@ MISTAKES: dict[str, Mistake] = {
         drop("methods", "webp"),
         "config.yaml",
         "config.yaml: benchmarks.photodigits_small_resnet[1]",
-        [f"'webp' has no grid: add it under the key methods of {DEFAULT}, or take it off here"],
+        [f"'webp' has no grid: add it under the key methods of {DEFAULT}, or remove it here"],
     ),
     "grid without points": (
         DEFAULT,
@@ -171,7 +171,7 @@ MISTAKES: dict[str, Mistake] = {
         put("extends", "photodigits_small_resnet"),
         "config.yaml",
         f"{DEFAULT}: extends",
-        ["goes round in a circle: photodigits_small_resnet → photodigits_small_resnet; take it out of one of them"],
+        ["extends itself: photodigits_small_resnet → photodigits_small_resnet; remove this key from one of them"],
     ),
     "extends in a circle": (
         DEFAULT,

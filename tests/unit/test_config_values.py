@@ -14,7 +14,7 @@ MISTAKES: dict[str, Mistake] = {
         put("input", "mean", [0.5]),
         "config.yaml",
         f"{DEFAULT}: input.mean",
-        ["has too few values (it says [0.5])"],
+        ["needs at least 3 entries (it says [0.5])"],
     ),
     "too few channels": (
         DEFAULT,
@@ -70,21 +70,21 @@ MISTAKES: dict[str, Mistake] = {
         put("input", "fit", "whole"),
         "config.yaml",
         f"{DEFAULT}: input.crop",
-        ["crop belongs to fit: crop; take it out, or write null where it is inherited (it says 64)"],
+        ["crop belongs to fit: crop; remove it, or set it to null if it is inherited (it says 64)"],
     ),
     "longest side of a crop": (
         DEFAULT,
         put("input", "longest", 128),
         "config.yaml",
         f"{DEFAULT}: input.longest",
-        ["longest belongs to fit: whole; take it out (it says 128)"],
+        ["longest belongs to fit: whole; remove it (it says 128)"],
     ),
     "multiple of a crop": (
         DEFAULT,
         put("input", "multiple", 32),
         "config.yaml",
         f"{DEFAULT}: input.multiple",
-        ["multiple belongs to fit: whole; take it out, the size is that of crop (it says 32)"],
+        ["multiple belongs to fit: whole; remove it, crop sets the size (it says 32)"],
     ),
     "long side shorter than the short one": (
         DEFAULT,
@@ -105,7 +105,7 @@ MISTAKES: dict[str, Mistake] = {
         put("digits", [3, 2]),
         "config.yaml",
         "datasets/photodigits.yaml",
-        ["digits must rise within 1 and 5, not [3, 2]"],
+        ["digits must rise from 1 or more to at most 5, not [3, 2]"],
     ),
     "wrong hash": (
         IMAGENETTE,
@@ -133,7 +133,7 @@ MISTAKES: dict[str, Mistake] = {
         put("methods", "jpeg", "points", ["10", "20", "10"]),
         "config.yaml",
         f"{DEFAULT}: methods.jpeg.points",
-        ["listed twice: 10"],
+        ["listed twice: 10; keep one of each"],
     ),
     "point written in two ways": (
         DEFAULT,

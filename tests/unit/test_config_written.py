@@ -26,7 +26,7 @@ SURPRISES = {
     "2020-13-99": "title YAML reads this as a date",
     "!!binary aGk=": "title must be a number or text in quotes",
     "=": "title must be a number or text in quotes",
-    '"a\\0b"': "title the text 'a\\x00b' holds the control character",
+    '"a\\0b"': "title the text 'a\\x00b' contains the control character",
     "[1, {a: [yes]}]": "title[1].a[0] YAML reads this as true",
 }
 
@@ -61,9 +61,9 @@ def test_values_that_say_what_they_are_are_read(tmp_path: Path, written: str) ->
 
 
 NO_NUMBERS = {
-    "text for a whole number": (("input", "resize"), "64", "is text, must be a number: take the quotes off"),
+    "text for a whole number": (("input", "resize"), "64", "is text, must be a number: remove the quotes"),
     "text for a number": (("teacher", "training", "lr"), "1e-3", "write 1e-3 as 1.0e-3"),
-    "text for a truth value": (("augment", "flip"), "true", "is text, must be true or false: take the quotes off"),
+    "text for a truth value": (("augment", "flip"), "true", "is text, must be true or false: remove the quotes"),
     "a number for a truth value": (("augment", "flip"), 1, "must be a valid boolean"),
     "a truth value for a number": (("input", "resize"), True, "must be a valid integer"),
     "text in a list": (("input", "mean"), ["0", 0.5, 0.5], "is text, must be a number"),
@@ -82,10 +82,10 @@ def test_numbers_and_truth_values_are_not_made_of_text(project: Project, fault: 
 
 SHAPES = {
     "braces": ("{{figures}}: [exrd]", "line 1, column 1: a key is a list or a mapping here; put text with braces"),
-    "holds itself": ("benchmarks: &a [*a]", "or one that holds itself"),
-    "holds itself by name": ("benchmarks: &a {b: *a}", "or one that holds itself"),
-    "deep": ("a: " + "[" * 400_000, f"line 1, column {3 + DEEPEST}: more than {DEEPEST} lists and mappings lie in"),
-    "deep blocks": ("- " * 400_000, f"more than {DEEPEST} lists and mappings lie in one another"),
+    "holds itself": ("benchmarks: &a [*a]", "or one that contains itself"),
+    "holds itself by name": ("benchmarks: &a {b: *a}", "or one that contains itself"),
+    "deep": ("a: " + "[" * 400_000, f"line 1, column {3 + DEEPEST}: more than {DEEPEST} nested lists and"),
+    "deep blocks": ("- " * 400_000, f"more than {DEEPEST} nested lists and mappings"),
     "billions": (
         "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
         + "".join(
@@ -93,7 +93,7 @@ SHAPES = {
         ),
         "more than 100000 keys and values",
     ),
-    "large": ("a: " + "x" * 2**20, "more than the 1048576 that are read"),
+    "large": ("a: " + "x" * 2**20, "but at most 1048576 are read"),
     "two documents": ("a: 1\n---\nb: 2\n", "not valid YAML"),
     "python": ("a: !!python/object/apply:os.getcwd []", "not valid YAML"),
 }

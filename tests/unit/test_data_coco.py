@@ -124,9 +124,12 @@ def changed(folder, **first):
 
 
 FAULTS = {
-    "no annotations": ({TRAIN: None}, "coco: holds no annotations/instances_train2017.json. Put COCO's annotations"),
+    "no annotations": ({TRAIN: None}, "coco: contains no annotations/instances_train2017.json. Put COCO's annotations"),
     "no test": ({VAL: None}, "annotations/instances_val2017.json is missing"),
-    "no image": ({f"val2017/{NAMES['val2017'][0]}": None}, "val2017/000000000139.jpg missing, which .*val2017.json"),
+    "no image": (
+        {f"val2017/{NAMES['val2017'][0]}": None},
+        "val2017/000000000139.jpg missing, though listed in .*val2017.json",
+    ),
     "bad image": ({f"val2017/{NAMES['val2017'][0]}": b"oops"}, "000000000139.jpg: not a readable image"),
     "not json": ({VAL: b"{"}, "instances_val2017.json: not a readable annotation file"),
     "no list": ({VAL: {"images": []}}, "instances_val2017.json: not a readable annotation file .*categories"),
@@ -136,7 +139,7 @@ FAULTS = {
     "outside": ({VAL: changed("val2017", bbox=[3, 2, 50, 3])}, r"000000000139.jpg: the box .* sticks out of the image"),
     "other categories": (
         {VAL: instances("val2017", [], categories=[*CATEGORIES[:2], {"id": 13, "name": "stop"}])},
-        "val2017.json lists different categories: 13 'stop' are not in .*train2017.json, which lists 13 'stop sign'",
+        "val2017.json lists other categories: 13 'stop' are not in .*train2017.json, which lists 13 'stop sign'",
     ),
     "category twice": ({VAL: instances("val2017", [], categories=CATEGORIES * 2)}, "lists a category twice"),
     "image twice": ({VAL: instances("val2017", [], images=instances("val2017")["images"] * 2)}, "lists an image twice"),
@@ -153,7 +156,7 @@ def test_faults_are_named_with_their_file(data, fault):
 
 
 def test_settings_that_do_not_fit(data):
-    with pytest.raises(DataError, match="lists 3 categories, the data set's num_classes is 80"):
+    with pytest.raises(DataError, match="lists 3 categories, but num_classes is 80"):
         open_dataset(config(data, tree(), num_classes=80))
     with pytest.raises(DataError, match="6 training images, so none is left for training with val_images 6"):
         open_dataset(config(data, tree(), val_images=6))

@@ -188,7 +188,7 @@ def test_a_missing_folder_is_named(data):
 
 def test_the_number_of_classes_is_checked(data):
     assert read(config(data, tree(), num_classes=2))[0] == ("cat", "dog")
-    with pytest.raises(DataError, match="train/ has 2 classes, the data set's num_classes is 3"):
+    with pytest.raises(DataError, match="train/ has 2 classes, but num_classes is 3"):
         open_dataset(config(data, tree(), num_classes=3))
 
 

@@ -238,5 +238,5 @@ def test_boxes_and_masks_follow_their_image(scenes, spec, augment):
 
 
 def test_a_data_set_without_the_wanted_targets_is_refused(scenes):
-    with pytest.raises(DataError, match="its images have no label"):
+    with pytest.raises(DataError, match="its images have no labels"):
         next(batches(ImageTensors(scenes, WHOLE, CLASSES), 2, seed=None))

@@ -97,7 +97,7 @@ def test_images_without_a_label(tmp_path):
     store = SampleStore(paths(tmp_path)["index"], paths(tmp_path)["val"], "val")
     assert store.samples[0].label is None
     assert "label" not in paths(tmp_path)["index"].read_text()
-    with pytest.raises(DataError, match=r"val\.tar: its images have no label"):
+    with pytest.raises(DataError, match=r"val\.tar: its images have no labels"):
         _ = store.labels
     with pytest.raises(DataError, match=r"val\.tar: its images have no boxes"):
         store.boxes(0)
@@ -186,7 +186,7 @@ def test_altered_bytes_are_noticed(stored):
     store = SampleStore(stored["index"], stored["test"], "test")
     content[store.samples[0].offset + 15] ^= 1
     stored["test"].write_bytes(content)
-    with pytest.raises(DataError, match=r"test\.tar: member 000001\.ppm is not what the index describes"):
+    with pytest.raises(DataError, match=r"test\.tar: member 000001\.ppm does not match the index"):
         store.read(0)
     assert store.read(1) == ppm(1)
 

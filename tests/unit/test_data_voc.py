@@ -166,12 +166,12 @@ FAULTS = {
     "no mask": (S, f"SegmentationClass/{VAL[1]}.png", None, "SegmentationClass/2008_000001.png missing"),
     "no boxes": (D, f"Annotations/{VAL[1]}.xml", None, "Annotations/2008_000001.xml missing, needed for `uses: det"),
     "no list": (D, "ImageSets/Main/val.txt", None, "ImageSets/Main/val.txt missing"),
-    "no lists": (D, "ImageSets/Main/train.txt", None, "holds no ImageSets/Main/train.txt, so it is no VOC"),
+    "no lists": (D, "ImageSets/Main/train.txt", None, "contains no ImageSets/Main/train.txt, so it is not VOC"),
     "leak": (S, "ImageSets/Segmentation/val.txt", TRAIN[0].encode(), "2007_000000 and 0 more are training and test"),
     "few": (S, "ImageSets/Segmentation/train.txt", TRAIN[0].encode(), "none is left for training .* Lower it"),
     "bad image": (S, f"JPEGImages/{VAL[0]}.jpg", b"oops", "2008_000000.jpg: not a readable image"),
     "bad mask": (S, f"SegmentationClass/{VAL[0]}.png", b"oops", "2008_000000.png: not a readable mask"),
-    "colour mask": (S, f"SegmentationClass/{VAL[0]}.png", mask(mode="RGB"), "a mask of mode RGB; it must hold one"),
+    "colour mask": (S, f"SegmentationClass/{VAL[0]}.png", mask(mode="RGB"), "a mask of mode RGB; it must have one"),
     "large mask": (
         S,
         f"SegmentationClass/{VAL[0]}.png",
@@ -182,19 +182,19 @@ FAULTS = {
         S,
         f"SegmentationClass/{VAL[0]}.png",
         mask(value=21),
-        r"holds the values \[21\], but there are 20 classes",
+        r"holds the values \[21\]; allowed are 1 to 20 for the classes",
     ),
     "turned mask": (S, f"JPEGImages/{VAL[0]}.jpg", turned((12, 8)), "12 × 8 pixels, but upright it has 8 × 12.*EXIF"),
     "turned boxes": (D, f"JPEGImages/{VAL[0]}.jpg", turned((12, 8)), "2008_000000.xml: .*upright it has 8 × 12.*EXIF"),
     "other size": (D, f"Annotations/{VAL[0]}.xml", xml(size=(24, 16)), "annotated as 24 × 16 pixels, but upright"),
     "outside": (D, f"Annotations/{VAL[0]}.xml", xml(entry(corners=(4, 3, 20, 5))), r"\(3, 2\) to \(20, 5\) sticks out"),
-    "class": (D, f"Annotations/{VAL[0]}.xml", xml(entry("zebra")), "the unknown class 'zebra'; there are aeroplane"),
+    "class": (D, f"Annotations/{VAL[0]}.xml", xml(entry("zebra")), "unknown class 'zebra'; the classes are aeroplane"),
     "broken": (D, f"Annotations/{VAL[0]}.xml", xml()[:-5], "2008_000000.xml: not a readable annotation"),
     "no corner": (
         D,
         f"Annotations/{VAL[0]}.xml",
         xml("<object><name>cat</name></object>"),
-        r"without object\[0\]/bndbox/xmin",
+        r"object\[0\]/bndbox/xmin is missing",
     ),
     "no number": (D, f"Annotations/{VAL[0]}.xml", xml(entry(corners=("a", 1, 2, 3))), "not a readable annotation"),
     "entities": (D, f"Annotations/{VAL[0]}.xml", b"<!DOCTYPE a>" + xml(), "XML declarations"),
@@ -212,7 +212,7 @@ def test_faults_are_named_with_their_file(data, fault):
 def test_the_year_picks_one_of_several(data):
     other = {name.replace("VOC2012", "VOC2007"): content for name, content in tree().items()}
     assert len(read(config(data, tree() | other, year="2007"))["test"]) == 3
-    with pytest.raises(DataError, match="holds several VOC 2010: VOCdevkit/VOC2007, VOCdevkit/VOC2012"):
+    with pytest.raises(DataError, match="contains VOC 2010 several times: VOCdevkit/VOC2007, VOCdevkit/VOC2012"):
         read(config(data, tree() | other, year="2010"))
     assert len(read(config(data, other))["test"]) == 3  # the only one that there is
 

@@ -183,9 +183,11 @@ def test_one_payload_gets_three_answers(built: dict[str, Any], tmp_path: Path) -
     assert decode_file(servers, container, task="detection", top=3, as_json=True) == alone["detection"]
     words = decode_file(servers, container, top=1, as_json=False)
     assert [line.removesuffix(":") for line in words.splitlines() if line.removesuffix(":") in TASKS] == TASKS
-    with pytest.raises(ConfigError, match="no server half is of the task segmentation; they are of: classification"):
+    with pytest.raises(
+        ConfigError, match="no server half for the task segmentation; there are halves for: classification"
+    ):
         decode_file(servers[:2], container, task="segmentation", top=1, as_json=False)
-    with pytest.raises(ConfigError, match="two server halves are of the task detection"):
+    with pytest.raises(ConfigError, match="two server halves for the task detection"):
         decode_file([servers[1], servers[1]], container, top=1, as_json=False)
 
 

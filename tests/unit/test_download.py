@@ -82,7 +82,7 @@ def test_a_supplied_file_is_taken_without_asking_the_network(data: Path, folder:
 
 def test_another_file_is_refused_and_not_kept(server: str, published: Path, data: Path) -> None:
     (published / NAME).write_bytes(b"something else")
-    with pytest.raises(DataError, match=f"another file.*\n  expected sha256 {SHA256[:8]}"):
+    with pytest.raises(DataError, match=f"not the file.*\n  expected sha256 {SHA256[:8]}"):
         fetched(f"{server}/{NAME}", SHA256[:8])
     assert list((data / "weights").iterdir()) == []
 
@@ -90,7 +90,7 @@ def test_another_file_is_refused_and_not_kept(server: str, published: Path, data
 def test_a_supplied_file_with_another_content_is_refused(data: Path) -> None:
     data.mkdir()
     (data / NAME).write_bytes(b"something else")
-    with pytest.raises(DataError, match="another file than the configuration asks for"):
+    with pytest.raises(DataError, match="not the file that the configuration names"):
         fetched(f"https://nowhere.invalid/{NAME}", SHA256)
 
 

@@ -183,11 +183,11 @@ def huge(layer: nn.Conv2d, value: float) -> nn.Conv2d:
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (nn.BatchNorm2d(3), "layer 0, BatchNorm2d.* has no exact form; there are: Conv2d"),
+        (nn.BatchNorm2d(3), "layer 0, BatchNorm2d.* has no exact form; supported are: Conv2d"),
         (nn.Conv2d(3, 3, 3, padding="same"), "has no exact form"),
         (nn.Conv2d(3, 3, 3, padding=1, padding_mode="reflect"), "has no exact form"),
         (nn.LeakyReLU(-0.1), "a slope of -0.1 has no exact form"),
-        (huge(nn.Conv2d(1, 1, 1), float("nan")), "layer 0 holds weights that are not finite"),
+        (huge(nn.Conv2d(1, 1, 1), float("nan")), "layer 0 has weights that are not finite"),
         (huge(nn.Conv2d(1, 1, 1), 1e6), "a weight of 1e[+]06 is too large"),
         (huge(nn.Conv2d(2000, 1, 9), 1.99), "layer 0: its weights or biases are so large"),
     ],

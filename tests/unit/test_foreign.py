@@ -25,7 +25,7 @@ TAKEN: list[tuple[Callable[..., Any], Any, Any]] = [
     (written_flag, " 1\n", True),
 ]
 REFUSED: list[tuple[Callable[..., Any], Any, str]] = [
-    (number, "0", "the text '0'; it must be a number: take the quotes off"),
+    (number, "0", "the text '0'; it must be a number: remove the quotes"),
     (number, math.nan, "nan; it must be a finite number"),
     (number, math.inf, "inf; it must be a finite number"),
     (number, 10**400, "finite number"),
@@ -55,7 +55,7 @@ REFUSED: list[tuple[Callable[..., Any], Any, str]] = [
     (written_number, "1e999", "finite"),
     (written_number, "-", "a decimal number"),
     (written_number, "", "a decimal number"),
-    (written_number, None, "without here"),
+    (written_number, None, "here is missing"),
     (written_flag, "yes", "it must be 0 or 1"),
     (written_flag, "2", "it must be 0 or 1"),
 ]
@@ -78,7 +78,7 @@ def test_another_value_is_refused_with_its_place(check: Callable[..., Any], valu
 
 def test_a_range_is_checked() -> None:
     assert number(2, "here", low=1, high=2) == 2
-    with pytest.raises(ValueError, match="here is 3; it must be within 1 and 2"):
+    with pytest.raises(ValueError, match="here is 3; it must be from 1 to 2"):
         whole(3, "here", low=1, high=2)
     with pytest.raises(ValueError, match=r"here is 0\.5; it must be at least 1"):
         written_number("0.5", "here", low=1)

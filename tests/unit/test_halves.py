@@ -253,7 +253,7 @@ def test_a_missing_checkpoint_is_named_with_the_command_that_builds_it(tmp_path:
 def test_a_truncated_checkpoint_is_refused(split: Path, tmp_path: Path, share: float) -> None:
     whole = (split / "device.pt").read_bytes()
     (tmp_path / "device.pt").write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(CheckpointError, match=r"device\.pt is no readable checkpoint"):
+    with pytest.raises(CheckpointError, match=r"device\.pt is not a readable checkpoint"):
         load_device(tmp_path)
 
 
@@ -265,11 +265,11 @@ def test_a_checkpoint_of_junk_is_refused(tmp_path: Path, content: bytes) -> None
 
 
 def test_a_checkpoint_of_another_kind_is_refused(split: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"server\.pt holds a server checkpoint, a device checkpoint is needed"):
+    with pytest.raises(CheckpointError, match=r"server\.pt is a server checkpoint, but a device checkpoint is needed"):
         load_device(split / "server.pt")
-    with pytest.raises(CheckpointError, match="holds a device checkpoint, a server checkpoint is needed"):
+    with pytest.raises(CheckpointError, match="is a device checkpoint, but a server checkpoint is needed"):
         load_server(split / "device.pt")
-    with pytest.raises(CheckpointError, match="holds a device checkpoint, a teacher checkpoint is needed"):
+    with pytest.raises(CheckpointError, match="is a device checkpoint, but a teacher checkpoint is needed"):
         load_checkpoint(split / "device.pt", "teacher")
 
 
@@ -295,7 +295,7 @@ def foreign(split: Path, kind: str, path: Path) -> str:
 def test_a_half_of_another_method_is_refused(split: Path, tmp_path: Path) -> None:
     for kind, load in (("device", load_device), ("server", load_server)):
         other = foreign(split, kind, tmp_path / f"{kind}.pt")
-        wanted = rf"{kind}\.pt is no {kind} half of the method {other} as it is now .*export it again"
+        wanted = rf"{kind}\.pt is no {kind} half of the current version of the method {other} .*export it again"
         with pytest.raises(CheckpointError, match=wanted):
             load(tmp_path)
 
@@ -307,7 +307,9 @@ def test_a_half_with_weights_of_another_shape_is_refused(
     content = load_checkpoint(folder / "server.pt", "server")
     content["half"]["backbone"] = {"name": "small_resnet", "args": {"width": 5}}
     torch.save(content, folder / "server.pt")
-    with pytest.raises(CheckpointError, match=r"server\.pt is no server half of the method jpeg .*RuntimeError"):
+    with pytest.raises(
+        CheckpointError, match=r"server\.pt is no server half of the current version of the method jpeg .*RuntimeError"
+    ):
         load_server(folder)
 
 

@@ -56,7 +56,7 @@ def test_methods_as_json_with_a_declared_reason(
     assert list(found) == method_names()
     assert found["jpeg"]["unsupported"] == dict.fromkeys(task_names())
     assert found["webp"]["unsupported"] == {task: f"not for {task}" for task in task_names()}
-    assert found["local_model"]["unsupported"]["detection"].startswith("it sends classes of the image")
+    assert found["local_model"]["unsupported"]["detection"].startswith("it sends class indices")
     assert found["jpeg"]["rate_axis"] == {"name": "quality", "low": 1, "high": 100, "integer": True}
     assert found["fine_tuned_split"]["rate_axis"] == {"name": "cut_beta", "pattern": "<cut>_<beta>"}
     assert found["jpeg"]["phases"] == []
@@ -181,7 +181,7 @@ def test_a_method_without_a_grid_and_a_data_set_without_a_number_of_classes_are_
     where = ["--benchmark", "b", "--point", "10", "--config", str(mine / "c.yaml")]
     shown = inspect(capsys, "entropic_student", *where, status=2)
     assert "entropic_student has no grid on b: add it under the key methods of benchmarks/b.yaml" in shown
-    assert "there are grids of: jpeg, webp" in shown
+    assert "methods with a grid: jpeg, webp" in shown
     assert "add num_classes to datasets/ilsvrc2012.yaml" in inspect(capsys, "jpeg", *where, status=2)
 
 

@@ -75,7 +75,7 @@ def test_a_lock_of_a_killed_process_is_free(tmp_path: Path, capfd: pytest.Captur
         with locked(path, "hold it, too") as waited:
             assert waited
             assert path.read_text() == f"{os.getpid()}\n"
-    assert f"another process ({holder.pid}) is at work to hold it, too" in capfd.readouterr().err
+    assert f"waiting for another process ({holder.pid}) to hold it, too" in capfd.readouterr().err
     assert not path.exists()
 
 

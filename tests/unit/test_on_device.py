@@ -133,7 +133,7 @@ def labels_as_bytes(*labels: int) -> bytes:
 )
 def test_damaged_labels_are_refused(payload: Payload, input_spec: dict[str, Any]) -> None:
     _, server = halves("top5", input_spec, 300)
-    with pytest.raises(WireError, match=r"5 class indices come as one stream of 10 bytes|are not different classes"):
+    with pytest.raises(WireError, match=r"5 class indices are sent as one stream of 10 bytes|are not distinct classes"):
         server.decode(payload)
 
 

@@ -135,7 +135,7 @@ def test_a_benchmark_without_any_method_is_an_error(load: Load, monkeypatch: pyt
     with pytest.raises(ConfigError) as caught:
         load()
     assert f"config.yaml: benchmarks.{NAME}" in str(caught.value)
-    assert "none of its methods can run on the task classification; jpeg: never; " in str(caught.value)
+    assert "none of its methods supports the task classification; jpeg: never; " in str(caught.value)
 
 
 def test_planning_five_hundred_runs_is_quick(load: Load) -> None:

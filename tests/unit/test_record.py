@@ -274,8 +274,8 @@ def test_missing_record(project: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ('"quality": 10', '"quality": 20', "its content gives"),
-        ('"stage": "evaluate"', '"stage": "train"', "its content gives"),
+        ('"quality": 10', '"quality": 20', "its content has the id"),
+        ('"stage": "evaluate"', '"stage": "train"', "its content has the id"),
         ('"seconds": 1.5', '"seconds": 0.5', "changed after it was written"),
         ('"commit": null', '"commit": "abc"', "changed after it was written"),
         ('"path": "results/x/out.txt"', '"path": "results/x/other.txt"', "changed after it was written"),

@@ -172,7 +172,7 @@ def test_a_repair_asks_for_what_is_gone_and_nothing_else(project: Project) -> No
     assert plan == Repair([], [], [evaluation("50")], [])
     shown = format_repair(plan, Path("config/mine.yaml"), "the command").splitlines()
     run = f"snakemake --cores all {evaluation('50')} all --configfile config/mine.yaml"
-    assert shown == [f"run        {run}", "nothing was done; to do it:", "the command"]
+    assert shown == [f"run        {run}", "nothing was done; to do this:", "the command"]
 
 
 def test_what_a_stale_job_no_longer_reads_is_not_asked_for(project: Project) -> None:
@@ -190,7 +190,7 @@ def test_what_no_job_makes_is_named(project: Project) -> None:
     Path("raw.tar").unlink()
     plan = plan_repair(project.verify())
     assert plan.by_hand == ["raw.tar"]
-    assert "by hand    bring back raw.tar: no job of the workflow makes it" in format_repair(plan, Path("c"), "x")
+    assert "by hand    restore raw.tar: no job of the workflow makes it" in format_repair(plan, Path("c"), "x")
 
 
 def test_repair_from_another_folder_is_refused(
@@ -199,7 +199,7 @@ def test_repair_from_another_folder_is_refused(
     edit(project)
     report = project.verify()
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    with pytest.raises(ProvenanceError, match="repair results from their own project"):
+    with pytest.raises(ProvenanceError, match="run this in the project of these results"):
         clear_away(plan_repair(report), report)
     assert Path(project.root / TABLE).read_text() == "0.99"
 
@@ -208,5 +208,5 @@ def test_the_last_line_is_the_command_that_repairs(project: Project) -> None:
     assert format_report(project.verify(), "repair").splitlines()[-1] == "7 records checked: all as recorded"
     lose_a_final_result(project)
     *_, summary, command = format_report(project.verify(), "sc2 verify --repair --yes").splitlines()
-    assert summary.startswith("7 records checked: 1 missing; to repair it")
+    assert summary.startswith("7 records checked: 1 missing; to repair this")
     assert command == "sc2 verify --repair --yes"

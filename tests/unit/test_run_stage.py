@@ -180,7 +180,7 @@ def test_a_second_process_waits_and_takes_over_what_the_first_made(
     start(second)
     orphan.join()
     shown = capfd.readouterr().err
-    assert "is at work to run make/one" in shown
-    assert ("[one] was made by that process" in shown) == (times == 1)
+    assert ") to run make/one" in shown
+    assert ("[one] was completed by that process" in shown) == (times == 1)
     assert slow.times == times
     assert read_record(RECORD).outputs["out"].sha256 == sha256_file(OUTPUT)

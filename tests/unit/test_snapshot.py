@@ -128,7 +128,7 @@ def text_of(job: RunningJob) -> str:
 
 def test_it_shows_title_command_teacher_and_figures_inline(job: RunningJob) -> None:
     text = text_of(job)
-    assert text.startswith("<!-- Written by `snakemake snapshot`: do not edit. -->\n\n# Digits on photographs\n")
+    assert text.startswith("<!-- Written by `snakemake snapshots`: do not edit. -->\n\n# Digits on photographs\n")
     assert "`snakemake --cores all --configfile config/config.yaml`" in text
     assert (
         "Teacher `resnet_small`: top-1 accuracy 88.40 % on 1,000 test images, 1,234,567 parameters, 89,000,000 MACs."

@@ -160,7 +160,7 @@ def test_crowds_are_not_trained_on() -> None:
         assert one["loss"].item() == pytest.approx(sum(v.item() for k, v in one.items() if k != "loss"))
         summed = task.losses(model.head, features, alone * 1, summed=True)
     assert summed["loss"] == one["loss"]
-    with pytest.raises(ConfigError, match="label_smoothing has no meaning"):
+    with pytest.raises(ConfigError, match="label_smoothing has no effect"):
         task.losses(model.head, features, alone, label_smoothing=0.1)
 
 

@@ -189,7 +189,7 @@ def test_a_missing_file_says_where_it_belongs(tmp_path: Path) -> None:
 
 def test_a_file_with_another_hash_is_refused(tmp_path: Path) -> None:
     torch.save(published(RESNET, 3), tmp_path / "w.pth")
-    with pytest.raises(DataError, match="another file than the configuration asks for"):
+    with pytest.raises(DataError, match="not the file that the configuration names"):
         fetch(fetch_job(tmp_path, fetched(RESNET, "w.pth"), CLASSES))
     assert not (tmp_path / "teacher.pt").exists()
 

@@ -65,7 +65,7 @@ def test_missing_output_is_named_once(project: Project) -> None:
     assert project.found() == {"missing": {DATA}}
     message = project.message(DATA)
     assert "input of results/evaluate/bench/jpeg/10/seed0/summary.json" in message
-    assert message.endswith(f"and 1 more; `snakemake --cores all {DATA}` makes it again")
+    assert message.endswith(f"and 1 more; `snakemake --cores all {DATA}` rebuilds it")
 
 
 def test_missing_input_that_no_job_made(project: Project) -> None:
@@ -147,7 +147,9 @@ def test_stale_by_a_file_of_code_that_is_gone(project: Project) -> None:
 def test_stale_by_an_input_that_the_configuration_no_longer_contains(project: Project) -> None:
     del project.steps[evaluation("50")]
     assert project.found() == {"stale": {TABLE, FIGURE}}
-    assert project.message(TABLE) == (f"input {evaluation('50')} is of a job that the configuration no longer contains")
+    assert project.message(TABLE) == (
+        f"input {evaluation('50')} belongs to a job that the configuration no longer contains"
+    )
 
 
 def test_stale_by_a_parent_rebuilt_to_the_same_bytes(project: Project) -> None:
@@ -158,7 +160,7 @@ def test_stale_by_a_parent_rebuilt_to_the_same_bytes(project: Project) -> None:
     project.build(TABLE)
     new = read_record(project.record(TABLE)).id
     assert project.found() == {"stale": {FIGURE}}
-    assert project.message(FIGURE) == f"input {TABLE} was made by record {old}, beside it is now {new}"
+    assert project.message(FIGURE) == f"input {TABLE} was made by record {old}, now its record is {new}"
 
 
 def test_record_of_an_input_gone(project: Project) -> None:
@@ -236,7 +238,7 @@ def test_prune_removes_what_has_to_run_again_and_nothing_else(project: Project) 
 def test_record_with_a_path_that_leads_away_is_damaged(project: Project, path: str) -> None:
     record = project.record(FIGURE)
     record.write_text(record.read_text().replace(f'"path": "{FIGURE}"', f'"path": "{path}"'))
-    assert "has to be relative" in project.message(record.as_posix())
+    assert "must be relative" in project.message(record.as_posix())
 
 
 def test_prune_stays_in_the_folder(project: Project) -> None:

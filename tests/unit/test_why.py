@@ -68,8 +68,8 @@ def test_a_file_that_moved_into_the_job_is_new_and_one_that_left_it_is_gone(proj
 
 def test_what_is_no_longer_planned_and_what_was_never_made(project: Project) -> None:
     del project.steps[FIGURE]
-    assert one(project, FIGURE)[1] == "  the run file no longer plans it"
-    assert "was never made" in one(project, "results/figures/bench/other.svg")[0]
+    assert one(project, FIGURE)[1] == "  the run file no longer contains it"
+    assert "has not been built" in one(project, "results/figures/bench/other.svg")[0]
 
 
 def test_a_folder_that_is_not_there(project: Project) -> None:

@@ -136,8 +136,8 @@ class Project:
         return Project(path)
 
 
-def create(path: Path) -> Project:
-    """Copy what git knows of the checkout under test, put the tiny configuration in, and commit it."""
+def create(path: Path, files: Mapping[str, str] = CONFIGURATION) -> Project:
+    """Copy what git knows of the checkout under test, put some files in (the tiny configuration), and commit it."""
     listing = ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", "-z"]
     found = subprocess.run(listing, capture_output=True, text=True, check=True).stdout
     for name in filter(None, found.split("\0")):
@@ -146,7 +146,7 @@ def create(path: Path) -> Project:
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, path / name)
     project = Project(path)
-    for name, text in CONFIGURATION.items():
+    for name, text in files.items():
         project.write(name, text)
     project.git("init", "--quiet")
     project.git("add", "--all")

@@ -72,7 +72,7 @@ def test_missing_summary_is_found_and_the_named_command_makes_it(project: Projec
     summary = f"results/evaluate/{BENCHMARK}/jpeg/10/seed0/summary.json"
     (project.path / summary).unlink()
     shown = project.sc2("verify", status=1).stdout
-    assert re.search(rf"^missing +{summary}: .*`snakemake --cores all {summary}` makes it again", shown, re.MULTILINE)
+    assert re.search(rf"^missing +{summary}: .*`snakemake --cores all {summary}` rebuilds it", shown, re.MULTILINE)
     assert project.planned(summary) == run_jobs("evaluate", "jpeg", "10")
 
 

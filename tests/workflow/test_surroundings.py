@@ -124,11 +124,11 @@ def test_the_successor_of_a_killed_workflow_waits_for_its_orphan(project: Projec
         shown = ""
         for line in successor.stdout:
             shown += line
-            if f"another process ({orphan.pid}) is at work" in line:
+            if f"waiting for another process ({orphan.pid})" in line:
                 orphan.resume()
     assert successor.returncode == 0, shown
-    assert "is at work to run train/" in shown
-    assert "was made by that process" in shown
+    assert ") to run train/" in shown
+    assert "was completed by that process" in shown
     assert " epoch " not in shown
     assert sha256(project.path / target) == before
     assert "all as recorded" in project.sc2("verify").stdout

@@ -6,6 +6,7 @@ from sc2.jobs import identity, plan
 from sc2.jobs.stages import STAGES
 from sc2.config.load import load_config
 from sc2.errors import ConfigError
+from sc2.forks.start import start_forks
 
 if len(workflow.configfiles) > 1:
     raise WorkflowError("give one run file at most: it says all there is to run")

@@ -2,9 +2,8 @@
 
     layer1 … layer4 ─ feature pyramid ─ region proposals ─ box head ─► boxes, scores, classes
 
-What torchvision's class does around it, resizing and normalising, has been done before the body: the boxes are in
-pixels of the network's input. Its size is known from the features, whose strides are fixed: on the server there is no
-image.
+Resizing and normalising, which torchvision's class does itself, happen before the body: the boxes are in pixels of the
+network's input. Its size follows from the features, whose strides are fixed: the server has no image.
 """
 
 from collections import OrderedDict
@@ -29,12 +28,12 @@ TAPS = ("layer1", "layer2", "layer3", "layer4")
 _SAMPLER_SEED = 0
 
 Boxes = dict[str, Tensor]
-"""`boxes` float [n, 4] (x0, y0, x1, y1 in pixels of the network's input), `labels` int64 [n] (classes from 0 on), and
-for predictions `scores` float [n], the best first."""
+"""`boxes` float [N, 4] (x0, y0, x1, y1 in pixels of the network's input), `labels` int64 [N] (classes from 0), and for
+predictions `scores` float [N], the best first."""
 
 
 class _Body(nn.Module):
-    """Stands for torchvision's backbone, of which its constructor asks one number."""
+    """Placeholder for torchvision's backbone, of which the constructor of `FasterRCNN` reads one number."""
 
     def __init__(self, out_channels: int) -> None:
         super().__init__()
@@ -42,21 +41,21 @@ class _Body(nn.Module):
 
 
 class DetectionHead(nn.Module):
-    """Features of layer1 … layer4, each [B, C, h, w], to boxes.
+    """Features of layer1 … layer4, each [B, C, H, W], to boxes.
 
     Args:
         channels: Channels of the taps.
-        stride: By how much smaller than the image layer1 is.
-        num_classes: Classes without the background.
+        stride: Stride of layer1 relative to the image.
+        num_classes: Classes, background excluded.
         out_channels: Channels of the pyramid.
         representation: Width of the box head's layers.
-        anchor_px: Side of the anchors per level of the pyramid, the one above layer4 included, pixels.
-        proposals: Kept per image; as many per level go into the step that drops overlapping ones.
+        anchor_px: Side of the anchors per level of the pyramid, including the level above layer4, pixels.
+        proposals: Proposals kept per image, and per level before non-maximum suppression.
         score_threshold: Boxes below this score are dropped.
-        max_detections: Boxes per image at most.
+        max_detections: Largest number of boxes per image.
 
     Raises:
-        ConfigError: There are more or fewer anchors than levels.
+        ConfigError: The number of anchors is not the number of levels.
     """
 
     def __init__(
@@ -96,7 +95,7 @@ class DetectionHead(nn.Module):
         self.rpn, self.roi_heads = parts.rpn, parts.roi_heads
 
     def forward(self, features: Mapping[str, Tensor]) -> list[Boxes]:
-        """Return the boxes of every image, in eval mode and without gradients."""
+        """Return the boxes of every image for features by tap, each [B, C, H, W]; always in eval mode."""
         with self._mode(training=False):
             detections, _ = self._run(features, None)
         return [{**boxes, "labels": boxes["labels"] - 1} for boxes in detections]
@@ -105,13 +104,16 @@ class DetectionHead(nn.Module):
         """Return torchvision's four losses of a batch, in any mode.
 
         Args:
-            features: Of a batch.
-            targets: `boxes` and `labels` of each image; none at all is allowed.
+            features: Outputs of the taps for a batch, each [B, C, H, W].
+            targets: `boxes` [N, 4] and `labels` [N] of each image; N may be 0.
+
+        Returns:
+            Scalars by name.
         """
         shifted = [{"boxes": target["boxes"], "labels": target["labels"] + 1} for target in targets]
         if self.training:
             return self._run(features, shifted)[1]
-        # Which proposals are looked at is drawn: in validation always the same, and without moving what comes after.
+        # Proposals are sampled: in validation always the same ones, without disturbing the global random state.
         with self._mode(training=True), torch.random.fork_rng(devices=[]):
             torch.manual_seed(_SAMPLER_SEED)
             return self._run(features, shifted)[1]
@@ -122,7 +124,7 @@ class DetectionHead(nn.Module):
         first = features[TAPS[0]]
         height, width = (self.stride * side for side in first.shape[2:])
         sizes = [(height, width)] * len(first)
-        # Of the images only their shape is asked.
+        # Only the shape of the images is used.
         images = ImageList(first.new_empty(()).expand(len(first), 3, height, width), sizes)
         pyramid = self.fpn(OrderedDict((tap, features[tap]) for tap in TAPS))
         proposals, proposal_losses = self.rpn(images, pyramid, targets)
@@ -131,7 +133,7 @@ class DetectionHead(nn.Module):
 
     @contextmanager
     def _mode(self, *, training: bool) -> Iterator[None]:
-        """Make torchvision's two modules give losses or boxes; there is no norm or dropout inside that would mind."""
+        """Make torchvision's two modules return losses or boxes; they hold no layer that depends on the mode."""
         before = self.rpn.training, self.roi_heads.training
         self.rpn.training = self.roi_heads.training = training
         try:
@@ -141,7 +143,7 @@ class DetectionHead(nn.Module):
 
 
 def attach(model: StagedModel, num_classes: int, **args: Any) -> StagedModel:
-    """Put the head in the place of a classifier's; arguments as `DetectionHead` takes them."""
+    """Replace a classifier's head; arguments as for `DetectionHead`."""
     body = {name: stage for name, stage in model.stages.items() if name != HEAD}
     strides, channels = strides_and_channels(model)
     head = DetectionHead([channels[tap] for tap in TAPS], strides[TAPS[0]], num_classes, **args)

@@ -1,7 +1,7 @@
 """DeepLabv3's head on a body (arXiv 1706.05587), of torchvision's modules, with a second, auxiliary head for training.
 
 layer4 ─ atrous pooling, conv3×3, conv1×1 ─ enlarged to the image's size ─► logits
-layer3 ─ FCN head ─ enlarged ─► auxiliary logits, in training only, and only where layer3 is at hand
+layer3 ─ FCN head ─ enlarged ─► auxiliary logits, in training only, and only where layer3 is available
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,14 @@ AUXILIARY, MAIN = TAPS = ("layer3", "layer4")
 
 
 class SegmentationHead(nn.Module):
-    """Features of layer3 and layer4 to logits [B, 1 + classes, H, W]; output 0 is the background.
+    """Features of layer3 and layer4, each [B, C, H, W], to logits [B, 1 + K, height, width] at the image's size.
+
+    Output 0 is the background.
 
     Args:
         channels: Channels of layer3 and layer4.
-        stride: By how much smaller than the image layer4 is.
-        num_classes: Classes without the background.
+        stride: Stride of layer4 relative to the image.
+        num_classes: Classes K, background excluded.
         width: Channels inside the head; 256 makes it torchvision's `DeepLabHead`, with the same parameter names.
         atrous_rates: Dilations of the atrous pooling.
     """
@@ -44,25 +46,25 @@ class SegmentationHead(nn.Module):
         self.aux = FCNHead(channels[0], 1 + num_classes)
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Return the logits [B, 1 + classes, H, W], without the auxiliary ones."""
+        """Return the main logits [B, 1 + K, height, width] for features by tap, each [B, C, H, W]."""
         return self._enlarged(self.classifier(features[MAIN]), features)
 
     def auxiliary(self, features: Mapping[str, Tensor]) -> Tensor | None:
-        """Return the logits of the auxiliary head, [B, 1 + classes, H, W]; None where layer3 lies before a cut."""
+        """Return the auxiliary logits [B, 1 + K, height, width]; None where layer3 lies before a cut."""
         return self._enlarged(self.aux(features[AUXILIARY]), features) if AUXILIARY in features else None
 
     def _enlarged(self, logits: Tensor, features: Mapping[str, Tensor]) -> Tensor:
-        # Known from the features: on the server there is no image.
+        # Derived from the features: the server has no image.
         height, width = (self.stride * side for side in features[MAIN].shape[2:])
         return functional.interpolate(logits, size=(height, width), mode="bilinear", align_corners=False)
 
 
 def attach(model: StagedModel, num_classes: int, *, width: int, atrous_rates: Sequence[int]) -> StagedModel:
-    """Put the head in the place of a classifier's.
+    """Replace a classifier's head.
 
     Args:
         model: A classifier; its head is dropped.
-        num_classes: Classes without the background.
+        num_classes: Classes, background excluded.
         width: Channels inside the head.
         atrous_rates: Dilations of the atrous pooling.
     """
@@ -73,5 +75,5 @@ def attach(model: StagedModel, num_classes: int, *, width: int, atrous_rates: Se
 
 
 def masks(logits: Tensor) -> Tensor:
-    """Return classes of pixels, uint8 [B, H, W], of logits [B, 1 + classes, H, W]; 0 the background, k + 1 class k."""
+    """Return the class of each pixel, uint8 [B, H, W], for logits [B, 1 + K, H, W]: 0 background, k + 1 class k."""
     return logits.argmax(1).to(torch.uint8)

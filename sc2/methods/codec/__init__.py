@@ -1,1 +1,1 @@
-"""Input compression with an image codec: the device compresses the image, the server does the rest."""
+"""Input compression with an image codec: the device compresses the image, the server runs the whole teacher."""

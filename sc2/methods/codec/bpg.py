@@ -24,11 +24,11 @@ Programs = Literal["own", "libbpg"]
 
 
 class BpgArch(Strict):
-    """Which programs write and read the files; all else is fixed as upstream has it."""
+    """Which programs write and read the files; everything else is fixed to upstream's settings."""
 
     codec: Programs = Field(
         "own",
-        description="own: this package over PyAV's libx265 and HEVC decoder; libbpg: bpgenc and bpgdec, found on PATH",
+        description="own: this package, with PyAV's libx265 and HEVC decoder; libbpg: bpgenc and bpgdec from PATH",
     )
 
 
@@ -40,7 +40,7 @@ class BpgEncoder(PixelEncoder):
     codec: Programs
 
     def compress(self, pixels: np.ndarray) -> bytes:
-        """Turn one image (uint8 [H, W, 3]) into a file, which says its own size."""
+        """Compress one image (uint8 [H, W, 3]) to the bytes of a file, whose header holds the image's size."""
         from sc2.bpg import tools
         from sc2.bpg.encode import encode
 
@@ -54,12 +54,12 @@ class BpgDecoder(PixelDecoder):
     codec: Programs
 
     def decompress(self, data: bytes) -> np.ndarray:
-        """Turn a file into an image, uint8 [H, W, 3]."""
+        """Decompress a file to an image, uint8 [H, W, 3]."""
         from sc2.bpg import tools
         from sc2.bpg.container import read_header
         from sc2.bpg.decode import decode
 
-        # Looked at before the pixels are decoded: a damaged header may claim any size.
+        # Checked before the pixels are decoded: a damaged header may claim any size.
         header = read_header(data)[0]
         refuse_foreign_size((header.width, header.height), self.input, "BPG")
         return tools.decode(data) if self.codec == "libbpg" else decode(data)
@@ -82,7 +82,7 @@ class Bpg(SendsPixels[BpgArch]):
         return BpgEncoder(qp=AXIS.parse(context.point), codec=codec), BpgDecoder(codec=codec, **whole_teacher(context))
 
     def codec_header_bytes(self, payload: Payload) -> int | None:
-        """Bytes of the file that are not slices of the picture."""
+        """Return the bytes of the file that are not slices of the picture."""
         from sc2.bpg.container import header_bytes
 
         return header_bytes(payload.streams[0])

@@ -1,4 +1,4 @@
-"""Pillow's image codecs in front of a whole network on the server: input compression (docs/papers.md#codec-input)."""
+"""Input compression with Pillow's image codecs: the whole network is on the server (docs/papers.md#codec-input)."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class PillowEncoder(PixelEncoder):
 
     Attributes:
         format: Pillow's name of the format, e.g. `JPEG`.
-        options: Options of the encoder, e.g. `quality`; what is not named has Pillow's default.
+        options: Options of the encoder, e.g. `quality`; all others have Pillow's defaults.
     """
 
     format: str
     options: dict[str, Any]
 
     def compress(self, pixels: np.ndarray) -> bytes:
-        """Turn one image (uint8 [H, W, 3]) into a file, which says its own size."""
+        """Compress one image (uint8 [H, W, 3]) to the bytes of a file, whose header holds the image's size."""
         return compress(Image.fromarray(pixels), self.format, self.options)
 
 
@@ -38,13 +38,13 @@ class PillowDecoder(PixelDecoder):
     format: str
 
     def decompress(self, data: bytes) -> np.ndarray:
-        """Turn a file into an image, uint8 [H, W, 3]."""
+        """Decompress a file to an image, uint8 [H, W, 3]."""
         return decompress(data, self.format, partial(refuse_foreign_size, spec=self.input, what=self.format))
 
 
 def pillow_codec(
     context: BuildContext[A], image_format: str, options: dict[str, Any]
 ) -> tuple[PillowEncoder, PillowDecoder]:
-    """Return encoder and decoder of one of Pillow's formats; see `PillowEncoder` for the options."""
+    """Return the encoder and decoder of one of Pillow's formats; see `PillowEncoder` for the options."""
     decoder = PillowDecoder(format=image_format, **whole_teacher(context))
     return PillowEncoder(format=image_format, options=options), decoder

@@ -1,6 +1,6 @@
-"""The corner of a lossless image: the teacher sees exactly the pixels, at whatever they cost (ours).
+"""The corner of a lossless image: the teacher sees the exact pixels, whatever their size in bytes (ours).
 
-Pillow's encoders at their defaults but for WebP's switch to lossless; one file per image.
+Pillow's encoders at their defaults, except that WebP is switched to lossless; one file per image.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class LosslessImage(SendsPixels[NoParams]):
     rate_axis = Choice(name="format", values=tuple(OPTIONS))
 
     def codec(self, context: BuildContext[NoParams]) -> tuple[PillowEncoder, PillowDecoder]:
-        """Return the codec that the operating point names."""
+        """Return the codec named by the operating point."""
         return pillow_codec(context, context.point.upper(), OPTIONS[context.point])
 
     def codec_header_bytes(self, payload: Payload) -> int | None:
-        """Bytes of the file that are not compressed picture data."""
+        """Return the bytes of the file that are not compressed picture data."""
         from sc2.measure.codec_headers import codec_header_bytes
 
         file = payload.streams[0]

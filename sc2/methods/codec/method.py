@@ -1,4 +1,4 @@
-"""What input compression with one of Pillow's codecs has in common: its quality is the operating point.
+"""Base of the methods that compress the input with one of Pillow's codecs; the quality is the operating point.
 
 Source: docs/papers.md#codec-input.
 """
@@ -35,7 +35,7 @@ class CodecInput(SendsPixels[NoParams]):
         return pillow_codec(context, self.format, {"quality": AXIS.parse(context.point)})
 
     def codec_header_bytes(self, payload: Payload) -> int | None:
-        """Bytes of the file that are not entropy-coded picture data."""
+        """Return the bytes of the file that are not entropy-coded picture data."""
         from sc2.measure.codec_headers import codec_header_bytes
 
         return codec_header_bytes(payload.streams[0], self.format.lower())

@@ -1,1 +1,1 @@
-"""Feature compression with an image codec: features at a cut, as the codec's pictures."""
+"""Feature compression with an image codec: features at a cut, compressed as pictures."""

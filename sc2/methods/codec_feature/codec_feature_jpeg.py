@@ -7,7 +7,7 @@ from sc2.methods.codec_feature.method import CodecFeature
 
 
 class CodecFeatureJpeg(CodecFeature):
-    """JPEG of the features behind a stage of the teacher."""
+    """JPEG of the features after a stage of the teacher."""
 
     format = "JPEG"
 

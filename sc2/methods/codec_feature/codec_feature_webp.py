@@ -7,7 +7,7 @@ from sc2.methods.codec_feature.method import CodecFeature
 
 
 class CodecFeatureWebP(CodecFeature):
-    """WebP of the features behind a stage of the teacher."""
+    """WebP of the features after a stage of the teacher."""
 
     format = "WEBP"
 

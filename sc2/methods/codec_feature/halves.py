@@ -1,7 +1,7 @@
 """Features of a network as pictures of three channels, each a file of an image codec (docs/papers.md#codec-feature).
 
-One group of channels is scaled by its own minimum and maximum to 0 … 255 and rounded. The minima and maxima go along
-as float32, in a stream of their own in front of the pictures.
+Each group of channels is scaled by its own minimum and maximum to 0 … 255 and rounded. The minima and maxima are sent
+as float32, in a separate stream before the pictures.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ _SIDE_DTYPE = np.dtype("<f4")
 
 
 def group_sizes(channels: int) -> list[int]:
-    """Return how many channels each picture holds: threes, and each of the one or two that are left over alone."""
+    """Return the number of channels of each picture: 3, then 1 for each of the one or two that are left over."""
     return [3] * (channels // 3) + [1] * (channels % 3)
 
 
@@ -38,8 +38,8 @@ def to_pictures(features: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         features: Float32 [C, H, W], finite.
 
     Returns:
-        One uint8 array per group, [H, W, 3] or [H, W]; and float32 [2, groups], its minima and maxima. A group that is
-        constant becomes all zeros.
+        One uint8 array per group, [H, W, 3] or [H, W]; and float32 [2, groups], the minima and maxima. A constant group
+        becomes all zeros.
     """
     groups = np.split(features, np.cumsum(group_sizes(len(features)))[:-1])
     bounds = np.array([[group.min() for group in groups], [group.max() for group in groups]], dtype=_SIDE_DTYPE)
@@ -52,7 +52,7 @@ def to_pictures(features: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def from_pictures(pictures: list[np.ndarray], bounds: np.ndarray) -> np.ndarray:
-    """Undo `to_pictures` but for the rounding; returns float32 [C, H, W]."""
+    """Return the features, float32 [C, H, W], of pictures and bounds from `to_pictures`: its inverse up to rounding."""
     groups = []
     for picture, low, high in zip(pictures, *bounds, strict=True):
         levels = picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
@@ -61,7 +61,7 @@ def from_pictures(pictures: list[np.ndarray], bounds: np.ndarray) -> np.ndarray:
 
 
 class CodecFeatureContent(HalfContent):
-    """What both halves hold.
+    """What both halves are built from.
 
     Attributes:
         format: Pillow's name of the codec's format.
@@ -104,7 +104,7 @@ class CodecFeatureDevice(DeviceHalf):
     """The teacher up to the cut, and the codec."""
 
     def __init__(self, content: CodecFeatureDeviceContent) -> None:
-        # The last layer is cut off: one class is as good as any number.
+        # The last layer is cut off, so any number of classes will do.
         self.network = build_network(content.backbone.body, 1).up_to(content.cut)
         self.network.load_state_dict(content.state)
         self.network.eval().requires_grad_(False)
@@ -114,14 +114,14 @@ class CodecFeatureDevice(DeviceHalf):
         self.quality = content.quality
 
     def analyse(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the features float32 [C, h, w] of one image."""
+        """Return the features, float32 [C, h, w], of one image, uint8 [H, W, 3]."""
         assert self.network is not None
         with torch.no_grad():
             features: np.ndarray = self.network(normalise(to_batch(pixels), self.input))[0].numpy()
         return features
 
     def code(self, latent: np.ndarray) -> Payload:
-        """Compress the features: minima and maxima first, then one file per group of channels."""
+        """Compress features [C, h, w]: minima and maxima first, then one file per group of channels."""
         pictures, bounds = to_pictures(latent)
         files = [compress(Image.fromarray(picture), self.format, {"quality": self.quality}) for picture in pictures]
         return Payload((bounds.tobytes(), *files), ())
@@ -142,7 +142,7 @@ class CodecFeatureServer(ServerHalf):
         sizes = group_sizes(self.channels)
         if len(payload.streams) != 1 + len(sizes) or payload.shape:
             raise WireError(
-                f"{self.channels} channels come as minima and maxima and {len(sizes)} pictures without a shape, "
+                f"{self.channels} channels are sent as minima and maxima and {len(sizes)} pictures without a shape, "
                 f"not as {len(payload.streams)} streams"
             )
         bounds = self._bounds(payload.streams[0], len(sizes))
@@ -171,7 +171,7 @@ class CodecFeatureServer(ServerHalf):
 
 
 def export_codec_feature(context: BuildContext[A], cut: str, image_format: str, quality: int) -> Export:
-    """Cut the teacher in two, with a codec in between.
+    """Split the teacher at a cut, with a codec in between.
 
     Args:
         context: Input and teacher.
@@ -180,7 +180,7 @@ def export_codec_feature(context: BuildContext[A], cut: str, image_format: str, 
         quality: Quality of the codec, 1 … 100.
     """
     teacher, backbone, side = teacher_model(context.teacher), context.teacher.backbone, context.input.square
-    assert side is not None  # the method says `one_size`
+    assert side is not None  # because of `one_size`
     front, rest = teacher.up_to(cut), teacher.after(cut)
     device = CodecFeatureDeviceContent(
         format=image_format,

@@ -1,10 +1,10 @@
-"""What feature compression with an image codec has in common (docs/papers.md#codec-feature).
+"""Base of the methods that compress features with an image codec (docs/papers.md#codec-feature).
 
     device                                 wire                              server
     x ─ stages up to `cut` ─ 8 bits ─► minima, maxima, a file per ─► features ─ stages after `cut` ─► logits
                                        group of three channels
 
-The teacher is cut in two and not trained: what is lost is lost to 8 bits and to the codec.
+The teacher is split at a cut and not trained: all loss is due to the 8 bits and the codec.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ class CodecFeature(Method[CodecFeatureArch]):
     format: ClassVar[str]
 
     def unsupported(self, task: str) -> str | None:
-        """The papers have it as a failing baseline of classification."""
-        return None if task == "classification" else "the papers have it for classification alone"
+        """Return the reason on every task except classification, for which the papers have it as a failing baseline."""
+        return None if task == "classification" else "the papers use it for classification only"
 
     def codec_header_bytes(self, payload: Payload) -> int | None:
-        """Bytes of all the files that are not entropy-coded picture data; minima and maxima are no headers."""
+        """Return the bytes of all files that are not entropy-coded picture data; minima and maxima do not count."""
         from sc2.measure.codec_headers import codec_header_bytes
 
         return sum(codec_header_bytes(file, self.format.lower()) for file in payload.streams[1:])
 
     def export(self, context: BuildContext[CodecFeatureArch], state: Mapping[str, Tensor] | None) -> Export:
-        """Cut the teacher."""
+        """Split the teacher at the cut."""
         from sc2.methods.codec_feature.halves import export_codec_feature
 
         assert state is None

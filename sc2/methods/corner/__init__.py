@@ -1,1 +1,1 @@
-"""The corners of the trade-off: all of the network on the device."""
+"""The corners of the trade-off: the whole network on the device."""

@@ -1,4 +1,4 @@
-"""A whole classifier on the device: the link carries its best classes, and the server only reads them."""
+"""A whole classifier on the device: its best classes are sent, and the server only reads them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,16 +16,16 @@ from sc2.split.wire import Payload
 
 
 def label_bytes(num_classes: int) -> int:
-    """Return how many bytes one class index takes: 1 for up to 256 classes, 2 for up to 65,536, and so on."""
+    """Return the number of bytes of a class index: 1 for up to 256 classes, 2 for up to 65,536, and so on."""
     return max(1, ((num_classes - 1).bit_length() + 7) // 8)
 
 
 class LabelContent(HalfContent):
-    """What the server half is built from, and the device half too.
+    """What both halves are built from.
 
     Attributes:
         num_classes: Classes of the data set.
-        num_labels: How many of them are sent.
+        num_labels: Number of classes sent per image.
     """
 
     num_classes: int
@@ -59,7 +59,7 @@ class WholeNetworkDevice(DeviceHalf):
         self.width = label_bytes(content.num_classes)
 
     def analyse(self, pixels: np.ndarray) -> list[int]:
-        """Return the classes with the largest logits; of equal ones the lower index comes first."""
+        """Return the classes with the largest logits for an image, uint8 [H, W, 3]; ties go to the lower index."""
         assert self.network is not None
         with torch.no_grad():
             logits = self.network(normalise(to_batch(pixels), self.input))[0]
@@ -67,14 +67,14 @@ class WholeNetworkDevice(DeviceHalf):
         return best
 
     def code(self, latent: Sequence[int]) -> Payload:
-        """Write each index in as many bytes as the number of classes needs, lowest byte first."""
+        """Write each index in as many bytes as the number of classes requires, lowest byte first."""
         return Payload((b"".join(label.to_bytes(self.width, "little") for label in latent),), ())
 
 
 class LabelServer(ServerHalf):
     """Reads the classes; there is no network on the server.
 
-    Logits are 0 for the first class sent, -1 for the second and so on, and -∞ for every class that was not sent.
+    The logits are 0 for the first class sent, -1 for the second and so on, and -∞ for all classes that were not sent.
     """
 
     def __init__(self, content: LabelContent) -> None:
@@ -84,20 +84,22 @@ class LabelServer(ServerHalf):
         self.width = label_bytes(content.num_classes)
 
     def decode(self, payload: Payload) -> Tensor:
-        """Return the logits [1, classes]."""
+        """Return the logits [1, K]."""
         expected = self.num_labels * self.width
         if len(payload.streams) != 1 or payload.shape or len(payload.streams[0]) != expected:
-            raise WireError(f"{self.num_labels} class indices come as one stream of {expected} bytes without a shape")
+            raise WireError(
+                f"{self.num_labels} class indices are sent as one stream of {expected} bytes without a shape"
+            )
         data = payload.streams[0]
         labels = [int.from_bytes(data[at : at + self.width], "little") for at in range(0, expected, self.width)]
         if max(labels) >= self.num_classes or len(set(labels)) < len(labels):
-            raise WireError(f"{labels} are not different classes of 0 … {self.num_classes - 1}")
+            raise WireError(f"{labels} are not distinct classes of 0 … {self.num_classes - 1}")
         logits = torch.full((1, self.num_classes), -torch.inf)
         logits[0, labels] = -torch.arange(float(len(labels)))
         return logits
 
     def answer(self, batch: Tensor) -> Tensor:
-        """Return the logits [B, classes] as they are."""
+        """Return the logits [B, K] unchanged."""
         logits: Tensor = self.network(batch)
         return logits
 
@@ -111,7 +113,7 @@ def export_whole_network(
         context: Input and classes.
         backbone: The network.
         state: Its weights.
-        num_labels: How many classes are sent, at most all.
+        num_labels: Number of classes to send; limited to the number of classes.
     """
     server = LabelContent(num_classes=context.num_classes, num_labels=min(num_labels, context.num_classes))
     device = WholeNetworkContent(**dict(server), backbone=backbone, input=context.input.pixels, state=dict(state))

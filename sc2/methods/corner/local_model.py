@@ -1,7 +1,7 @@
-"""The corner of a small model: one that fits the device, trained on the benchmark's labels, sends its best class.
+"""The corner of a small model: it fits on the device, is trained on the benchmark's labels, and sends its best class.
 
-The operating point is the model's width, so that the points make a curve of local models. There is no paper behind it:
-it is what a split has to beat.
+The operating point is the model's width, so that the points form a curve of local models. It is in no paper: it is the
+baseline that a split has to beat.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class SmallNetwork(BackboneSpec):
     """A network of `sc2/backbones/`."""
 
     name: Name = Field(default="small_resnet", description="File in sc2/backbones/")
-    args: dict[str, Any] = Field(default={}, description="Arguments of its build function beside the width")
+    args: dict[str, Any] = Field(default={}, description="Arguments of its build function besides the width")
 
 
 class Train(SupervisedTraining):
-    """Cross entropy, SGD (Nesterov) and a one-cycle learning rate, as the teacher is trained."""
+    """Cross entropy, SGD (Nesterov) and a one-cycle learning rate, as for the teacher."""
 
     epochs: int = Field(default=10, gt=0, description="Passes over the training split")
     batch_size: int = Field(default=32, gt=0, description="Images per step")
@@ -49,7 +49,7 @@ class Phases(Strict):
 
 
 class LocalModelArch(Strict):
-    """Which family of small models."""
+    """The family of small models."""
 
     network: SmallNetwork = SmallNetwork()
     width_argument: str = Field(
@@ -59,30 +59,30 @@ class LocalModelArch(Strict):
     def at_width(self, point: str) -> NetworkSpec:
         """Return the network of an operating point."""
         width = AXIS.parse(point)
-        # Most networks take a whole number of channels, some a factor.
+        # Most networks take an integer number of channels, some a factor.
         width = int(width) if width.is_integer() else width
         return NetworkSpec(name=self.network.name, args={**self.network.args, self.width_argument: width})
 
 
 class LocalModelParams(LocalModelArch):
-    """Which family of small models, and how they are trained."""
+    """The family of small models, and how they are trained."""
 
     phases: Phases = Phases()
 
 
 class LocalModel(SendsLabel[LocalModelArch]):
-    """A small network of the benchmark's own, whole on the device."""
+    """A small network trained for the benchmark, entirely on the device."""
 
     Arch = LocalModelArch
     Params = LocalModelParams
     rate_axis = AXIS
 
     def networks(self, arch: LocalModelArch) -> Mapping[str, BackboneSpec]:
-        """The small network; its width stands for every operating point."""
+        """Return the small network at width 1, which represents all operating points."""
         return {"network": arch.at_width("1")}
 
     def training(self, params: Strict, context: BuildContext[LocalModelArch]) -> Recipe:
-        """Return the recipe of `train`: the same as the teacher's, on another network."""
+        """Return the recipe of `train`: the teacher's recipe on another network."""
         from sc2.backbones.build import build_network
         from sc2.training.supervised import supervised_recipe
 

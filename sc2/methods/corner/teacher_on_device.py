@@ -16,7 +16,7 @@ NUM_LABELS = {"top1": 1, "top5": 5}
 
 
 class TeacherOnDevice(SendsLabel[NoParams]):
-    """The teacher as it is; the operating point says how many of its best classes are sent."""
+    """The unchanged teacher; the operating point is the number of its best classes that are sent."""
 
     rate_axis = Choice(name="label", values=tuple(NUM_LABELS))
 

@@ -1,4 +1,4 @@
-"""Input compression with a learned image codec: CompressAI's models in front of the teacher.
+"""Input compression with a learned image codec: CompressAI's models before the teacher.
 
 Source: docs/papers.md#learned-codecs.
 """

@@ -1,14 +1,14 @@
-"""The autoregressive model of y: scale and mean of each value from z and from the values before it.
+"""The autoregressive model of y: the scale and mean of each value depend on z and on the preceding values.
 
 Source: docs/papers.md#joint-autoregressive.
 
     z symbols ─ h_s ─► 2M channels ┐
     y_hat so far ─ masked 5×5 ─► 2M ┴─ three 1×1 layers ─► scales, means of the position ─► its y_hat ─► …
 
-Both ends walk the latent in the same steps with the same function, and everything in it is whole numbers
-(`sc2.entropy.exact`): the tables and means that the encoder used are those that the decoder finds. A value depends on
-two columns to each side in the two rows above and on the two values before it, so all positions with the same
-column + 3 · row are independent of each other, and one step.
+Both ends go through the latent in the same steps with the same function, in integer arithmetic (`sc2.entropy.exact`),
+so the decoder gets the same tables and means as the encoder. A value depends on two columns to each side in the two
+rows above and on the two values before it, so all positions with the same column + 3 · row are independent of each
+other and form one step.
 """
 
 from collections.abc import Callable
@@ -26,17 +26,17 @@ REACH = 2
 _ROWS_PER_STEP = REACH + 1
 
 Step = tuple[Tensor, Tensor]
-"""Rows and columns int64 [P] of positions that do not depend on each other."""
+"""Rows and columns, int64 [P] each, of positions that do not depend on each other."""
 Choose = Callable[[Step, Tensor, Tensor], Tensor]
-"""Symbols float64 [B, M, P] of a step, from scales and means [B, M, P] in units of 2^-12."""
+"""Returns the symbols, float64 [B, M, P], of a step, from scales and means [B, M, P] in units of 2^-12."""
 
 
 class ContextLayers(Strict):
-    """The networks of a context model in whole numbers, each as `exact_layers` gives it.
+    """The networks of a context model in integer arithmetic, each as `exact_layers` returns it.
 
     Attributes:
-        context: The masked convolution: the values before a position to 2M channels.
-        parameters: Three 1×1 layers: these and 2M channels of side information to scales and means.
+        context: The masked convolution, from the values before a position to 2M channels.
+        parameters: Three 1×1 layers, from these and 2M channels of side information to scales and means.
     """
 
     context: dict[str, dict[str, Any]]
@@ -44,15 +44,15 @@ class ContextLayers(Strict):
 
 
 def context_layers(codec: nn.Module) -> ContextLayers:
-    """Return the context and parameter networks of CompressAI's joint model in whole numbers.
+    """Return the context and parameter networks of CompressAI's joint model in integer arithmetic.
 
     Raises:
-        CheckpointError: A network has no exact form.
+        CheckpointError: A network has no exact integer form.
     """
     masked, parameters = codec.get_submodule("context_prediction"), codec.get_submodule("entropy_parameters")
     assert isinstance(masked, nn.Conv2d)
     assert isinstance(parameters, nn.Sequential)
-    # Without the padding, and without the rows below: it is run on the neighbourhoods of single positions.
+    # Without padding and without the rows below: it runs on the neighbourhoods of single positions.
     causal = nn.Conv2d(masked.in_channels, masked.out_channels, (REACH + 1, 2 * REACH + 1))
     with torch.no_grad():
         mask = masked.get_buffer("mask")
@@ -65,7 +65,10 @@ def context_layers(codec: nn.Module) -> ContextLayers:
 
 @lru_cache
 def steps(height: int, width: int) -> tuple[Step, ...]:
-    """Return all positions of a latent, each after those it depends on, in at most width + 3 · (height - 1) steps."""
+    """Return all positions of a latent [height, width] in steps, each position after those it depends on.
+
+    There are at most width + 3 · (height - 1) steps; each is rows and columns, int64 [P].
+    """
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     order = columns + _ROWS_PER_STEP * rows
     of_steps = ((order == step).nonzero() for step in range(width + _ROWS_PER_STEP * (height - 1)))
@@ -73,7 +76,7 @@ def steps(height: int, width: int) -> tuple[Step, ...]:
 
 
 class ContextModel(nn.Module):
-    """Walks a latent in `steps` and says scale and mean of each value."""
+    """Goes through a latent in `steps` and computes the scale and mean of each value."""
 
     def __init__(self, layers: ContextLayers) -> None:
         super().__init__()
@@ -81,15 +84,15 @@ class ContextModel(nn.Module):
         self.parameters_of = ExactNetwork(layers.parameters)
 
     def walk(self, side: Tensor, choose: Choose) -> Tensor:
-        """Return the latent y_hat in units of 2^-12 (whole numbers, float64 [B, M, h, w]).
+        """Return the latent y_hat in units of 2^-12: integers as float64 [B, M, h, w].
 
         Args:
-            side: What h_s gives, whole numbers in the same units, float64 [B, 2M, h, w].
-            choose: Says which symbols stand at the positions of a step: rounds the encoder's y, or decodes them.
+            side: Output of h_s, integers in the same units as float64 [B, 2M, h, w].
+            choose: Returns the symbols of a step: rounds y in the encoder, decodes them in the decoder.
         """
         batch, channels, height, width = side.shape
         channels //= 2
-        # A margin of zeros: at the top and both sides only, the convolution sees nothing below.
+        # A margin of zeros at the top and both sides only: the convolution sees nothing below.
         known = side.new_zeros(batch, channels, height + REACH, width + 2 * REACH)
         with torch.no_grad():
             for step in steps(height, width):
@@ -103,7 +106,7 @@ class ContextModel(nn.Module):
         batch, positions = len(side), len(rows)
         down = rows[:, None, None] + torch.arange(REACH + 1)[None, :, None]
         across = columns[:, None, None] + torch.arange(2 * REACH + 1)[None, None, :]
-        # [B, M, P, 3, 5] → one small image for each position
+        # [B, M, P, 3, 5]: one small image for each position
         around = known[:, :, down, across].transpose(1, 2).flatten(0, 1)
         context = self.context(around)
         here = side[:, :, rows, columns].transpose(1, 2).reshape(batch * positions, -1, 1, 1)

@@ -1,4 +1,4 @@
-"""From trained weights to the two halves of input compression with a learned codec."""
+"""Export of a trained learned codec: the two halves of input compression, built from its weights."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -18,8 +18,8 @@ from sc2.methods.learned_codec.network import InputCompression
 from sc2.methods.learned_codec.params import AXIS, LearnedCodecArch
 from sc2.split.method import BuildContext, Export
 
-# What upstream's figures count as the encoder of the joint model leaves out entropy_parameters, which the device needs
-# just as well (docs/papers.md#encoder-size).
+# Upstream's figures leave entropy_parameters out of the encoder of the joint model, although the device needs it too
+# (docs/papers.md#encoder-size).
 _UPSTREAM = ("g_a", "h_a", "h_s", "entropy_bottleneck", "gaussian_conditional", "context_prediction")
 
 
@@ -32,8 +32,8 @@ def split(context: BuildContext[LearnedCodecArch], codec: str, state: Mapping[st
         state: State dict of an `InputCompression`.
 
     Raises:
-        CheckpointError: The trained weights have no exact form, or are another benchmark's and do not fit.
-        ConfigError: The images may have sides that are no multiples of 64.
+        CheckpointError: The trained weights have no exact integer form, or are another benchmark's and do not fit.
+        ConfigError: The images may have sides that are not multiples of 64.
     """
     if context.input.square is None and context.input.multiple % MULTIPLE:
         raise ConfigError(f"input.multiple is {context.input.multiple}; a learned codec needs a multiple of {MULTIPLE}")
@@ -64,8 +64,8 @@ def split(context: BuildContext[LearnedCodecArch], codec: str, state: Mapping[st
 
 
 def coding_tables(model: nn.Module, channels: int) -> dict[str, Any]:
-    """Return all that both ends need to code latents of one of CompressAI's models with `channels` channels."""
-    # A copy: to build tables leaves them in the model.
+    """Return everything both ends need to code latents of one of CompressAI's models with `channels` channels."""
+    # A copy, because building the tables leaves them in the model.
     parts: Any = deepcopy(model)
     if not hasattr(parts, "h_a"):
         return tables_of(parts.entropy_bottleneck)

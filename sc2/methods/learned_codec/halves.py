@@ -1,4 +1,4 @@
-"""The two halves of input compression with a learned codec: padding, g_a and coder; coder, g_s, un-padding, teacher."""
+"""The two halves of input compression with a learned codec: padding, g_a and coder; coder, g_s, cropping, teacher."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,10 +25,10 @@ class LearnedCodecContent(HalfContent):
     """What both halves are built from.
 
     Attributes:
-        codec: CompressAI's name of the class.
+        codec: CompressAI's class name.
         n: Width of the transforms, N.
         m: Channels of the latent y, M.
-        state: Weights of g_a on the device; of g_s, and of the teacher as `reference`, on the server.
+        state: On the device the weights of g_a; on the server those of g_s and, as `reference`, of the teacher.
         prior: The half's end of the entropy model.
     """
 
@@ -45,7 +45,7 @@ class LearnedCodecDeviceContent(LearnedCodecContent):
 
 
 class LearnedCodecServerContent(LearnedCodecContent):
-    """What the server half is built from: also the benchmark's input, and the teacher's network and classes."""
+    """What the server half is built from, including the benchmark's input and the teacher's network and classes."""
 
     input: InputSpec
     backbone: NetworkSpec
@@ -55,7 +55,7 @@ class LearnedCodecServerContent(LearnedCodecContent):
 
 @dataclass(frozen=True)
 class Analysed:
-    """What the coder takes: the symbols of an image, as its prior makes them, and its height and width (pixels)."""
+    """The input of the coder: the symbols of an image, in the form of its prior, and its height and width (pixels)."""
 
     symbols: Any
     height: int
@@ -76,17 +76,17 @@ class LearnedCodecDevice(DeviceHalf):
         self.network.eval().requires_grad_(False)
 
     def analyse(self, pixels: np.ndarray) -> Analysed:
-        """Return the symbols of one image of any size."""
+        """Return the symbols of one image, uint8 [H, W, 3], of any size."""
         with torch.no_grad():
             latent = self.encoder(pad(to_batch(pixels).float() / 255))
             return Analysed(self.coder.symbols(latent), *pixels.shape[:2])
 
     def code(self, latent: Analysed) -> Payload:
-        """Range-code the symbols; the shape on the wire is the image's height and width."""
+        """Range-code the symbols; the shape on the wire is the image's (H, W)."""
         return Payload(self.coder.encode(latent.symbols), (latent.height, latent.width))
 
     def bits(self, latent: Analysed) -> float:
-        """Return the ideal code length of what `analyse` returned under the tables, in bits."""
+        """Return the ideal code length of the result of `analyse` under the tables (bits)."""
         return self.coder.bits(latent.symbols)
 
 
@@ -97,20 +97,20 @@ class LearnedCodecServer(ServerHalf):
         self.coder = PRIORS[content.codec].decoder(content.prior)
         self.synthesis = synthesis(content.n, content.m)
         self.teacher = build_network(content.backbone, content.num_classes)
-        # The names of the weights in a server's file.
+        # These names prefix the weights in the file of a server half.
         self.network = nn.ModuleDict({"g_s": self.synthesis, "reference": self.teacher})
         self.network.load_state_dict(content.state)
         self.network.eval().requires_grad_(False)
         self.input = content.input
 
     def decode(self, payload: Payload) -> Tensor:
-        """Return y_hat [1, M, h, w]; the image must have a size that the network's input can have."""
+        """Return y_hat [1, M, h, w]; the image must have a size that is possible for the network's input."""
         if len(payload.shape) == 2:
             refuse_foreign_size((payload.shape[1], payload.shape[0]), self.input, "sent")
         return self.receive(payload)
 
     def receive(self, payload: Payload) -> Tensor:
-        """Return y_hat [1, M, h, w] of an image of any size.
+        """Return y_hat [1, M, h, w] for an image of any size.
 
         Raises:
             WireError: The payload cannot be decoded.
@@ -121,16 +121,16 @@ class LearnedCodecServer(ServerHalf):
         return self.coder.decode(payload.streams, latent_side(height), latent_side(width))
 
     def reconstruct(self, latent: Tensor, height: int, width: int) -> Tensor:
-        """Return images [B, 3, height, width] in [0, 1] of latents [B, M, h, w]."""
+        """Return images [B, 3, height, width] in [0, 1] for latents [B, M, h, w]."""
         with torch.no_grad():
             parts = [unpad(self.synthesis(part), height, width) for part in latent.split(IMAGES_AT_ONCE)]
             return torch.cat(parts).clamp(0, 1)
 
     def _size(self, batch: Tensor) -> tuple[int, int]:
-        """Return height and width of the images of a batch of latents."""
+        """Return height and width of the images of a batch of latents [B, M, h, w]."""
         if self.input.square is not None:
             return self.input.square, self.input.square
-        # Multiples of 64 already (`export.split` sees to it): there was nothing to pad.
+        # Already multiples of 64 (`export.split` ensures it): there was nothing to pad.
         return STRIDE * batch.shape[2], STRIDE * batch.shape[3]
 
     def answer(self, batch: Tensor) -> Any:

@@ -25,12 +25,12 @@ from sc2.strict import Strict
 
 
 class JointTables(Strict):
-    """What both ends need to code latents.
+    """Everything both ends need to code latents.
 
     Attributes:
-        z: Tables of z, of `factorized.tables_of`.
-        y: Tables of y, of `hyperprior.gaussian_tables`.
-        synthesis: h_s in whole numbers, of `exact_layers`.
+        z: Tables of z, from `factorized.tables_of`.
+        y: Tables of y, from `hyperprior.gaussian_tables`.
+        synthesis: h_s in integer arithmetic, from `exact_layers`.
         shift: Medians of z in units of 2^-12, int64 [N].
         channels: Channels of y, M.
         context: The context model.
@@ -48,11 +48,11 @@ class JointTables(Strict):
 
 @dataclass(frozen=True)
 class JointSymbols:
-    """What the coder takes.
+    """The input of the coder.
 
     Attributes:
-        steps: Symbols int32 [n] and their tables int32 [n] of each step through y.
-        z: int32 [1, N, zh, zw].
+        steps: For each step through y its symbols, int32 [n], and the indices of their tables, int32 [n].
+        z: Symbols of z, int32 [1, N, zh, zw].
     """
 
     steps: tuple[tuple[Integers, Integers], ...]
@@ -60,7 +60,7 @@ class JointSymbols:
 
 
 class JointCoder:
-    """Codes latents y [1, M, h, w] with their side information z [1, N, h/4, w/4]."""
+    """Codes latents y [1, M, h, w] with their side information z [1, N, zh, zw]."""
 
     def __init__(self, tables: JointTables) -> None:
         self.synthesis = HyperSynthesis(tables.synthesis, tables.shift, tables.channels)
@@ -68,7 +68,7 @@ class JointCoder:
         self.z_coder, self.y_coder = FactorizedCoder(tables.z), GaussianCoder(tables.y)
 
     def symbols(self, y: Tensor, z: Tensor) -> JointSymbols:
-        """Round z, then the values of y around the means that z and the rounded values before them give."""
+        """Round z [1, N, zh, zw], then y [1, M, h, w] around the means from z and the preceding rounded values."""
         z_symbols = self.z_coder.symbols(z)
         coded = []
 
@@ -81,14 +81,14 @@ class JointCoder:
         return JointSymbols(tuple(coded), z_symbols)
 
     def encode(self, symbols: JointSymbols) -> tuple[bytes, bytes]:
-        """Code symbols into the streams of y and z."""
+        """Code the symbols of y [1, M, h, w] and z [1, N, zh, zw] into their two streams."""
         encoder = StepEncoder(self.y_coder.coder)
         for step in symbols.steps:
             encoder.put(*step)
         return encoder.finish(), self.z_coder.encode(symbols.z)
 
     def decode(self, streams: Sequence[bytes], height: int, width: int) -> Tensor:
-        """Return y_hat [1, M, height, width]. The caller bounds the size: a false one costs memory.
+        """Return y_hat [1, M, height, width]. The caller limits the size, because a false one costs memory.
 
         Raises:
             WireError: There are not two streams, or no encoder can have written them for this size.
@@ -107,7 +107,7 @@ class JointCoder:
         return (latent / ONE).float()
 
     def bits(self, symbols: JointSymbols) -> float:
-        """Return the ideal code length of y and z under their tables, in bits."""
+        """Return the ideal code length of y [1, M, h, w] and z [1, N, zh, zw] under their tables (bits)."""
         values, tables = (np.concatenate(parts) for parts in zip(*symbols.steps, strict=True))
         return self.y_coder.coder.bits(values, tables) + self.z_coder.bits(symbols.z)
 

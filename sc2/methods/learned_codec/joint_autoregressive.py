@@ -2,9 +2,9 @@
 
 Source: docs/papers.md#joint-autoregressive.
 
-Scale and mean of each value of the latent come from side information and from the values before it, so that coding is
-sequential on both ends (`context.py`). All that decides a table runs in whole numbers, which is what upstream's
-rule to keep this model on the CPU does not ensure.
+The scale and mean of each value of the latent are predicted from side information and the values before it, so that
+coding is sequential on both ends (`context.py`). Everything that selects a table runs in integer arithmetic, so that
+both ends agree on any hardware; upstream's rule to keep this model on the CPU does not ensure that.
 """
 
 from sc2.methods.learned_codec.method import LearnedCodec
@@ -24,7 +24,7 @@ class Params(Arch):
 
 
 class JointAutoregressive(LearnedCodec):
-    """A masked convolution over what is decoded, beside the side information."""
+    """A masked convolution over the decoded values, besides the side information."""
 
     Arch = Arch
     Params = Params

@@ -1,12 +1,12 @@
-"""What input compression with a learned image codec has in common (docs/papers.md#learned-codecs).
+"""Base of the methods that compress the input with a learned image codec (docs/papers.md#learned-codecs).
 
     device                                wire               server
-    x ─ pad ─ g_a ─► y ─ round, coder ─► payload bytes ─► y_hat ─ g_s ─ un-pad ─ normalise ─ teacher ─► logits
+    x ─ pad ─ g_a ─► y ─ round, coder ─► payload bytes ─► y_hat ─ g_s ─ crop ─ normalise ─ teacher ─► logits
 
-The codecs are CompressAI's; one quality, 1 … 8, is one training with the price λ of distortion:
-L = λ · 255² · MSE + bits per pixel. Its only phase, `train`, starts from fresh weights or from published ones; with the
-latter it may have no epochs at all. The teacher stays as it is. The codec knows nothing of the task: it may be
-that of another benchmark (`encoder_from`): then nothing is trained here.
+The codecs are CompressAI's; each quality, 1 … 8, is a separate training with a price λ of distortion:
+L = λ · 255² · MSE + bits per pixel. The only phase, `train`, starts from fresh weights or from published ones; with the
+latter it may have zero epochs. The teacher is not changed. The codec is independent of the task: it may be that of
+another benchmark (`encoder_from`), and then nothing is trained here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class LearnedCodec(Method[LearnedCodecArch]):
     """Input compression with one of CompressAI's models.
 
     Attributes:
-        codec: CompressAI's name of the class.
+        codec: CompressAI's class name.
     """
 
     rate_axis = AXIS
@@ -38,7 +38,7 @@ class LearnedCodec(Method[LearnedCodecArch]):
     codec: ClassVar[str]
 
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
-        """Ideal code length of the symbols under the device's tables, bits."""
+        """Return the ideal code length of the symbols under the device's tables (bits)."""
         from sc2.methods.learned_codec.halves import LearnedCodecDevice
 
         assert isinstance(device, LearnedCodecDevice)
@@ -54,7 +54,7 @@ class LearnedCodec(Method[LearnedCodecArch]):
         return super().training(params, context)
 
     def export(self, context: BuildContext[LearnedCodecArch], state: Mapping[str, Tensor] | None) -> Export:
-        """Split the trained codec after the entropy coder, and put the teacher behind it."""
+        """Split the trained codec after the entropy coder, with the teacher after its decoder."""
         from sc2.methods.learned_codec.export import split
 
         assert state is not None

@@ -1,7 +1,7 @@
-"""A learned image codec and the teacher behind it as one network, for training (docs/papers.md#learned-codecs).
+"""A learned image codec followed by the teacher as one network, for training (docs/papers.md#learned-codecs).
 
-CompressAI's models are what is trained, and what its published weights fit. The two halves that are exported hold
-plain layers of the same names instead (`sc2.methods.learned_codec.halves`), so that they run without CompressAI.
+CompressAI's models are trained, and its published weights fit them. The two exported halves hold plain layers of the
+same names instead (`sc2.methods.learned_codec.halves`), so that they run without CompressAI.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 
 def build_codec(name: str, n: int, m: int) -> nn.Module:
-    """Return CompressAI's model of a class name, e.g. `FactorizedPrior`, with fresh weights."""
-    # Not at the top: the halves need none of it, and it takes longer to import than most of their jobs run.
-    made: nn.Module = getattr(importlib.import_module("compressai.models"), name)(n, m)
-    return made
+    """Return CompressAI's model with a class name, e.g. `FactorizedPrior`, and fresh weights."""
+    # Not at the top: the halves do not need it, and its import takes longer than most of their jobs.
+    codec: nn.Module = getattr(importlib.import_module("compressai.models"), name)(n, m)
+    return codec
 
 
 class InputCompression(nn.Module):
-    """Codec, un-padding, normalisation, teacher: normalised images [B, 3, H, W] to the task's output.
+    """Codec, cropping, normalisation, teacher: normalised images [B, 3, H, W] to the task's output.
 
-    The teacher is no submodule: it is frozen and known, and would only make checkpoints larger.
+    The teacher is not a submodule: it is frozen and known, and would only make checkpoints larger.
 
     Args:
         context: Its point is the quality, 1 … 8.
@@ -53,15 +53,15 @@ class InputCompression(nn.Module):
         return self._outside[0]
 
     def forward(self, x: Tensor) -> Any:
-        """Compress, reconstruct and run the teacher; in eval mode with what the wire carries."""
+        """Compress images [B, 3, H, W], reconstruct them and run the teacher; in eval mode with the wire's values."""
         _, reconstructed, _ = self.reconstruct(x)
         return self.predict(reconstructed)
 
     def reconstruct(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return original and reconstruction [B, 3, H, W] in [0, 1] (not clamped in training), and the batch's bits.
+        """Return, for x [B, 3, H, W], original and reconstruction of that shape in [0, 1], and the batch's bits.
 
-        In train mode latents get uniform noise; in eval mode they are quantised as on the wire, and the bits are those
-        of the densities.
+        In train mode latents get uniform noise, and the reconstruction is not clamped; in eval mode latents are
+        quantised as on the wire. The bits are those of the densities.
         """
         images = denormalise(x, self.pixels)
         if not self.codec.training:
@@ -76,7 +76,7 @@ class InputCompression(nn.Module):
         return reconstructed.clamp(0, 1), _bits(likelihoods)
 
     def predict(self, images: Tensor) -> Any:
-        """Return the teacher's output for images [B, 3, H, W] with values in [0, 1]."""
+        """Return the teacher's output for images [B, 3, H, W] in [0, 1]."""
         return self.teacher(normalise(images * 255, self.pixels))
 
     def transform_parameters(self) -> Iterator[nn.Parameter]:
@@ -86,7 +86,7 @@ class InputCompression(nn.Module):
 
     @property
     def prior(self) -> EntropyBottleneck:
-        """The factorised prior: of y, or of z where there is a hyperprior."""
+        """The factorised prior of y, or of z where there is a hyperprior."""
         bottleneck: EntropyBottleneck = self.codec.entropy_bottleneck
         return bottleneck
 

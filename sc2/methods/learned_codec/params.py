@@ -18,17 +18,17 @@ AXIS = RateAxis(name="quality", symbol="q=", low=1, high=QUALITIES, number=int)
 
 
 class Published(Strict):
-    """A file of weights in CompressAI's own layout."""
+    """A file of weights in CompressAI's layout."""
 
     url: str = Field(
         pattern=r"^(https?|file)://",
         description="Where it is published; a file of this name in the data "
-        "folder (SC2_DATA, default data/) or its subfolder weights/ is taken first",
+        "folder (SC2_DATA, default data/) or its subfolder weights/ is preferred",
     )
     sha256: str | None = Field(
         default=None,
         pattern=r"^[0-9a-f]{8,64}$",
-        description="SHA-256 of the file or its first digits; not needed where its name holds them (…-446d5c7f.)",
+        description="SHA-256 of the file, or its first digits; not needed where its name contains them (…-446d5c7f.)",
     )
 
     @model_validator(mode="after")
@@ -47,18 +47,16 @@ class Train(Strict):
         max_length=QUALITIES,
         description="Weight λ of the distortion by quality 1 … 8: bits per pixel per squared error of 8-bit values",
     )
-    epochs: int = Field(
-        default=10, ge=0, description="Passes over the training split; 0: published weights as they are"
-    )
+    epochs: int = Field(default=10, ge=0, description="Passes over the training split; 0: published weights, unchanged")
     batch_size: int = Field(default=16, gt=0, description="Images per step")
     lr: float = Field(default=1e-4, gt=0, description="Peak learning rate of g_a and g_s: one cycle, Adam")
-    entropy_lr: float = Field(default=1e-4, gt=0, description="Peak learning rate of the entropy model, the same cycle")
-    clip_norm: float = Field(default=1.0, gt=0, description="Largest norm of a step's gradients, all together")
+    entropy_lr: float = Field(default=1e-4, gt=0, description="Peak learning rate of the entropy model: same cycle")
+    clip_norm: float = Field(default=1.0, gt=0, description="Largest norm of all gradients of a step together")
     quantiles_lr: float = Field(default=1e-3, gt=0, description="Learning rate of the quantiles' own Adam")
     start: Literal["random", "wavelet", "published"] = Field(
         default="random",
         description="random: the library's initial weights; wavelet: g_a and g_s as a Haar transform, for short "
-        "schedules (ours); published: those under `weights`",
+        "schedules (ours); published: the files under `weights`",
     )
     weights: dict[Quality, Published] = Field(default={}, description="Published weights by quality, in quotes")
 
@@ -92,7 +90,7 @@ class LearnedCodecArch(Strict):
 
 
 def published_pairs(small: tuple[int, int], large: tuple[int, int], *, small_up_to: int) -> Any:
-    """Return the field `channels` whose default is CompressAI's: `small` up to a quality, `large` above it."""
+    """Return the field `channels` with CompressAI's default: `small` up to quality `small_up_to`, then `large`."""
     return Field(
         default=[small] * small_up_to + [large] * (QUALITIES - small_up_to),
         description="(N, M), width of the transforms and of the latent: one pair for all qualities, or one for each",

@@ -51,10 +51,10 @@ class _JointDecoder(LatentDecoder):
 
 
 class Joint(Hyperprior):
-    """Scale and mean of each value of the latent come from z and from the values before it."""
+    """The scale and mean of each value of the latent are predicted from z and the values before it."""
 
     def encoder(self, content: DevicePrior) -> LatentEncoder:
-        """Build the device's end from its tables, the context model among them, and h_a."""
+        """Build the device's end from its tables, which include the context model, and h_a."""
         half = hyperprior_content(content)
         return _JointEncoder(half, self.analysis(half.channels, half.hyper_channels))
 

@@ -1,4 +1,4 @@
-"""Published weights of CompressAI's image codecs: one file per quality, known by its SHA-256 or the start of it."""
+"""Published weights of CompressAI's image codecs: one file per quality, identified by (the start of) its SHA-256."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ def load_published(model: nn.Module, weights: Mapping[str, Published], quality: 
 
     Raises:
         CheckpointError: There are none for this quality, or they do not fit the model.
-        DataError: The file is missing and cannot be fetched, or is another one.
+        DataError: The file is missing and cannot be fetched, or has another hash.
     """
     if quality not in weights:
         known = ", ".join(sorted(weights)) or "none"
@@ -33,9 +33,9 @@ def load_published(model: nn.Module, weights: Mapping[str, Published], quality: 
             f"or choose another {_WHERE}.start"
         )
     url, sha256 = weights[quality].url, weights[quality].sha256 or hash_in_name(weights[quality].url)
-    assert sha256 is not None, "the configuration asks for one of the two"
+    assert sha256 is not None, "the configuration requires one of the two"
     state = _current_names(read_state(fetched(url, sha256)))
-    # Tables are built from the densities; these may be of another version of the library.
+    # Tables are built from the densities; those in the file may be of another version of the library.
     kept = {name: value for name, value in state.items() if not _is_table(name)}
     empty = {name: value for name, value in model.state_dict().items() if _is_table(name)}
     try:

@@ -1,7 +1,7 @@
-"""What the wire makes of a latent, in one process and for whole batches: rounding, exact networks, no coder.
+"""The latent as received, in one process and for whole batches: rounding and exact networks, but no coder.
 
 CompressAI's own forward pass differs from its coder: it runs h_s in floating point, and the joint model's context on
-latents that are rounded without their means.
+latents that are rounded without subtracting their means.
 """
 
 from typing import Any
@@ -17,13 +17,13 @@ Likelihoods = tuple[Tensor, ...]
 
 
 def received(codec: nn.Module, y: Tensor) -> tuple[Tensor, Likelihoods]:
-    """Return y_hat as it arrives, and the likelihoods of all that is sent.
+    """Return y_hat [B, M, h, w] as received, and the likelihoods of y [B, M, h, w] and, if any, of z [B, N, zh, zw].
 
     Args:
         codec: One of CompressAI's models, in eval mode.
         y: Its latents [B, M, h, w].
     """
-    # By name: its parts are not declared in the classes' types.
+    # By name: CompressAI's classes do not declare their parts' types.
     parts: Any = codec
     if not hasattr(parts, "h_a"):
         y_hat, likelihoods = parts.entropy_bottleneck(y)
@@ -44,7 +44,7 @@ def received(codec: nn.Module, y: Tensor) -> tuple[Tensor, Likelihoods]:
 def _side_information(parts: Any, z: Tensor, y: Tensor) -> tuple[Tensor, Tensor | None]:
     medians = parts.entropy_bottleneck.quantiles.detach()[:, 0, 1]
     symbols = torch.round(z - medians.view(1, -1, 1, 1))
-    # Built each time: a kept one would be stale after a step of training.
+    # Built each time: a stored one would be stale after a training step.
     network = HyperSynthesis(exact_layers(parts.h_s), fixed_point(medians), y.shape[1])
     scales, means = network(symbols, *y.shape[2:])
     return scales, means

@@ -2,7 +2,7 @@
 
 Source: docs/papers.md#learned-codecs.
 
-The teacher takes no part in it: it only says, on the validation split, how well it reads the reconstructions.
+The teacher is not part of the loss: it only measures the task's quality of the reconstructions on the validation split.
 """
 
 from functools import partial
@@ -27,7 +27,7 @@ PEAK = 255.0
 class ClippedAdam(torch.optim.Adam):
     """Adam on gradients whose common norm is at most `largest_norm`.
 
-    The inverse GDN multiplies: one unlucky step blows up the reconstruction, and with it the next gradient.
+    The inverse GDN multiplies, so one unlucky step can blow up the reconstruction and with it the next gradient.
     """
 
     def __init__(self, groups: list[dict[str, Any]], *, largest_norm: float) -> None:
@@ -49,8 +49,8 @@ def rate_distortion_recipe(params: Train, context: BuildContext[LearnedCodecArch
         codec: CompressAI's class name.
 
     Raises:
-        CheckpointError: Published weights are asked for and do not fit, or there are none.
-        DataError: Their file is missing or another one.
+        CheckpointError: `start` is `published`, and there are no such weights or they do not fit.
+        DataError: Their file is missing or has another hash.
     """
     network, judge = InputCompression(context, codec), Judge(context.task, context.num_classes)
     price = params.lambdas[AXIS.parse(context.point) - 1]
@@ -91,7 +91,7 @@ def rate_distortion_recipe(params: Train, context: BuildContext[LearnedCodecArch
 
 
 def _start(network: InputCompression, params: Train, quality: str, price: float) -> None:
-    """Give the codec the weights that its training starts from."""
+    """Set the codec's weights to those that its training starts from."""
     if params.start == "published":
         load_published(network.codec, params.weights, quality)
     if params.start == "wavelet":
@@ -99,7 +99,7 @@ def _start(network: InputCompression, params: Train, quality: str, price: float)
 
 
 def _adam(parameters: list[nn.Parameter], network: InputCompression, params: Train) -> torch.optim.Optimizer:
-    """Return Adam with the entropy model as a second group, at a rate of its own."""
+    """Return Adam with the entropy model as a second group with its own learning rate."""
     transforms = [*network.transform_parameters()]
     known = {id(parameter) for parameter in transforms}
     rest = [parameter for parameter in parameters if id(parameter) not in known]

@@ -7,8 +7,8 @@ Source: docs/papers.md#learned-codecs.
 
     y (or |y|) ─ conv3×3 ─ act ─ conv5×5/2 ─ act ─ conv5×5/2 ─► z [B, N, H/64, W/64]
 
-H and W are multiples of 16 (64 with a hyperprior). N is the width inside, M that of the latent. The way back from z is
-an exact network and not built from here (`sc2.entropy.exact`).
+H and W are multiples of 16 (64 with a hyperprior). N is the number of hidden channels, M that of the latent. h_s, the
+way back from z, is an exact integer network and not built here (`sc2.entropy.exact`).
 """
 
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from sc2.layers.gdn import GDN1
 
 
 def analysis(n: int, m: int) -> nn.Sequential:
-    """Return g_a: images in [0, 1] to the latent y."""
+    """Return g_a: images [B, 3, H, W] in [0, 1] to the latent y [B, M, H/16, W/16]."""
     return nn.Sequential(
         conv(3, n),
         GDN1(n, squared=True),
@@ -30,7 +30,7 @@ def analysis(n: int, m: int) -> nn.Sequential:
 
 
 def synthesis(n: int, m: int) -> nn.Sequential:
-    """Return g_s: the received latent to an image, not yet clamped to [0, 1]."""
+    """Return g_s: the received latent [B, M, h, w] to images [B, 3, 16h, 16w], not yet clamped to [0, 1]."""
     return nn.Sequential(
         deconv(m, n),
         GDN1(n, inverse=True, squared=True),
@@ -43,7 +43,7 @@ def synthesis(n: int, m: int) -> nn.Sequential:
 
 
 def scale_analysis(m: int, n: int) -> nn.Sequential:
-    """Return h_a of the scale hyperprior: y to z, of its magnitude, for a scale does not depend on the sign."""
+    """Return h_a of the scale hyperprior: |y| to z, because a scale does not depend on the sign."""
     return _OfMagnitude(conv(m, n, kernel=3, stride=1), nn.ReLU(), conv(n, n), nn.ReLU(), conv(n, n))
 
 

@@ -1,9 +1,9 @@
 """Initial weights for short schedules: the transforms start as a wavelet transform and its inverse (ours).
 
-The library's random start lets signals shrink from layer to layer, and thousands of steps go into learning what any
-orthonormal transform does from the first one: keep the picture. Here each layer of g_a splits its channels into four
-Haar bands (sum and difference, both ways), and the low frequencies that fit its width are kept; g_s is the transpose.
-The latent is scaled so that rounding it costs as much distortion as the bits it saves are worth at the given λ.
+With the library's random start, signals shrink from layer to layer, and thousands of steps are spent on learning what
+any orthonormal transform does from the start: keep the picture. Here each layer of g_a splits its channels into four
+Haar bands (sum and difference in both directions) and keeps the low frequencies that fit its width; g_s is the
+transpose. The latent is scaled so that rounding costs as much distortion as the saved bits are worth at the given λ.
 """
 
 import math
@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 
 _QUIET = 0.25
-"""Signals between the layers, in units of the image's: small, where GDN is nearly the identity."""
+"""Scale of signals between the layers relative to the image: small, where GDN is nearly the identity."""
 _CHROMA = 0.05
 """Energy of a colour difference relative to the brightness in photographs, roughly."""
 _REST = 0.1
-"""Share of the library's random weights that stays: channels that no band fills begin with it."""
+"""Fraction of the library's random weights that is kept, also for channels without a band."""
 _COLOURS = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])
 
 _Band = tuple[float, int, int]
-"""Weight of its colour, and horizontal and vertical frequency."""
+"""Weight of the band's colour, and its horizontal and vertical frequency."""
 
 
 def wavelet_start(codec: nn.Module, weight: float) -> None:
@@ -45,7 +45,7 @@ def wavelet_start(codec: nn.Module, weight: float) -> None:
             _set(backward, matrix / gain)
             for layer in (forward, backward):
                 nn.init.zeros_(_bias(layer))
-        # The image around mid-grey.
+        # Centre the image on mid-grey.
         _bias(down[0]).copy_(-0.5 * down[0].weight.sum((1, 2, 3)))
         _bias(up[0]).fill_(0.5)
 
@@ -58,14 +58,14 @@ def _bias(layer: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:
 def latent_gain(weight: float) -> float:
     """Return the scale of the latent, relative to orthonormal coefficients of an image in [0, 1], for a λ.
 
-    Rounding costs 1/12 per coefficient, in units of 1 / gain², and a bit more saves 2 ln 2 times that; λ · 255² · MSE
-    over three values per pixel puts the price of that bit at 1.
+    Rounding costs 1/12 per coefficient, in units of 1 / gain², and one more bit saves 2 ln 2 times that; with
+    λ · 255² · MSE over three values per pixel, the price of that bit is 1.
     """
     return math.sqrt(weight * 255**2 * 2 * math.log(2) / (3 * 12))
 
 
 def _split(bands: list[_Band], width: int) -> tuple[list[_Band], Tensor]:
-    """Return the `width` bands of lowest frequency (or all), and the weights [kept, bands, 2, 2] that make them."""
+    """Return the `width` bands of lowest frequency (or all), and the weights [kept, bands, 2, 2] that compute them."""
     halved = []
     for index, (colour, across, down) in enumerate(bands):
         for i in range(2):
@@ -88,7 +88,7 @@ def _energy(band: _Band) -> float:
 
 
 def _set(layer: nn.Conv2d | nn.ConvTranspose2d, matrix: Tensor) -> None:
-    """Put the weights into the middle of a 5×5 kernel: the 2×2 pixels of each step; the rest stays small and random."""
+    """Put the weights into the middle 2×2 of a 5×5 kernel, the pixels of each step; the rest stays small and random."""
     layer.weight.mul_(_REST * float(matrix.abs().max()))
     kept, bands = matrix.shape[:2]
     layer.weight[:kept, :bands] = 0

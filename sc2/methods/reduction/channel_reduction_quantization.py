@@ -3,7 +3,7 @@
 Source: docs/papers.md#channel-reduction-quantization.
 
     device                                    wire                                server
-    x ─ encoder ─► z, few channels ─ 8 bits ─► scale, zero point, symbols as they are ─► z_hat ─ decoder ─► features of
+    x ─ encoder ─► z, few channels ─ 8 bits ─► scale, zero point, symbols (raw bytes) ─► z_hat ─ decoder ─► features of
                                                                               `cut` ─ rest of the backbone ─► logits
 
 One phase, `distill`: encoder and decoder learn the teacher's features at the hint layers, in float and without
@@ -36,7 +36,7 @@ class ChannelReductionQuantization(Method[ReductionArch]):
     upstream_size_rule = "quantized"
 
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
-        """Eight bits per symbol and those of scale and zero point; there is nothing to estimate."""
+        """Return eight bits per symbol plus those of scale and zero point: exact, as there is no entropy model."""
         from sc2.methods.reduction.affine import SIDE_BYTES
 
         return 8.0 * (latent.symbols.numel() + SIDE_BYTES)
@@ -48,7 +48,7 @@ class ChannelReductionQuantization(Method[ReductionArch]):
         return distill_recipe(params, context) if isinstance(params, Distill) else super().training(params, context)
 
     def export(self, context: BuildContext[ReductionArch], state: Mapping[str, Tensor] | None) -> Export:
-        """Split the trained network behind the quantiser."""
+        """Split the trained network after the quantiser."""
         from sc2.methods.reduction.halves import split_reduction
         from sc2.methods.reduction.network import ReductionNetwork
 

@@ -1,4 +1,4 @@
-"""The two halves of CR+BQ: what the device sends is one quantised tensor, its range beside it."""
+"""The two halves of CR+BQ: the device sends one quantised tensor and its range."""
 
 from typing import Any
 
@@ -35,8 +35,8 @@ class QuantizedDeviceContent(QuantizedContent):
     """What the device half is built from.
 
     Attributes:
-        encoder_channels: Channels of the encoder's convolutions but the last.
-        halvings: How often the encoder halves the resolution.
+        encoder_channels: Channels of the encoder's convolutions, without the last.
+        halvings: How many times the encoder halves the resolution.
         input: How pixels become the encoder's input.
     """
 
@@ -49,12 +49,12 @@ class QuantizedServerContent(QuantizedContent):
     """What the server half is built from.
 
     Attributes:
-        decoder_channels: Channels of the decoder's convolutions but the last.
-        target: Channels at the cut.
+        decoder_channels: Channels of the decoder's convolutions, without the last.
+        target: Channels at the cut, T.
         output_relu: Whether a ReLU ends the decoder.
         shape: z's channels, height and width; None where images differ in size.
         largest: Largest short and long side of z.
-        cut: Stage whose output the decoder gives.
+        cut: Stage whose output the decoder reproduces.
         backbone: The whole task model.
         num_classes: Its classes.
     """
@@ -80,13 +80,13 @@ class QuantizedDevice(DeviceHalf):
         self.input = content.input
 
     def analyse(self, pixels: np.ndarray) -> Quantized:
-        """Return z [1, C, h, w] of one image, quantised."""
+        """Return the quantised z [1, C, h, w] of one image, uint8 [H, W, 3]."""
         assert self.network is not None
         with torch.no_grad():
             return quantize(self.network(normalise(to_batch(pixels), self.input)))
 
     def code(self, latent: Quantized) -> Payload:
-        """Write scale, zero point and symbols; the shape on the wire is z's channels, height and width."""
+        """Write scale, zero point and symbols [1, C, h, w]; the shape on the wire is (C, h, w)."""
         _, channels, height, width = latent.symbols.shape
         return Payload((to_bytes(latent),), (channels, height, width))
 
@@ -116,7 +116,7 @@ class QuantizedServer(ServerHalf):
     def _possible(self, shape: tuple[int, ...]) -> bool:
         if self.shape is not None:
             return shape == self.shape
-        # Four positions more than the halved image: at least one of it must be left.
+        # Four positions more than the halved image, of which at least one must remain.
         return len(shape) == 3 and shape[0] == self.channels and min(shape[1:]) > 4
 
     def answer(self, batch: Tensor) -> Any:
@@ -126,7 +126,7 @@ class QuantizedServer(ServerHalf):
 
 
 def split_reduction(network: ReductionNetwork, context: BuildContext[ReductionArch]) -> Export:
-    """Cut a trained network behind the quantiser."""
+    """Split a trained network after the quantiser."""
     arch, channels, size = context.arch, AXIS.parse(context.point), context.input.square
     encoder = network.encoder.state_dict()
     rest = {f"decoder.{name}": value for name, value in network.decoder.state_dict().items()}

@@ -6,7 +6,7 @@ Source: docs/papers.md#channel-reduction-quantization.
     z_hat ─ four conv2×2 ─► features of the cut [B, T, H/4, W/4] ─ rest of the backbone ─► logits
 
 Modules, order and default widths are those of the published models: 24 modules, the first 12 on the device. All
-convolutions are free of biases. Only the number of poolings depends on where the backbone is cut: stride 4 has one.
+convolutions are without biases. Only the number of poolings depends on where the backbone is cut: stride 4 has one.
 """
 
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ from sc2.split.method import BuildContext
 
 
 def reduction(channels: int, widths: Sequence[int], halvings: int = 2) -> nn.Sequential:
-    """Return the encoder: images [B, 3, H, W] to z [B, channels, H/2^halvings + 4, W/2^halvings + 4].
+    """Return the encoder: images [B, 3, H, W] to z [B, C, H/2^halvings + 4, W/2^halvings + 4].
 
     Args:
-        channels: C, what goes over the link; the rate axis.
+        channels: C, the channels sent over the link; the rate axis.
         widths: Channels of the four convolutions before; the papers' [64, 64, 256, 64] has 157,760 + 256·C parameters.
-        halvings: How often the resolution is halved: once by the first convolution, then by poolings.
+        halvings: How many times the resolution is halved: once by the first convolution, then by poolings.
     """
     first, second, third, fourth = widths
     pools = [nn.MaxPool2d(3, stride=2, padding=1) for _ in range(halvings - 1)]
@@ -50,13 +50,13 @@ def reduction(channels: int, widths: Sequence[int], halvings: int = 2) -> nn.Seq
 
 
 def expansion(channels: int, widths: Sequence[int], target: int, *, output_relu: bool = True) -> nn.Sequential:
-    """Return the decoder: z [B, channels, h, w] to features [B, target, h - 4, w - 4].
+    """Return the decoder: z [B, C, h, w] to features [B, T, h - 4, w - 4].
 
     Args:
-        channels: C.
+        channels: Channels of z, C.
         widths: Channels of the three hidden convolutions; the papers' are [64, 128, 256].
-        target: Channels at the cut.
-        output_relu: Whether a ReLU comes last, as in a ResNet; not where the backbone's features have both signs.
+        target: Channels at the cut, T.
+        output_relu: Whether the last layer is a ReLU, as in a ResNet; false where the features have both signs.
     """
     first, second, third = widths
     return nn.Sequential(
@@ -82,8 +82,8 @@ def _conv(channels: int, out: int, padding: int = 0) -> nn.Conv2d:
 class ReductionNetwork(nn.Module):
     """Encoder, decoder and the rest of the teacher after the cut.
 
-    Input [B, 3, H, W] normalised, output the task's. While the encoder is in train mode z stays as it is: the
-    published training knows nothing of the quantiser. Else every image's z is quantised, as on the wire.
+    Input [B, 3, H, W] normalised, output the task's. While the encoder is in train mode z is not quantised, as in the
+    published training. Otherwise each image's z is quantised, as on the wire.
     """
 
     def __init__(self, context: BuildContext[ReductionArch]) -> None:
@@ -98,28 +98,28 @@ class ReductionNetwork(nn.Module):
 
     @property
     def head(self) -> nn.Module:
-        """What follows the body."""
+        """The part after the body."""
         return self.tail.head
 
     def features(self, x: Tensor) -> Features:
-        """Return what the head takes."""
+        """Return the head's input for images [B, 3, H, W]."""
         z = self.encoder(x)
         return self.tail.features(self.decoder(z if self.encoder.training else through_quantizer(z)))
 
     def forward(self, x: Tensor) -> Any:
-        """Run the whole split in one process."""
+        """Run the whole split on images [B, 3, H, W] in one process."""
         return self.head(self.features(x))
 
 
 def _target(model: StagedModel, cut: str, size: int) -> tuple[int, int]:
-    """Return the channels at a cut, and how often images of side `size` have been halved there."""
+    """Return the channels at a cut, and how many times images of side `size` have been halved there."""
     channels, height, _ = stage_shape(model, cut, size)
     side, halvings = size, 0
     while side > height:
         side, halvings = (side + 1) // 2, halvings + 1
     if side != height or halvings == 0:
         raise ConfigError(
-            f"the features at the cut {cut!r} have a side of {height} for images of {size}; channel reduction imitates "
-            "features whose side is the image's halved once or more: choose another cut, or another crop"
+            f"the features at the cut {cut!r} have a side of {height} for images of {size}; channel reduction needs "
+            "features whose side is the image's, halved one or more times: choose another cut, or another crop"
         )
     return channels, halvings

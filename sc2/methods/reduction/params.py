@@ -16,17 +16,17 @@ class ReductionArch(Hinted):
         default=[64, 64, 256, 64],
         min_length=4,
         max_length=4,
-        description="Channels of the encoder's convolutions but the last, whose channels are the operating point",
+        description="Channels of the encoder's convolutions, without the last, whose channels are the operating point",
     )
     decoder_channels: list[int] = Field(
         default=[64, 128, 256],
         min_length=3,
         max_length=3,
-        description="Channels of the decoder's convolutions but the last, whose channels are those of the cut",
+        description="Channels of the decoder's convolutions, without the last, which has those of the cut",
     )
     output_relu: bool = Field(
         default=True,
-        description="A ReLU behind the decoder, as in a ResNet; false where features at the cut have both signs (ours)",
+        description="A ReLU after the decoder, as in a ResNet; false where features at the cut have both signs (ours)",
     )
 
 

@@ -18,9 +18,9 @@ from sc2.training.recipe import Recipe, Terms, multi_step
 
 
 def distill_recipe(params: Distill, context: BuildContext[ReductionArch]) -> Recipe:
-    """L = Σ_k ‖s_k - t_k‖² over the hint layers, summed over the batch; everything behind the cut is frozen.
+    """Return the recipe of L = Σ_k ‖s_k - t_k‖² over the hint layers, summed over the batch; the tail is frozen.
 
-    Validation goes through the quantiser, and picks the epoch with the lowest loss.
+    Validation includes the quantiser; the epoch with the lowest loss is kept.
     """
     student, teacher = ReductionNetwork(context), teacher_model(context.teacher)
     judge = Judge(context.task, context.num_classes)

@@ -3,7 +3,7 @@
     x [B, 3, H, W] ─ conv5×5/2 ─ GDN1 ─ conv5×5/2 ─ GDN1 ─ conv2×2 ─► y [B, C, H/4-1, W/4-1]
     y_hat ─ conv2×2 (pad 1) ─ IGDN1 ─ conv2×2 ─ IGDN1 ─ conv2×2 (pad 1) ─► features [B, T, H/4, W/4]
 
-All convolutions are free of biases; nothing follows the last one.
+No convolution has a bias; no layer follows the last one.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,12 @@ from sc2.layers.gdn import GDN1
 
 
 def analysis(channels: Sequence[int]) -> nn.Sequential:
-    """Return g_a for channels [c1, c2, C]; the papers' ResNet uses [96, 48, 24]: 138,672 parameters."""
+    """Return g_a, images [B, 3, H, W] to y [B, C, H/4 - 1, W/4 - 1].
+
+    Args:
+        channels: Channels of the three convolutions, the last C; the papers' ResNet has [96, 48, 24], in all 138,672
+            parameters.
+    """
     first, second, latent = channels
     return nn.Sequential(
         nn.Conv2d(3, first, 5, stride=2, padding=2, bias=False),
@@ -26,7 +31,15 @@ def analysis(channels: Sequence[int]) -> nn.Sequential:
 
 
 def synthesis(latent: int, channels: Sequence[int], target: int) -> nn.Sequential:
-    """Return g_s for hidden channels [d1, d2]; the papers' ResNet uses 24, [512, 256], 256: 1,164,032 parameters."""
+    """Return g_s, y_hat [B, C, h, w] to features [B, T, h + 1, w + 1].
+
+    The papers' ResNet has 24, [512, 256] and 256: 1,164,032 parameters.
+
+    Args:
+        latent: Channels of y_hat, C.
+        channels: Channels of the two hidden convolutions.
+        target: Channels at the cut, T.
+    """
     first, second = channels
     return nn.Sequential(
         nn.Conv2d(latent, first, 2, padding=1, bias=False),

@@ -1,4 +1,4 @@
-"""What the Entropic Students do alike: they imitate the teacher first, then learn the task."""
+"""Base of the Entropic Students, which imitate the teacher first and then learn the task."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class DistilledMethod(BottleneckMethod[S]):
-    """A bottleneck that imitates the teacher first, then learns the task; the recipes are in `training.py`."""
+    """A bottleneck that imitates the teacher first and then learns the task; the recipes are in `training.py`."""
 
     def training(self, params: Strict, context: BuildContext[S]) -> Recipe:
         """Return the recipe of `distill` or `finetune`."""

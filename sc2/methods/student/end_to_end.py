@@ -2,9 +2,10 @@
 
 Source: docs/papers.md#end-to-end.
 
-The networks and the wire are those of `entropic_student`, but no weight comes from the teacher: everything is
-trained at once on labels at a rate price, L = CE + β · bits, both per image. On a dense task the whole body may be that
-of a classification benchmark (`encoder_from`): then encoder and entropy model are frozen, and the rest learns the task.
+The networks and the wire format are those of `entropic_student`, but no weight comes from the teacher: everything is
+trained jointly on labels at a price of bits, L = CE + β · bits, both per image. On a dense task the whole body may be
+that of a classification benchmark (`encoder_from`): then encoder and entropy model are frozen, and the rest learns the
+task.
 """
 
 from __future__ import annotations
@@ -28,15 +29,13 @@ class Train(RatePriced, Tuning):
 
     epochs: Epochs = 60
     batch_size: int = Field(default=256, gt=1, description="Images per step")
-    lr: float = Field(
-        default=1e-3, gt=0, description="Learning rate at the start: Adam; SGD where the encoder is taken over"
-    )
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum of SGD, where the encoder is taken over")
+    lr: float = Field(default=1e-3, gt=0, description="Initial learning rate: Adam; SGD where the encoder is reused")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum of SGD, where the encoder is reused")
     weight_decay: WeightDecay = 1e-4
     schedule: Literal["cosine", "multi_step", "poly", "one_cycle"] = Field(
         default="cosine",
-        description="How the learning rate falls: the papers' for classification, COCO and VOC; one_cycle rises first, "
-        "which a short schedule with an untrained head needs (ours)",
+        description="How the learning rate decays: the papers' for classification, COCO and VOC; one_cycle rises "
+        "first, as a short schedule with an untrained head needs (ours)",
     )
 
 

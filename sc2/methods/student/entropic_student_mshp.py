@@ -4,7 +4,7 @@
     x ─ g_a ─► y ─┬─ h_a ─► z ─ round, coder ──────────► z bytes ─ coder ─ h_s ─► scales, means ─┐
                   └─ round around the means, coder ────► y bytes ─────────── coder ◄─────────────┴─► y_hat ─ g_s, …
 
-Phases and losses are those of `entropic_student`; bits are those of y and z together, at one price.
+Phases and losses are those of `entropic_student`; the bits are those of y and z together, at one price.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class EntropicStudentMSHP(DistilledMethod[HyperpriorArch]):
-    """y under Gaussians with a mean and a scale each, both from z."""
+    """y under Gaussians, each with a mean and a scale from z."""
 
     Arch = HyperpriorArch
     Params = HyperpriorParams

@@ -4,8 +4,8 @@
     x ─ g_a ─► y ─┬─ h_a(|y|) ─► z ─ round, coder ─────► z bytes ─ coder ─ h_s ─► scales ─┐
                   └─ round, coder under the scales ────► y bytes ─────────── coder ◄──────┴─► y_hat ─ g_s, …
 
-Phases and losses are those of `entropic_student`; bits are those of y and z together, at one price. Upstream has the
-layer but no experiment with it, and cannot train its second phase.
+Phases and losses are those of `entropic_student`; the bits are those of y and z together, at one price. Upstream has
+the layer but no experiment with it, and cannot train its second phase.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class EntropicStudentSHP(DistilledMethod[HyperpriorArch]):
-    """y under Gaussians of mean zero, each with a scale from z."""
+    """y under zero-mean Gaussians, each with a scale from z."""
 
     Arch = HyperpriorArch
     Params = HyperpriorParams

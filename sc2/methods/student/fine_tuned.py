@@ -1,10 +1,10 @@
-"""A backbone cut in two with a factorised prior at the cut and nothing else between (fine-tuning).
+"""A backbone split in two with only a factorised prior at the cut (fine-tuning).
 
 Source: docs/papers.md#fine-tuned-split.
 
     x ─ stages up to the cut ─► y [B, C, h, w] ─ round, coder ─► payload bytes ─► y_hat ─ the other stages ─► logits
 
-There is no new encoder: the device runs the backbone's own first stages. A cut may also lie inside a stage, or behind
+There is no new encoder: the device runs the backbone's own first stages. A cut may also lie inside a stage, or after
 the head's pooling (`sc2.backbones.base.cuts`).
 """
 
@@ -18,7 +18,7 @@ from sc2.methods.student.trained_priors import FactorizedPrior
 
 
 class PastedBottleneck(nn.Module):
-    """The teacher with an entropy bottleneck behind a cut.
+    """The teacher with an entropy bottleneck after a cut.
 
     Input [B, 3, H, W] normalised, output the task's. In training mode the features at the cut get uniform
     noise, in eval mode they are rounded around the medians, as on the wire.
@@ -33,14 +33,14 @@ class PastedBottleneck(nn.Module):
 
     @property
     def head(self) -> nn.Module:
-        """What follows the body; at the cut `avgpool`, what follows the pooling."""
+        """The part after the body; at the cut `avgpool`, the part after the pooling."""
         return self.tail.head
 
     def features(self, x: Tensor) -> Features:
-        """Return what the head takes."""
+        """Return the head's input for images [B, 3, H, W]."""
         y_hat, _ = self.prior(self.encoder(x))
         return self.tail.features(y_hat)
 
     def forward(self, x: Tensor) -> Any:
-        """Run the whole split in one process."""
+        """Run the whole split on images [B, 3, H, W] in one process."""
         return self.head(self.features(x))

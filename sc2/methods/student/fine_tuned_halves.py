@@ -1,4 +1,4 @@
-"""The two halves of a backbone cut in two with a factorised prior at the cut."""
+"""The two halves of a backbone with a factorised prior at the cut."""
 
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ class FineTunedContent(HalfContent):
     Attributes:
         cut: Where the network is cut.
         backbone: The whole network.
-        num_classes: Its classes.
+        num_classes: Number of its classes.
         state: Weights of the half's own stages.
     """
 
@@ -40,11 +40,11 @@ class FineTunedDeviceContent(FineTunedContent):
 
 
 class FineTunedServerContent(FineTunedContent):
-    """What the server half is built from: the stages behind the cut.
+    """What the server half is built from: the stages after the cut.
 
     Attributes:
         largest: Largest short and long side of y.
-        prior: Its end of the entropy model.
+        prior: The server's end of the entropy model.
     """
 
     largest: tuple[int, int]
@@ -64,7 +64,7 @@ class FineTunedDevice(StudentDevice):
 
 
 class FineTunedServer(StudentServer):
-    """The coder, and the stages behind the cut."""
+    """The coder, and the stages after the cut."""
 
     def __init__(self, content: FineTunedServerContent) -> None:
         self.network = build_network(content.backbone, content.num_classes).after(content.cut)
@@ -75,7 +75,7 @@ class FineTunedServer(StudentServer):
 
 
 def split_fine_tuned(network: "PastedBottleneck", context: BuildContext[A], cut: str) -> Export:
-    """Cut a trained network behind the entropy coder, with fresh coding tables."""
+    """Split a trained network after the entropy coder, with fresh coding tables."""
     prior, backbone, num_classes = network.prior.export(), context.teacher.backbone, context.num_classes
     encoder = network.encoder.state_dict()
     device = FineTunedDeviceContent(

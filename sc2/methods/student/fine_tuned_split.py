@@ -1,12 +1,12 @@
-"""Fine-tuning: an entropy bottleneck pasted into the pre-trained network, no new encoder.
+"""Fine-tuning: an entropy bottleneck inserted into the pre-trained network, without a new encoder.
 
 Source: docs/papers.md#fine-tuned-split.
 
     device                                       wire                 server
     x ─ stages up to the cut ─► y ─ round, coder ─► payload bytes ─► y_hat ─ the other stages ─► logits
 
-One phase, `finetune`: the whole network is trained from the teacher's weights, L = CE + β · bits, both per
-image. An operating point is a cut and a β, e.g. `layer3_1e-5`; every cut is a curve of its own.
+One phase, `finetune`: the whole network is trained from the teacher's weights, L = CE + β · bits, both per image. An
+operating point is a cut and a β, e.g. `layer3_1e-5`; each cut is a separate curve.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Finetune(RatePriced):
-    """The one phase; defaults are the papers', whose batches are two of 128 behind layer1 and layer2."""
+    """The one phase; defaults are the papers', where a batch at the cuts layer1 and layer2 is two of 128."""
 
     epochs: Epochs = 10
     batch_size: int = Field(default=256, gt=1, description="Images per step")
@@ -48,11 +48,11 @@ class Phases(Strict):
 
 
 class FineTunedArch(Strict):
-    """Nothing: the network is the benchmark's, and the cut stands in the operating point."""
+    """Nothing to set: the network is the benchmark's, and the operating point gives the cut."""
 
 
 class Params(FineTunedArch):
-    """The schedule alone."""
+    """The schedule only."""
 
     phases: Phases = Phases()
 
@@ -63,7 +63,7 @@ class CutAndBeta:
 
     Attributes:
         cut: Where the network is cut.
-        beta: Price of a bit, nats.
+        beta: Price of a bit, in nats.
     """
 
     cut: str
@@ -81,11 +81,11 @@ class FineTunedSplit(EntropyCoded[FineTunedArch]):
     rate_axis = AXIS
 
     def unsupported(self, task: str) -> str | None:
-        """The papers have it for classification; a bottleneck at a cut of a dense network is the bottleneck unit's."""
-        return None if task == "classification" else "the papers have it for classification alone"
+        """Return the reason on every task except classification; dense networks have the bottleneck unit instead."""
+        return None if task == "classification" else "the papers use it for classification only"
 
     def curve(self, point: str) -> str:
-        """The cut."""
+        """Return the cut."""
         return AXIS.parse(point).cut
 
     def training(self, params: Strict, context: BuildContext[FineTunedArch]) -> Recipe:
@@ -119,7 +119,7 @@ class FineTunedSplit(EntropyCoded[FineTunedArch]):
         return FineTunedDevice(FineTunedDeviceContent.model_validate(blob))
 
     def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
-        """Build the coder, and the stages behind the cut."""
+        """Build the coder, and the stages after the cut."""
         from sc2.methods.student.fine_tuned_halves import FineTunedServer, FineTunedServerContent
 
         return FineTunedServer(FineTunedServerContent.model_validate(blob))

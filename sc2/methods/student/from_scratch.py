@@ -1,4 +1,4 @@
-"""The factorised-prior bottleneck in front of a backbone that nobody has trained (End-to-End).
+"""The factorised-prior bottleneck before an untrained backbone (End-to-End).
 
 Source: docs/papers.md#end-to-end.
 """
@@ -17,9 +17,9 @@ from sc2.split.method import BuildContext
 
 
 class UntrainedStudent(StudentNetwork):
-    """A `StudentNetwork` whose every weight is random; of the teacher only the architecture is used.
+    """A `StudentNetwork` with random weights only; nothing but the teacher's architecture is used.
 
-    The weights depend on torch's random state alone.
+    The weights depend only on torch's random state.
     """
 
     def __init__(self, context: BuildContext[BottleneckArch]) -> None:
@@ -28,13 +28,13 @@ class UntrainedStudent(StudentNetwork):
         # By name: importing torchvision for its class takes seconds.
         if any(type(module).__name__ == "FrozenBatchNorm2d" for module in backbone.modules()):
             raise ConfigError(
-                f"a {context.teacher.backbone.name} with frozen batch norms cannot be trained from scratch: take "
-                "end_to_end off this benchmark, or take frozen_batch_norm off its backbone"
+                f"a {context.teacher.backbone.name} with frozen batch norms cannot be trained from scratch: remove "
+                "end_to_end from this benchmark, or frozen_batch_norm from its backbone"
             )
         self.tail = backbone.after(context.arch.cut)
 
     def take_over_body(self, state: Mapping[str, Tensor]) -> None:
-        """Put all weights but the head's in from the same method's network on another benchmark.
+        """Load all weights except the head's from the same method's network on another benchmark.
 
         Raises:
             CheckpointError: They do not fit.

@@ -45,10 +45,10 @@ class StudentServerContent(HalfContent):
     Attributes:
         latent_channels: Channels of y.
         decoder_channels: Channels of g_s's hidden convolutions.
-        cut: Stage whose output g_s gives.
+        cut: Stage whose output g_s reproduces.
         largest: Largest short and long side of y.
         backbone: The whole task model.
-        num_classes: Its classes.
+        num_classes: Number of its classes.
         state: Weights of g_s (`decoder.…`) and of the rest of the task model (`tail.…`).
         prior: The server's end of the entropy model.
     """
@@ -64,7 +64,7 @@ class StudentServerContent(HalfContent):
 
 
 class StudentDevice(DeviceHalf):
-    """g_a and the device's end of the prior: all that the device holds."""
+    """g_a and the device's end of the prior: everything on the device."""
 
     def __init__(self, content: StudentDeviceContent, prior: PriorKind) -> None:
         self.encoder: nn.Module = analysis(content.encoder_channels)
@@ -78,18 +78,18 @@ class StudentDevice(DeviceHalf):
         self.input = content.input
 
     def analyse(self, pixels: np.ndarray) -> tuple[Any, tuple[int, int]]:
-        """Return the symbols of one image, and height and width of its latent."""
+        """Return the symbols of one image, uint8 [H, W, 3], and the size (h, w) of its latent."""
         with torch.no_grad():
             y = self.encoder(normalise(to_batch(pixels), self.input))
             return self.coder.symbols(y), (int(y.shape[2]), int(y.shape[3]))
 
     def code(self, latent: tuple[Any, tuple[int, int]]) -> Payload:
-        """Range-code the symbols; the shape on the wire is the latent's height and width."""
+        """Range-code the symbols; the shape on the wire is the latent's (h, w)."""
         symbols, shape = latent
         return Payload(self.coder.encode(symbols), shape)
 
     def bits(self, latent: tuple[Any, tuple[int, int]]) -> float:
-        """Return the ideal code length of what `analyse` returned under the device's tables, in bits."""
+        """Return the ideal code length of the result of `analyse` under the device's tables (bits)."""
         return self.coder.bits(latent[0])
 
 
@@ -123,7 +123,7 @@ class StudentServer(ServerHalf):
 
 
 def split_student(network: "StudentNetwork", context: BuildContext[B]) -> Export:
-    """Cut a trained network after the entropy coder, with fresh coding tables."""
+    """Split a trained network after the entropy coder, with fresh coding tables."""
     arch = context.arch
     prior = network.prior.export()
     encoder = network.encoder.state_dict()

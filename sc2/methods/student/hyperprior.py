@@ -5,8 +5,9 @@ Source: docs/papers.md#hyperprior-bottlenecks.
     y [B, C, h, w] ─ conv5×5/2 ─ act ─ conv5×5/2 ─► z [B, L, ⌈(h+1)/4⌉, ⌈(w+1)/4⌉]
     z_hat ─ conv^T5×5/2 ─ LeakyReLU ─ conv^T5×5/2 ─ LeakyReLU ─ conv5×5 ─► scales [B, C, …], or with means [B, 2C, …]
 
-All convolutions are free of biases. A z of side n gives 4n - 1, which is y's side for images of a multiple of 16; for
-others y is padded with zeros at the right and bottom to the next 4n - 1, and what h_s gives beyond y is cut off.
+No convolution has a bias. h_s maps a z of side n to a side of 4n - 1, which is y's side for images whose side is a
+multiple of 16; for others y is padded with zeros at the right and bottom to the next 4n - 1, and h_s's output beyond y
+is cropped.
 """
 
 from collections.abc import Callable
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
     from sc2.methods.student.trained_priors import TrainedPrior
 
 Transform = Callable[[int, int], nn.Sequential]
-"""Makes h_a or h_s for the channels of y and z."""
+"""Builds h_a or h_s for the channels of y and z."""
 
 
 def scale_analysis(channels: int, hyper_channels: int) -> nn.Sequential:
-    """Return h_a of the scale hyperprior, which sees |y|."""
+    """Return h_a of the scale hyperprior: |y| [B, C, h, w] to z [B, L, zh, zw]."""
     return nn.Sequential(*_analysis(_PaddedMagnitude(), nn.ReLU(), channels, hyper_channels))
 
 
@@ -66,7 +67,7 @@ def _synthesis(hyper_channels: int, hidden: int, out: int) -> nn.Sequential:
 
 
 class _Padded(nn.Module):
-    """Zeros at the right and bottom up to the next side of the form 4n - 1."""
+    """Pads with zeros at the right and bottom up to the next side of the form 4n - 1."""
 
     def forward(self, y: Tensor) -> Tensor:
         height, width = y.shape[2:]
@@ -74,7 +75,7 @@ class _Padded(nn.Module):
 
 
 class _PaddedMagnitude(_Padded):
-    """The same of |y|: a scale does not depend on the sign."""
+    """The same for |y|: a scale does not depend on the sign."""
 
     def forward(self, y: Tensor) -> Tensor:
         return super().forward(y.abs())

@@ -1,4 +1,4 @@
-"""What the family's methods do alike."""
+"""Base classes of the family's methods."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class EntropyCoded(Method[A]):
     """A method whose latent is coded under an entropy model."""
 
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
-        """Ideal code length of the symbols under the device's tables, bits."""
+        """Return the ideal code length of the symbols under the device's tables (bits)."""
         from sc2.methods.student.halves import StudentDevice
 
         assert isinstance(device, StudentDevice)
@@ -28,7 +28,7 @@ class EntropyCoded(Method[A]):
 
 
 class BottleneckMethod(EntropyCoded[B]):
-    """A bottleneck g_a, entropy model, g_s in place of the first stages; the network is in `network.py`."""
+    """A bottleneck (g_a, entropy model, g_s) in place of the first stages; the network is in `network.py`."""
 
     rate_axis = AXIS
     takes_encoder = True

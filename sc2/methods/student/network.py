@@ -34,14 +34,14 @@ class StudentNetwork(nn.Module):
 
     @property
     def head(self) -> nn.Module:
-        """What follows the body."""
+        """The part after the body."""
         return self.tail.head
 
     def features(self, x: Tensor) -> Features:
-        """Return what the head takes."""
+        """Return the head's input for images [B, 3, H, W]."""
         y_hat, _ = self.prior(self.encoder(x))
         return self.tail.features(self.decoder(y_hat))
 
     def forward(self, x: Tensor) -> Any:
-        """Run the whole split in one process."""
+        """Run the whole split on images [B, 3, H, W] in one process."""
         return self.head(self.features(x))

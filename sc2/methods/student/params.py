@@ -1,4 +1,4 @@
-"""The family's parameters: the bottleneck's architecture, and phases that several recipes share. No torch."""
+"""The family's parameters: the bottleneck's architecture, and phases shared by several recipes. No torch."""
 
 from typing import Annotated, Literal, TypeVar
 
@@ -22,7 +22,7 @@ class BottleneckArch(Replacement):
     """The entropy-coded bottleneck (docs/papers.md#fp-bottleneck)."""
 
     encoder_channels: list[int] = Field(
-        default=[96, 48, 24], min_length=3, max_length=3, description="Channels of g_a's convolutions; last = latent"
+        default=[96, 48, 24], min_length=3, max_length=3, description="Channels of g_a's convolutions, the last y's"
     )
     decoder_channels: list[int] = Field(
         default=[512, 256], min_length=2, max_length=2, description="Channels of g_s's hidden convolutions"
@@ -30,9 +30,9 @@ class BottleneckArch(Replacement):
     latent_gain: float = Field(
         default=1.0,
         gt=0,
-        description="Factor on the initial weights of g_a's last convolution. 1 is the papers'; with more, a short "
-        "schedule starts with latents above the quantisation noise instead of spending its first epochs on getting "
-        "there (ours)",
+        description="Factor on the initial weights of g_a's last convolution. 1 is the papers'; a larger factor makes "
+        "a short schedule start with latents above the quantisation noise instead of spending its first epochs on "
+        "getting there (ours)",
     )
 
     @property
@@ -59,7 +59,7 @@ S = TypeVar("S", bound=StudentArch)
 
 
 class Sgd(Strict):
-    """How long, how many images at once, and how far each step goes."""
+    """Length, batch size and step size of a training with SGD."""
 
     epochs: Epochs
     batch_size: int
@@ -69,11 +69,11 @@ class Sgd(Strict):
 
 
 class Tuning(Schedule, Sgd):
-    """What `training.tuned_recipe` takes: SGD on the task's own loss."""
+    """Parameters of `training.tuned_recipe`: SGD on the task's own loss."""
 
 
 class RatePriced(Strict):
-    """What `rate.rate_recipe` takes: Adam, and a price of bits."""
+    """Parameters of `rate.rate_recipe`: Adam on a loss with a price of bits."""
 
     epochs: Epochs
     batch_size: int
@@ -82,8 +82,8 @@ class RatePriced(Strict):
     prior_lr_factor: float = Field(
         default=1.0,
         gt=0,
-        description="Factor on the learning rate of the entropy model's density. 1 is the papers'; with more, a short "
-        "schedule has a density that fits (ours)",
+        description="Factor on the learning rate of the entropy model's density. 1 is the papers'; a larger factor "
+        "lets the density fit within a short schedule (ours)",
     )
     quantiles_lr: QuantilesRate = 1e-2
 
@@ -108,7 +108,7 @@ class Finetune(Tuning):
     momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum")
     weight_decay: WeightDecay = 5e-4
     schedule: Literal["multi_step", "poly"] = Field(
-        default="multi_step", description="Drops at milestones, or a polynomial fall as the papers' for segmentation"
+        default="multi_step", description="Drops at milestones, or a polynomial decay, the papers' for segmentation"
     )
     alpha: float = Field(
         default=0.5, ge=0, le=1, description="Classification: weight of the cross entropy; 1 - alpha of the KL term"

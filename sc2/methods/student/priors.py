@@ -1,4 +1,4 @@
-"""What an entropy model of the bottleneck is: how it is trained, and what the two ends of the link run."""
+"""An entropy model of the bottleneck: the module that is trained, and the coders at the two ends of the link."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ A_contra = TypeVar("A_contra", bound=BottleneckArch, contravariant=True)
 
 @dataclass(frozen=True)
 class StudentPrior(Generic[A_contra]):
-    """One way to model the latent; holds no state.
+    """One way to model the latent; stateless.
 
     Attributes:
-        trained: Makes the module that is trained, for a method's architecture. It imports CompressAI itself: the halves
-            do without, and the import takes longer than most of their jobs run.
-        ends: Makes the coders of both ends.
+        trained: Builds the module that is trained, for a method's architecture. It imports CompressAI itself, because
+            the halves do not need it, and the import takes longer than most of their jobs.
+        ends: Builds the coders of both ends.
     """
 
     trained: "Callable[[A_contra], TrainedPrior]"

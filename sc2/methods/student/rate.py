@@ -1,4 +1,4 @@
-"""Training on targets at a rate price, without a teacher: L = task + β · bits, per image.
+"""Training on targets at a price of bits, without a teacher: L = task + β · bits, per image.
 
 Source: docs/papers.md#end-to-end and docs/papers.md#fine-tuned-split.
 """
@@ -20,7 +20,7 @@ from sc2.training.recipe import LearningRate, Recipe, Terms
 def rate_recipe(
     network: nn.Module, params: RatePriced, beta: float, learning_rate: LearningRate, context: BuildContext[A]
 ) -> Recipe:
-    """Train all of a network with a `prior`; the epoch of the lowest loss is kept.
+    """Train a whole network that has a `prior`; the epoch with the lowest loss is kept.
 
     Args:
         network: Its children are trained; input [B, 3, H, W] normalised, output the task's.
@@ -67,7 +67,7 @@ def rate_recipe(
 
 
 def _adam(parameters: list[nn.Parameter], prior: nn.Module, params: RatePriced) -> torch.optim.Optimizer:
-    """Return Adam with the density of the entropy model as a second group, at a rate of its own."""
+    """Return Adam with the density of the entropy model as a second group with its own learning rate."""
     density = {id(parameter) for parameter in prior.parameters()}
     groups: list[dict[str, Any]] = [
         {"params": [parameter for parameter in parameters if id(parameter) not in density]},

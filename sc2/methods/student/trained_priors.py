@@ -1,4 +1,4 @@
-"""Entropy models as they train, over CompressAI's densities: likelihoods, rounding in eval mode, export."""
+"""Trainable entropy models on CompressAI's densities: likelihoods, rounding in eval mode, export."""
 
 from abc import abstractmethod
 from copy import deepcopy
@@ -16,12 +16,12 @@ from sc2.layers.priors import DevicePrior, HyperpriorContent, PriorContent
 
 @dataclass(frozen=True)
 class PriorExport:
-    """What a trained prior leaves for the two halves.
+    """What a trained prior exports for the two halves.
 
     Attributes:
         device: What the device's end is built from.
         server: What the server's end is built from.
-        upstream_state: The entries of the state dict that upstream counts to the encoder, tables included
+        upstream_state: The entries of the state dict that upstream counts as the encoder's, including tables
             (docs/papers.md#encoder-size).
     """
 
@@ -31,20 +31,23 @@ class PriorExport:
 
 
 class TrainedPrior(nn.Module):
-    """y [B, C, h, w] to y_hat and the likelihoods of all that is sent: noise in training, rounding in eval mode."""
+    """y [B, C, h, w] to y_hat and the likelihoods of all streams: noise in training, rounding in eval mode."""
 
     entropy_bottleneck: EntropyBottleneck
 
     @abstractmethod
     def forward(self, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return y_hat and one tensor of likelihoods per stream; in eval mode y_hat is the wire's to the last bit."""
+        """Return y_hat [B, C, h, w] and one tensor of likelihoods per stream, for y of the shape of y_hat.
+
+        In eval mode y_hat equals the decoder's to the last bit.
+        """
 
     @abstractmethod
     def export(self) -> PriorExport:
-        """Return what the halves need, with fresh coding tables; the module stays as it is."""
+        """Return what the halves need, with fresh coding tables; the module is not changed."""
 
     def quantiles_loss(self) -> Tensor:
-        """Return the loss of the quantiles, which have an optimiser of their own."""
+        """Return the loss of the quantiles, a scalar; they have a separate optimiser."""
         loss: Tensor = self.entropy_bottleneck.loss()
         return loss
 
@@ -53,7 +56,7 @@ class TrainedPrior(nn.Module):
         return [self.entropy_bottleneck.quantiles]
 
     def settle(self) -> None:
-        """Put the quantiles where the learned density says; call before anything is trained on rounded latents."""
+        """Set the quantiles to those of the learned density; call before anything is trained on rounded latents."""
         settle(self.entropy_bottleneck)
 
 
@@ -65,7 +68,7 @@ class FactorizedPrior(TrainedPrior):
         self.entropy_bottleneck = EntropyBottleneck(channels)
 
     def forward(self, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return y_hat and the likelihoods of y, both of the shape of y."""
+        """Return y_hat and the likelihoods of y, both [B, C, h, w] as y."""
         y_hat, likelihoods = self.entropy_bottleneck(y)
         return y_hat, (likelihoods,)
 
@@ -77,13 +80,13 @@ class FactorizedPrior(TrainedPrior):
 
 
 class TrainedHyperprior(TrainedPrior):
-    """Gaussians whose scales, and means where h_s has outputs for them, come from z.
+    """Gaussians whose scales, and means if h_s has outputs for them, are predicted from z.
 
     Source: docs/papers.md#hyperprior-bottlenecks.
 
-    Both training phases work with it: with z frozen, upstream's scale hyperprior cannot be trained further. In eval
-    mode z is rounded and h_s runs in whole numbers, so that what the decoder learns from, and what validation sees,
-    is what arrives.
+    Both training phases work, whereas upstream's scale hyperprior cannot be trained further with z frozen. In eval mode
+    z is rounded and h_s runs in integer arithmetic, so that the decoder learns from, and validation sees, exactly what
+    is received.
     """
 
     def __init__(self, channels: int, hyper_channels: int, analysis: nn.Sequential, synthesis: nn.Sequential) -> None:
@@ -94,7 +97,7 @@ class TrainedHyperprior(TrainedPrior):
         self.gaussian_conditional = GaussianConditional(None)
 
     def forward(self, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return y_hat, of the shape of y, and the likelihoods of y and of z [B, L, zh, zw]."""
+        """Return y_hat [B, C, h, w] for y of that shape, and the likelihoods of y and of z [B, L, zh, zw]."""
         z = self.hyper_analysis(y)
         z_hat, z_likelihoods = self.entropy_bottleneck(z)
         if self.training:
@@ -113,7 +116,7 @@ class TrainedHyperprior(TrainedPrior):
         with torch.no_grad():
             medians = self.entropy_bottleneck.quantiles[:, 0, 1]
             symbols = torch.round(z - medians.view(1, -1, 1, 1)).int()
-            # Built each time: its weights are few, and a kept one would be stale after a step of training.
+            # Built each time: it has few weights, and a stored one would be stale after a training step.
             exact = HyperSynthesis(exact_layers(self.hyper_synthesis), fixed_point(medians), self.channels)
             scales, means = exact(symbols, height, width)
         return (scales / ONE).to(z.dtype), None if means is None else (means / ONE).to(z.dtype)

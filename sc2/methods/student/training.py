@@ -1,11 +1,10 @@
 """The two phases of the Entropic Student as recipes, over torchdistill's hooks and losses.
 
-With an encoder taken over from another benchmark, encoder and entropy model are frozen from the start
+With an encoder reused from another benchmark, encoder and entropy model are frozen from the start
 (docs/papers.md#entropic-student).
 
-Guarded here and in `sc2.training.hints`, because torchdistill leaves it to its caller: the teacher is in eval
-mode, frozen modules are in eval mode too (their batch statistics must not move), and the quantiles have an optimiser of
-their own.
+Ensured here and in `sc2.training.hints`, because torchdistill leaves it to its caller: the teacher and all frozen
+modules are in eval mode (batch statistics must not change), and the quantiles have a separate optimiser.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +25,7 @@ from sc2.training.recipe import Recipe, Terms, by_part, multi_step, schedule
 
 
 def distill_recipe(params: Distill, context: BuildContext[S], prior: StudentPrior[S]) -> Recipe:
-    """Phase 1: imitate the teacher's features at a rate price, the same for every stream of the prior."""
+    """Phase 1: imitate the teacher's features at a price of bits, the same for every stream of the prior."""
     student, teacher = StudentNetwork(context, prior), teacher_model(context.teacher)
     judge = Judge(context.task, context.num_classes)
     student.tail.requires_grad_(False)
@@ -76,7 +75,7 @@ def distill_recipe(params: Distill, context: BuildContext[S], prior: StudentPrio
 def finetune_recipe(params: Finetune, context: BuildContext[S], prior: StudentPrior[S]) -> Recipe:
     """Phase 2: decoder and tail learn the task; encoder and prior are frozen.
 
-    A task that has an imitation loss learns from the teacher's predictions too.
+    A task with an imitation loss also learns from the teacher's predictions.
     """
     student, teacher = StudentNetwork(context, prior), teacher_model(context.teacher)
     imitation = context.task.imitation(alpha=params.alpha, temperature=params.temperature)
@@ -112,7 +111,7 @@ def tuned_recipe(
         student: The network.
         params: The phase's parameters.
         context: What the network was built from.
-        frozen: What must not move, the teacher included where there is one.
+        frozen: Modules that must not change, including the teacher where there is one.
     """
     task, judge = context.task, Judge(context.task, context.num_classes)
 

@@ -25,7 +25,7 @@ class Phases(Strict):
 
 
 class Params(UnitArch):
-    """The schedule; most of the architecture stands in the operating point."""
+    """The schedule; most of the architecture is given by the operating point."""
 
     phases: Phases = Phases()
 
@@ -36,7 +36,7 @@ class SupervisedUnit(BottleneckUnit):
     Params = Params
 
     def training(self, params: Strict, context: BuildContext[UnitArch]) -> Recipe:
-        """Return the recipe of `unit`: the task's own loss, the cross entropy with the labels in classification."""
+        """Return the recipe of `unit`: the task's own loss, in classification the cross entropy with the labels."""
         match params:
             case UnitTraining():
                 from sc2.methods.unit.training import supervised, unit_recipe

@@ -2,7 +2,7 @@
 
 Source: docs/papers.md#bottleneck-unit-distilled.
 
-L = τ² KL(teacher's classes ‖ its classes with the unit) + λ · bits.
+L = τ² KL(classes of the teacher ‖ classes of the teacher with the unit) + λ · bits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Phases(Strict):
 
 
 class Params(UnitArch):
-    """The schedule; most of the architecture stands in the operating point."""
+    """The schedule; most of the architecture is given by the operating point."""
 
     phases: Phases = Phases()
 
@@ -37,8 +37,8 @@ class DistilledUnit(BottleneckUnit):
     Params = Params
 
     def unsupported(self, task: str) -> str | None:
-        """It imitates a distribution over classes."""
-        return None if task == "classification" else "it learns from the teacher's classes of the whole image"
+        """Return the reason on every task except classification: it imitates a distribution over classes."""
+        return None if task == "classification" else "it learns from the teacher's class probabilities"
 
     def training(self, params: Strict, context: BuildContext[UnitArch]) -> Recipe:
         """Return the recipe of `unit`: the divergence from the teacher's softened classes."""

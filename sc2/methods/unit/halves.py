@@ -1,4 +1,4 @@
-"""The two halves of a network with a bottleneck unit: the frozen network's stages move to the side that runs them."""
+"""The two halves of a network with a bottleneck unit; each holds the stages of the frozen network that it runs."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -29,15 +29,15 @@ class UnitContent(HalfContent):
     Attributes:
         backbone: The network around the unit.
         num_classes: Classes of the task.
-        cut: Stage or block whose output goes into the unit.
+        cut: Stage or block whose output is the unit's input.
         channels: Channels of the features at the cut, C.
         size: Side of the square feature map at the cut, H.
         latent_channels: Channels of the latent, k.
         stride: Stride of the unit's depthwise convolutions, s.
         step: Width of the quantiser's intervals, q.
-        signed: Whether the features at the cut take negative values.
+        signed: Whether the features at the cut have negative values.
         state: Weights of the half's stages of the network and of its part of the unit.
-        tables: `cdf`, `cdf_length` and `offset` of the coder, a row for each of the k channels.
+        tables: `cdf`, `cdf_length` and `offset` of the coder, one row for each of the k channels.
     """
 
     backbone: NetworkSpec
@@ -54,7 +54,7 @@ class UnitContent(HalfContent):
 
 
 class UnitDeviceContent(UnitContent):
-    """What the device half is built from; `input` says how pixels become numbers."""
+    """What the device half is built from; `input` says how pixels are normalised."""
 
     input: PixelSpec
 
@@ -76,26 +76,26 @@ class UnitDevice(DeviceHalf):
         self.input = content.input
 
     def analyse(self, pixels: np.ndarray) -> Tensor:
-        """Return the symbols int32 [1, k, h, w] of one image."""
+        """Return the symbols, int32 [1, k, h, w], of one image, uint8 [H, W, 3]."""
         assert self.network is not None
         with torch.no_grad():
             latent = self.network(normalise(to_batch(pixels), self.input)) / self.step
         return torch.round(latent).int()
 
     def code(self, latent: Tensor) -> Payload:
-        """Range-code the symbols; the shape on the wire is the latent's height and width."""
+        """Range-code symbols [1, k, h, w]; the shape on the wire is (h, w)."""
         return Payload((self.coder.encode(*_flat(latent)),), (int(latent.shape[2]), int(latent.shape[3])))
 
     def bits(self, latent: Tensor) -> float:
-        """Return the ideal code length of the symbols under the tables, one per channel (bits)."""
+        """Return the ideal code length of symbols [1, k, h, w] under the tables, one per channel (bits)."""
         return self.coder.bits(*_flat(latent))
 
     def huffman_bytes(self, latent: Tensor) -> int:
-        """Return the bytes of the published coder: one static Huffman code over all channels."""
+        """Return the bytes of symbols [1, k, h, w] in the published coder: one static Huffman code for all channels."""
         return self._huffman.num_bytes(_flat(latent)[0])
 
     def order0_bytes(self, latent: Tensor) -> float:
-        """Return the ideal code length under one static table over all channels, in bytes."""
+        """Return the ideal code length of symbols [1, k, h, w] under one static table for all channels (bytes)."""
         symbols, _ = _flat(latent)
         return self._order0.bits(symbols, np.zeros_like(symbols)) / 8
 
@@ -143,7 +143,7 @@ class UnitServer(ServerHalf):
 
 
 def split_unit(network: UnitNetwork, context: BuildContext[UnitArch], point: UnitPoint) -> Export:
-    """Cut a network after its unit's encoder, with coding tables made of the unit's counts."""
+    """Split a network after its unit's encoder, with coding tables built from the unit's counts."""
     tables = tables_of_counts(network.counts)
     encoder = _state({"front": network.front, "encoder": network.encoder})
     rest = _state({"decoder": network.decoder, "tail": network.tail})
@@ -166,7 +166,7 @@ def split_unit(network: UnitNetwork, context: BuildContext[UnitArch], point: Uni
 
 
 def _flat(symbols: Tensor) -> tuple[Integers, Integers]:
-    """Return symbols [1, k, h, w] as [n], and the table of each."""
+    """Return symbols [1, k, h, w] as [n], and the table index of each, [n]."""
     channels, positions = symbols.shape[1], symbols.shape[2] * symbols.shape[3]
     return symbols.numpy().reshape(-1), _tables_in_order(channels, positions)
 

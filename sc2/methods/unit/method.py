@@ -1,10 +1,10 @@
-"""What the two bottleneck units have in common (Datta et al., arXiv 2208.11596; docs/papers.md#bottleneck-unit).
+"""Base of the two bottleneck units (Datta et al., arXiv 2208.11596; docs/papers.md#bottleneck-unit).
 
     device                                          wire                server
     x ─ network up to the cut ─ encoder ─ round, coder ─► payload bytes ─► decoder ─ network after the cut ─► logits
 
-The network is the teacher and stays frozen; a unit (a few per cent of its size) is trained for each operating
-point: cut, quantiser step q, stride s, channels k. Changing the rate at a cut changes the unit and nothing else.
+The network is the teacher and stays frozen; a unit (a few per cent of its size) is trained for each operating point:
+cut, quantiser step q, stride s, channels k. Changing the rate at a cut replaces only the unit.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ class BottleneckUnit(Method[UnitArch]):
     one_size = True
 
     def curve(self, point: str) -> str:
-        """Units at one cut make one curve."""
+        """Return the cut: units at the same cut form one curve."""
         return AXIS.parse(point).cut
 
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
-        """Ideal code length of the symbols under the device's tables, bits."""
+        """Return the ideal code length of the symbols [1, k, h, w] under the device's tables (bits)."""
         from sc2.methods.unit.halves import UnitDevice
 
         assert isinstance(device, UnitDevice)
         return device.bits(latent)
 
     def side_measures(self, device: DeviceHalf, latent: Any, payload: Payload) -> Mapping[str, float]:
-        """What one table for all channels would cost: in the published Huffman code, and as an ideal code length."""
+        """Return the bytes with one table for all channels: in the published Huffman code, and as an ideal length."""
         from sc2.methods.unit.halves import UnitDevice
 
         assert isinstance(device, UnitDevice)

@@ -5,8 +5,8 @@ Source: docs/papers.md#unit-architecture.
     features [C, H, H] ─ depthwise 3×3, stride s ─ 1×1 to k ─ x ─ round(x / q) ─► symbols [k, ⌈H/s⌉, ⌈H/s⌉]
     symbols ─ times q ─ 1×1 to C ─ depthwise transposed, stride s ─► features [C, H, H]
 
-Every convolution is followed by batch norm and ReLU, so symbols are whole numbers from 0 on. The last ReLU is left out
-where the network's own features take negative values.
+Every convolution is followed by batch norm and ReLU, so symbols are non-negative integers. The last ReLU is omitted
+where the network's own features have negative values.
 """
 
 from typing import Any
@@ -24,11 +24,11 @@ from sc2.methods.unit.point import UnitPoint
 from sc2.split.method import BuildContext
 
 COUNTED = 256
-"""Columns of the counts: symbols from 255 on share the last one."""
+"""Columns of the counts: symbols of 255 and above share the last one."""
 
 
 def unit_encoder(channels: int, latent_channels: int, stride: int) -> nn.Sequential:
-    """Features [B, C, H, W] to a latent [B, k, ⌈H/s⌉, ⌈W/s⌉] of numbers from 0 on."""
+    """Return the encoder: features [B, C, H, W] to a non-negative latent [B, k, ⌈H/s⌉, ⌈W/s⌉]."""
     return nn.Sequential(
         nn.Conv2d(channels, channels, 3, stride=stride, padding=1, groups=channels, bias=False),
         nn.BatchNorm2d(channels),
@@ -40,7 +40,7 @@ def unit_encoder(channels: int, latent_channels: int, stride: int) -> nn.Sequent
 
 
 def unit_decoder(channels: int, latent_channels: int, stride: int, size: int, *, signed: bool = False) -> nn.Sequential:
-    """Latent [B, k, ⌈H/s⌉, ⌈H/s⌉] to features [B, C, H, H] for H = `size`; from 0 on, or any numbers when `signed`."""
+    """Return the decoder: latent [B, k, ⌈H/s⌉, ⌈H/s⌉] to features [B, C, H, H], H = `size`; ≥ 0 unless `signed`."""
     kernel, padding, extra = transposed_geometry(size, stride)
     layers: list[nn.Module] = [
         nn.ConvTranspose2d(latent_channels, channels, 1, bias=False),
@@ -62,11 +62,11 @@ def unit_decoder(channels: int, latent_channels: int, stride: int, size: int, *,
 
 
 def transposed_geometry(size: int, stride: int) -> tuple[int, int, int]:
-    """Return (kernel, padding, output padding) that bring ⌈size / stride⌉ positions back to exactly `size`.
+    """Return (kernel, padding, output padding) that expand ⌈size / stride⌉ positions to exactly `size`.
 
     The last position starts `rest` = 1 … stride places before the end, so kernel - 2·padding + output padding must be
-    `rest`. The kernel is 3, or the next odd number from the stride on where windows of 3 would leave gaps; stride 4
-    with a rest of 3 (7 → 2 → 7) keeps the published 3, gap and all (docs/papers.md#unit-architecture).
+    `rest`. The kernel is 3, or the smallest odd number ≥ stride where windows of 3 would leave gaps; stride 4 with a
+    rest of 3 (7 → 2 → 7) keeps the published 3 despite the gap (docs/papers.md#unit-architecture).
     """
     rest = size - (latent_size(size, stride) - 1) * stride
     kernel = 3 if stride <= 3 or (stride, rest) == (4, 3) else stride | 1
@@ -82,8 +82,8 @@ def latent_size(size: int, stride: int) -> int:
 class UnitNetwork(nn.Module):
     """The frozen network with a unit at the cut: input [B, 3, H, W] normalised, output the task's.
 
-    The state dict holds the unit alone: the network around it is the teacher's, the same for every unit, and
-    stands in `front` and `tail`.
+    The state dict holds only the unit: the network around it, in `front` and `tail`, is the teacher's and the same for
+    every unit.
 
     Raises:
         ConfigError: The network has no such cut, or no square feature map there.
@@ -95,10 +95,10 @@ class UnitNetwork(nn.Module):
         super().__init__()
         self.step = point.step
         model = teacher_model(context.teacher)
-        # In a tuple, so that they are no part of this module's state.
+        # In a tuple, so that they are not part of this module's state.
         self._frozen = (model.up_to(point.cut), model.after(point.cut))
         square = context.input.square
-        assert square is not None, "a unit has one size of input: no benchmark of whole images has one"
+        assert square is not None, "a unit needs one fixed input size, i.e. `input.fit: crop`"
         self.channels, self.size = map_shape(model, point.cut, square)
         self.encoder = unit_encoder(self.channels, point.latent_channels, point.stride)
         self.signed = context.arch.signed_features
@@ -122,41 +122,41 @@ class UnitNetwork(nn.Module):
         return self.tail.head
 
     def before(self, images: Tensor) -> Tensor:
-        """Return the frozen network's features [B, C, H, W] at the cut; no gradients."""
+        """Return the frozen network's features [B, C, H, W] at the cut for images [B, 3, …], without gradients."""
         with torch.no_grad():
             features: Tensor = self.front(images)
         return features
 
     def latent(self, features: Tensor) -> Tensor:
-        """Return the latent before quantisation in units of one symbol, [B, k, h, w]."""
+        """Return the latent [B, k, h, w] of features [B, C, H, W], divided by the step but not yet rounded."""
         latent: Tensor = self.encoder(features) / self.step
         return latent
 
     def received(self, latent: Tensor) -> Features:
-        """Return what the head takes, of a latent that gets rounded with the gradient of the identity."""
-        # The difference is zero and only brings the gradient: the sum is the rounded value exactly.
+        """Return the head's input for a latent [B, k, h, w], which is rounded with the gradient of the identity."""
+        # The difference is zero and only carries the gradient: the sum is exactly the rounded value.
         rounded = torch.round(latent).detach() + (latent - latent.detach())
         return self.tail.features(self.decoder(rounded * self.step))
 
     def features(self, x: Tensor) -> Features:
-        """Return what the head takes, of images."""
+        """Return the head's input for images [B, 3, H, W]."""
         return self.received(self.latent(self.before(x)))
 
     def count(self, images: Tensor) -> None:
-        """Add the symbols of a batch to `counts`."""
+        """Add the symbols of images [B, 3, H, W] to `counts` [k, 256]."""
         with torch.no_grad():
             self.counts += count_symbols(torch.round(self.latent(self.before(images))), COUNTED)
 
     def forward(self, x: Tensor) -> Any:
-        """Run the whole split in one process."""
+        """Run the whole split on images [B, 3, H, W] in one process."""
         return self.head(self.features(x))
 
 
 def map_shape(model: StagedModel, cut: str, crop: int) -> tuple[int, int]:
-    """Return channels and side of the square feature map at a cut for images of side `crop`.
+    """Return the channels and the side of the square feature map at a cut, for images of side `crop`.
 
     Raises:
-        ConfigError: The network has no such cut, or what passes there is no map.
+        ConfigError: The network has no such cut, or no square feature map there.
     """
     shape = stage_shape(model, cut, crop)
     if len(shape) != 3 or shape[1] != shape[2]:

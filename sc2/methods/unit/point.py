@@ -12,7 +12,7 @@ class UnitPoint:
     """An operating point of a unit, e.g. `layer3_q1_s2_k64`.
 
     Attributes:
-        cut: Stage or block of the teacher whose output goes into the unit.
+        cut: Stage or block of the teacher whose output is the unit's input.
         step: Width of the quantiser's intervals, q.
         stride: Stride of the depthwise convolutions, s.
         latent_channels: Channels of the latent, k.

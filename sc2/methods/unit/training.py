@@ -1,8 +1,8 @@
-"""A bottleneck unit as a recipe: the network around it is frozen, the unit and the density that prices its bits learn.
+"""Training of a bottleneck unit: the network around it is frozen; the unit and the density of its symbols learn.
 
 L = task + λ · bits per image. The task's loss sees the rounded latent (its gradient passes straight through); the bits
 are those of the latent with uniform noise under a learned density. At the end the symbols of the training images are
-counted: the tables on the wire are made of these counts alone.
+counted: the coding tables are built from these counts only.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,19 +22,22 @@ from sc2.training.judge import Judge
 from sc2.training.recipe import Recipe, Terms, one_cycle
 
 Objective = Callable[[Task, UnitNetwork, Features, Tensor, Any], Terms]
-"""`loss`, a mean over the batch, and its parts, of: the task, the network, what its head takes, the frozen network's
-features at the cut as they were before the unit, the targets."""
+"""Returns `loss`, a mean over the batch, and its terms, from: the task, the network, the input of its head, the frozen
+network's features [B, C, H, W] at the cut, before the unit, and the targets."""
 
 
 def supervised(task: Task, network: UnitNetwork, features: Features, before: Tensor, targets: Any) -> Terms:
-    """Return the task's own loss."""
+    """Return the task's own loss for the head's input `features`; `before` [B, C, H, W] is not used."""
     return task.losses(network.head, features, targets)
 
 
 def distilled(
     task: Task, network: UnitNetwork, features: Features, before: Tensor, targets: Any, *, temperature: float
 ) -> Terms:
-    """Return τ² times the divergence from the teacher's softened classes; targets are not looked at."""
+    """Return τ² times the divergence from the teacher's softened classes; the targets are not used.
+
+    `features` are the head's input with the unit, `before` [B, C, H, W] the features at the cut without it.
+    """
     with torch.no_grad():
         teacher_logits = network.tail(before)
     return {"loss": divergence(network.head(features), teacher_logits, temperature=temperature)}
@@ -52,8 +55,8 @@ def unit_recipe(params: UnitTraining, context: BuildContext[UnitArch], objective
 
     Args:
         params: The phase's parameters.
-        context: What the network is built from; its point says where the unit sits and how big it is.
-        objective: The task's loss.
+        context: What the network is built from; its point gives the unit's place and size.
+        objective: The loss without the bits.
     """
     network, task = UnitNetwork(context, AXIS.parse(context.point)), context.task
     judge = Judge(task, context.num_classes)
@@ -63,7 +66,7 @@ def unit_recipe(params: UnitTraining, context: BuildContext[UnitArch], objective
         latent = network.latent(before)
         features = network.received(latent)
         task_terms = objective(task, network, features, before, targets)
-        # In validation the bits are those of the symbols themselves.
+        # In validation the bits are those of the actual symbols.
         noisy = latent + torch.rand_like(latent) - 0.5 if network.encoder.training else torch.round(latent)
         bits = network.prior.bits(noisy) / len(targets)
         total = task_terms["loss"] + params.bit_price * bits
