@@ -66,7 +66,7 @@ class DetectionScorer(Scorer):
         """Return the number of objects (without crowds and difficult ones) and the predicted boxes, as number and JSON.
 
         An entry of `boxes` is [x0, y0, x1, y1, score, class], in pixels of the stored image; the best comes first.
-        `matches` and `objects_by_class` are what the average precision is computed from (`sc2.measure.detection.Matches`).
+        `matches` and `objects_by_class` are what average precision is computed from (`sc2.measure.detection.Matches`).
         """
         from sc2.measure.detection import left_out
 
