@@ -28,5 +28,5 @@ def read_orderings(reader: Reader) -> dict[str, Ordering]:
             if task not in task_names():
                 reader.add(file, (name, "tasks", position), f"unknown task; {choices(task, task_names())}")
         if ordering.other == TEACHER and ordering.metric != "best_quality":
-            reader.add(file, (name, "metric"), "a teacher sends nothing and has no encoder: only best_quality fits")
+            reader.add(file, (name, "metric"), "a teacher sends nothing and has no encoder: use best_quality")
     return found
