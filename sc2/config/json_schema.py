@@ -11,13 +11,15 @@ from pydantic import Field, TypeAdapter
 
 from sc2.config.found import dataset_kinds
 from sc2.config.schema import BenchmarkConfig, MethodFile, RunConfig
+from sc2.measure.spec import Ordering
 from sc2.methods import get_method, method_names
+from sc2.strict import Name
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """Return the JSON schemas by file name: run file, benchmark, extending benchmark, data set, and one per method."""
+    """Return the JSON schemas by file name: run file, benchmark, data set, orderings, and one per method."""
     kinds = reduce(or_, [importlib.import_module(f"sc2.data.{kind}").Params for kind in dataset_kinds()])
     any_dataset: Any = Annotated[kinds, Field(discriminator="kind")]
     schema_of = {
@@ -25,6 +27,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         "benchmark": BenchmarkConfig.model_json_schema(),
         "benchmark_extends": _partial(BenchmarkConfig.model_json_schema()) | {"required": ["extends"]},
         "dataset": TypeAdapter(any_dataset).json_schema(),
+        "orderings": TypeAdapter(dict[Name, Ordering]).json_schema(),
     }
     for name in method_names():
         schema = MethodFile.model_json_schema()

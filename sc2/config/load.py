@@ -7,8 +7,9 @@ from typing import Any
 
 from sc2.config.explain import choices
 from sc2.config.found import backbone_arguments, backbone_names, dataset_kinds, figure_names
+from sc2.config.published import read_orderings
 from sc2.config.reader import Reader
-from sc2.config.references import check_groups, check_references
+from sc2.config.references import check_groups, check_references, check_seeds
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
 from sc2.config.schema import BenchmarkConfig, MethodFile, MethodGrid, RunConfig
 from sc2.config.yaml_files import Content, merge
@@ -191,9 +192,11 @@ def load_config(path: Path | str) -> Config:
         if not loader.problems:
             check_references(loader, benchmarks, path)
             check_groups(loader, run, path)
+            check_seeds(loader, run, path)
+    orderings = read_orderings(loader)
     if loader.problems or run is None:
         raise loader.error()
-    return Config(path, run, benchmarks)
+    return Config(path, run, benchmarks, orderings)
 
 
 def load_benchmark(path: Path | str, name: str) -> Benchmark:

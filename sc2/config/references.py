@@ -7,6 +7,7 @@ from sc2.config.explain import choices
 from sc2.config.reader import Reader
 from sc2.config.resolved import Benchmark, MethodOnBenchmark
 from sc2.config.schema import RunConfig
+from sc2.methods import get_method, method_names
 
 
 def check_references(reader: Reader, benchmarks: Mapping[str, Benchmark], run_file: Path) -> None:
@@ -17,6 +18,10 @@ def check_references(reader: Reader, benchmarks: Mapping[str, Benchmark], run_fi
         if body_from is not None and body_from not in benchmarks:
             message = f"there is no benchmark {body_from!r} in {run_file}: add it there under benchmarks"
             reader.add(file, ("teacher", "body_from"), message)
+        anchor = benchmark.config.anchor
+        if anchor is not None and anchor not in benchmark.methods:
+            message = f"{run_file} does not run it here; {choices(anchor, sorted(benchmark.methods))}"
+            reader.add(file, ("anchor",), message)
         for method in benchmark.methods.values():
             problem = _encoder_problem(method, benchmarks, run_file)
             if problem is not None:
@@ -30,6 +35,18 @@ def check_groups(reader: Reader, run: RunConfig, run_file: Path) -> None:
             if member not in run.benchmarks:
                 message = f"is not run here; {choices(member, sorted(run.benchmarks))}"
                 reader.add(run_file, ("groups", name, position), message)
+
+
+def check_seeds(reader: Reader, run: RunConfig, run_file: Path) -> None:
+    """Check that what gets seeds of its own is run, and trained."""
+    methods = sorted({method for names in run.benchmarks.values() for method in names} & set(method_names()))
+    for name in run.method_seeds:
+        if name not in methods:
+            reader.add(run_file, ("method_seeds", name), f"is not run here; {choices(name, methods)}")
+        elif not get_method(name).phases():
+            reader.add(
+                run_file, ("method_seeds", name), "is not trained, so that no seed changes anything: take it out"
+            )
 
 
 def _encoder_problem(method: MethodOnBenchmark, benchmarks: Mapping[str, Benchmark], run_file: Path) -> str | None:

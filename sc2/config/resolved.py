@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sc2.backbones.spec import NetworkSpec
 from sc2.config.schema import BenchmarkConfig, RunConfig
+from sc2.measure.spec import Ordering
 from sc2.methods import get_method
 from sc2.strict import Strict
 from sc2.tasks import get_task
@@ -68,6 +69,7 @@ class Config:
     path: Path
     run: RunConfig
     benchmarks: dict[str, Benchmark]
+    orderings: dict[str, Ordering] = field(default_factory=dict)
 
     @cached_property
     def datasets(self) -> dict[str, Strict]:

@@ -23,6 +23,10 @@ POINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(_[A-Za-z0-9][A-Za-z0-9.-]*)*")
 NUMBER = re.compile(r"[0-9]+([.][0-9]+)?(e-?[0-9]+)?")
 
 
+ANCHORS = ("bpg", "webp")
+"""What curves are compared with where a benchmark does not say: the first of these that is run."""
+
+
 def _point(value: str) -> str:
     if len(value) > LONGEST_NAME or not POINT.fullmatch(value):
         raise ValueError('an operating point is text in quotes, e.g. "0.16" or "layer3_q1" (it becomes a folder name)')
@@ -66,16 +70,26 @@ def _seed(value: str) -> str:
     return value
 
 
+Seeds = Annotated[
+    list[Annotated[str, Field(pattern=r"^[0-9]+$"), AfterValidator(_seed)]],
+    Field(min_length=1),
+    AfterValidator(_no_duplicates),
+    AfterValidator(_no_equal_numbers),
+]
+
+
 class RunConfig(Strict):
     """What to run (`config/config.yaml`)."""
 
     benchmarks: dict[Name, Annotated[list[Name], Field(min_length=1), AfterValidator(_no_duplicates)]] = Field(
         min_length=1, description="Benchmark (file in config/benchmarks/) → its methods, in the order of the tables"
     )
-    seeds: list[Annotated[str, Field(pattern=r"^[0-9]+$"), AfterValidator(_seed)]] = Field(
+    seeds: Seeds = Field(
         default=["0"],
-        min_length=1,
-        description="Seeds of the trainings, in quotes; deterministic methods use the first",
+        description="Seeds of the methods' trainings, in quotes; deterministic methods use the first",
+    )
+    method_seeds: dict[Name, Seeds] = Field(
+        default={}, description="Method → seeds of its own trainings on all benchmarks, instead of `seeds`"
     )
     figures: list[Name] = Field(
         default=["rate_accuracy", "exrd", "three_way"],
@@ -89,8 +103,7 @@ class RunConfig(Strict):
         "compared by the cost of serving all their tasks",
     )
 
-    _unique = field_validator("seeds", "figures")(_no_duplicates)
-    _different = field_validator("seeds")(_no_equal_numbers)
+    _unique = field_validator("figures")(_no_duplicates)
 
 
 class MethodGrid(Strict):
@@ -135,6 +148,11 @@ class BenchmarkConfig(Strict):
     teacher: Teacher
     latency: LatencySpec = LatencySpec()
     examples: ExamplesSpec = ExamplesSpec()
+    anchor: Name | None = Field(
+        default=None,
+        description="Method that the curves are compared with (BD-rate), one that the run file runs here; by default "
+        f"{' or '.join(ANCHORS)} where it does, else its first method",
+    )
     methods: dict[Name, MethodGrid] = Field(
         min_length=1,
         description="Grids; the run file selects which of them to run. A method with points in its own file needs none",

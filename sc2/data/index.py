@@ -1,7 +1,8 @@
 """The index of a stored data set: one line of JSON per sample."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class Sample(Blob):
         label: Class of the image, None if the data set has no labels of images.
         boxes: One box per object in pixels of the upright image; empty where there are none.
         mask: Location of the mask, or None.
+        groups: What it shares with other samples that makes them alike, by kind; empty if nothing is known.
     """
 
     id: str
@@ -42,6 +44,7 @@ class Sample(Blob):
     label: int | None = None
     boxes: tuple[Box, ...] = ()
     mask: Blob | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_index(path: Path, split: str) -> list[Sample]:
@@ -73,6 +76,7 @@ def _sample(row: dict[str, Any]) -> Sample:
         label=None if label is None else whole(label, "label"),
         boxes=tuple(_box(*entry) for entry in typed(row.get("boxes", []), list)),
         mask=None if mask is None else Blob(**_blob_fields(mask)),
+        groups={kind: text(id_, "a group") for kind, id_ in typed(row.get("groups", {}), dict).items()},
     )
 
 
@@ -108,7 +112,7 @@ def _box_row(box: Box) -> list[float]:
 def index_line(sample: Sample) -> str:
     """Return the line of a sample, without the newline."""
     row = asdict(sample) | {"boxes": [_box_row(box) for box in sample.boxes]}
-    row = {key: value for key, value in row.items() if value not in (None, [])}
+    row = {key: value for key, value in row.items() if value not in (None, [], {})}
     return json.dumps(row, sort_keys=True)
 
 

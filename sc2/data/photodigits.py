@@ -11,6 +11,7 @@ fixed-point weights for 8-bit images), and the photographs and digits themselves
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -177,7 +178,14 @@ class Generator:
             suffix=".ppm",
             boxes=boxes,
             mask=_netpbm(b"P5", mask),
+            groups=_groups(scene),
         )
+
+
+def _groups(scene: Scene) -> dict[str, str]:
+    """Return what a scene shares with others: its photograph, and its glyph if it has only one."""
+    groups = {"photograph": PurePosixPath(PHOTOS[scene.photo].path).stem}
+    return groups if len(scene.glyphs) > 1 else groups | {"glyph": str(scene.glyphs[0].digit)}
 
 
 def _apart(first: tuple[int, int, int], second: tuple[int, int, int]) -> bool:

@@ -6,7 +6,7 @@ files itself and never needs the whole data set in memory.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SPLITS = ("train", "val", "test")
 
@@ -62,6 +62,7 @@ class NewSample:
         mask: A one-channel (or palette) image file of the size of the upright image: background 0, pixels of class k
             k + 1, ignored pixels `IGNORED`. None if the data set has no masks.
         mask_suffix: File ending of the mask.
+        groups: What images of the split may share that makes them alike, by kind: `{"photograph": "astronaut"}`.
     """
 
     split: str
@@ -72,6 +73,7 @@ class NewSample:
     boxes: tuple[Box, ...] = ()
     mask: bytes | None = None
     mask_suffix: str = ".pgm"
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

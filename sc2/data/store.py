@@ -108,6 +108,11 @@ class SampleStore:
             raise DataError(f"{self.tar}: its images have no labels. Choose a data set for classification.")
         return labels
 
+    def groups(self) -> dict[str, list[str]]:
+        """Return the group of every image, in the order of the samples, for each kind that all images have."""
+        kinds = [kind for kind in self.samples[0].groups if all(kind in sample.groups for sample in self.samples)]
+        return {kind: [sample.groups[kind] for sample in self.samples] for kind in kinds}
+
     def read(self, i: int) -> bytes:
         """Return the stored image file of sample `i`.
 
@@ -228,7 +233,13 @@ class StoreWriter:
         if sample.mask is not None:
             mask = self._append(sample.split, f"{number}.mask{sample.mask_suffix}", sample.mask)
         rows[sample.id] = Sample(
-            **asdict(image), id=sample.id, split=sample.split, label=sample.label, boxes=sample.boxes, mask=mask
+            **asdict(image),
+            id=sample.id,
+            split=sample.split,
+            label=sample.label,
+            boxes=sample.boxes,
+            mask=mask,
+            groups=dict(sample.groups),
         )
 
     def check_test_images(self) -> None:

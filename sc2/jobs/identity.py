@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from sc2.config.published import TEACHER
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
-from sc2.jobs.plan import Keys, phases, phases_before, runs, seeds, taken_whole
+from sc2.jobs.plan import Keys, anchor, phases, phases_before, runs, seeds, taken_whole
 from sc2.jobs.stages import STAGES
 from sc2.methods import get_method, module_of
 from sc2.provenance.fingerprint import Fingerprint, fingerprint
@@ -129,8 +130,15 @@ def _draw_examples(config: Config, benchmark: Benchmark, keys: Keys) -> Describe
 def _make_tables(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
     # The runs are listed, so that `sc2 verify` notices a table without a new run, without asking the workflow.
     listed = [f"{run.method}/{run.point}/{run.seed}" for run in runs(config, benchmark.name)]
-    methods = list(benchmark.methods)
-    return {"methods": methods, "anchor": methods[0], "runs": listed}, ()
+    task, methods = benchmark.config.task, list(benchmark.methods)
+    known = {*methods, TEACHER}
+    orderings = {
+        name: ordering.model_dump(mode="json", exclude={"tasks"})
+        for name, ordering in config.orderings.items()
+        if {ordering.method, ordering.other} <= known and task in (ordering.tasks or [task])
+    }
+    spec = {"methods": methods, "anchor": anchor(benchmark), "runs": listed}
+    return {**spec, "orderings": orderings}, (f"sc2.tasks.{task}",)
 
 
 def _plot_figure(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:

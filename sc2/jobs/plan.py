@@ -7,7 +7,8 @@ that it runs (`modules`, hashed with everything they import). A parameter that i
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from sc2.config.resolved import Config, MethodOnBenchmark
+from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
+from sc2.config.schema import ANCHORS
 from sc2.methods import get_method
 
 Keys = Mapping[str, str]
@@ -42,10 +43,17 @@ def skipped(config: Config) -> list[str]:
     ]
 
 
+def anchor(benchmark: Benchmark) -> str:
+    """Return the method that a benchmark's curves are compared with."""
+    candidates = (benchmark.config.anchor, *ANCHORS, *benchmark.methods)
+    return next(method for method in candidates if method in benchmark.methods)
+
+
 def seeds(config: Config, method: str) -> list[str]:
     """Return the seeds that a method runs with."""
     # A method without training is deterministic: one seed is enough.
-    return config.run.seeds if phases(method) else config.run.seeds[:1]
+    own = config.run.method_seeds.get(method, config.run.seeds)
+    return own if phases(method) else config.run.seeds[:1]
 
 
 def phases(method: str) -> list[str]:

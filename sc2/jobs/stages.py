@@ -86,7 +86,7 @@ STAGES: dict[str, Stage] = {
         "measure the teacher on the uncompressed test images",
         keys=("benchmark",),
         inputs={"index": "one", "test": "one", "teacher": "one"},
-        outputs=("evaluation",),
+        outputs=("evaluation", "samples"),
         entry="sc2.teachers.evaluate:run",
     ),
     "train": Stage(
@@ -127,7 +127,10 @@ STAGES: dict[str, Stage] = {
     "make_tables": Stage(
         "gather a benchmark's measurements into tidy tables and compare the curves",
         keys=("benchmark",),
-        inputs={"summaries": "many", "latencies": "many", "switches": "many", "teacher": "one"},
+        inputs={
+            **{"summaries": "many", "samples": "many", "latencies": "many", "switches": "many"},
+            **{"teacher": "one", "teacher_samples": "one"},
+        },
         outputs=tuple(TABLES),
         entry="sc2.report.tables:run",
     ),

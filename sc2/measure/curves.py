@@ -9,11 +9,19 @@ left rises in both directions and can be read as rate over quality and as qualit
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Values = NDArray[np.float64]
+
+LEAST_POINTS, LEAST_INSIDE, LEAST_OVERLAP = 4, 2, 0.5
+"""What a difference needs to mean something: Pareto points of each curve, of them inside the common interval, and its
+share of the shorter curve."""
+
+_TOLERANCE = 1e-9
+"""What rounding in a mean may cost at a threshold."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,67 @@ def bd_quality(curve: RateQuality, anchor: RateQuality) -> Difference:
     if mean is None:
         return Difference.none("no common rate interval")
     return Difference(mean.value, float(np.exp(mean.low)), float(np.exp(mean.high)))
+
+
+def too_short(curve: RateQuality, anchor: RateQuality, by: Literal["quality", "rate"]) -> str:
+    """Say why a difference of two curves would mean little; empty where it may be read.
+
+    Both need four Pareto points, two of each have to lie inside the common interval, and that has to be half of what
+    the shorter curve covers.
+
+    Args:
+        curve: A curve.
+        anchor: What it is compared with.
+        by: Axis of the common interval: quality (for BD-rate) or the logarithm of the rate (for BD-quality).
+    """
+    curve, anchor = curve.pareto(), anchor.pareto()
+    for name, points in (("the anchor", anchor), ("the curve", curve)):
+        if len(points.quality) < LEAST_POINTS:
+            return f"{name} has fewer than {LEAST_POINTS} Pareto points: {len(points.quality)}"
+        if by == "rate" and points.data_bytes[0] <= 0:
+            return f"{name} has a point without bytes, which has no logarithm"
+    axes = [points.quality if by == "quality" else np.log(points.data_bytes) for points in (anchor, curve)]
+    low, high = max(axis[0] for axis in axes), min(axis[-1] for axis in axes)
+    if not low < high:
+        return f"no common {by} interval"
+    for name, axis in zip(("the anchor", "the curve"), axes, strict=True):
+        inside = int(((axis >= low) & (axis <= high)).sum())
+        if inside < LEAST_INSIDE:
+            return f"{name} has fewer than {LEAST_INSIDE} points inside the common {by} interval: {inside}"
+    share = (high - low) / min(axis[-1] - axis[0] for axis in axes)
+    if share < LEAST_OVERLAP:
+        least = f"less than {100 * LEAST_OVERLAP:.0f} %"
+        return f"the common {by} interval is {100 * share:.0f} % of the shorter curve, {least}"
+    return ""
+
+
+def bytes_at_quality(data_bytes: Values, quality: Values, level: Values) -> Values:
+    """Return the bytes at which curves reach a quality, float64 [curves].
+
+    Between two Pareto points the logarithm of the bytes is linear in the quality (fewer bytes than 1 count as 1). Where
+    the cheapest point reaches the quality already, its bytes are returned: nothing is extrapolated, and the true number
+    may be smaller. Infinity where no point reaches it.
+
+    Args:
+        data_bytes: Bytes of the points of each curve, in any order, [curves, points].
+        quality: Their quality, [curves, points].
+        level: The quality to reach, [curves].
+    """
+    order = np.lexsort((-quality, data_bytes), axis=1)
+    logs = np.log(np.maximum(np.take_along_axis(data_bytes, order, axis=1), 1.0))
+    quality = np.take_along_axis(quality, order, axis=1)
+    best = np.maximum.accumulate(quality, axis=1)
+    first_best = np.concatenate([np.ones((len(best), 1), bool), quality[:, 1:] > best[:, :-1]], axis=1)
+    # The Pareto point at or before each point.
+    logs = np.take_along_axis(logs, np.maximum.accumulate(first_best * np.arange(best.shape[1]), axis=1), axis=1)
+    reached = best >= level[:, None] - _TOLERANCE
+    rows, upper = np.arange(len(best)), reached.argmax(axis=1)
+    lower = np.maximum(upper - 1, 0)
+    step = best[rows, upper] - best[rows, lower]
+    share = np.clip((level - best[rows, lower]) / np.where(step > 0, step, 1.0), 0.0, 1.0)
+    at_level = logs[rows, lower] + np.where(step > 0, share, 0.0) * (logs[rows, upper] - logs[rows, lower])
+    found: Values = np.where(reached.any(axis=1), np.exp(at_level), np.inf)
+    return found
 
 
 def _unfit(curve: RateQuality, anchor: RateQuality) -> str:

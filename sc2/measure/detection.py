@@ -3,6 +3,7 @@
 import contextlib
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,58 @@ most 1, 10, 100 boxes per image, and of small, medium, large objects. Small is b
 Boxes = Mapping[str, np.ndarray]
 
 
+@dataclass(frozen=True)
+class Matches:
+    """What the average precision over all sizes is computed from, image by image.
+
+    Attributes:
+        found: Per image, per box: [class, score, hits, left out]. The last two are sets of overlaps, as bits from that
+            of .50 on: where the box is matched with an object, and where it does not count.
+        objects: Objects to find, int64 [images, classes].
+    """
+
+    found: list[list[list[float]]]
+    objects: np.ndarray
+
+
+class CocoEvaluation:
+    """COCO's evaluation of the boxes of a split."""
+
+    def __init__(self, targets: Sequence[Boxes], answers: Sequence[Boxes], num_classes: int) -> None:
+        """Match the boxes with the objects; arguments and errors as of `coco_summary`."""
+        self.images, self.num_classes = len(targets), num_classes
+        self._coco = _evaluated(targets, answers, num_classes)
+
+    def summary(self) -> dict[str, float | None]:
+        """Return COCO's twelve numbers in percent; None where there is no object to find."""
+        # -1 stands for: nothing to find.
+        stats = zip(NAMES, self._coco.stats, strict=True)
+        return {name: None if value < 0 else 100.0 * float(value) for name, value in stats}
+
+    def matches(self) -> Matches:
+        """Return which boxes match an object."""
+        found: list[list[list[float]]] = [[] for _ in range(self.images)]
+        objects = np.zeros((self.images, self.num_classes), np.int64)
+        # By class, then by range of sizes (all first), then by image.
+        by_class = np.array(self._coco.evalImgs, dtype=object).reshape(self.num_classes, -1, self.images)[:, 0]
+        for label, images in enumerate(by_class):
+            for image, result in enumerate(images):
+                if result is None:
+                    continue
+                objects[image, label] = int((result["gtIgnore"] == 0).sum())
+                left_out = result["dtIgnore"].astype(bool)
+                hits = (result["dtMatches"] > 0) & ~left_out
+                rows = zip(result["dtScores"], _bits(hits), _bits(left_out), strict=True)
+                found[image] += [[label, float(score), *sets] for score, *sets in rows]
+        return Matches(found, objects)
+
+
+def _bits(flags: np.ndarray) -> list[int]:
+    """Return each column of flags [overlaps, boxes] as a number, the first overlap in its lowest bit."""
+    powers = 1 << np.arange(len(flags))
+    return [int(number) for number in powers @ flags.astype(np.int64)]
+
+
 def coco_summary(targets: Sequence[Boxes], answers: Sequence[Boxes], num_classes: int) -> dict[str, float | None]:
     """Return COCO's twelve numbers in percent; None where there is no object to find.
 
@@ -35,6 +88,10 @@ def coco_summary(targets: Sequence[Boxes], answers: Sequence[Boxes], num_classes
     Raises:
         DataError: There is no image, the images do not match, or a score or box is not finite.
     """
+    return CocoEvaluation(targets, answers, num_classes).summary()
+
+
+def _evaluated(targets: Sequence[Boxes], answers: Sequence[Boxes], num_classes: int) -> Any:
     if not targets or len(targets) != len(answers):
         raise DataError(
             f"average precision needs targets and answers of the same images: {len(targets)}, {len(answers)}"
@@ -50,10 +107,7 @@ def coco_summary(targets: Sequence[Boxes], answers: Sequence[Boxes], num_classes
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    # -1 stands for: nothing to find.
-    return {
-        name: None if value < 0 else 100.0 * float(value) for name, value in zip(NAMES, evaluation.stats, strict=True)
-    }
+    return evaluation
 
 
 def _evaluation(truth: Any, found: Any) -> Any:

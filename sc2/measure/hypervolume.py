@@ -1,50 +1,69 @@
 """One number for the three-way trade-off: the volume that a set of points dominates. No torch.
 
-The hypervolume indicator (E. Zitzler and L. Thiele, IEEE Trans. Evol. Comput. 3, 1999) of bytes, encoder size and
-quality, against a reference point that is the same for every method, data set and run of this project, so that numbers
-can be compared across tables. Bytes and encoder size count as logarithms: halving a size is worth the same everywhere.
+The hypervolume indicator (E. Zitzler and L. Thiele, IEEE Trans. Evol. Comput. 3, 1999) of bytes, work of the encoder
+and quality, against a reference point. Bytes and work count as logarithms: halving them is worth the same everywhere.
+Work is counted in multiply-accumulates, relative to the teacher's, or in milliseconds, which count what a codec does as
+well.
 
 The box from the reference point to the ideal point has the volume 1:
 
-    bytes per image   from 2^20 B (1 MB) down to 1 B, logarithmic; fewer bytes count as 1 B
-    encoder size      from 2^18 KB (256 MB) down to 1 KB, logarithmic; smaller encoders, also none, count as 1 KB
-    quality           from 0 % up to 100 %, linear
+    bytes per image      from 2^20 B (1 MB) down to 1 B, logarithmic; fewer bytes count as 1 B
+    encoder MACs         from 4 times the teacher's down to 2^-10 of them, logarithmic
+    or encoder time      from 1000 ms down to 0.01 ms per image, logarithmic
+    quality              from chance, what the best constant answer gets, up to the teacher's, linear
 
-A point beyond the reference point in any of the three adds nothing.
+What is better than the ideal point counts as that point; a point beyond the reference point in any of the three adds
+nothing.
 """
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-REFERENCE_BYTES = 2.0**20
-"""Bytes per image of the reference point; 1 B is ideal."""
+REFERENCE_BYTES, IDEAL_BYTES = 2.0**20, 1.0
+"""Bytes per image of the reference point and of the ideal point."""
 
-REFERENCE_ENCODER_KB = 2.0**18
-"""Encoder size of the reference point (KB = 1024 B); 1 KB is ideal."""
+REFERENCE_MACS_SHARE, IDEAL_MACS_SHARE = 4.0, 2.0**-10
+"""The encoder's multiply-accumulates at both points, in parts of the teacher's."""
 
-REFERENCE_QUALITY_PCT, IDEAL_QUALITY_PCT = 0.0, 100.0
-"""Quality of the reference point and of the ideal point (%)."""
+REFERENCE_MS, IDEAL_MS = 1000.0, 0.01
+"""The device's time per image at both points (ms)."""
 
 Gain = tuple[float, float, float]
 
 
-def hypervolume(points: Iterable[tuple[float, float, float]]) -> float:
+@dataclass(frozen=True)
+class Box:
+    """What the volume is a share of.
+
+    Attributes:
+        work: Work of the encoder at the reference point and at the ideal point, in one unit.
+        quality: Quality at both points, the reference point's first (%).
+    """
+
+    work: tuple[float, float]
+    quality: tuple[float, float]
+
+
+def hypervolume(points: Iterable[tuple[float, float, float]], box: Box) -> float:
     """Return the share, from 0 to 1, of the box between reference and ideal point that the points dominate.
 
     Args:
-        points: Bytes per image, encoder size (KB) and quality (%) of each point; possibly none.
+        points: Bytes per image, work of the encoder (in the box's unit) and quality (%) of each; possibly none.
+        box: The box; 0 where the ideal quality is not above the reference point's.
     """
-    return dominated_volume([gain(*point) for point in points])
+    return dominated_volume([gain(*point, box) for point in points])
 
 
-def gain(data_bytes: float, encoder_kb: float, quality_pct: float) -> Gain:
+def gain(data_bytes: float, work: float, quality_pct: float, box: Box) -> Gain:
     """Return how far a point is from the reference point towards the ideal one: three shares from 0 to 1."""
-    quality = (quality_pct - REFERENCE_QUALITY_PCT) / (IDEAL_QUALITY_PCT - REFERENCE_QUALITY_PCT)
-    return _log_gain(data_bytes, REFERENCE_BYTES), _log_gain(encoder_kb, REFERENCE_ENCODER_KB), _unit(quality)
+    worst, best = box.quality
+    quality = (quality_pct - worst) / (best - worst) if best > worst else 0.0
+    return _log_gain(data_bytes, REFERENCE_BYTES, IDEAL_BYTES), _log_gain(work, *box.work), _unit(quality)
 
 
-def _log_gain(size: float, reference: float) -> float:
-    return _unit(1.0 - math.log(max(size, 1.0)) / math.log(reference))
+def _log_gain(size: float, reference: float, ideal: float) -> float:
+    return _unit(math.log(reference / max(size, ideal)) / math.log(reference / ideal))
 
 
 def _unit(share: float) -> float:

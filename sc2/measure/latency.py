@@ -1,18 +1,27 @@
-"""How long a call takes on one thread. This module imports torch only inside `single_thread`, where it is installed."""
+"""How long calls take on one thread, in turn. This module imports torch only inside `single_thread`, if installed."""
 
 import importlib.util
+import math
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sc2.errors import ConfigError
 from sc2.measure.percentile import percentile
+from sc2.measure.resampling import LEVEL, NO_INTERVAL, Interval
 
 # The rest of the budget is for the calls that count.
 _WARMUP_SHARE = 0.25
 _NS_PER_S = 1e9
 _NS_PER_MS = 1e6
+
+LEAST_CPU_SHARE = 0.95
+"""A thread that computes less of the time than this was kept waiting by others."""
+
+MOST_LOAD = 1.1
+"""Runnable threads per core above which a machine counts as loaded."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +32,94 @@ class Timing:
         p50_ms: Median over the repeats, in milliseconds.
         p95_ms: 95th percentile over the repeats, in milliseconds.
         repeats: How many calls were timed; fewer than asked for when the budget ran out.
+        interval: 95 % interval of the median (ms); NaN with fewer than six repeats.
     """
 
     p50_ms: float
     p95_ms: float
     repeats: int
+    interval: Interval = NO_INTERVAL
+
+    @classmethod
+    def of(cls, times_ms: Sequence[float]) -> "Timing":
+        """Return the timing of at least one call."""
+        return cls(percentile(times_ms, 50), percentile(times_ms, 95), len(times_ms), median_interval(times_ms))
+
+
+def median_interval(values: Sequence[float]) -> Interval:
+    """Return an interval of the median that needs no distribution: the two order statistics with binomial ranks.
+
+    Args:
+        values: Numbers in any order.
+
+    Returns:
+        It holds the median with a probability of at least 95 %; NaN with fewer than six values, which cannot say that.
+    """
+    ordered, count = sorted(values), len(values)
+    # Of the 2^n ways in which values fall on either side of the median: those with at most `rank` below it.
+    rank, below, tails = 0, 1, round(2 / (1 - LEVEL))
+    while below * tails <= 2**count:
+        rank += 1
+        below += math.comb(count, rank)
+    return NO_INTERVAL if rank == 0 else Interval(ordered[rank - 1], ordered[count - rank])
+
+
+@dataclass(frozen=True)
+class Call:
+    """What is to be timed.
+
+    Attributes:
+        run: The call; it has to wait for its own result, so one that starts work on a GPU has to synchronise.
+        repeats: Calls to time, at least 1.
+        warmup: Calls before those, not timed; they take a quarter of the budget at most (the first always happens).
+    """
+
+    run: Callable[[], object]
+    repeats: int
+    warmup: int
+
+
+def time_in_turn(
+    calls: Mapping[str, Call], *, budget_s: float, clock: Callable[[], int] = time.perf_counter_ns
+) -> dict[str, Timing]:
+    """Run calls in turn, again and again, and return how long each takes.
+
+    In turn, so that a machine that slows down for a while slows all of them down, not one.
+
+    Args:
+        calls: By name.
+        budget_s: No new call of a name starts after its calls took this time (seconds, > 0), but one is always timed.
+        clock: Nanoseconds, monotone; tests replace it.
+
+    Raises:
+        ConfigError: A number is out of range.
+    """
+    for call in calls.values():
+        if call.repeats < 1 or call.warmup < 0 or not budget_s > 0:
+            raise ConfigError(f"cannot time {call.repeats} repeats after {call.warmup} warm-up calls in {budget_s} s")
+    spent = {name: _warm_up(call, _WARMUP_SHARE * budget_s * _NS_PER_S, clock) for name, call in calls.items()}
+    times_ms: dict[str, list[float]] = {name: [] for name in calls}
+    waiting = dict(calls)
+    while waiting:
+        for name, call in list(waiting.items()):
+            before = clock()
+            call.run()
+            took = clock() - before
+            spent[name] += took
+            times_ms[name].append(took / _NS_PER_MS)
+            if len(times_ms[name]) == call.repeats or spent[name] >= budget_s * _NS_PER_S:
+                del waiting[name]
+    return {name: Timing.of(times) for name, times in times_ms.items()}
+
+
+def _warm_up(call: Call, budget_ns: float, clock: Callable[[], int]) -> int:
+    """Return the time that the calls before the first one that counts took (ns)."""
+    start = clock()
+    for _ in range(call.warmup):
+        call.run()
+        if clock() - start >= budget_ns:
+            break
+    return clock() - start
 
 
 def time_call(
@@ -38,34 +130,37 @@ def time_call(
     budget_s: float,
     clock: Callable[[], int] = time.perf_counter_ns,
 ) -> Timing:
-    """Call `fn` again and again and return how long a call takes.
+    """Call `fn` again and again and return how long a call takes; arguments and errors as for `time_in_turn`."""
+    return time_in_turn({"": Call(fn, repeats, warmup)}, budget_s=budget_s, clock=clock)[""]
 
-    Args:
-        fn: The call; it has to wait for its own result, so one that starts work on a GPU has to synchronise.
-        repeats: Calls to time, at least 1.
-        warmup: Calls before those, not timed; they take a quarter of the budget at most (the first always happens).
-        budget_s: No new call starts after this time (seconds, > 0), but one is always timed.
-        clock: Nanoseconds, monotone; tests replace it.
 
-    Raises:
-        ConfigError: A number is out of range.
+@dataclass
+class Load:
+    """What else the machine did while something was timed.
+
+    Attributes:
+        cpu_share: Part of the time in which this process computed, 0 to 1; more with several threads.
+        load_per_core: Runnable threads per core, mean over the last minute; None where the system does not say.
     """
-    if repeats < 1 or warmup < 0 or not budget_s > 0:
-        raise ConfigError(f"cannot time {repeats} repeats after {warmup} warm-up calls within {budget_s} s")
-    start = clock()
-    for _ in range(warmup):
-        fn()
-        if clock() - start >= _WARMUP_SHARE * budget_s * _NS_PER_S:
-            break
-    times_ms: list[float] = []
-    while len(times_ms) < repeats:
-        before = clock()
-        fn()
-        after = clock()
-        times_ms.append((after - before) / _NS_PER_MS)
-        if after - start >= budget_s * _NS_PER_S:
-            break
-    return Timing(p50_ms=percentile(times_ms, 50), p95_ms=percentile(times_ms, 95), repeats=len(times_ms))
+
+    cpu_share: float = field(default=math.nan)
+    load_per_core: float | None = None
+
+    @property
+    def is_high(self) -> bool:
+        """Whether the times may be longer than the machine alone needs."""
+        waited = self.cpu_share < LEAST_CPU_SHARE
+        return waited or (self.load_per_core is not None and self.load_per_core > MOST_LOAD)
+
+
+@contextmanager
+def watched_load() -> Iterator[Load]:
+    """Fill in a `Load` when the context ends."""
+    load, wall, cpu = Load(), time.perf_counter(), time.process_time()
+    yield load
+    load.cpu_share = (time.process_time() - cpu) / (time.perf_counter() - wall)
+    if hasattr(os, "getloadavg"):
+        load.load_per_core = os.getloadavg()[0] / (os.cpu_count() or 1)
 
 
 @contextmanager

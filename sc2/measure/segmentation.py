@@ -44,3 +44,33 @@ def segmentation_summary(matrix: np.ndarray) -> dict[str, float | None]:
         "pixel_accuracy_pct": 100.0 * int(right.sum()) / int(true.sum()),
         "mean_pixel_accuracy_pct": 100.0 * float((right[true > 0] / true[true > 0]).mean()),
     }
+
+
+def label_counts(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what the mean intersection over union of a confusion matrix needs: pixels by label, int64 [num_labels].
+
+    Those that are right, those that have the label in truth, and those that were given it.
+    """
+    return np.diag(matrix).copy(), matrix.sum(axis=1), matrix.sum(axis=0)
+
+
+def resampled_miou(right: np.ndarray, true: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return `miou_pct` of weighted images, float64 [resamples]; NaN where no pixel is scored.
+
+    Args:
+        right: `label_counts` of every image, [images, num_labels].
+        true: The same.
+        predicted: The same.
+        weights: How often each image counts, [resamples, images].
+    """
+    union = weights @ (true + predicted - right)
+    with np.errstate(invalid="ignore"):  # 0/0: a label that does not occur
+        return 100.0 * _mean_of_known((weights @ right) / union)
+
+
+def _mean_of_known(values: np.ndarray) -> np.ndarray:
+    """Return the mean of each row without its NaNs; NaN where there is nothing else."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        mean: np.ndarray = np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1)
+    return mean

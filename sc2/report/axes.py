@@ -43,7 +43,7 @@ class Scale:
         return np.array([self.places.get(value, value) for value in values / self.divisor])
 
     def length(self, values: Values) -> Values:
-        """Return differences of values, e.g. standard deviations, in the axis' unit."""
+        """Return differences of values, e.g. the reach of intervals, in the axis' unit."""
         return values / self.divisor
 
 

@@ -3,79 +3,14 @@
 A new task adds one entry to `QUALITY`; tables and figures take everything else from here.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
 
 from sc2.errors import DataError
-
-Kind = Literal["text", "flag", "int", "float"]
+from sc2.report.column import Column, Kind, ends, floats, ints, text
 
 KB = 1024.0
 """Bytes in one KB, as upstream counts them."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table.
-
-    Attributes:
-        name: Key in the measurement file and header in the CSV.
-        kind: What the values are.
-        decimals: Digits after the point of a float; fixed, so that equal inputs give equal bytes.
-        nullable: Whether null is a value here (an empty field in the CSV), and so is an empty text.
-    """
-
-    name: str
-    kind: Kind
-    decimals: int = 0
-    nullable: bool = False
-
-    def format(self, value: Any) -> str:
-        """Return the text of `value` in the CSV.
-
-        Raises:
-            DataError: The value is not of this column's kind; the message says what was expected.
-        """
-        if value is None and self.nullable:
-            return ""
-        match self.kind:
-            case "text" if isinstance(value, str) and (value or self.nullable):
-                return value
-            case "flag" if isinstance(value, bool):
-                return "true" if value else "false"
-            case "int" if _is_number(value) and float(value).is_integer():
-                return str(int(value))
-            case "float" if _is_number(value):
-                # Adding zero turns a rounded -0.0 into 0.0.
-                return f"{round(float(value), self.decimals) + 0.0:.{self.decimals}f}"
-        raise DataError(f"key '{self.name}' is {value!r}, but must be {_EXPECTED[self.kind]}")
-
-
-_EXPECTED: dict[Kind, str] = {
-    "text": "a non-empty string",
-    "flag": "true or false",
-    "int": "a whole number",
-    "float": "a finite number",
-}
-
-
-def _is_number(value: Any) -> bool:
-    """Tell whether `value` is a finite number; JSON's true and false are not."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _text(*names: str, nullable: bool = False) -> tuple[Column, ...]:
-    return tuple(Column(name, "text", 0, nullable) for name in names)
-
-
-def _ints(*names: str) -> tuple[Column, ...]:
-    return tuple(Column(name, "int") for name in names)
-
-
-def _floats(decimals: int, *names: str, nullable: bool = False) -> tuple[Column, ...]:
-    return tuple(Column(name, "float", decimals, nullable) for name in names)
 
 
 @dataclass(frozen=True)
@@ -99,24 +34,24 @@ _BOX_AR_BY_SIZE = ("box_ar_small_pct", "box_ar_medium_pct", "box_ar_large_pct")
 _BOX_AP_BY_SIZE = ("box_ap_small_pct", "box_ap_medium_pct", "box_ap_large_pct")
 
 QUALITY: dict[str, Quality] = {
-    "classification": Quality("top1_pct", "Top-1 accuracy (%)", " %", _floats(4, "top1_pct", "top5_pct")),
+    "classification": Quality("top1_pct", "Top-1 accuracy (%)", " %", floats(4, "top1_pct", "top5_pct")),
     # COCO's twelve numbers; there may be no object of a size to find.
     "detection": Quality(
         "box_ap_pct",
         "Box AP (%)",
         " %",
         (
-            *_floats(4, "box_ap_pct", "box_ap50_pct", "box_ap75_pct"),
-            *_floats(4, *_BOX_AP_BY_SIZE, nullable=True),
-            *_floats(4, "box_ar1_pct", "box_ar10_pct", "box_ar100_pct"),
-            *_floats(4, *_BOX_AR_BY_SIZE, nullable=True),
+            *floats(4, "box_ap_pct", "box_ap50_pct", "box_ap75_pct"),
+            *floats(4, *_BOX_AP_BY_SIZE, nullable=True),
+            *floats(4, "box_ar1_pct", "box_ar10_pct", "box_ar100_pct"),
+            *floats(4, *_BOX_AR_BY_SIZE, nullable=True),
         ),
     ),
     "segmentation": Quality(
         "miou_pct",
         "Mean IoU (%)",
         " %",
-        _floats(4, "miou_pct", "pixel_accuracy_pct", "mean_pixel_accuracy_pct"),
+        floats(4, "miou_pct", "pixel_accuracy_pct", "mean_pixel_accuracy_pct"),
     ),
 }
 """Quality by task."""
@@ -133,50 +68,54 @@ def quality_of(task: str) -> Quality:
     return QUALITY[task]
 
 
-_CURVE = _text("curve", nullable=True)
-_RUN_BEFORE_POINT = (*_text("method", "method_title"), Column("trained", "flag"), *_text("rate_axis"), *_CURVE)
+_CURVE = text("curve", nullable=True)
+_RUN_BEFORE_POINT = (*text("method", "method_title"), Column("trained", "flag"), *text("rate_axis"), *_CURVE)
 
 _SIZES = (
-    *(_floats(3, *(f"payload_bytes_{statistic}" for statistic in ("mean", "std", "p50", "p95", "p99")))),
-    *_floats(3, "container_bytes_mean"),
-    *_floats(3, "codec_header_bytes_mean", "estimated_bits_mean", nullable=True),
-    *_floats(6, "sc2bench_kb_mean", "sc2bench_kb_std"),
+    *(floats(3, *(f"payload_bytes_{statistic}" for statistic in ("mean", "std", "p50", "p95", "p99")))),
+    *floats(3, "container_bytes_mean"),
+    *floats(3, "codec_header_bytes_mean", "estimated_bits_mean", nullable=True),
+    *floats(6, "sc2bench_kb_mean", "sc2bench_kb_std"),
 )
 
 _COSTS = (
-    *_ints("encoder_params", "encoder_param_bytes", "encoder_table_bytes"),
-    *_floats(3, "sc2bench_encoder_kb"),
-    *_ints("encoder_macs", "server_params", "server_macs"),
+    *ints("encoder_params", "encoder_param_bytes", "encoder_table_bytes"),
+    *floats(3, "sc2bench_encoder_kb"),
+    *ints("encoder_macs", "server_params", "server_macs"),
 )
 
+_PARTS = ("encoder", "coder_encode", "coder_decode", "server", "server_batch")
+"""The parts of a split that are timed."""
+
 _TIMES = (
-    *_floats(
-        4,
-        *("encoder_ms_p50", "encoder_ms_p95", "coder_encode_ms_p50", "coder_encode_ms_p95"),
-        *("coder_decode_ms_p50", "server_ms_p50", "server_batch_ms_p50"),
-    ),
-    *_ints("server_batch"),
+    *(column for part in _PARTS for column in (*floats(4, f"{part}_ms_p50"), *ends(4, f"{part}_ms"))),
+    *floats(4, "encoder_ms_p95", "coder_encode_ms_p95"),
+    *ints("server_batch"),
 )
+
+_LOAD = (*floats(3, "cpu_share"), *floats(3, "load_per_core", nullable=True), Column("loaded", "flag"))
 
 
 def rate_quality_columns(task: str) -> tuple[Column, ...]:
     """Return the columns of `rate_quality.csv` for `task`; no timings, so that it comes out the same on any machine."""
     quality = quality_of(task).columns
-    keys = (*_text("benchmark", "task"), *_RUN_BEFORE_POINT, *_text("point", "seed"), *_ints("images"))
-    return (*keys, *quality, *_SIZES, *_COSTS, *_text("device_model", "record_id"))
+    keys = (*text("benchmark", "task"), *_RUN_BEFORE_POINT, *text("point", "seed"), *ints("images"))
+    intervals = (*ends(4, quality_of(task).primary), *ends(3, "payload_bytes_mean"))
+    return (*keys, *quality, *_SIZES, *intervals, *_COSTS, *text("device_model", "record_id"))
 
 
 def latency_columns() -> tuple[Column, ...]:
     """Return the columns of `latency.csv` (milliseconds)."""
-    keys = _text("benchmark", "method", "point", "seed")
-    return (*keys, *_TIMES, *_ints("repeats", "threads"), *_text("cpu", "record_id"))
+    keys = text("benchmark", "method", "point", "seed")
+    networks = text("encoder_network", "server_network", nullable=True)
+    return (*keys, *_TIMES, *ints("repeats", "threads"), *_LOAD, *networks, *text("cpu", "record_id"))
 
 
 AVERAGED = (
-    *_floats(3, "payload_bytes_mean", "container_bytes_mean"),
-    *_floats(3, "estimated_bits_mean", nullable=True),
-    *_floats(6, "sc2bench_kb_mean"),
-    *_floats(3, "sc2bench_encoder_kb", "encoder_macs"),
+    *floats(3, "payload_bytes_mean", "container_bytes_mean"),
+    *floats(3, "estimated_bits_mean", nullable=True),
+    *floats(6, "sc2bench_kb_mean"),
+    *floats(3, "sc2bench_encoder_kb", "encoder_macs"),
 )
 """Columns of `rate_quality.csv`, besides those of quality, that are averaged over seeds."""
 
@@ -186,7 +125,7 @@ SEED_MEAN, SEED_STD = "_seed_mean", "_seed_std"
 
 def seeds_columns(task: str) -> tuple[Column, ...]:
     """Return the columns of `rate_quality_seeds.csv` for `task`: mean and sample standard deviation over seeds."""
-    keys = (*_text("benchmark", "task"), *_RUN_BEFORE_POINT, *_text("point"), *_ints("seeds"))
+    keys = (*text("benchmark", "task"), *_RUN_BEFORE_POINT, *text("point"), *ints("seeds"))
     averaged = [
         Column(column.name + suffix, "float", column.decimals, column.nullable or suffix == SEED_STD)
         for column in (*quality_of(task).columns, *AVERAGED)
@@ -197,54 +136,100 @@ def seeds_columns(task: str) -> tuple[Column, ...]:
 
 def comparison_columns() -> tuple[Column, ...]:
     """Return the columns of `comparison.csv`: every curve against one anchor, and its hypervolume."""
-    keys = (*_text("benchmark", "task", "anchor"), *_text("anchor_curve", nullable=True))
-    curve = (*_text("method", "method_title"), *_CURVE, *_ints("points", "pareto_points", "seeds"))
-    rate = _floats(3, "bd_rate_pct", "bd_rate_pct_seed_std", nullable=True)
-    rate += _floats(4, "bd_rate_quality_low", "bd_rate_quality_high", nullable=True)
-    quality = _floats(4, "bd_quality_points", "bd_quality_points_seed_std", nullable=True)
-    quality += _floats(3, "bd_quality_bytes_low", "bd_quality_bytes_high", nullable=True)
-    reasons = _text("bd_rate_reason", nullable=True), _text("bd_quality_reason", nullable=True)
-    return (*keys, *curve, *rate, *reasons[0], *quality, *reasons[1], *_floats(6, "hypervolume"))
+    keys = (*text("benchmark", "task", "anchor"), *text("anchor_curve", nullable=True))
+    curve = (*text("method", "method_title"), *_CURVE, *ints("points", "pareto_points", "seeds"))
+    rate = floats(3, "bd_rate_pct", "bd_rate_pct_seed_std", nullable=True)
+    rate += ends(3, "bd_rate_pct") + floats(4, "bd_rate_quality_low", "bd_rate_quality_high", nullable=True)
+    quality = floats(4, "bd_quality_points", "bd_quality_points_seed_std", nullable=True)
+    quality += ends(4, "bd_quality_points") + floats(3, "bd_quality_bytes_low", "bd_quality_bytes_high", nullable=True)
+    reasons = text("bd_rate_reason", nullable=True), text("bd_quality_reason", nullable=True)
+    return (*keys, *curve, *rate, *reasons[0], *quality, *reasons[1], *floats(6, "hypervolume"))
 
 
 def fewest_bytes_columns(task: str) -> tuple[Column, ...]:
     """Return the columns of `fewest_bytes.csv` for `task`: what each method needs to stay within a loss and a limit."""
-    keys = (*_text("benchmark", "task"), *_floats(1, "max_loss_points"), *_floats(4, "min_quality"))
-    limits = _floats(3, "encoder_limit_kb", "encoder_limit_macs_pct", nullable=True)
-    found = (*_CURVE, *_text("point", nullable=True), *_floats(3, "payload_bytes_mean", nullable=True))
-    found += _floats(4, quality_of(task).primary, nullable=True)
-    found += _floats(3, "sc2bench_encoder_kb", "encoder_macs_pct", nullable=True)
-    return (*keys, *limits, *_text("method", "method_title"), *found, *_text("reason", nullable=True))
+    keys = (*text("benchmark", "task"), *floats(1, "max_loss_points"), *floats(4, "min_quality"))
+    limits = floats(3, "encoder_limit_kb", "encoder_limit_macs_pct", nullable=True)
+    found = (*_CURVE, *text("point", nullable=True), *floats(3, "payload_bytes_mean", nullable=True))
+    found += floats(4, quality_of(task).primary, nullable=True)
+    found += floats(3, "sc2bench_encoder_kb", "encoder_macs_pct", nullable=True)
+    return (*keys, *limits, *text("method", "method_title"), *found, *text("reason", nullable=True))
+
+
+def timed_hypervolume_columns() -> tuple[Column, ...]:
+    """Return the columns of `timed_hypervolume.csv`: apart from `comparison.csv`, because times differ by machine."""
+    return (*text("benchmark", "task", "method", "method_title"), *_CURVE, *floats(6, "hypervolume_ms"))
+
+
+_OTHER = text("other_method", "other_method_title") + text("other_curve", nullable=True)
+
+
+def equal_quality_columns() -> tuple[Column, ...]:
+    """Return the columns of `equal_quality.csv`: the bytes with which each method reaches a quality."""
+    keys = (*text("benchmark", "task"), *floats(1, "max_loss_points"), *floats(4, "min_quality"))
+    found = (*_CURVE, *floats(3, "bytes_at_quality", nullable=True), *ends(3, "bytes_at_quality"))
+    found += (Column("at_most", "flag"), *text("point", nullable=True))
+    costs = floats(3, "sc2bench_encoder_kb", "encoder_macs_pct", nullable=True)
+    return (*keys, *text("method", "method_title"), *found, *costs, *text("reason", nullable=True))
+
+
+def byte_ratios_columns() -> tuple[Column, ...]:
+    """Return the columns of `byte_ratios.csv`: two methods' bytes at equal quality."""
+    keys = (*text("benchmark", "task"), *floats(1, "max_loss_points"), *floats(4, "min_quality"))
+    pair = text("method", "method_title", "other_method", "other_method_title")
+    return (*keys, *pair, *floats(4, "byte_ratio"), *ends(4, "byte_ratio"), Column("told_apart", "flag"))
+
+
+def paired_columns() -> tuple[Column, ...]:
+    """Return the columns of `paired.csv`: two points of about the same bytes, image by image."""
+    point = (*text("method", "method_title"), *_CURVE, *text("point"), *floats(3, "payload_bytes_mean"))
+    other = (*_OTHER, *text("other_point"), *floats(3, "other_payload_bytes_mean"), *ints("seeds"))
+    difference = (*floats(4, "difference_points"), *ends(4, "difference_points"), Column("told_apart", "flag"))
+    test = (*floats(0, "only_right", "only_other_right", nullable=True), *floats(6, "mcnemar_p", nullable=True))
+    return (*text("benchmark", "task"), *point, *other, *difference, *test)
+
+
+def orderings_columns() -> tuple[Column, ...]:
+    """Return the columns of `orderings.csv`: whether the published orderings hold."""
+    keys = (*text("benchmark", "task", "ordering", "claim", "source", "method", "other", "metric", "expected"),)
+    found = (*floats(4, "difference", nullable=True), *ends(4, "difference"), *floats(4, "p", nullable=True))
+    return (*keys, *found, *text("verdict"), *text("reason", nullable=True))
 
 
 def switch_columns() -> tuple[Column, ...]:
     """Return the columns of `switch.csv`: one row per ordered pair of a method's operating points."""
-    keys = _text("benchmark", "method", "from_point", "to_point", "seed")
-    sizes = _ints("device_switch_bytes", "server_switch_bytes", "device_half_bytes", "server_half_bytes")
-    times = _floats(4, "device_switch_ms_p50", "server_switch_ms_p50")
-    return (*keys, *sizes, *times, *_ints("threads"), *_text("cpu", "record_id"))
+    keys = text("benchmark", "method", "from_point", "to_point", "seed")
+    sizes = ints("device_switch_bytes", "server_switch_bytes", "device_half_bytes", "server_half_bytes")
+    times = floats(4, "device_switch_ms_p50", "server_switch_ms_p50")
+    return (*keys, *sizes, *times, *ints("threads"), *text("cpu", "record_id"))
 
 
 def serving_columns() -> tuple[Column, ...]:
     """Return the columns of `serving.csv`: what several tasks cost together, and with a device half each."""
-    keys = (*_text("group", "method", "method_title", "point", "seed"), *_ints("tasks", "device_models"))
-    sizes = _floats(3, "payload_bytes_together", "payload_bytes_separately")
-    costs = _ints(*(f"encoder_{cost}_{how}" for cost in ("macs", "param_bytes") for how in ("together", "separately")))
-    qualities = _floats(4, *(quality.primary for quality in QUALITY.values()), nullable=True)
+    keys = (*text("group", "method", "method_title", "point", "seed"), *ints("tasks", "device_models"))
+    sizes = floats(3, "payload_bytes_together", "payload_bytes_separately")
+    costs = ints(*(f"encoder_{cost}_{how}" for cost in ("macs", "param_bytes") for how in ("together", "separately")))
+    qualities = floats(4, *(quality.primary for quality in QUALITY.values()), nullable=True)
     return (*keys, *sizes, *costs, *qualities)
 
 
 def teacher_columns(task: str) -> tuple[Column, ...]:
     """Return the columns of `teacher.csv` for `task`."""
-    keys = (*_text("benchmark", "task", "teacher"), *_ints("images"))
-    return (*keys, *quality_of(task).columns, *_ints("params", "macs"), *_text("record_id"))
+    keys = (*text("benchmark", "task", "teacher"), *ints("images"))
+    quality = quality_of(task)
+    return (*keys, *quality.columns, *ends(4, quality.primary), *ints("params", "macs"), *text("record_id"))
 
 
 TABLES: dict[str, Callable[[str], tuple[Column, ...]]] = {
     "rate_quality": rate_quality_columns,
     "rate_quality_seeds": seeds_columns,
     "comparison": lambda task: comparison_columns(),
+    "timed_hypervolume": lambda task: timed_hypervolume_columns(),
     "fewest_bytes": fewest_bytes_columns,
+    "equal_quality": lambda task: equal_quality_columns(),
+    "byte_ratios": lambda task: byte_ratios_columns(),
+    "paired": lambda task: paired_columns(),
+    "orderings": lambda task: orderings_columns(),
     "latency": lambda task: latency_columns(),
     "switch": lambda task: switch_columns(),
     "teacher": teacher_columns,

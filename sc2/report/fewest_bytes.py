@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sc2.errors import DataError
 from sc2.report.series import Series, Tables, collect, teacher_value
 
 MAX_LOSS_POINTS = (1.0, 2.0, 5.0, 10.0)
@@ -62,12 +61,9 @@ def measured(tables: Tables) -> dict[str, tuple[str, list[Measured]]]:
     Raises:
         DataError: The teacher's multiply-accumulates are zero.
     """
-    teacher_macs = float(tables.teacher["macs"].iloc[0])
-    if teacher_macs <= 0:
-        raise DataError("teacher: key 'macs' is 0, so no encoder has a share of it; evaluate the teacher again")
     methods: dict[str, tuple[str, list[Measured]]] = {}
     for series in collect(tables, list(tables.rate_quality["method"].unique())):
-        methods.setdefault(series.method, (series.method_title, []))[1].extend(_points(series, teacher_macs))
+        methods.setdefault(series.method, (series.method_title, []))[1].extend(_points(series, tables.teacher_macs))
     return methods
 
 

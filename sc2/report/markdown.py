@@ -50,6 +50,11 @@ def number(value: float, decimals: int = 0) -> str:
     return "–" if value != value else f"{value:,.{decimals}f}"
 
 
+def ends(interval: Iterable[float], decimals: int) -> str:
+    """Return the ends of an interval, e.g. `81.2 … 84.0`."""
+    return " … ".join(number(end, decimals) for end in interval)
+
+
 def with_spread(mean: float, std: float, decimals: int, seeds: int) -> str:
     """Return `mean`, or `mean ± std` where there are several seeds."""
     text = number(mean, decimals)

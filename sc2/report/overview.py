@@ -62,4 +62,5 @@ def _panel(axes: Axes, name: str, tables: Tables, curves: Sequence[Series]) -> N
     style.teacher_line(axes, teacher)
     axes.set_title(name, loc="left", fontsize=9, fontweight="bold")
     for series in curves:
-        style.curve(axes, series, scale(series.data_bytes), scale.length(series.data_bytes_std))
+        errors = scale.length(series.data_bytes_errors)
+        style.curve(axes, series, scale(series.data_bytes), errors, style.few(curves))

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sc2.errors import DataError
+from sc2.measure.resampling import Interval, widened
 from sc2.report.columns import KB, Quality, quality_of
 from sc2.report.table_io import read_table
 
@@ -44,6 +45,18 @@ class Tables:
     def facts_of(self, method: str) -> MethodFacts:
         """Return what is told of a method; it stands among other methods where nothing is."""
         return self.facts.get(method, MethodFacts())
+
+    @property
+    def teacher_macs(self) -> float:
+        """Multiply-accumulates of the whole teacher.
+
+        Raises:
+            DataError: They are zero, so no encoder has a share of them.
+        """
+        macs = float(self.teacher["macs"].iloc[0])
+        if macs <= 0:
+            raise DataError("teacher: key 'macs' is 0, so no encoder has a share of it; evaluate the teacher again")
+        return macs
 
     @property
     def quality(self) -> Quality:
@@ -99,6 +112,8 @@ class Series:
         data_bytes_std: Its sample standard deviation over seeds, zero with one seed (bytes).
         quality: Primary quality of the task, in its own unit.
         quality_std: Its sample standard deviation over seeds, zero with one seed.
+        data_bytes_interval: Ends of the 95 % interval of the bytes over test images and seeds, [2, points].
+        quality_interval: The same of the quality; NaN where there is none.
         encoder_kb: Size of the encoder by upstream's rule (KB = 1024 B).
         encoder_params: Parameters of the encoder.
         encoder_macs: Multiply-accumulates of the encoder per image.
@@ -116,6 +131,8 @@ class Series:
     data_bytes_std: Values
     quality: Values
     quality_std: Values
+    data_bytes_interval: Values
+    quality_interval: Values
     encoder_kb: Values
     encoder_params: Values
     encoder_macs: Values
@@ -132,14 +149,23 @@ class Series:
         return self.data_bytes / KB
 
     @property
-    def spread(self) -> bool:
-        """Whether any point has more than one seed, so that there is a spread to show."""
-        return max(self.seeds) > 1
+    def data_bytes_errors(self) -> Values:
+        """How far the interval of the bytes reaches to either side, [2, points]; zero where there is none."""
+        return _errors(self.data_bytes, self.data_bytes_interval)
+
+    @property
+    def quality_errors(self) -> Values:
+        """How far the interval of the quality reaches to either side, [2, points]; zero where there is none."""
+        return _errors(self.quality, self.quality_interval)
 
     @property
     def has_encoder(self) -> bool:
         """Whether every point has an encoder that a device must be given; codecs have none."""
         return bool(np.all(self.encoder_kb > 0))
+
+
+def _errors(values: Values, interval: Values) -> Values:
+    return np.maximum(np.nan_to_num(np.stack([values - interval[0], interval[1] - values])), 0.0)
 
 
 def collect(tables: Tables, methods: Sequence[str]) -> list[Series]:
@@ -169,6 +195,12 @@ def _series(rows: pd.DataFrame, index: int, quality: Quality, facts: MethodFacts
     def std(column: str) -> Values:
         return groups[column].std(ddof=1).fillna(0.0).to_numpy(dtype=np.float64)
 
+    def interval(column: str) -> Values:
+        """Return the mean of the seeds' intervals, which share their images, widened by the error over seeds."""
+        means, errors = mean(column), std(column) / np.sqrt(groups.size().to_numpy(dtype=np.float64))
+        ends = zip(means, mean(f"{column}_low"), mean(f"{column}_high"), errors, strict=True)
+        return np.array([widened(value, Interval(low, high), error) for value, low, high, error in ends]).T
+
     first = rows.iloc[0]
     return Series(
         method=str(first["method"]),
@@ -182,6 +214,8 @@ def _series(rows: pd.DataFrame, index: int, quality: Quality, facts: MethodFacts
         data_bytes_std=std("payload_bytes_mean"),
         quality=mean(quality.primary),
         quality_std=std(quality.primary),
+        data_bytes_interval=interval("payload_bytes_mean"),
+        quality_interval=interval(quality.primary),
         encoder_kb=mean("sc2bench_encoder_kb"),
         encoder_params=mean("encoder_params"),
         encoder_macs=mean("encoder_macs"),

@@ -14,7 +14,7 @@ from sc2.errors import DataError, ProvenanceError
 from sc2.job import RunningJob
 from sc2.provenance.record import Record, read_record, sha256_file
 from sc2.report import equal_quality, facts
-from sc2.report.markdown import code, escaped, in_a_sentence, number, table, with_spread
+from sc2.report.markdown import Markup, code, ends, escaped, in_a_sentence, number, table, with_spread
 from sc2.report.series import READ, Series, Tables, collect, read_tables
 from sc2.report.table_io import read_table
 
@@ -23,6 +23,13 @@ COPIED = (".csv", ".svg", ".webp")
 
 MAX_BYTES = 300_000
 """Size of the largest file of a snapshot: git keeps every version of it."""
+
+
+SHOWN = ("equal_quality", "byte_ratios", "paired", "orderings", "comparison", "timed_hypervolume")
+"""The tables that the page shows beside those that the curves are made from."""
+
+
+_PAPERS = "../../papers.md"
 
 
 def run(job: RunningJob) -> None:
@@ -56,9 +63,9 @@ def check_records(readme: Path, figures: Sequence[Path], records: Sequence[Recor
 
 
 def _load(job: RunningJob, paths: Sequence[Path]) -> Tables:
-    """Read the three tables, found by their names."""
+    """Read the tables that curves are made from, found by their names."""
     by_name = {path.stem: path for path in paths}
-    for name in READ:
+    for name in (*READ, *SHOWN):
         if name not in by_name:
             raise DataError(f"the snapshot's tables lack {name}.csv; it got {', '.join(sorted(by_name)) or 'none'}")
     return read_tables(by_name, job.spec["methods"])
@@ -86,7 +93,7 @@ def copy_to(paths: Sequence[Path], folder: Path) -> None:
 
 def _text(job: RunningJob, paths: Sequence[Path], figures: Sequence[Path], records: Sequence[Record]) -> str:
     """Return the whole README."""
-    tables = _load(job, paths)
+    tables, computed = _load(job, paths), {path.stem: read_table(path) for path in paths if path.stem in SHOWN}
     command = f"snakemake --cores all --configfile config/{job.spec['config']}"
     parts = [
         "<!-- Written by `snakemake snapshots`: do not edit. -->",
@@ -94,10 +101,12 @@ def _text(job: RunningJob, paths: Sequence[Path], figures: Sequence[Path], recor
         f"Benchmark {code(job.keys['benchmark'])}, made by {code(command)}. {_teacher(tables)}",
         *(f"![{alt_text(path)}]({path.name})" for path in figures),
         "## Rate and quality",
-        f"Means over the test images{_seeds_text(tables)}. Tables: {_links(paths)}.",
-        _results(tables),
-        *equal_quality.section(tables),
-        *_comparison(tables, paths),
+        f"Means over the test images{_seeds_text(tables)}, with 95 % intervals over images and seeds. ≈: cannot be "
+        f"told from the quality of the same curve at the next fewer bytes. Tables: {_links(paths)}.",
+        _results(tables, computed["paired"]),
+        *equal_quality.section(tables, computed["equal_quality"], computed["byte_ratios"]),
+        *_orderings(computed["orderings"]),
+        *_comparison(tables, computed["comparison"], computed["timed_hypervolume"]),
         "## Latency",
         *_latency(tables),
         "## Made on",
@@ -133,24 +142,33 @@ def _all_series(tables: Tables) -> list[Series]:
 
 def _seeds_text(tables: Tables) -> str:
     seeds = tables.rate_quality["seed"].nunique()
-    return f"; mean ± standard deviation where there are several of the {seeds} seeds" if seeds > 1 else ""
+    several = f"mean ± standard deviation where there are several of the {seeds} seeds"
+    return f"; {several} of a method's own training (the teacher is the same)" if seeds > 1 else ""
 
 
-def _results(tables: Tables) -> str:
+def _results(tables: Tables, paired: pd.DataFrame) -> str:
     """Return one row per method and point."""
+    alike = paired[(paired["method"] == paired["other_method"]) & ~paired["told_apart"]]
+    unsure = {(row["other_method"], row["other_point"]) for _, row in alike.iterrows()}
     header = ("method", "point", tables.quality.label, "payload (B)", "of which headers (B)")
     costs = ("encoder (KB)", "encoder parameters", "encoder MACs")
-    rows = [_result(series, index) for series in _all_series(tables) for index in range(len(series.points))]
+    rows = [
+        _result(series, index, (series.method, point) in unsure)
+        for series in _all_series(tables)
+        for index, point in enumerate(series.points)
+    ]
     return table((*header, *costs), rows, numbers_from=2)
 
 
-def _result(series: Series, index: int) -> tuple[str, ...]:
+def _result(series: Series, index: int, unsure: bool) -> tuple[str, ...]:
     seeds = series.seeds[index]
+    quality = with_spread(series.quality[index], series.quality_std[index], 2, seeds)
+    size = with_spread(series.data_bytes[index], series.data_bytes_std[index], 1, seeds)
     return (
         series.title,
         series.facts.point(series.points[index]),
-        with_spread(series.quality[index], series.quality_std[index], 2, seeds),
-        with_spread(series.data_bytes[index], series.data_bytes_std[index], 1, seeds),
+        f"{'≈ ' if unsure else ''}{quality} ({ends(series.quality_interval[:, index], 1)})",
+        f"{size} ({ends(series.data_bytes_interval[:, index], 1)})",
         number(series.header_bytes[index], 1),
         number(series.encoder_kb[index], 1),
         number(series.encoder_params[index]),
@@ -158,30 +176,60 @@ def _result(series: Series, index: int) -> tuple[str, ...]:
     )
 
 
-def _comparison(tables: Tables, paths: Sequence[Path]) -> list[str]:
-    """Return the section that compares every curve with the anchor; none where there is no such table."""
-    path = next((path for path in paths if path.stem == "comparison"), None)
-    if path is None:
+def _orderings(found: pd.DataFrame) -> list[str]:
+    """Return the section on published orderings; none where no such pair of methods is run."""
+    if found.empty:
         return []
-    found = read_table(path)
+    rows = [
+        (
+            Markup(f"[{escaped(str(row['claim']))}]({_PAPERS}#{row['source']})"),
+            Markup(f"**{row['verdict']}**"),
+            f"{number(row['difference'], 1)} ({ends((row['difference_low'], row['difference_high']), 1)})",
+            number(row["p"], 3),
+            str(row["reason"]),
+        )
+        for _, row in found.iterrows()
+    ]
+    return [
+        "## Published orderings",
+        "Difference in percent of the other method's bytes or size, or in points of quality, with its 95 % interval "
+        "over resamples of the test images and seeds, and a two-sided p; columns in "
+        "[metrics.md](../../metrics.md#orderingscsv).",
+        table(("published", "here", "difference", "p", ""), rows, numbers_from=5),
+    ]
+
+
+def _comparison(tables: Tables, found: pd.DataFrame, timed: pd.DataFrame) -> list[str]:
+    """Return the section that compares every curve with the anchor."""
+    volumes = {(row["method"], row["curve"]): float(row["hypervolume_ms"]) for _, row in timed.iterrows()}
     titles = {series.method: series.method_title for series in _all_series(tables)}
     rows = [
         (
             f"{row['method_title']}, {row['curve']}" if row["curve"] else str(row["method_title"]),
-            with_spread(row["bd_rate_pct"], row["bd_rate_pct_seed_std"], 1, row["seeds"]),
-            with_spread(row["bd_quality_points"], row["bd_quality_points_seed_std"], 2, row["seeds"]),
+            _difference(row, "bd_rate_pct", 1),
+            _difference(row, "bd_quality_points", 2),
             number(row["hypervolume"], 4),
+            number(volumes.get((row["method"], row["curve"]), float("nan")), 4),
         )
         for _, row in found.iterrows()
     ]
-    header = ("curve", "BD-rate (%)", f"BD-quality ({tables.quality.label})", "hypervolume")
+    header = ("curve", "BD-rate (%)", f"BD-quality ({tables.quality.label})", "hypervolume, MACs", "hypervolume, ms")
     return [
         "## Comparison",
-        f"Bjøntegaard differences from {escaped(titles[str(found['anchor'].iloc[0])])}, each over the interval that "
-        "both curves cover; a dash where they share none, or a curve is a single point. The hypervolume is that of "
-        "bytes, encoder size and quality together.",
+        f"Bjøntegaard differences from {escaped(titles[str(found['anchor'].iloc[0])])} with 95 % intervals, each over "
+        "what both curves cover; a dash where that is too little, for the reason in the table. ≈: the interval holds "
+        "zero. The hypervolume is that of bytes, quality, and the encoder's multiply-accumulates or the device's time.",
         table(header, rows, numbers_from=1),
     ]
+
+
+def _difference(row: pd.Series, name: str, decimals: int) -> str:
+    """Return a difference with its interval; a dash where there is none."""
+    if row[name] != row[name]:
+        return "–"
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    mark = "≈ " if low <= 0 <= high and (low, high) != (0, 0) else ""
+    return f"{mark}{number(row[name], decimals)} ({ends((low, high), decimals)})"
 
 
 def _latency(tables: Tables) -> list[str]:
@@ -198,12 +246,24 @@ def _latency(tables: Tables) -> list[str]:
     }
     machines = sorted({f"{time['cpu']}, {time['threads']} thread(s)" for _, time in times.iterrows()})
     batches = sorted({str(time["server_batch"]) for _, time in times.iterrows()})
-    rows = [(*_run_cells(tables, time), *(number(time[name], 3) for name in columns)) for _, time in times.iterrows()]
+    rows = [(*_run_cells(tables, time), *(_time(time, name) for name in columns)) for _, time in times.iterrows()]
     return [
         f"Median per image on {escaped('; '.join(machines))}. All is done image by image, but for the last column: "
-        f"there the server answers {'; '.join(batches)} images at once, as the evaluation does.",
+        f"there the server answers {'; '.join(batches)} images at once, as the evaluation does. In brackets the 95 % "
+        f"interval of the median.{_loaded(times)}",
         table(("method", "point", "seed", *columns.values()), rows, numbers_from=3),
     ]
+
+
+def _time(row: pd.Series, name: str) -> str:
+    part = name.removesuffix("_p50")
+    return f"{number(row[name], 3)} ({ends((row[f'{part}_low'], row[f'{part}_high']), 3)})"
+
+
+def _loaded(times: pd.DataFrame) -> str:
+    """Say which times may be too long because the machine did other things; nothing where it did not."""
+    loaded = times[times["loaded"]]["method"].unique()
+    return f" **The machine was busy while these were timed: {escaped(', '.join(loaded))}.**" if len(loaded) else ""
 
 
 def _run_cells(tables: Tables, time: pd.Series) -> tuple[str, str, str]:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sc2.report import lettering
-from sc2.report.layout import Entry
+from sc2.report.layout import MANY, Entry
 from sc2.report.looks import Look, look
 from sc2.report.series import Series, Values
 
@@ -97,39 +97,49 @@ def marker(its: Look, size: float = MARKER_SIZE) -> dict[str, Any]:
     return {"marker": its.marker, "markersize": size * its.size}
 
 
-def curve(axes: Axes, series: Series, x: Values, x_std: Values) -> None:
-    """Draw a line through a curve's points, with a mean ± std band when there are several seeds.
+def curve(axes: Axes, series: Series, x: Values, x_errors: Values, filled: bool) -> None:
+    """Draw a line through a curve's points, and their intervals.
 
     Args:
         axes: Where to draw.
         series: The curve.
         x: Position of its points.
-        x_std: Standard deviation of the positions over seeds.
+        x_errors: How far the interval of each position reaches to either side, [2, points].
+        filled: Whether the interval of the quality is filled between the points.
     """
     its = look_of(series)
     axes.plot(
         x, series.quality, color=its.colour, linestyle=its.line, markeredgecolor="white", markeredgewidth=0.5, zorder=3,
         **marker(its),
     )  # fmt: skip
-    if series.spread:
-        band(axes, series, x, x_std)
+    intervals(axes, series, x, x_errors, filled)
 
 
-def band(axes: Axes, series: Series, x: Values, x_std: Values) -> None:
-    """Draw mean ± one sample standard deviation over seeds: a band in quality, bars in both directions."""
+def intervals(axes: Axes, series: Series, x: Values, x_errors: Values, filled: bool) -> None:
+    """Draw 95 % intervals: bars in both directions, and a band in quality where it is filled; see `curve`."""
+    if not (series.quality_errors.any() or x_errors.any()):
+        return
     colour = look_of(series).colour
-    low, high = series.quality - series.quality_std, series.quality + series.quality_std
-    axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0, zorder=2)
+    low, high = series.quality_errors
+    if filled:
+        axes.fill_between(
+            x, series.quality - low, series.quality + high, color=colour, alpha=0.15, linewidth=0, zorder=2
+        )
     axes.errorbar(
-        x, series.quality, xerr=x_std, yerr=series.quality_std, fmt="none", ecolor=colour, elinewidth=0.8, zorder=2
-    )
+        x, series.quality, xerr=x_errors, yerr=series.quality_errors, fmt="none", ecolor=colour,
+        elinewidth=0.8 if filled else 0.5, alpha=0.8 if filled else 0.5, zorder=2,
+    )  # fmt: skip
+
+
+def few(all_series: Sequence[Series]) -> bool:
+    """Say whether the curves of a figure are few enough to fill the bands of each."""
+    return len(all_series) <= MANY
 
 
 def quality_axis(axes: Axes, all_series: Sequence[Series], teacher: float, label: str) -> None:
-    """Set y over all points, their spread and the teacher, with room for the teacher's text above its line."""
-    values = np.concatenate(
-        [s.quality - s.quality_std for s in all_series] + [s.quality + s.quality_std for s in all_series]
-    )
+    """Set y over all points, their intervals and the teacher, with room for the teacher's text above its line."""
+    lows = [series.quality - series.quality_errors[0] for series in all_series]
+    values = np.concatenate([*lows, *(series.quality + series.quality_errors[1] for series in all_series)])
     low, high = min(float(values.min()), teacher), max(float(values.max()), teacher)
     span = max(high - low, 1.0)
     axes.set_ylim(low - 0.08 * span, high + 0.11 * span)

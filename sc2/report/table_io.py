@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from sc2.errors import DataError
-from sc2.report.columns import Column, kinds
+from sc2.report.column import Column
+from sc2.report.columns import kinds
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,10 @@ from typing import Any
 
 from sc2.errors import DataError
 from sc2.job import RunningJob
-from sc2.report import comparison, fewest_bytes, seeds
-from sc2.report.columns import TABLES, Column
+from sc2.report import comparison, equal_quality, fewest_bytes, orderings, paired, seeds
+from sc2.report.column import Column
+from sc2.report.columns import TABLES, quality_of
+from sc2.report.resampled import Resampled, Resamples, RunKey, interval_columns, read_resamples
 from sc2.report.series import read_tables
 from sc2.report.table_io import Row, write_table
 
@@ -26,9 +28,10 @@ RUN_KEYS = ("benchmark", "method", "point", "seed")
 
 
 def run(job: RunningJob) -> None:
-    """Write all tables from the runs' `summaries` and `latencies` and the `teacher`.
+    """Write all tables from the runs' `summaries`, `samples` and `latencies` and the `teacher`.
 
-    The spec holds `methods`, the order of the rows, and `anchor`, the method that the others are compared with.
+    The spec holds `methods`, the order of the rows, `anchor`, the method that the others are compared with, and
+    `orderings`, the published ones to check. `samples` are in the order of `summaries`.
 
     Raises:
         DataError: A file is unreadable, lacks a key, repeats a run or belongs to another benchmark.
@@ -46,6 +49,10 @@ def run(job: RunningJob) -> None:
     _check_unique(summaries)
     _check_unique(latencies)
     _check_measured(latencies, summaries)
+    resamples = _resamples(job, task, summaries)
+    quality = quality_of(task).primary
+    teacher = _with_intervals(teacher, resamples.teacher, quality)
+    summaries = [_with_intervals(row, resamples.runs[_run_key(row)], quality) for row in summaries]
     measured = {
         "rate_quality": _in_order(summaries, order),
         "latency": _in_order(latencies, order),
@@ -54,16 +61,41 @@ def run(job: RunningJob) -> None:
     }
     for name, rows in measured.items():
         write_table(job.outputs[name], columns[name], rows)
-    _write_computed(job, columns)
+    _write_computed(job, columns, resamples)
 
 
-def _write_computed(job: RunningJob, columns: Mapping[str, Sequence[Column]]) -> None:
+def _resamples(job: RunningJob, task: str, summaries: Sequence[Row]) -> Resamples:
+    """Read the rows per image of all runs and the teacher."""
+    samples = job.input_list("samples")
+    if len(samples) != len(summaries):
+        raise DataError(f"{len(summaries)} summaries came with {len(samples)} files of rows per image: give one each")
+    runs = dict(zip(map(_run_key, summaries), samples, strict=True))
+    return read_resamples(task, job.input("teacher_samples"), runs)
+
+
+def _run_key(row: Row) -> RunKey:
+    _, method, point, seed = run_of(row)
+    return method, point, seed
+
+
+def _with_intervals(row: Row, resampled: Resampled, quality: str) -> Row:
+    """Return a measurement with the intervals of its quality and its bytes."""
+    intervals = [resampled.quality_interval, resampled.data_bytes_interval]
+    return Row(row.path, {**row.values, **interval_columns([quality, "payload_bytes_mean"], intervals)})
+
+
+def _write_computed(job: RunningJob, columns: Mapping[str, Sequence[Column]], resamples: Resamples) -> None:
     """Write the tables that are computed from the written ones."""
     tables = read_tables(job.outputs)
     computed = {
         "rate_quality_seeds": seeds.rows(tables),
-        "comparison": comparison.rows(tables, str(job.spec["anchor"])),
+        "comparison": comparison.rows(tables, str(job.spec["anchor"]), resamples),
+        "timed_hypervolume": comparison.timed_rows(tables, resamples),
         "fewest_bytes": fewest_bytes.rows(tables),
+        "equal_quality": equal_quality.rows(tables, resamples),
+        "byte_ratios": paired.byte_ratios(tables, resamples),
+        "paired": paired.rows(tables, resamples),
+        "orderings": orderings.rows(tables, job.spec["orderings"], resamples),
     }
     for name, rows in computed.items():
         write_table(job.outputs[name], columns[name], [Row(job.outputs["rate_quality"], row) for row in rows])
@@ -103,7 +135,27 @@ def _read(path: Path, needed: Iterable[str]) -> Row:
 def _latencies(paths: Sequence[Path]) -> list[Row]:
     """Return one row per run; a file holds those of one method."""
     files = [_read(path, ("benchmark", "method", "runs")) for path in paths]
-    return [Row(file.path, {**file.values, **times}) for file in files for times in file.values["runs"]]
+    rows = [Row(file.path, {**file.values, **times}) for file in files for times in file.values["runs"]]
+    return _shared(_shared(rows, "encoder_network", ("encoder",)), "server_network", ("server", "server_batch"))
+
+
+def _shared(rows: Sequence[Row], network: str, parts: Sequence[str]) -> list[Row]:
+    """Give all runs of one network one timing, whichever methods' jobs measured it: the shortest one.
+
+    Whatever disturbs a timing makes it longer.
+    """
+    shortest: dict[str, Row] = {}
+    for row in rows:
+        name = row.value(network)
+        if name and row.value(f"{parts[0]}_ms_p50") <= shortest.get(name, row).value(f"{parts[0]}_ms_p50"):
+            shortest[name] = row
+    shared = [f"{part}_ms_{what}" for part in parts for what in ("p50", "p95", "low", "high")]
+
+    def of(row: Row) -> dict[str, Any]:
+        source = shortest.get(row.value(network), row).values
+        return {key: source[key] for key in shared if key in source}
+
+    return [Row(row.path, {**row.values, **of(row)}) for row in rows]
 
 
 def _switches(job: RunningJob, teacher: Row, methods: Sequence[str]) -> list[Row]:

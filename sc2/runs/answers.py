@@ -11,6 +11,7 @@ from sc2.data.geometry import Placement
 from sc2.data.spec import SizeSpec
 from sc2.data.store import SampleStore
 from sc2.data.transform import prepare_image
+from sc2.measure.resampling import GROUP
 from sc2.tasks.base import Task
 
 
@@ -69,6 +70,11 @@ class Answers:
         while self._waiting:
             self._run(self._waiting.popitem()[1])
         assert self._scored == len(self.store), "an image of the split was not received"
+
+    def columns(self) -> dict[str, list[Any]]:
+        """Return what is known of each image by name: the scorer's columns, and `group_<kind>` for each kind."""
+        groups = self.store.groups()
+        return {**{f"{GROUP}{kind}": ids for kind, ids in groups.items()}, **self.scorer.columns()}
 
     def _run(self, waiting: list[tuple[int, Tensor]]) -> None:
         output = self.answer(torch.cat([received for _, received in waiting]))

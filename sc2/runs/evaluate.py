@@ -40,8 +40,7 @@ def run(job: RunningJob) -> None:
     spec = InputSpec.model_validate(job.spec["input"])
     answers = Answers(task, store, spec, len(server_content["classes"]), server.answer)
     rows = _send_all(job, method, device, server, bytes.fromhex(content["fingerprint"]), answers)
-    samples = pd.DataFrame(rows).assign(**answers.scorer.columns())
-    samples.to_parquet(job.outputs["samples"], index=False)
+    pd.DataFrame(rows).assign(**answers.columns()).to_parquet(job.outputs["samples"], index=False)
     costs = json.loads(job.input("costs").read_text(encoding="utf-8"))
     summary = _identity(job, method) | summarise(pd.DataFrame(rows), answers.scorer.summary()) | costs
     job.outputs["summary"].write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

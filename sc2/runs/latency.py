@@ -1,23 +1,27 @@
 """Stage `measure_latency`: a method's encoder, coder, server and switches on this machine's CPU, one thread.
 
 Times are medians of repeats. They are kept out of the quality and rate tables, because they vary between machines and
-days.
+days. All parts of all runs take turns, a network that several runs share is timed once, and the load of the machine is
+recorded beside the times.
 """
 
+import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sc2.data.spec import InputSpec
 from sc2.data.store import SampleStore
 from sc2.data.transform import prepare_image
 from sc2.job import RunningJob
 from sc2.measure.hardware import cpu_model
-from sc2.measure.latency import Timing, single_thread, time_call
+from sc2.measure.latency import Call, Timing, single_thread, time_in_turn, watched_load
 from sc2.measure.spec import LatencySpec
 from sc2.measure.switch import HalfContents
 from sc2.runs.halves import load_device, load_server
@@ -25,7 +29,30 @@ from sc2.runs.switch import switches
 from sc2.split.method import DeviceHalf, ServerHalf
 from sc2.tasks import get_task
 
-BUDGET_S = 20.0  # Per quantity: a slow network gets fewer repeats instead of taking minutes.
+LEAST_BATCHES = 5
+"""Whole batches that are timed where as many repeats are asked for."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run, ready to be timed.
+
+    Attributes:
+        keys: Its point and seed.
+        calls: What is timed, by part.
+        networks: Fingerprint of the network that a part runs; parts without one, or with one of their own, have none.
+        batch: Images in a batch.
+    """
+
+    keys: dict[str, str]
+    calls: dict[str, Call]
+    networks: dict[str, str]
+    batch: int
+
+    def name(self, part: str) -> str:
+        """Return what a part is called among those of all runs: the same where the same network does the same."""
+        network = self.networks.get(part)
+        return f"{part} {network}" if network else "/".join([part, *self.keys.values()])
 
 
 def run(job: RunningJob) -> None:
@@ -33,63 +60,85 @@ def run(job: RunningJob) -> None:
 
     `devices` and `servers` are in the order of the spec's `runs`, pairs of point and seed.
     """
-    spec, runs = LatencySpec.model_validate(job.spec["latency"]), job.spec["runs"]
-    files = zip(runs, job.input_list("devices"), job.input_list("servers"), strict=True)
-    machine = {"threads": 1, "cpu": cpu_model(), "record_id": job.record_id}
-    images = _images(job, spec.images)
-    times, first_seed, points = [], runs[0][1], {}
+    spec, images = LatencySpec.model_validate(job.spec["latency"]), _images(job)
+    first_seed, runs, points = job.spec["runs"][0][1], [], {}
+    files = zip(job.spec["runs"], job.input_list("devices"), job.input_list("servers"), strict=True)
     with single_thread():
         for (point, seed), device_file, server_file in files:
             (device, on_device), (server, on_server) = load_device(device_file), load_server(server_file)
             assert on_device["point"] == on_server["point"] == point, f"{device_file} is not of the point {point}"
             batch = get_task(on_server["task"]).evaluation_batch
-            times.append({"point": point, "seed": seed, **_times(device, server, images, spec, batch)})
+            sides = {
+                "device": HalfContents.of(on_device["half"], device.network),
+                "server": HalfContents.of(on_server["half"], server.network),
+            }
+            calls = _calls(device, server, images, spec, batch)
+            runs.append(_Run({"point": point, "seed": seed}, calls, _networks(sides, images), batch))
             if seed == first_seed:
-                points[point] = {
-                    "device": HalfContents.of(on_device["half"], device.network),
-                    "server": HalfContents.of(on_server["half"], server.network),
-                }
+                points[point] = sides
+        with watched_load() as load:
+            times = _times(runs, spec.budget_s)
         pairs = switches(points, spec)
+    machine = {"threads": 1, "cpu": cpu_model(), "record_id": job.record_id}
+    machine |= {"cpu_share": load.cpu_share, "load_per_core": load.load_per_core, "loaded": load.is_high}
     latency = {**job.keys, **machine, "runs": times}
     job.outputs["latency"].write_text(json.dumps(latency, indent=2) + "\n", encoding="utf-8")
     switch = {**job.keys, **machine, "seed": first_seed, "switches": pairs}
     job.outputs["switch"].write_text(json.dumps(switch, indent=2) + "\n", encoding="utf-8")
 
 
-def _images(job: RunningJob, count: int) -> list[np.ndarray]:
+def _images(job: RunningJob) -> list[np.ndarray]:
     store = SampleStore(job.input("index"), job.input("test"), "test")
-    spec = InputSpec.model_validate(job.spec["input"])
+    spec, count = InputSpec.model_validate(job.spec["input"]), LatencySpec.model_validate(job.spec["latency"]).images
     return [np.asarray(prepare_image(store.image(i), spec)) for i in range(min(count, len(store)))]
 
 
-def _times(
-    device: DeviceHalf, server: ServerHalf, images: list[np.ndarray], spec: LatencySpec, batch: int
-) -> dict[str, Any]:
-    timings = time_parts(device, server, images, repeats=spec.repeats, warmup=spec.warmup, batch=batch)
+def _networks(sides: Mapping[str, HalfContents], images: Sequence[np.ndarray]) -> dict[str, str]:
+    """Return the fingerprints of both networks with what they run on, by part; a half without weights has none."""
+    found: dict[str, str] = {}
+    for parts, side in ((("encoder",), "device"), (("server", "server_batch"), "server")):
+        weights = sides[side].weights
+        if weights:
+            shapes = [list(image.shape) for image in images]
+            text = json.dumps([type(sides[side].network).__name__, sorted(weights.items()), shapes])
+            found |= dict.fromkeys(parts, hashlib.sha256(text.encode()).hexdigest()[:16])
+    return found
+
+
+def _times(runs: Sequence[_Run], budget_s: float) -> list[dict[str, Any]]:
+    """Time the parts of all runs in turn, each network once, and return a row per run."""
+    calls = {run.name(part): call for run in runs for part, call in run.calls.items()}
+    timings = time_in_turn(calls, budget_s=budget_s)
+    return [{**run.keys, **_row(run, {part: timings[run.name(part)] for part in run.calls})} for run in runs]
+
+
+def _row(run: _Run, timings: Mapping[str, Timing]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for part, timing in timings.items():
+        images = run.batch if part == "server_batch" else 1
+        low, high = (None if end != end else end / images for end in timing.interval)
+        row |= {f"{part}_ms_p50": timing.p50_ms / images, f"{part}_ms_low": low, f"{part}_ms_high": high}
     return {
-        "encoder_ms_p50": timings["encoder"].p50_ms,
+        **row,
         "encoder_ms_p95": timings["encoder"].p95_ms,
-        "coder_encode_ms_p50": timings["coder_encode"].p50_ms,
         "coder_encode_ms_p95": timings["coder_encode"].p95_ms,
-        "coder_decode_ms_p50": timings["coder_decode"].p50_ms,
-        "server_ms_p50": timings["server"].p50_ms,
-        "server_batch_ms_p50": timings["server_batch"].p50_ms / batch,
-        "server_batch": batch,
+        "server_batch": run.batch,
         "repeats": min(timing.repeats for name, timing in timings.items() if name != "server_batch"),
+        "encoder_network": run.networks.get("encoder", ""),
+        "server_network": run.networks.get("server", ""),
     }
 
 
-def time_parts(
-    device: DeviceHalf, server: ServerHalf, images: list[np.ndarray], *, repeats: int, warmup: int, batch: int
-) -> dict[str, Timing]:
-    """Time the parts of a split, each on its own; a codec's encoder does nothing, all of its work is in the coder.
+def _calls(
+    device: DeviceHalf, server: ServerHalf, images: Sequence[np.ndarray], spec: LatencySpec, batch: int
+) -> dict[str, Call]:
+    """Return the parts of a split, each on its own; a codec's encoder does nothing, all of its work is in the coder.
 
     Args:
         device: The device half.
         server: The server half.
         images: uint8 [H, W, 3].
-        repeats: Number of images to time each part on, in turn; as many batches as hold that number.
-        warmup: Images run before that, not timed.
+        spec: `repeats`, of each part on the images in turn, or as many batches as hold that number, and `warmup`.
         batch: Batch size of the server's network, as in the evaluation (`sc2.runs.answers`).
 
     Returns:
@@ -99,17 +148,29 @@ def time_parts(
     latents = [device.analyse(pixels) for pixels in images]
     payloads = [device.code(latent) for latent in latents]
     received = [server.decode(payload) for payload in payloads]
-    same = [tensor for tensor in received if tensor.shape == received[0].shape]
-    together = torch.cat([same[i % len(same)] for i in range(batch)])
 
-    def timed(function: Callable[[Any], object], arguments: Iterable[Any], images_each: int = 1) -> Timing:
-        endless, calls, before = cycle(arguments), -(-repeats // images_each), -(-warmup // images_each)
-        return time_call(lambda: function(next(endless)), repeats=calls, warmup=before, budget_s=BUDGET_S)
+    def each(function: Callable[[Any], object], arguments: Iterable[Any]) -> Call:
+        endless = cycle(arguments)
+        return Call(lambda: function(next(endless)), spec.repeats, spec.warmup)
 
+    batches = max(-(-spec.repeats // batch), min(spec.repeats, LEAST_BATCHES))
+    together = _batch_of(received, batch)
     return {
-        "encoder": timed(device.analyse, images),
-        "coder_encode": timed(device.code, latents),
-        "coder_decode": timed(server.decode, payloads),
-        "server": timed(server.answer, received),
-        "server_batch": timed(server.answer, [together], batch),
+        "encoder": each(device.analyse, images),
+        "coder_encode": each(device.code, latents),
+        "coder_decode": each(server.decode, payloads),
+        "server": each(server.answer, received),
+        "server_batch": Call(lambda: server.answer(together), batches, -(-spec.warmup // batch)),
     }
+
+
+def _batch_of(received: Sequence[Tensor], batch: int) -> Tensor:
+    same = [tensor for tensor in received if tensor.shape == received[0].shape]
+    return torch.cat([same[i % len(same)] for i in range(batch)])
+
+
+def time_parts(
+    device: DeviceHalf, server: ServerHalf, images: Sequence[np.ndarray], spec: LatencySpec, batch: int
+) -> dict[str, Timing]:
+    """Time the parts of one split; arguments and parts as of `_calls`."""
+    return time_in_turn(_calls(device, server, images, spec, batch), budget_s=spec.budget_s)

@@ -20,6 +20,7 @@ from sc2.errors import ConfigError
 from sc2.strict import Strict
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import Tensor, nn
 
@@ -155,6 +156,30 @@ class Task(ABC):
     @abstractmethod
     def answers(self, output: Any) -> list[Any]:
         """Split a network's output for a batch into one prediction per image, on the CPU."""
+
+    @abstractmethod
+    def resampled(self, samples: Mapping[str, Any], weights: np.ndarray) -> np.ndarray:
+        """Return the split's primary quality with weighted images, in percent: float64 [resamples].
+
+        Args:
+            samples: The columns of the scorer, an entry per image.
+            weights: How often each image counts, [resamples, images].
+
+        Returns:
+            NaN where the quality is not defined. With all weights 1, what the scorer's summary says.
+        """
+
+    @abstractmethod
+    def chance(self, samples: Mapping[str, Any]) -> float:
+        """Return the primary quality of the best answer that is the same for every image, in percent.
+
+        Args:
+            samples: The columns of any network's scorer, an entry per image.
+        """
+
+    def right(self, samples: Mapping[str, Any]) -> np.ndarray | None:
+        """Return whether each image's answer is right, bool [images]; None where an answer is more or less so."""
+        return None
 
     @abstractmethod
     def scorer(self, num_classes: int) -> Scorer:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from sc2.backbones.spec import BackboneSpec, NetworkSpec
 from sc2.tasks.base import HeadParams, Imitation, Scorer, Task
@@ -123,6 +125,20 @@ class Classification(Task):
     def answers(self, output: Tensor) -> list[Tensor]:
         """Return the logits [K] of each image, for logits [B, K]."""
         return list(output.detach().cpu())
+
+    def resampled(self, samples: Mapping[str, Any], weights: np.ndarray) -> np.ndarray:
+        """Return `top1_pct` of weighted images."""
+        from sc2.measure.resampling import weighted_means
+
+        return 100.0 * weighted_means(weights, samples["top1_correct"])
+
+    def chance(self, samples: Mapping[str, Any]) -> float:
+        """Return the share of the most frequent class."""
+        return 100.0 * float(np.bincount(samples["label"]).max()) / len(samples["label"])
+
+    def right(self, samples: Mapping[str, Any]) -> np.ndarray:
+        """Return whether the best class is the right one, bool [images]."""
+        return np.asarray(samples["top1_correct"], bool)
 
     def scorer(self, num_classes: int) -> Scorer:
         """Return a scorer of accuracies."""

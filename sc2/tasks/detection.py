@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from sc2.backbones.base import Features
     from sc2.data.store import SampleStore
+    from sc2.measure.detection import CocoEvaluation
 
 Objects = dict[str, np.ndarray]
 """A target: `boxes` float64 [N, 4] (x0, y0, x1, y1; pixels), `labels` int64 [N], `crowd` and `difficult` bool [N],
@@ -64,10 +66,14 @@ class DetectionScorer(Scorer):
         """Return the number of objects (without crowds and difficult ones) and the predicted boxes, as number and JSON.
 
         An entry of `boxes` is [x0, y0, x1, y1, score, class], in pixels of the stored image; the best comes first.
+        `matches` and `objects_by_class` are what average precision is computed from (`sc2.measure.detection.Matches`).
         """
         from sc2.measure.detection import left_out
 
+        matches = self._evaluation.matches()
         return {
+            "matches": [json.dumps(found) for found in matches.found],
+            "objects_by_class": [counts.tolist() for counts in matches.objects],
             "objects": [int((~left_out(target)).sum()) for target in self.targets],
             "detections": [len(answer["boxes"]) for answer in self.answers],
             "boxes": [json.dumps(_rows(answer)) for answer in self.answers],
@@ -75,9 +81,14 @@ class DetectionScorer(Scorer):
 
     def summary(self) -> dict[str, float | None]:
         """Return COCO's twelve measures in percent."""
-        from sc2.measure.detection import coco_summary
+        return self._evaluation.summary()
 
-        return coco_summary(self.targets, self.answers, self.num_classes)
+    @cached_property
+    def _evaluation(self) -> CocoEvaluation:
+        """COCO's evaluation of all images; made when it is first asked for, after the last image."""
+        from sc2.measure.detection import CocoEvaluation
+
+        return CocoEvaluation(self.targets, self.answers, self.num_classes)
 
 
 class Detection(Task):
@@ -170,6 +181,17 @@ class Detection(Task):
             {name: values.detach().cpu().numpy().astype(_DTYPES[name]) for name, values in boxes.items()}
             for boxes in output
         ]
+
+    def resampled(self, samples: Mapping[str, Any], weights: np.ndarray) -> np.ndarray:
+        """Return `box_ap_pct` of weighted images."""
+        from sc2.measure.average_precision import resampled_ap
+
+        matches = [json.loads(text) for text in samples["matches"]]
+        return resampled_ap(matches, np.stack(list(samples["objects_by_class"])), weights)
+
+    def chance(self, samples: Mapping[str, Any]) -> float:
+        """Return 0: boxes at the same place in all images find next to nothing."""
+        return 0.0
 
     def scorer(self, num_classes: int) -> Scorer:
         """Return a scorer of COCO's measures."""

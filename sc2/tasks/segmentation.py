@@ -40,6 +40,9 @@ class Head(HeadParams):
     atrous_rates: list[int] = Field(default=[12, 24, 36], min_length=1, description="Dilations of the atrous pooling")
 
 
+_COUNTS = ("right_px", "true_px", "predicted_px")
+
+
 class SegmentationScorer(Scorer):
     """Mean intersection over union and pixel accuracies of a split."""
 
@@ -54,14 +57,19 @@ class SegmentationScorer(Scorer):
         self.matrices.append(confusion_matrix(target, answer, self.num_labels))
 
     def columns(self) -> dict[str, list[Any]]:
-        """Return the same measures for each image on its own, and the number of its scored pixels."""
-        from sc2.measure.segmentation import segmentation_summary
+        """Return the same measures for each image on its own, the number of its scored pixels, and counts by label.
+
+        An entry of `right_px`, `true_px` and `predicted_px` has a number for each label, the background first.
+        """
+        from sc2.measure.segmentation import label_counts, segmentation_summary
 
         each = [segmentation_summary(matrix) for matrix in self.matrices]
         names = list(each[0]) if each else []
+        counts = [[count.tolist() for count in label_counts(matrix)] for matrix in self.matrices]
         return {
             **{name: [numbers[name] for numbers in each] for name in names},
             "scored_px": [int(matrix.sum()) for matrix in self.matrices],
+            **{name: [own[position] for own in counts] for position, name in enumerate(_COUNTS)},
         }
 
     def summary(self) -> dict[str, float | None]:
@@ -179,6 +187,18 @@ class Segmentation(Task):
         from sc2.backbones.heads.segmentation import masks
 
         return list(masks(output).cpu().numpy())
+
+    def resampled(self, samples: Mapping[str, Any], weights: np.ndarray) -> np.ndarray:
+        """Return `miou_pct` of the pixels of weighted images."""
+        from sc2.measure.segmentation import resampled_miou
+
+        right, true, predicted = (np.stack(list(samples[name])) for name in _COUNTS)
+        return resampled_miou(right, true, predicted, weights)
+
+    def chance(self, samples: Mapping[str, Any]) -> float:
+        """Return `miou_pct` of nothing but the most frequent label."""
+        true = np.sum(np.stack(list(samples["true_px"])), axis=0)
+        return 100.0 * float(true.max() / true.sum()) / int((true > 0).sum())
 
     def scorer(self, num_classes: int) -> Scorer:
         """Return a scorer of masks."""

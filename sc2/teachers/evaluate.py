@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import torch
 
 from sc2.backbones.teacher import TeacherCheckpoint, teacher_model
@@ -19,7 +20,7 @@ from sc2.tasks import get_task
 
 
 def run(job: RunningJob) -> None:
-    """Measure quality, parameters and MACs of the teacher."""
+    """Write one row per test image, and the quality over them, parameters and MACs of the teacher."""
     torch.set_num_threads(job.threads)
     teacher = TeacherCheckpoint.of(load_checkpoint(job.input("teacher"), "teacher"))
     model = teacher_model(teacher)
@@ -33,6 +34,8 @@ def run(job: RunningJob) -> None:
             answers.receive(index, normalise(to_batch(np.asarray(pixels)), spec))
         answers.finish()
         macs = count_macs(model, torch.zeros(1, 3, size[1], size[0]))
+    ids = [sample.id for sample in store.samples]
+    pd.DataFrame({"id": ids, **answers.columns()}).to_parquet(job.outputs["samples"], index=False)
     result = {
         "benchmark": job.keys["benchmark"],
         "task": task.name,

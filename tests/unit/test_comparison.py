@@ -1,6 +1,7 @@
 """The tables that compare curves hold what their definitions say, computed from the rounded tables."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,19 @@ import pytest
 from sc2.errors import DataError
 from sc2.job import RunningJob
 from sc2.jobs.stages import STAGES
-from sc2.measure.hypervolume import hypervolume
+from sc2.measure.hypervolume import IDEAL_MACS_SHARE, REFERENCE_MACS_SHARE, Box, hypervolume
 from sc2.methods import get_method
 from sc2.report import tables
 from sc2.report.fewest_bytes import Measured, fewest, limits_of
 from sc2.report.table_io import read_table
+from tests.measured import sample_inputs
 
 TEACHER = {
     **{"benchmark": "b", "task": "classification", "teacher": "resnet", "record_id": "7" * 16},
     **{"images": 4, "top1_pct": 74.5, "top5_pct": 99.0, "params": 1234, "macs": 1000},
 }
+BOX = Box((REFERENCE_MACS_SHARE, IDEAL_MACS_SHARE), (10.0, 74.5))
+"""From the share of the most frequent of ten classes to the teacher."""
 ANCHOR = {"1": (100.0, 60.0), "2": (200.0, 68.0), "3": (400.0, 72.0), "4": (800.0, 74.0)}
 
 
@@ -55,7 +59,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def make(folder: Path, runs: list[dict[str, Any]], teacher: dict[str, Any] = TEACHER) -> dict[str, pd.DataFrame]:
+def make(
+    folder: Path,
+    runs: list[dict[str, Any]],
+    teacher: dict[str, Any] = TEACHER,
+    orderings: Mapping[str, Any] | None = None,
+    images: int = 200,
+) -> dict[str, pd.DataFrame]:
     paths = [folder / f"{number}.json" for number in range(len(runs))]
     for path, content in zip([*paths, folder / "teacher.json"], [*runs, teacher], strict=True):
         path.write_text(json.dumps(content))
@@ -64,19 +74,17 @@ def make(folder: Path, runs: list[dict[str, Any]], teacher: dict[str, Any] = TEA
         "latencies": [],
         "switches": [],
         "teacher": folder / "teacher.json",
+        **sample_inputs(folder, runs, teacher, images),
     }
     outputs = {name: folder / f"{name}.csv" for name in STAGES["make_tables"].outputs}
     methods = list(dict.fromkeys(content["method"] for content in runs))
-    tables.run(RunningJob("make_tables", {"benchmark": "b"}, spec_of(methods), inputs, outputs, "0" * 16))
+    spec = {"methods": methods, "anchor": methods[0], "orderings": orderings or {}}
+    tables.run(RunningJob("make_tables", {"benchmark": "b"}, spec, inputs, outputs, "0" * 16))
     return {name: read_table(path) for name, path in outputs.items()}
 
 
-def spec_of(methods: list[str]) -> dict[str, Any]:
-    return {"methods": methods, "anchor": methods[0]}
-
-
 def test_every_curve_is_compared_with_the_first_of_the_anchor(folder: Path) -> None:
-    other = {"sc2bench_encoder_kb": 64, "curve": "late"}
+    other = {"encoder_macs": 500, "curve": "late"}
     late = [row | {"point": f"late{row['point']}"} for row in curve("unit", 0.25, **other)]
     runs = [*curve("jpeg"), *curve("unit", 0.5, curve="early"), *late]
     found = make(folder, runs)["comparison"]
@@ -86,25 +94,33 @@ def test_every_curve_is_compared_with_the_first_of_the_anchor(folder: Path) -> N
     assert found["bd_rate_pct"].tolist() == [0, -50, -75]
     assert found["bd_quality_points"].tolist()[0] == 0
     assert found["bd_rate_quality_low"].tolist() == [60] * 3
-    assert found["bd_quality_bytes_high"].tolist() == [800, 400, 200]
+    assert found["bd_quality_bytes_high"].tolist()[:2] == [800, 400]
+    # From 100 to 200 of 25 … 200 bytes: one halving of three.
+    assert found["bd_quality_reason"].tolist()[2] == (
+        "the common rate interval is 33 % of the shorter curve, less than 50 %"
+    )
     assert found["points"].tolist() == found["pareto_points"].tolist() == [4, 4, 4]
-    expected = hypervolume((0.25 * size, 64, top1) for size, top1 in ANCHOR.values())
+    expected = hypervolume(((0.25 * size, 0.5, top1) for size, top1 in ANCHOR.values()), BOX)
     assert found["hypervolume"].iloc[2] == pytest.approx(expected, abs=5e-7)
     assert found["bd_rate_pct_seed_std"].isna().all()
 
 
 def test_a_corner_has_a_hypervolume_and_a_reason_instead_of_differences(folder: Path) -> None:
-    corner = run("teacher_on_device", "label", 0, 74.5, sc2bench_encoder_kb=4800, rate_axis="label")
+    corner = run("teacher_on_device", "label", 0, 74.5, encoder_macs=1000, rate_axis="label")
     found = make(folder, [*curve("jpeg"), corner])["comparison"].iloc[1]
-    assert found["hypervolume"] == pytest.approx(hypervolume([(0, 4800, 74.5)]), abs=5e-7)
+    assert found["hypervolume"] == pytest.approx(hypervolume([(0, 1, 74.5)], BOX), abs=5e-7)
     assert np.isnan(found["bd_rate_pct"])
-    assert found["bd_rate_reason"] == found["bd_quality_reason"] == "the curve has fewer than two Pareto points"
+    assert found["bd_rate_reason"] == found["bd_quality_reason"] == "the curve has fewer than 4 Pareto points: 1"
 
 
 def test_a_curve_with_a_point_without_bytes_is_not_compared(folder: Path) -> None:
-    runs = [*curve("jpeg"), run("student", "1", 0, 40), run("student", "2", 100, 70)]
-    found = make(folder, runs)["comparison"].iloc[1]
-    assert found["bd_rate_reason"] == "the curve has a point without bytes, which has no logarithm"
+    student = [run("student", "0", 0, 40), *curve("student", 0.9)]
+    found = make(folder, [*curve("jpeg"), *student])["comparison"].iloc[1]
+    assert (
+        found["bd_rate_reason"]
+        == found["bd_quality_reason"]
+        == "the curve has a point without bytes, which has no logarithm"
+    )
 
 
 def test_the_spread_over_seeds_is_that_of_the_differences_seed_by_seed(folder: Path) -> None:

@@ -1,16 +1,22 @@
 """Bjøntegaard differences against closed forms and against SciPy's PCHIP with numerical integration."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.interpolate import PchipInterpolator
 
-from sc2.measure.curves import RateQuality, bd_quality, bd_rate_pct, pchip_integral
+from sc2.measure.curves import RateQuality, Values, bd_quality, bd_rate_pct, bytes_at_quality, pchip_integral, too_short
 
-BYTES = np.array([50.0, 90, 200, 420, 1000])
-QUALITY = np.array([52.0, 61, 68, 71, 72.5])
+BYTES: Values = np.array([50.0, 90, 200, 420, 1000])
+QUALITY: Values = np.array([52.0, 61, 68, 71, 72.5])
+STEEP: Values = np.array([70, 71.9, 90, 95, 99])
+HIGH: Values = np.array([82.0, 91, 98, 101, 102.5])
+RAISED: Values = np.array([72.0, 81, 88, 91, 92.5])
+NEAR: Values = np.array([57.0, 66, 73, 76, 77.5])
+LARGE: Values = np.array([5000.0, 9000, 20000, 42000, 100000])
 ANCHOR = RateQuality(BYTES, QUALITY)
 
 
@@ -120,3 +126,47 @@ def test_an_anchor_that_cannot_be_compared_with_is_named() -> None:
     single = RateQuality.of([2], [74])
     assert bd_rate_pct(ANCHOR, single).reason == "the anchor has fewer than two Pareto points"
     assert bd_quality(ANCHOR, single).reason == "the anchor has fewer than two Pareto points"
+
+
+@pytest.mark.parametrize("level", [52.0, 55.0, 61.0, 70.9, 72.5])
+def test_bytes_at_a_quality_are_numpys_interpolation(level: float) -> None:
+    found = bytes_at_quality(BYTES[None, ::-1], QUALITY[None, ::-1], np.array([level]))
+    assert found[0] == pytest.approx(np.exp(np.interp(level, QUALITY, np.log(BYTES))))
+
+
+def test_bytes_at_a_quality_keep_to_pareto_points_and_extrapolate_nothing() -> None:
+    data_bytes = np.array([[100.0, 200, 300, 400]] * 4)
+    quality = np.array([[50.0, 40, 60, 55]] * 4)
+    found = bytes_at_quality(data_bytes, quality, np.array([45.0, 55.0, 60.0, 60.1]))
+    assert found[0] == pytest.approx(100)
+    # From 100 bytes, not from the 200 of the worse point between.
+    assert found[1] == pytest.approx(np.sqrt(100 * 300))
+    assert found[2] == pytest.approx(300)
+    assert found[3] == np.inf
+
+
+@pytest.mark.parametrize(
+    ("curve", "by", "reason"),
+    [
+        (RateQuality(BYTES[:3], QUALITY[:3]), "quality", "the curve has fewer than 4 Pareto points: 3"),
+        (RateQuality(BYTES, HIGH), "quality", "no common quality interval"),
+        (RateQuality(BYTES, HIGH), "rate", ""),
+        (RateQuality(LARGE, QUALITY), "rate", "no common rate interval"),
+        (
+            RateQuality(BYTES, RAISED),
+            "quality",
+            "the anchor has fewer than 2 points inside",
+        ),
+        (
+            RateQuality(BYTES, STEEP),
+            "quality",
+            "the common quality interval is 12 % of the shorter curve",
+        ),
+        (RateQuality(BYTES, NEAR), "quality", ""),
+        (RateQuality(np.array([0.0, 60, 100, 200, 500]), QUALITY), "rate", "the curve has a point without bytes"),
+        (RateQuality(np.array([0.0, 60, 100, 200, 500]), QUALITY), "quality", ""),
+    ],
+)
+def test_a_difference_over_too_little_has_a_reason(curve: RateQuality, by: Any, reason: str) -> None:
+    assert too_short(curve, ANCHOR, by).startswith(reason)
+    assert bool(too_short(curve, ANCHOR, by)) == bool(reason)

@@ -167,3 +167,16 @@ def test_nothing_here_imports_torch():
         "import sys, sc2.data.prepare, sc2.data.photodigits, sc2.data.image_folder; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_images_say_which_photograph_and_glyph_they_share():
+    """The glyph only where there is one: a scene of several is a group of its own."""
+    generator = Generator(Params.model_validate(SMALL))
+    for sample in open_dataset(SMALL).samples:
+        scene = generator.scene(sample.split, int(sample.id[-6:]))
+        photograph = next(photo for number, photo in enumerate(PHOTOS) if number == scene.photo)
+        assert f"/{sample.groups['photograph']}." in photograph.path
+        assert sample.groups["glyph"] == str(scene.glyphs[0].digit)
+    scenes = list(open_dataset(SCENES).samples)
+    assert all(("glyph" in sample.groups) == (len(sample.boxes) == 1) for sample in scenes)
+    assert all("photograph" in sample.groups for sample in scenes)

@@ -2,6 +2,7 @@ import hashlib
 import io
 import json
 import tarfile
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -239,3 +240,25 @@ def test_the_stage_makes_photodigits(tmp_path, capsys):
 def test_the_stage_refuses_an_unknown_kind(tmp_path):
     with pytest.raises(ConfigError, match="'no_such_kind'"):
         prepare.run(job(tmp_path, {"kind": "no_such_kind"}))
+
+
+def test_what_images_share_is_kept_where_all_of_a_split_have_it(tmp_path):
+    def grouped():
+        for sample in samples():
+            shared = {"photograph": f"p{sample.id[-1]}"} | ({"glyph": "7"} if sample.id != "a/1" else {})
+            yield replace(sample, groups=shared if sample.split == "test" else {})
+
+    write(tmp_path, grouped)
+    stores = {split: SampleStore(paths(tmp_path)["index"], paths(tmp_path)[split], split) for split in SPLITS}
+    assert stores["test"].samples[0].groups == {"photograph": "p0", "glyph": "7"}
+    assert stores["test"].groups() == {"photograph": ["p0", "p1", "p2"]}
+    assert stores["val"].groups() == {}
+    assert '"groups"' not in paths(tmp_path)["index"].read_text().splitlines()[0]
+
+
+@pytest.mark.parametrize("groups", ["p", ["p"], {"photograph": 3}])
+def test_damaged_groups_are_refused(stored, groups):
+    first, *rest = stored["index"].read_text().splitlines()
+    stored["index"].write_text("\n".join([json.dumps({**json.loads(first), "groups": groups}), *rest]) + "\n")
+    with pytest.raises(DataError, match=r"line 1: damaged"):
+        SampleStore(stored["index"], stored["train"], "train")

@@ -20,6 +20,7 @@ from sc2.commands.link import decode_file, encode_file
 from sc2.data.spec import SizeSpec
 from sc2.errors import CheckpointError, ConfigError, DataError
 from sc2.job import RunningJob
+from sc2.measure.spec import LatencySpec
 from sc2.methods import get_method
 from sc2.report import snapshot
 from sc2.report.columns import quality_of
@@ -221,7 +222,7 @@ def test_a_long_title_stays_inside_the_figure(built: dict[str, Any], monkeypatch
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_teacher_is_judged_by_the_same_columns(built: dict[str, Any], task: str) -> None:
-    job = built["project"].job("evaluation", task, {}, {"teacher": built[task]["teacher"]}, ["evaluation"])
+    job = built["project"].job("evaluation", task, {}, {"teacher": built[task]["teacher"]}, ["evaluation", "samples"])
     evaluate_teacher(job)
     found = json.loads(job.outputs["evaluation"].read_text())
     for column in quality_of(task).columns:
@@ -296,12 +297,12 @@ def test_the_parts_of_any_task_can_be_timed(built: dict[str, Any], task: str) ->
     device, _ = load_device(built[task]["device"])
     server, _ = load_server(built[task]["server"])
     images = [np.asarray(store_of(built["project"].data, "test").image(0))]
-    timings = time_parts(device, server, images, repeats=2, warmup=0, batch=2)
-    assert [timings[name].repeats for name in ("encoder", "server", "server_batch")] == [2, 2, 1]
+    timings = time_parts(device, server, images, LatencySpec(repeats=2, warmup=0), batch=2)
+    assert [timings[name].repeats for name in ("encoder", "server", "server_batch")] == [2, 2, 2]
     assert all(timing.p50_ms > 0 for timing in timings.values())
 
 
-@pytest.mark.parametrize(("repeats", "calls"), [(1, 1), (6, 2), (7, 3)])
+@pytest.mark.parametrize(("repeats", "calls"), [(1, 1), (4, 4), (6, 5), (16, 6)])
 def test_batches_are_timed_whole(built: dict[str, Any], repeats: int, calls: int) -> None:
     """A batch of three takes the images of the first one's size in turn; one call warms up."""
     device, _ = load_device(built["segmentation"]["device"])
@@ -318,7 +319,8 @@ def test_batches_are_timed_whole(built: dict[str, Any], repeats: int, calls: int
     image = np.asarray(store_of(built["project"].data, "test").image(0))
     other = image[:, ::-1]
     images = [image, image[:-32], other]
-    found = time_parts(device, Watched, images, repeats=repeats, warmup=1, batch=3)  # type: ignore[arg-type]
+    spec = LatencySpec(repeats=repeats, warmup=1, budget_s=60)
+    found = time_parts(device, Watched, images, spec, batch=3)  # type: ignore[arg-type]
     batches = [tensor for tensor in seen if len(tensor) == 3]
     assert (found["server_batch"].repeats, len(batches)) == (calls, calls + 1)
     first, second = (server.decode(device.encode(each)) for each in (image, other))

@@ -5,33 +5,45 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from sc2.measure.hypervolume import dominated_volume, gain, hypervolume
+from sc2.measure.hypervolume import Box, dominated_volume, gain, hypervolume
+
+BOX = Box((2.0**18, 1.0), (0.0, 100.0))
 
 
 def test_the_reference_point_and_the_ideal_point() -> None:
-    assert hypervolume([(2**20, 2**18, 0)]) == 0
-    assert hypervolume([(1, 1, 100)]) == 1
-    assert hypervolume([]) == 0
+    assert hypervolume([(2**20, 2**18, 0)], BOX) == 0
+    assert hypervolume([(1, 1, 100)], BOX) == 1
+    assert hypervolume([], BOX) == 0
     # Half-way in every direction: the square roots of the references, and 50 %.
-    assert hypervolume([(2**10, 2**9, 50)]) == pytest.approx(1 / 8)
+    assert hypervolume([(2**10, 2**9, 50)], BOX) == pytest.approx(1 / 8)
 
 
 def test_what_is_better_than_ideal_counts_as_ideal() -> None:
-    assert gain(0, 0, 75) == (1, 1, 0.75)
-    assert hypervolume([(0, 0, 75)]) == pytest.approx(0.75)
+    assert gain(0, 0, 75, BOX) == (1, 1, 0.75)
+    assert hypervolume([(0, 0, 75)], BOX) == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize("point", [(2**21, 1, 90), (1, 2**19, 90), (1, 1, -1)])
 def test_what_is_beyond_the_reference_point_adds_nothing(point: tuple[float, float, float]) -> None:
-    assert hypervolume([point]) == 0
-    assert hypervolume([point, (2**10, 2**9, 50)]) == pytest.approx(1 / 8)
+    assert hypervolume([point], BOX) == 0
+    assert hypervolume([point, (2**10, 2**9, 50)], BOX) == pytest.approx(1 / 8)
 
 
 def test_halving_a_size_is_worth_the_same_everywhere() -> None:
-    first = hypervolume([(1024, 64, 70)]) - hypervolume([(2048, 64, 70)])
-    second = hypervolume([(16, 64, 70)]) - hypervolume([(32, 64, 70)])
+    first = hypervolume([(1024, 64, 70)], BOX) - hypervolume([(2048, 64, 70)], BOX)
+    second = hypervolume([(16, 64, 70)], BOX) - hypervolume([(32, 64, 70)], BOX)
     assert first == pytest.approx(second)
     assert first == pytest.approx(1 / 20 * 12 / 18 * 0.7)
+
+
+def test_quality_counts_from_chance_to_the_teacher() -> None:
+    box = Box((4.0, 2.0**-10), (10.0, 90.0))
+    assert hypervolume([(1, 2**-10, 50)], box) == pytest.approx(0.5)
+    assert hypervolume([(1, 2**-10, 95)], box) == 1
+    assert hypervolume([(1, 2**-10, 9)], box) == 0
+    # As much work as the teacher: two of twelve halvings.
+    assert hypervolume([(1, 1, 90)], box) == pytest.approx(2 / 12)
+    assert hypervolume([(1, 1, 90)], Box((4.0, 1.0), (90.0, 90.0))) == 0
 
 
 def random_gains(seed: int, count: int) -> list[tuple[float, float, float]]:

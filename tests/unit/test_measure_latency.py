@@ -1,12 +1,24 @@
 """Timing with a clock that the test moves."""
 
 import sys
+import time
 
 import pytest
 import torch
+from scipy import stats
 
 from sc2.errors import ConfigError
-from sc2.measure.latency import Timing, single_thread, time_call
+from sc2.measure.latency import (
+    Call,
+    Load,
+    Timing,
+    median_interval,
+    single_thread,
+    time_call,
+    time_in_turn,
+    watched_load,
+)
+from sc2.measure.resampling import Interval
 
 MS = 1_000_000
 
@@ -43,7 +55,7 @@ def test_median_is_not_moved_by_an_outlier() -> None:
 
 def test_budget_ends_the_repeats() -> None:
     clock = FakeClock(100)
-    assert timed(clock, repeats=1000, warmup=0, budget_s=1) == Timing(100, 100, repeats=10)
+    assert timed(clock, repeats=1000, warmup=0, budget_s=1) == Timing(100, 100, 10, Interval(100, 100))
     assert clock.calls == 10
 
 
@@ -70,6 +82,52 @@ def test_a_slow_call_is_timed_once() -> None:
 def test_wrong_settings(settings: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         timed(FakeClock(1), **settings)
+
+
+def test_calls_take_turns_and_a_slow_one_stops_first() -> None:
+    clock, order = FakeClock(0), []
+
+    def call(name: str, ms: float) -> Call:
+        def run() -> None:
+            order.append(name)
+            clock.now += int(ms * MS)
+
+        return Call(run, repeats=4, warmup=1)
+
+    found = time_in_turn({"fast": call("fast", 1), "slow": call("slow", 400)}, budget_s=1, clock=clock)
+    assert order == ["fast", "slow", *("fast", "slow") * 2, "fast", "fast"]
+    assert (found["fast"].repeats, found["slow"].repeats) == (4, 2)
+    assert (found["fast"].p50_ms, found["slow"].p50_ms) == (1, 400)
+
+
+@pytest.mark.parametrize("count", [6, 7, 20, 101, 2000])
+def test_an_interval_of_the_median_has_binomial_ranks(count: int) -> None:
+    values = [float(value) for value in range(1, count + 1)]
+    low, high = median_interval(values[::-1])
+    rank = int(low)
+    assert high == count + 1 - rank
+    assert stats.binom.cdf(rank - 1, count, 0.5) <= 0.025 < stats.binom.cdf(rank, count, 0.5)
+
+
+def test_few_repeats_have_no_interval() -> None:
+    assert [end != end for end in median_interval([1.0] * 5)] == [True, True]
+
+
+def test_a_machine_that_does_other_things_is_noticed() -> None:
+    assert not Load(cpu_share=0.99, load_per_core=0.5).is_high
+    assert not Load(cpu_share=1.0).is_high
+    assert Load(cpu_share=0.9, load_per_core=0.5).is_high
+    assert Load(cpu_share=1.0, load_per_core=2.0).is_high
+    with watched_load() as load:
+        time.sleep(0.3)
+    # A process that waits computes nothing.
+    assert load.cpu_share < 0.5
+    assert load.is_high
+    with watched_load() as load:
+        end = time.process_time() + 0.1
+        while time.process_time() < end:
+            pass
+    assert load.cpu_share > 0.05
 
 
 def test_errors_of_the_call_come_through() -> None:

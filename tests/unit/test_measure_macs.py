@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
+from sc2.errors import ConfigError
 from sc2.measure.macs import count_macs
 
 
@@ -47,6 +48,78 @@ def test_functions_and_products() -> None:
 def test_attention_counts_on_every_device() -> None:
     query = torch.zeros(1, 2, 50, 16)
     assert count_macs(functional.scaled_dot_product_attention, query, query, query) == 2 * 2 * 50 * 50 * 16
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_multi_head_attention_by_hand(batch_first: bool) -> None:
+    """Three sequences: 5 queries of width 8, 7 keys of width 6 and values of width 4, in two heads."""
+    attention = nn.MultiheadAttention(8, 2, kdim=6, vdim=4, batch_first=batch_first)
+    tensors = [torch.zeros(3, length, width) for length, width in ((5, 8), (7, 6), (7, 4))]
+    inputs = tensors if batch_first else [tensor.transpose(0, 1) for tensor in tensors]
+    projections = 5 * 8 * 8 + 7 * 6 * 8 + 7 * 4 * 8 + 5 * 8 * 8
+    products = 2 * (5 * 7 * 8)
+    assert count_macs(attention, *inputs) == 3 * (projections + products)
+
+
+def test_a_transformer_layer_by_hand() -> None:
+    layer = nn.TransformerEncoderLayer(16, 4, dim_feedforward=32, batch_first=True)
+    attention = 4 * 10 * 16 * 16 + 2 * 10 * 10 * 16
+    assert count_macs(layer, torch.zeros(2, 10, 16)) == 2 * (attention + 2 * 10 * 16 * 32)
+
+
+def test_einsum_by_hand() -> None:
+    one, other = torch.zeros(2, 3, 5, 7), torch.zeros(2, 3, 6, 7)
+    assert count_macs(lambda: torch.einsum("bhid,bhjd->bhij", one, other)) == 2 * 3 * 5 * 6 * 7
+    assert count_macs(lambda: torch.einsum("bhid, bhjd -> bhij", [one, other])) == 2 * 3 * 5 * 6 * 7
+    with pytest.raises(ConfigError, match=r"einsum '\.\.\.id,\.\.\.jd' has no count"):
+        count_macs(lambda: torch.einsum("...id,...jd", one, other))
+
+
+@pytest.mark.parametrize(("kind", "gates"), [(nn.LSTM, 4), (nn.GRU, 3), (nn.RNN, 1)])
+def test_recurrent_layers_by_hand(kind: Any, gates: int) -> None:
+    """Two layers in both directions: the second one takes the outputs of both."""
+    network = kind(6, 8, num_layers=2, bidirectional=True, batch_first=True)
+    per_position = 2 * gates * 8 * (6 + 8) + 2 * gates * 8 * (16 + 8)
+    assert count_macs(network, torch.zeros(3, 11, 6)) == 3 * 11 * per_position
+
+
+class Scaled(nn.Module):
+    """A module whose matrix is applied by an operator that nobody counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x[..., None, :] * self.weight).sum(-1)
+
+
+def test_a_module_with_a_matrix_and_no_counted_operator_is_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"Scaled has the weights weight, but none of its operators is counted"):
+        count_macs(nn.Sequential(nn.Linear(4, 4), Scaled()), torch.zeros(2, 4))
+    with pytest.raises(ConfigError, match="Embedding has the weights weight"):
+        count_macs(nn.Embedding(4, 4), torch.zeros(2, dtype=torch.int64))
+    # Nothing is watched any more.
+    assert Scaled()(torch.ones(1, 4)).tolist() == [[4, 4, 4, 4]]
+
+
+def test_norms_have_weights_and_no_products() -> None:
+    assert count_macs(nn.Sequential(nn.LayerNorm((3, 4)), nn.GroupNorm(1, 3), nn.PReLU()), torch.zeros(2, 3, 4)) == 0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: torch.tensordot(x, x, 2),
+        lambda x: torch.mv(x, x[0]),
+        lambda x: functional.bilinear(x, x, torch.ones(2, 4, 4)),
+        nn.LSTMCell(4, 4),
+        lambda x: nn.Bilinear(4, 4, 2)(x, x),
+    ],
+)
+def test_an_operator_without_a_count_is_an_error(call: Any) -> None:
+    with pytest.raises(ConfigError, match="has no count"):
+        count_macs(call, torch.ones(4, 4))
 
 
 @pytest.mark.parametrize(

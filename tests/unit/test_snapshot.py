@@ -17,18 +17,63 @@ from sc2.report.markdown import duration, in_a_sentence, number, table
 FIGURE_RECORD = "f" * 16
 RATE_QUALITY = """\
 benchmark,task,method,method_title,trained,rate_axis,curve,point,seed,top1_pct,payload_bytes_mean,codec_header_bytes_mean,\
-sc2bench_encoder_kb,encoder_params,encoder_macs
-b,classification,jpeg,JPEG,false,quality,,10,0,50.0000,1234.500,620.000,0.000,0,0
-b,classification,es,Entropic Student (FP),true,beta,,0.5,0,70.0000,100.000,,24.700,6000,5120000
-b,classification,es,Entropic Student (FP),true,beta,,0.5,1,72.0000,104.000,,24.700,6000,5120000
+sc2bench_encoder_kb,encoder_params,encoder_macs,top1_pct_low,top1_pct_high,payload_bytes_mean_low,payload_bytes_mean_high
+b,classification,jpeg,JPEG,false,quality,,10,0,50.0000,1234.500,620.000,0.000,0,0,46.9,53.1,1200,1270
+b,classification,jpeg,JPEG,false,quality,,20,0,51.0000,1334.500,620.000,0.000,0,0,47.9,54.1,1300,1370
+b,classification,es,Entropic Student (FP),true,beta,,0.5,0,70.0000,100.000,,24.700,6000,5120000,67,73,98,102
+b,classification,es,Entropic Student (FP),true,beta,,0.5,1,72.0000,104.000,,24.700,6000,5120000,69,75,102,106
 """
 LATENCY = """\
-benchmark,method,point,seed,encoder_ms_p50,coder_encode_ms_p50,coder_decode_ms_p50,server_ms_p50,server_batch_ms_p50,server_batch,threads,cpu
-b,es,0.5,0,1.5000,0.2500,0.1250,3.0000,1.5000,16,1,Some CPU
+benchmark,method,point,seed,encoder_ms_p50,coder_encode_ms_p50,coder_decode_ms_p50,server_ms_p50,server_batch_ms_p50,server_batch,threads,cpu,\
+encoder_ms_low,encoder_ms_high,coder_encode_ms_low,coder_encode_ms_high,coder_decode_ms_low,coder_decode_ms_high,\
+server_ms_low,server_ms_high,server_batch_ms_low,server_batch_ms_high,loaded
+b,es,0.5,0,1.5000,0.2500,0.1250,3.0000,1.5000,16,1,Some CPU,1.4,1.6,0.2,0.3,0.1,0.2,2.9,3.1,,,false
 """
 TEACHER = """\
 benchmark,task,teacher,images,top1_pct,params,macs
 b,classification,resnet_small,1000,88.4000,1234567,89000000
+"""
+
+
+COMPARISON = """\
+anchor,method,method_title,curve,seeds,bd_rate_pct,bd_rate_pct_low,bd_rate_pct_high,\
+bd_quality_points,bd_quality_points_low,bd_quality_points_high,hypervolume
+jpeg,jpeg,JPEG,,1,0.000,0,0,0.0000,0,0,0.123456
+jpeg,es,Entropic Student (FP),layer1,2,-91.234,-95,-80,7.1234,-1,9,0.654321
+jpeg,local,Local model,,1,,,,,,,0.400000
+"""
+TIMED_HYPERVOLUME = """\
+method,curve,hypervolume_ms
+jpeg,,0.234567
+"""
+EQUAL_QUALITY = """\
+max_loss_points,method,method_title,curve,bytes_at_quality,bytes_at_quality_low,bytes_at_quality_high,at_most,point,\
+sc2bench_encoder_kb,encoder_macs_pct
+1.0,webp,WebP,,3000,2900,3100,false,95,0.000,0.000
+2.0,webp,WebP,,2000,1900,2100,false,90,0.000,0.000
+2.0,unit,Unit,,,,,false,,,
+2.0,local_model,Local,,1,1,1,false,8,300.000,10.000
+2.0,jpeg,JPEG,,,,,false,,,
+10.0,webp,WebP,,900,800,,false,90,0.000,0.000
+10.0,unit,Unit,layer2,12.34,11,13,true,q1,30.000,10.000
+10.0,local_model,Local,,1,1,1,false,8,300.000,10.000
+10.0,jpeg,JPEG,,,,,false,,,
+"""
+BYTE_RATIOS = """\
+max_loss_points,method,other_method,told_apart
+2.0,webp,local_model,true
+10.0,webp,unit,false
+10.0,unit,local_model,false
+"""
+PAIRED = """\
+method,curve,point,other_method,other_point,told_apart
+jpeg,,10,jpeg,20,false
+jpeg,,10,es,0.5,true
+"""
+ORDERINGS = """\
+claim,source,verdict,difference,difference_low,difference_high,p,reason
+WebP needs fewer bytes than JPEG,webp,holds,-60,-70,-50,0.0066,
+A encodes less,macs,cannot be told,,,,,no common interval
 """
 
 
@@ -48,8 +93,10 @@ def write_record(path: Path, record: str, stage: str, start: str, end: str, **ch
 
 @pytest.fixture
 def job(tmp_path: Path) -> RunningJob:
-    """A benchmark with three tables, a figure, a picture, and two records."""
-    tables = {"rate_quality": RATE_QUALITY, "latency": LATENCY, "teacher": TEACHER}
+    """A benchmark with its tables, a figure, a picture, and two records."""
+    tables = {"rate_quality": RATE_QUALITY, "latency": LATENCY, "teacher": TEACHER, "comparison": COMPARISON}
+    tables |= {"timed_hypervolume": TIMED_HYPERVOLUME}
+    tables |= {"equal_quality": EQUAL_QUALITY, "byte_ratios": BYTE_RATIOS, "paired": PAIRED, "orderings": ORDERINGS}
     for name, content in tables.items():
         (tmp_path / f"{name}.csv").write_text(content)
     figures = [tmp_path / "rate_accuracy.svg", tmp_path / "jpeg.webp"]
@@ -91,33 +138,33 @@ def test_it_shows_title_command_teacher_and_figures_inline(job: RunningJob) -> N
     assert "![Rate accuracy](rate_accuracy.svg)" in text
 
 
-def test_it_shows_one_row_per_method_and_point_with_the_spread_over_seeds(job: RunningJob) -> None:
+def test_it_shows_one_row_per_method_and_point_with_interval_and_spread_over_seeds(job: RunningJob) -> None:
     text = text_of(job)
-    assert "| JPEG | q=10 | 50.00 | 1,234.5 | 620.0 | 0.0 | 0 | 0 |\n" in text
-    student = "| Entropic Student (FP) | β=0.5 | 71.00 ± 1.41 | 102.0 ± 2.8 | – | 24.7 | 6,000 | 5,120,000 |\n"
+    jpeg = "| JPEG | q=10 | 50.00 (46.9 … 53.1) | 1,234.5 (1,200.0 … 1,270.0) | 620.0 | 0.0 | 0 | 0 |\n"
+    assert jpeg in text
+    # 71 ± 1.96 · √2 / √2 from the seeds, and 3 from the images.
+    student = "| Entropic Student (FP) | β=0.5 | 71.00 ± 1.41 (67.4 … 74.6) | 102.0 ± 2.8 (97.6 … 106.4) | – |"
     assert student in text
     assert "several of the 2 seeds" in text
 
 
-def test_it_shows_bytes_and_encoder_at_equal_quality(job: RunningJob, tmp_path: Path) -> None:
-    head, *rows = RATE_QUALITY.splitlines()
-    rows += [
-        "b,classification,webp,WebP,false,quality,,10,0,79.0000,900.000,30.000,0.000,0,0",
-        "b,classification,webp,WebP,false,quality,,90,0,87.0000,2000.000,30.000,0.000,0,0",
-        "b,classification,unit,Unit,true,q_s_k,layer2,q1,0,84.0000,12.340,,30.000,1,8900000",
-        "b,classification,local_model,Local,true,width,,8,0,88.0000,1.000,,300.000,1,8900000",
-    ]
-    (tmp_path / "rate_quality.csv").write_text("\n".join([head, *rows]) + "\n")
+def test_a_point_that_cannot_be_told_from_its_neighbour_is_marked(job: RunningJob, tmp_path: Path) -> None:
+    assert "| JPEG | q=20 | ≈ 51.00 (" in text_of(job)
+    (tmp_path / "paired.csv").write_text(PAIRED.replace("false", "true"))
+    assert "| JPEG | q=20 | 51.00 (" in text_of(job)
+
+
+def test_it_shows_bytes_and_encoder_at_equal_quality(job: RunningJob) -> None:
     text = text_of(job)
-    assert "| method | ≥ 86.4 % | ≥ 83.4 % | ≥ 78.4 % | encoder: KB, MACs in % of the teacher's |\n" in text
-    assert "| WebP | **2,000 B** (q=90) | 2,000 B (q=90) | 900 B (q=10) | 0.0, 0.0 % |\n" in text
-    assert "| Unit | – | **12.3 B** (q1) | **12.3 B** (q1) | 30.0, 10.0 % |\n" in text
+    assert "| method | ≥ 86.4 % | ≥ 78.4 % | encoder: KB, MACs in % of the teacher's |\n" in text
+    assert "| WebP | **2,000 B** (1,900 … 2,100) | ≈ 900 B (800 … –) | 0.0, 0.0 % |\n" in text
+    assert "| Unit | – | **≤ 12.3 B** (11.0 … 13.0) | 30.0, 10.0 % |\n" in text
     # A corner answers on the device: few bytes are no feat there.
-    assert "| Local | 1.0 B (width 8) | 1.0 B (width 8) | 1.0 B (width 8) | 300.0, 10.0 % |\n" in text
-    assert "| JPEG | – | – | – | – |\n" in text
+    assert "| Local | 1.0 B (1.0 … 1.0) | 1.0 B (1.0 … 1.0) | 300.0, 10.0 % |\n" in text
+    assert "| JPEG | – | – | – |\n" in text
 
 
-@pytest.mark.parametrize(("teacher", "levels"), [("7.5", "| method | ≥ 5.5 % | ≥ 2.5 % | encoder"), ("0.3", None)])
+@pytest.mark.parametrize(("teacher", "levels"), [("7.5", "| method | ≥ 5.5 % | encoder"), ("0.3", None)])
 def test_no_quality_below_zero_is_asked_for(job: RunningJob, tmp_path: Path, teacher: str, levels: str | None) -> None:
     (tmp_path / "teacher.csv").write_text(TEACHER.replace("88.4000", teacher))
     text = text_of(job)
@@ -125,31 +172,36 @@ def test_no_quality_below_zero_is_asked_for(job: RunningJob, tmp_path: Path, tea
     assert levels is None or levels in text
 
 
-COMPARISON = """\
-anchor,method,method_title,curve,seeds,bd_rate_pct,bd_rate_pct_seed_std,bd_quality_points,bd_quality_points_seed_std,\
-hypervolume
-jpeg,jpeg,JPEG,,1,0.000,,0.0000,,0.123456
-jpeg,es,Entropic Student (FP),layer1,2,-91.234,1.500,7.1234,0.2500,0.654321
-jpeg,local,Local model,,1,,,,,0.400000
-"""
-
-
-def test_it_shows_the_comparison_where_there_is_one(job: RunningJob, tmp_path: Path) -> None:
-    assert "## Comparison" not in text_of(job)
-    (tmp_path / "comparison.csv").write_text(COMPARISON)
-    job.input_list("tables").append(tmp_path / "comparison.csv")
+def test_it_shows_the_comparison_with_intervals(job: RunningJob) -> None:
     text = text_of(job)
-    assert "Bjøntegaard differences from JPEG, each" in text
-    assert "| JPEG | 0.0 | 0.00 | 0.1235 |\n" in text
-    assert "| Entropic Student (FP), layer1 | -91.2 ± 1.5 | 7.12 ± 0.25 | 0.6543 |\n" in text
-    assert "| Local model | – | – | 0.4000 |\n" in text
+    assert "Bjøntegaard differences from JPEG with 95 % intervals" in text
+    assert "| JPEG | 0.0 (0.0 … 0.0) | 0.00 (0.00 … 0.00) | 0.1235 | 0.2346 |\n" in text
+    student = "| Entropic Student (FP), layer1 | -91.2 (-95.0 … -80.0) | ≈ 7.12 (-1.00 … 9.00) | 0.6543 | – |\n"
+    assert student in text
+    assert "| Local model | – | – | 0.4000 | – |\n" in text
     assert "[comparison.csv](comparison.csv)" in text
+
+
+def test_it_shows_which_published_orderings_hold(job: RunningJob, tmp_path: Path) -> None:
+    claim = (
+        "| [WebP needs fewer bytes than JPEG](../../papers.md#webp) | **holds** | -60.0 (-70.0 … -50.0) | 0.007 |  |\n"
+    )
+    text = text_of(job)
+    assert claim in text
+    other = "| [A encodes less](../../papers.md#macs) | **cannot be told** | – (– … –) | – | no common interval |\n"
+    assert other in text
+    (tmp_path / "orderings.csv").write_text(ORDERINGS.splitlines()[0] + "\n")
+    assert "## Published orderings" not in text_of(job)
 
 
 def test_it_shows_latency_and_says_when_there_is_none(job: RunningJob, tmp_path: Path) -> None:
     text = text_of(job)
     assert "Median per image on Some CPU, 1 thread(s)." in text
-    assert "| Entropic Student (FP) | β=0.5 | 0 | 1.500 | 0.250 | 0.125 | 3.000 | 1.500 |\n" in text
+    times = "1.500 (1.400 … 1.600) | 0.250 (0.200 … 0.300) | 0.125 (0.100 … 0.200) | 3.000 (2.900 … 3.100)"
+    assert f"| Entropic Student (FP) | β=0.5 | 0 | {times} | 1.500 (– … –) |\n" in text
+    assert "busy" not in text
+    (tmp_path / "latency.csv").write_text(LATENCY.replace("false", "true"))
+    assert "**The machine was busy while these were timed: es.**" in text_of(job)
     (tmp_path / "latency.csv").write_text(LATENCY.splitlines()[0] + "\n")
     assert "## Latency\n\nNot measured.\n" in text_of(job)
 

@@ -106,7 +106,7 @@ def test_halves_of_another_point_are_refused(monkeypatch: pytest.MonkeyPatch) ->
     """The files of a method's runs come in the order of the plan; one that stands in another's place is seen."""
     for load in ("load_device", "load_server"):
         monkeypatch.setattr(latency, load, lambda path: (None, {"point": "1"}))
-    monkeypatch.setattr(latency, "_images", lambda job, count: [])
+    monkeypatch.setattr(latency, "_images", lambda job: [])
     spec = {"runs": [["4", "0"]], "latency": {"repeats": 1, "warmup": 0}}
     inputs = {"devices": [Path("device.pt")], "servers": [Path("server.pt")]}
     job = RunningJob("measure_latency", {"benchmark": "b", "method": "m"}, spec, inputs, {}, "0" * 16)

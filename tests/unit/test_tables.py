@@ -1,6 +1,7 @@
 """The tables hold exactly what was measured, in one order, and refuse what does not fit together."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from sc2.errors import DataError
 from sc2.job import RunningJob
 from sc2.jobs.stages import STAGES
 from sc2.report import tables
-from sc2.report.columns import Column, latency_columns, rate_quality_columns
+from sc2.report.column import Column
+from sc2.report.columns import latency_columns, rate_quality_columns
 from sc2.report.table_io import read_table
+from tests.measured import sample_inputs
 
 TEACHER = {
     **{"benchmark": "b", "task": "classification", "teacher": "small, wide", "record_id": "0000000000000007"},
@@ -21,24 +24,29 @@ RATE_QUALITY = """\
 benchmark,task,method,method_title,trained,rate_axis,curve,point,seed,images,top1_pct,top5_pct,\
 payload_bytes_mean,payload_bytes_std,payload_bytes_p50,payload_bytes_p95,payload_bytes_p99,\
 container_bytes_mean,codec_header_bytes_mean,estimated_bits_mean,sc2bench_kb_mean,sc2bench_kb_std,\
+top1_pct_low,top1_pct_high,payload_bytes_mean_low,payload_bytes_mean_high,\
 encoder_params,encoder_param_bytes,encoder_table_bytes,sc2bench_encoder_kb,encoder_macs,server_params,server_macs,device_model,\
 record_id
 b,classification,webp,WebP,false,quality,,9,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
-140.500,20.000,,0.098145,0.000000,0,0,0,0.000,0,10,20,c0de,1234567890123456
+140.500,20.000,,0.098145,0.000000,15.0039,84.9961,100.500,100.500,0,0,0,0.000,0,10,20,c0de,1234567890123456
 b,classification,webp,WebP,false,quality,,10,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
-140.500,20.000,,0.098145,0.000000,0,0,0,0.000,0,10,20,c0de,1234567890123456
+140.500,20.000,,0.098145,0.000000,15.0039,84.9961,100.500,100.500,0,0,0,0.000,0,10,20,c0de,1234567890123456
 b,classification,es,Entropic Student (FP),true,beta,big,0.5,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
-140.500,,801.250,0.098145,0.000000,6,24,8,0.031,7,10,20,c0de,00000000000000ff
+140.500,,801.250,0.098145,0.000000,15.0039,84.9961,100.500,100.500,6,24,8,0.031,7,10,20,c0de,00000000000000ff
 b,classification,es,Entropic Student (FP),true,beta,big,0.5,10,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
-140.500,,801.250,0.098145,0.000000,6,24,8,0.031,7,10,20,c0de,00000000000000ff
+140.500,,801.250,0.098145,0.000000,15.0039,84.9961,100.500,100.500,6,24,8,0.031,7,10,20,c0de,00000000000000ff
 """
 LATENCY = """\
-benchmark,method,point,seed,encoder_ms_p50,encoder_ms_p95,coder_encode_ms_p50,coder_encode_ms_p95,coder_decode_ms_p50,server_ms_p50,server_batch_ms_p50,server_batch,repeats,threads,cpu,record_id
-b,webp,10,0,0.0000,0.0000,1.2346,2.0000,0.5000,3.0000,1.5000,16,30,1,"CPU, of some kind",ab
+benchmark,method,point,seed,encoder_ms_p50,encoder_ms_low,encoder_ms_high,coder_encode_ms_p50,coder_encode_ms_low,\
+coder_encode_ms_high,coder_decode_ms_p50,coder_decode_ms_low,coder_decode_ms_high,server_ms_p50,server_ms_low,\
+server_ms_high,server_batch_ms_p50,server_batch_ms_low,server_batch_ms_high,encoder_ms_p95,coder_encode_ms_p95,\
+server_batch,repeats,threads,cpu_share,load_per_core,loaded,encoder_network,server_network,cpu,record_id
+b,webp,10,0,0.0000,0.0000,0.0000,1.2346,1.2000,1.3000,0.5000,0.4000,0.6000,3.0000,2.9000,3.1000,1.5000,,,0.0000,\
+2.0000,16,30,1,0.999,0.500,false,,5e,"CPU, of some kind",ab
 """
 TEACHER_CSV = """\
-benchmark,task,teacher,images,top1_pct,top5_pct,params,macs,record_id
-b,classification,"small, wide",4,75.0000,100.0000,1234,5000000000,0000000000000007
+benchmark,task,teacher,images,top1_pct,top5_pct,top1_pct_low,top1_pct_high,params,macs,record_id
+b,classification,"small, wide",4,75.0000,100.0000,30.0642,95.4413,1234,5000000000,0000000000000007
 """
 
 
@@ -90,13 +98,17 @@ def latency(method: str = "webp", point: str = "10", **changes: Any) -> dict[str
         "coder_encode_ms_p95": 2,
     }
     times |= {"coder_decode_ms_p50": 0.5, "server_ms_p50": 3, "server_batch_ms_p50": 1.5, "server_batch": 16}
+    times |= {"encoder_ms_low": 0, "encoder_ms_high": 0, "coder_encode_ms_low": 1.2, "coder_encode_ms_high": 1.3}
+    times |= {"coder_decode_ms_low": 0.4, "coder_decode_ms_high": 0.6, "server_ms_low": 2.9, "server_ms_high": 3.1}
+    times |= {"server_batch_ms_low": None, "server_batch_ms_high": None, "encoder_network": "", "server_network": "5e"}
     times |= {"repeats": 30, "threads": 1, "cpu": "CPU, of some kind"}
+    times |= {"cpu_share": 0.999, "load_per_core": 0.5, "loaded": False}
     return {**keys, **times, **changes}
 
 
 def latency_file(times: dict[str, Any]) -> dict[str, Any]:
     """A method's latency file with one run, as the stage writes it."""
-    of_method = ("benchmark", "method", "threads", "cpu", "record_id")
+    of_method = ("benchmark", "method", "threads", "cpu", "record_id", "cpu_share", "load_per_core", "loaded")
     run = {key: value for key, value in times.items() if key not in of_method}
     return {**{key: times[key] for key in of_method if key in times}, "runs": [run]}
 
@@ -123,9 +135,10 @@ def make(
         "latencies": [write(f"latency{n}.json", latency_file(content)) for n, content in enumerate(latencies or [])],
         "switches": [write(f"switch{number}.json", content) for number, content in enumerate(switches or [])],
         "teacher": write("evaluation.json", teacher),
+        **sample_inputs(folder, summaries, teacher, images=4),
     }
     outputs = {name: folder / f"{name}.csv" for name in STAGES["make_tables"].outputs}
-    spec = {"methods": ["webp", "es"], "anchor": "webp"}
+    spec = {"methods": ["webp", "es"], "anchor": "webp", "orderings": {}}
     tables.run(RunningJob("make_tables", {"benchmark": "b"}, spec, inputs, outputs, "00"))
     return outputs
 
@@ -213,6 +226,30 @@ def test_no_latency_gives_a_table_with_a_header_only(tmp_path: Path) -> None:
     assert read_table(made["latency"]).empty
 
 
+def test_runs_of_one_network_share_its_shortest_timing(tmp_path: Path) -> None:
+    busy: dict[str, Any] = {
+        "server_ms_p50": 4.0,
+        "server_ms_low": 3.5,
+        "server_ms_high": 6.0,
+        "server_batch_ms_p50": 1.7,
+    }
+    other = latency("es", "0.5", **{**busy, "server_network": "77"})
+    found = read_table(make(tmp_path, SUMMARIES, [latency(), latency(point="9", **busy), other])["latency"])
+    assert found["server_ms_p50"].tolist() == [3, 3, 4]
+    assert found["server_ms_high"].tolist() == [3.1, 3.1, 6]
+    assert found["server_batch_ms_p50"].tolist() == [1.5, 1.5, 1.7]
+    # What has no network of its own keeps its own times.
+    assert found["encoder_network"].tolist() == ["", "", ""]
+
+
+def test_a_curve_that_was_timed_has_a_volume_with_its_time(tmp_path: Path) -> None:
+    """1.2346 ms and 100.5 bytes, at 50 % between chance (a quarter of four images) and the teacher's 75 %."""
+    found = read_table(make(tmp_path, [summary("webp", "10"), summary("es", "0.5")], [latency()])["timed_hypervolume"])
+    assert found["method"].tolist() == ["webp"]
+    expected = (1 - math.log2(100.5) / 20) * (math.log(1000 / 1.2346) / math.log(1e5)) * 0.5
+    assert found["hypervolume_ms"][0] == pytest.approx(expected, abs=1e-5)
+
+
 def test_points_are_ordered_by_value() -> None:
     points = ["100", "1e-5", "9", "10", "0.5", "layer3_q10_s2", "layer3_q9_s2", "layer3_q9_s1", "layer1_q20_s1"]
     ordered = ["1e-5", "0.5", "9", "10", "100", "layer1_q20_s1", "layer3_q9_s1", "layer3_q9_s2", "layer3_q10_s2"]
@@ -226,7 +263,10 @@ def test_a_repeated_run_is_refused(tmp_path: Path) -> None:
         make(tmp_path, SUMMARIES, [latency(), latency()])
 
 
-@pytest.mark.parametrize("key", [column.name for column in rate_quality_columns("classification")])
+@pytest.mark.parametrize(
+    "key",
+    [column.name for column in rate_quality_columns("classification") if not column.name.endswith(("_low", "_high"))],
+)
 def test_a_missing_key_of_a_summary_is_named_with_its_file(tmp_path: Path, key: str) -> None:
     broken = summary("webp", "10")
     del broken[key]

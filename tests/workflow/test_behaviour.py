@@ -220,7 +220,8 @@ def test_job_of_a_changed_plan_refuses_to_start(project: Project) -> None:
     out = f"results/tables/{BENCHMARK}"
     before = (project.path / out / "rate_quality.csv").read_bytes()
     teacher = f"results/teachers/{BENCHMARK}/evaluation.json"
-    arguments = ["--summaries", "--latencies", "--switches", "--teacher", teacher]
+    arguments = ["--summaries", "--samples", "--latencies", "--switches", "--teacher", teacher]
+    arguments += ["--teacher-samples", teacher.replace("evaluation.json", "samples.parquet")]
     names = [name.replace("_", "-") for name in STAGES["make_tables"].outputs]
     outputs = [word for name in names for word in (f"--out-{name}", f"{out}/{name}.new")]
     record = ["--record", f"{out}/new.prov.json", "--job", "0123456789ab-0123456789ab"]

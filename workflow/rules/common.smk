@@ -125,6 +125,11 @@ def summaries(wildcards):
     return of_runs("results/evaluate/{run}/summary.json", wildcards.benchmark)
 
 
+def samples(wildcards):
+    """Rows per test image of all runs of a benchmark, in the order of their summaries."""
+    return of_runs("results/evaluate/{run}/samples.parquet", wildcards.benchmark)
+
+
 def latencies_of(benchmark, name="latency.json"):
     """A file of every method's latency measurement on a benchmark: `latency.json`, `switch.json` or the record."""
     methods = CONFIG.benchmarks[benchmark].methods

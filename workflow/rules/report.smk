@@ -4,14 +4,21 @@
 rule make_tables:
     input:
         summaries=summaries,
+        samples=samples,
         latencies=latencies,
         switches=switches,
         teacher="results/teachers/{benchmark}/evaluation.json",
+        teacher_samples="results/teachers/{benchmark}/samples.parquet",
     output:
         rate_quality="results/tables/{benchmark}/rate_quality.csv",
         rate_quality_seeds="results/tables/{benchmark}/rate_quality_seeds.csv",
         comparison="results/tables/{benchmark}/comparison.csv",
+        timed_hypervolume="results/tables/{benchmark}/timed_hypervolume.csv",
         fewest_bytes="results/tables/{benchmark}/fewest_bytes.csv",
+        equal_quality="results/tables/{benchmark}/equal_quality.csv",
+        byte_ratios="results/tables/{benchmark}/byte_ratios.csv",
+        paired="results/tables/{benchmark}/paired.csv",
+        orderings="results/tables/{benchmark}/orderings.csv",
         latency="results/tables/{benchmark}/latency.csv",
         switch="results/tables/{benchmark}/switch.csv",
         teacher="results/tables/{benchmark}/teacher.csv",
@@ -22,8 +29,8 @@ rule make_tables:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=4000,
+        runtime="30m",
     params:
         job=job_id("make_tables"),
         config=run_file,
@@ -33,13 +40,20 @@ rule make_tables:
             --config {params.config:q} \
             --benchmark {wildcards.benchmark:q} \
             --summaries {input.summaries:q} \
+            --samples {input.samples:q} \
             --latencies {input.latencies:q} \
             --switches {input.switches:q} \
             --teacher {input.teacher:q} \
+            --teacher-samples {input.teacher_samples:q} \
             --out-rate-quality {output.rate_quality:q} \
             --out-rate-quality-seeds {output.rate_quality_seeds:q} \
             --out-comparison {output.comparison:q} \
+            --out-timed-hypervolume {output.timed_hypervolume:q} \
             --out-fewest-bytes {output.fewest_bytes:q} \
+            --out-equal-quality {output.equal_quality:q} \
+            --out-byte-ratios {output.byte_ratios:q} \
+            --out-paired {output.paired:q} \
+            --out-orderings {output.orderings:q} \
             --out-latency {output.latency:q} \
             --out-switch {output.switch:q} \
             --out-teacher {output.teacher:q} \

@@ -83,6 +83,7 @@ rule evaluate_teacher:
         teacher="results/teachers/{benchmark}/teacher.pt",
     output:
         evaluation="results/teachers/{benchmark}/evaluation.json",
+        samples="results/teachers/{benchmark}/samples.parquet",
         record="results/teachers/{benchmark}/evaluation.prov.json",
     log:
         "logs/teachers/{benchmark}/evaluate.log",
@@ -104,6 +105,7 @@ rule evaluate_teacher:
             --test {input.test:q} \
             --teacher {input.teacher:q} \
             --out-evaluation {output.evaluation:q} \
+            --out-samples {output.samples:q} \
             --record {output.record:q} \
             --job {params.job:q} \
             --threads {threads} 2>&1 | tee {log:q}

@@ -29,9 +29,9 @@ def draw(tables: Tables, context: Context) -> Figure:
         products = [(series, series.encoder_kb * series.data_kb) for series in shown]
         scale = log_axis(axes, products, _LABEL)
         for series, product in products:
-            spread = scale.length(series.encoder_kb * series.data_bytes_std / KB)
+            errors = scale.length(series.encoder_kb * series.data_bytes_errors / KB)
             drawn.append((series, scale(product)))
-            style.curve(axes, *drawn[-1], spread)
+            style.curve(axes, *drawn[-1], errors, style.few(shown))
     else:
         no_axis(axes, _LABEL, "no method here has an encoder to ship")
     layout.legend(figure)

@@ -19,7 +19,8 @@ def draw(tables: Tables, context: Context) -> Figure:
     style.quality_axis(axes, curves, teacher, tables.quality.label)
     style.teacher_line(axes, teacher)
     for series in curves:
-        style.curve(axes, series, scale(series.data_bytes), scale.length(series.data_bytes_std))
+        errors = scale.length(series.data_bytes_errors)
+        style.curve(axes, series, scale(series.data_bytes), errors, style.few(curves))
     layout.legend(figure)
     placer = Placer(figure, axes)
     drawn = [(series, scale(series.data_bytes)) for series in curves]

@@ -56,9 +56,9 @@ def _panel(axes: Axes, curves: Sequence[Series], family: str, tables: Tables) ->
     style.teacher_line(axes, teacher)
     axes.set_title(family_title(family), loc="left", fontsize=9, fontweight="bold")
     for series in curves:
-        x, x_std = scale(series.data_bytes), scale.length(series.data_bytes_std)
+        x = scale(series.data_bytes)
         if series.facts.family == family or is_corner(series.facts.family):
-            style.curve(axes, series, x, x_std)
+            style.curve(axes, series, x, scale.length(series.data_bytes_errors), filled=True)
         else:
             axes.plot(x, series.quality, color=_BEHIND, linewidth=0.9, zorder=1.5)
     return scale

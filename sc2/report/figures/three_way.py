@@ -39,7 +39,9 @@ def draw(tables: Tables, context: Context) -> Figure:
     style.quality_axis(axes, curves, teacher, tables.quality.label)
     style.teacher_line(axes, teacher)
     for series in curves:
-        _points(axes, series, scale(series.data_bytes), scale.length(series.data_bytes_std), largest)
+        _points(
+            axes, series, scale(series.data_bytes), scale.length(series.data_bytes_errors), largest, style.few(curves)
+        )
     layout.legend(figure)
     if largest > 0:
         _size_key(figure, largest, layout.beside)
@@ -60,7 +62,7 @@ def _diameter(encoder_kb: float, largest: float) -> float:
     return _LARGEST * math.sqrt(encoder_kb / largest)
 
 
-def _points(axes: Axes, series: Series, x: Values, x_std: Values, largest: float) -> None:
+def _points(axes: Axes, series: Series, x: Values, x_errors: Values, largest: float, filled: bool) -> None:
     its = style.look_of(series)
     axes.plot(x, series.quality, color=its.colour, linewidth=0.8, linestyle=its.line, alpha=0.6, zorder=2)
     diameters = np.array([_diameter(size, largest) if size > 0 and largest else 0.0 for size in series.encoder_kb])
@@ -74,8 +76,7 @@ def _points(axes: Axes, series: Series, x: Values, x_std: Values, largest: float
             linestyles="dashed", zorder=2,
         )  # fmt: skip
     axes.plot(x, series.quality, color=its.colour, linestyle="none", zorder=3, **_marker(series))
-    if series.spread:
-        style.band(axes, series, x, x_std)
+    style.intervals(axes, series, x, x_errors, filled)
 
 
 def _marker(series: Series) -> dict[str, Any]:
