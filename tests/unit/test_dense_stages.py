@@ -17,11 +17,13 @@ from torch import Tensor
 
 from sc2.checkpoint import load_checkpoint
 from sc2.commands.link import decode_file, encode_file
+from sc2.data.limits import largest_latent
 from sc2.data.spec import SizeSpec
 from sc2.errors import CheckpointError, ConfigError, DataError
 from sc2.job import RunningJob
 from sc2.measure.spec import LatencySpec
 from sc2.methods import get_method
+from sc2.methods.student.halves import StudentDevice
 from sc2.report import snapshot
 from sc2.report.columns import quality_of
 from sc2.report.examples import run as draw_examples
@@ -266,8 +268,12 @@ def test_batches_of_equal_shapes_give_the_numbers_of_single_images(
     sizes = [(64, 64), (128, 64), (64, 96)]
     store = store_of(write_scenes(tmp_path, (9, 1, 1), lambda index: sizes[index % 3]))
     spec = SizeSpec(fit="whole", resize=64, multiple=32, longest=128)
-    model, _ = load_server(built[task]["server"])
-    device = get_method(METHOD).load_device(load_checkpoint(built[task]["device"], "device")["half"])
+    method = get_method(METHOD)
+    device = method.load_device(load_checkpoint(built[task]["device"], "device")["half"])
+    assert isinstance(device, StudentDevice)
+    # Built for squares of 64 pixels; the same weights for whole images.
+    half = load_checkpoint(built[task]["server"], "server")["half"]
+    model = method.load_server({**half, "largest": largest_latent(device.encoder, spec)})
     calls: list[int] = []
 
     def answer(batch: Tensor) -> Any:
