@@ -8,7 +8,8 @@ from typing import Any
 
 from sc2.job import RunningJob
 from sc2.provenance.fingerprint import Fingerprint, fingerprint
-from sc2.provenance.record import describe_inputs, hashes_of, record_id, write_record
+from sc2.provenance.inputs import describe_inputs
+from sc2.provenance.record import hashes_of, record_id, write_record
 from sc2.provenance.verify import Report, verify
 
 COMMIT = {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False, "dirty_sha256": None}

@@ -14,16 +14,8 @@ from sc2.job import RunningJob
 from sc2.jobs.identity import Job, job
 from sc2.jobs.stages import STAGES
 from sc2.provenance.fingerprint import package_root
-from sc2.provenance.record import (
-    InputFile,
-    describe_inputs,
-    git_state,
-    hashes_of,
-    read_record,
-    record_id,
-    sha256_file,
-    write_record,
-)
+from sc2.provenance.inputs import describe_inputs
+from sc2.provenance.record import InputFile, git_state, hashes_of, read_record, record_id, sha256_file, write_record
 from sc2.system.atomic import remove_leftovers
 from sc2.system.locks import locked
 

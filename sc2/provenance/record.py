@@ -40,7 +40,6 @@ __all__ = [
     "OutputFile",
     "Record",
     "canonical",
-    "describe_inputs",
     "environment",
     "find_record",
     "git_state",
@@ -242,26 +241,6 @@ def stored_path(path: Path) -> tuple[str, bool]:
         if candidate.is_relative_to(here):
             return candidate.relative_to(here).as_posix(), False
     return absolute.name, True
-
-
-def describe_inputs(inputs: Mapping[str, Path | list[Path]]) -> dict[str, InputFile | list[InputFile]]:
-    """Describe the inputs of a job with their hashes and their own records.
-
-    Raises:
-        ProvenanceError: An input cannot be read, or its record is damaged.
-    """
-    return {
-        name: [_input(path) for path in item] if isinstance(item, list) else _input(item)
-        for name, item in inputs.items()
-    }
-
-
-def _input(path: Path) -> InputFile:
-    """Describe one input."""
-    record = find_record(path)
-    stored, outside = stored_path(path)
-    parent = None if record is None else read_record(record).id
-    return InputFile(path=stored, sha256=sha256_file(path), record=parent, outside=outside)
 
 
 def _ran_on(job: RunningJob) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from sc2.errors import FolderError, ProvenanceError
 from sc2.job import RunningJob
 from sc2.provenance.environment import NO_GIT
 from sc2.provenance.fingerprint import Fingerprint, combine, package_root
+from sc2.provenance.inputs import describe_inputs
 from sc2.provenance.record import (
-    describe_inputs,
     find_record,
     git_state,
     hashes_of,
