@@ -15,12 +15,12 @@ def read_orderings(reader: Reader) -> dict[str, Ordering]:
     """Return the published orderings by name, in the order of their file; none where there is no such file."""
     file = reader.folder / "published" / "orderings.yaml"
     content = reader.read(file) if file.is_file() else {}
-    found: dict[str, Ordering] = {}
+    orderings: dict[str, Ordering] = {}
     for name, values in (content or {}).items():
         ordering = reader.model(Ordering, Content(((file, content or {}),)), values, (name,))
         if ordering is None:
             continue
-        found[name] = ordering
+        orderings[name] = ordering
         for key, allowed in (("method", method_names()), ("other", [*method_names(), TEACHER])):
             if getattr(ordering, key) not in allowed:
                 reader.add(file, (name, key), f"unknown method; {choices(getattr(ordering, key), allowed)}")
@@ -29,4 +29,4 @@ def read_orderings(reader: Reader) -> dict[str, Ordering]:
                 reader.add(file, (name, "tasks", position), f"unknown task; {choices(task, task_names())}")
         if ordering.other == TEACHER and ordering.metric != "best_quality":
             reader.add(file, (name, "metric"), "a teacher sends nothing and has no encoder: use best_quality")
-    return found
+    return orderings

@@ -103,7 +103,7 @@ def _text(old: Any, number: int) -> io.TextIOWrapper:
 def _take_environment(variables: dict[str, str]) -> None:
     """Set the variables, and draw other random numbers than other forks.
 
-    A process that starts alone draws its first seeds anew as well; Python's own does so in every fork.
+    A process that starts alone draws new first seeds as well; Python's own does so in every fork.
     """
     os.environ.clear()
     os.environ.update({name: value for name, value in variables.items() if name != ADDRESS})

@@ -16,15 +16,18 @@ _ROUNDING = 1e-9
 _CHUNK = 200
 
 
-def resampled_ap(found: Sequence[Sequence[Sequence[float]]], objects: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def resampled_ap(
+    detections: Sequence[Sequence[Sequence[float]]], objects: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """Return `box_ap_pct` of weighted images, float64 [resamples]; NaN where there is no object to find.
 
     Args:
-        found: Per image, per box: [class, score, hits, left out], as in `sc2.measure.detection.Matches`.
+        detections: Per image, per box: [class, score, hits, left out], as in `sc2.measure.detection.Matches`.
         objects: Objects to find, [images, classes].
         weights: How often each image counts, [resamples, images].
     """
-    rows = np.array([(image, *box) for image, boxes in enumerate(found) for box in boxes], np.float64).reshape(-1, 5)
+    numbered = [(image, *box) for image, boxes in enumerate(detections) for box in boxes]
+    rows = np.array(numbered, np.float64).reshape(-1, 5)
     chunks = [weights[start : start + _CHUNK] for start in range(0, len(weights), _CHUNK)]
     return np.concatenate([_mean_over_classes(rows, objects, chunk) for chunk in chunks])
 

@@ -161,8 +161,8 @@ def bytes_at_quality(data_bytes: Values, quality: Values, level: Values) -> Valu
     step = best[rows, upper] - best[rows, lower]
     share = np.clip((level - best[rows, lower]) / np.where(step > 0, step, 1.0), 0.0, 1.0)
     at_level = logs[rows, lower] + np.where(step > 0, share, 0.0) * (logs[rows, upper] - logs[rows, lower])
-    found: Values = np.where(reached.any(axis=1), np.exp(at_level), np.inf)
-    return found
+    least_bytes: Values = np.where(reached.any(axis=1), np.exp(at_level), np.inf)
+    return least_bytes
 
 
 def _unfit(curve: RateQuality, anchor: RateQuality) -> str:

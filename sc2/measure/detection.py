@@ -27,12 +27,12 @@ class Matches:
     """What the average precision over all sizes is computed from, image by image.
 
     Attributes:
-        found: Per image, per box: [class, score, hits, left out]. The last two are sets of overlaps, as bits from that
-            of .50 on: where the box is matched with an object, and where it does not count.
+        detections: Per image, per box: [class, score, hits, left out]. The last two are sets of overlaps, as bits from
+            that of .50 on: where the box is matched with an object, and where it does not count.
         objects: Objects to find, int64 [images, classes].
     """
 
-    found: list[list[list[float]]]
+    detections: list[list[list[float]]]
     objects: np.ndarray
 
 
@@ -52,7 +52,7 @@ class CocoEvaluation:
 
     def matches(self) -> Matches:
         """Return which boxes match an object."""
-        found: list[list[list[float]]] = [[] for _ in range(self.images)]
+        detections: list[list[list[float]]] = [[] for _ in range(self.images)]
         objects = np.zeros((self.images, self.num_classes), np.int64)
         # By class, then by range of sizes (all first), then by image.
         by_class = np.array(self._coco.evalImgs, dtype=object).reshape(self.num_classes, -1, self.images)[:, 0]
@@ -64,8 +64,8 @@ class CocoEvaluation:
                 left_out = result["dtIgnore"].astype(bool)
                 hits = (result["dtMatches"] > 0) & ~left_out
                 rows = zip(result["dtScores"], _bits(hits), _bits(left_out), strict=True)
-                found[image] += [[label, float(score), *sets] for score, *sets in rows]
-        return Matches(found, objects)
+                detections[image] += [[label, float(score), *sets] for score, *sets in rows]
+        return Matches(detections, objects)
 
 
 def _bits(flags: np.ndarray) -> list[int]:
@@ -102,15 +102,15 @@ def _evaluated(targets: Sequence[Boxes], answers: Sequence[Boxes], num_classes: 
     # What pycocotools prints is in the numbers.
     with contextlib.redirect_stdout(io.StringIO()):
         truth = _dataset(targets, categories, _target_values)
-        found = _dataset(answers, categories, _answer_values)
-        evaluation = _evaluation(truth, found)
+        detections = _dataset(answers, categories, _answer_values)
+        evaluation = _evaluation(truth, detections)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
     return evaluation
 
 
-def _evaluation(truth: Any, found: Any) -> Any:
+def _evaluation(truth: Any, detections: Any) -> Any:
     from pycocotools.cocoeval import COCOeval
 
     class Evaluation(COCOeval):
@@ -133,7 +133,7 @@ def _evaluation(truth: Any, found: Any) -> Any:
             result["dtIgnore"] = result["dtIgnore"] | (on_difficult & (result["dtMatches"] == 0))
             return result
 
-    return Evaluation(truth, found, "bbox")
+    return Evaluation(truth, detections, "bbox")
 
 
 def _dataset(images: Sequence[Boxes], categories: list[dict[str, int]], values: Any) -> Any:

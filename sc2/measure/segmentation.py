@@ -34,6 +34,9 @@ def segmentation_summary(matrix: np.ndarray) -> dict[str, float | None]:
     `miou_pct` is the mean over the labels that occur, in the truth or in the predictions, of intersection over union;
     `pixel_accuracy_pct` the share of pixels with the right label; `mean_pixel_accuracy_pct` the mean of that share
     over the true labels that occur.
+
+    Args:
+        matrix: Pixels by true (row) and predicted label (column), int64 [num_labels, num_labels].
     """
     right, true, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     if not true.any():
@@ -50,6 +53,9 @@ def label_counts(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     """Return what the mean intersection over union of a confusion matrix needs: pixels by label, int64 [num_labels].
 
     Those that are right, those that have the label in truth, and those that were given it.
+
+    Args:
+        matrix: Pixels by true (row) and predicted label (column), int64 [num_labels, num_labels].
     """
     return np.diag(matrix).copy(), matrix.sum(axis=1), matrix.sum(axis=0)
 

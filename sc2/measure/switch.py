@@ -77,10 +77,10 @@ def _tensors(value: Any) -> dict[str, Tensor]:
     if isinstance(value, Tensor):
         return {_digest(value): value}
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for entry in inner:
-        found |= _tensors(entry)
-    return found
+        tensors |= _tensors(entry)
+    return tensors
 
 
 def _num_bytes(tensors: Mapping[str, Tensor]) -> int:

@@ -150,10 +150,10 @@ def fewest_bytes_columns(task: str) -> tuple[Column, ...]:
     """Return the columns of `fewest_bytes.csv` for `task`: what each method needs to stay within a loss and a limit."""
     keys = (*text("benchmark", "task"), *floats(1, "max_loss_points"), *floats(4, "min_quality"))
     limits = floats(3, "encoder_limit_kb", "encoder_limit_macs_pct", nullable=True)
-    found = (*_CURVE, *text("point", nullable=True), *floats(3, "payload_bytes_mean", nullable=True))
-    found += floats(4, quality_of(task).primary, nullable=True)
-    found += floats(3, "sc2bench_encoder_kb", "encoder_macs_pct", nullable=True)
-    return (*keys, *limits, *text("method", "method_title"), *found, *text("reason", nullable=True))
+    point = (*_CURVE, *text("point", nullable=True), *floats(3, "payload_bytes_mean", nullable=True))
+    point += floats(4, quality_of(task).primary, nullable=True)
+    point += floats(3, "sc2bench_encoder_kb", "encoder_macs_pct", nullable=True)
+    return (*keys, *limits, *text("method", "method_title"), *point, *text("reason", nullable=True))
 
 
 def timed_hypervolume_columns() -> tuple[Column, ...]:
@@ -167,10 +167,10 @@ _OTHER = text("other_method", "other_method_title") + text("other_curve", nullab
 def equal_quality_columns() -> tuple[Column, ...]:
     """Return the columns of `equal_quality.csv`: the bytes with which each method reaches a quality."""
     keys = (*text("benchmark", "task"), *floats(1, "max_loss_points"), *floats(4, "min_quality"))
-    found = (*_CURVE, *floats(3, "bytes_at_quality", nullable=True), *ends(3, "bytes_at_quality"))
-    found += (Column("at_most", "flag"), *text("point", nullable=True))
+    reached = (*_CURVE, *floats(3, "bytes_at_quality", nullable=True), *ends(3, "bytes_at_quality"))
+    reached += (Column("at_most", "flag"), *text("point", nullable=True))
     costs = floats(3, "sc2bench_encoder_kb", "encoder_macs_pct", nullable=True)
-    return (*keys, *text("method", "method_title"), *found, *costs, *text("reason", nullable=True))
+    return (*keys, *text("method", "method_title"), *reached, *costs, *text("reason", nullable=True))
 
 
 def byte_ratios_columns() -> tuple[Column, ...]:
@@ -192,8 +192,8 @@ def paired_columns() -> tuple[Column, ...]:
 def orderings_columns() -> tuple[Column, ...]:
     """Return the columns of `orderings.csv`: whether the published orderings hold."""
     keys = (*text("benchmark", "task", "ordering", "claim", "source", "method", "other", "metric", "expected"),)
-    found = (*floats(4, "difference", nullable=True), *ends(4, "difference"), *floats(4, "p", nullable=True))
-    return (*keys, *found, *text("verdict"), *text("reason", nullable=True))
+    difference = (*floats(4, "difference", nullable=True), *ends(4, "difference"), *floats(4, "p", nullable=True))
+    return (*keys, *difference, *text("verdict"), *text("reason", nullable=True))
 
 
 def switch_columns() -> tuple[Column, ...]:

@@ -31,13 +31,13 @@ def rows(tables: Tables, resamples: Resamples) -> list[dict[str, Any]]:
         DataError: The teacher's multiply-accumulates are zero.
     """
     curves, points, teacher = resamples.curves(tables), measured(tables), teacher_value(tables)
-    names, found = tables.rate_quality.iloc[0], []
+    names, table_rows = tables.rate_quality.iloc[0], []
     for loss in MAX_LOSS_POINTS:
         reached = method_bytes(curves, teacher - loss, resamples.teacher.quality - loss)
         for method, (title, own) in points.items():
             point, reason = fewest(own, teacher - loss, "encoder_kb", math.inf)
             size, drawn = reached[method]
-            found.append(
+            table_rows.append(
                 {
                     **{"benchmark": names["benchmark"], "task": names["task"]},
                     **{"max_loss_points": loss, "min_quality": teacher - loss},
@@ -49,7 +49,7 @@ def rows(tables: Tables, resamples: Resamples) -> list[dict[str, Any]]:
                     "reason": reason,
                 }
             )
-    return found
+    return table_rows
 
 
 def _is_cheapest(point: Measured, points: list[Measured]) -> bool:
@@ -66,28 +66,30 @@ def _costs(point: Measured | None) -> dict[str, Any]:
     }
 
 
-def section(tables: Tables, found: pd.DataFrame, ratios: pd.DataFrame) -> list[str]:
+def section(tables: Tables, equal_quality: pd.DataFrame, ratios: pd.DataFrame) -> list[str]:
     """Return heading, explanation and table: a row per method, a column per level of quality above zero.
 
     Nothing where there is no such level, because the teacher itself is worth no more than what may be lost.
 
     Args:
         tables: The benchmark's tables.
-        found: The table `equal_quality`.
+        equal_quality: The table `equal_quality`.
         ratios: The table `byte_ratios`.
     """
     losses = [
-        loss for loss in sorted(set(found["max_loss_points"])) if loss > _LEAST_LOSS and loss < teacher_value(tables)
+        loss
+        for loss in sorted(set(equal_quality["max_loss_points"]))
+        if loss > _LEAST_LOSS and loss < teacher_value(tables)
     ]
     if not losses:
         return []
-    levels = {loss: _Level(tables, found[found["max_loss_points"] == loss], ratios) for loss in losses}
+    levels = {loss: _Level(tables, equal_quality[equal_quality["max_loss_points"] == loss], ratios) for loss in losses}
     unit = tables.quality.unit
     header = [f"≥ {number(teacher_value(tables) - loss, 1)}{unit}" for loss in losses]
     together = ", ".join(number(loss) for loss in losses)
     lines = []
-    for method in found["method"].unique():
-        own = found[(found["method"] == method) & found["max_loss_points"].isin(losses)]
+    for method in equal_quality["method"].unique():
+        own = equal_quality[(equal_quality["method"] == method) & equal_quality["max_loss_points"].isin(losses)]
         costs = list(dict.fromkeys(_cost(row) for _, row in own.iterrows() if row["point"]))
         cells = [level.cell(method) for level in levels.values()]
         lines.append((str(own["method_title"].iloc[0]), *cells, "; ".join(costs) or "–"))
@@ -104,8 +106,8 @@ def section(tables: Tables, found: pd.DataFrame, ratios: pd.DataFrame) -> list[s
 class _Level:
     """The cells of one level of quality."""
 
-    def __init__(self, tables: Tables, found: pd.DataFrame, ratios: pd.DataFrame) -> None:
-        self.rows: Mapping[str, pd.Series] = {str(row["method"]): row for _, row in found.iterrows()}
+    def __init__(self, tables: Tables, equal_quality: pd.DataFrame, ratios: pd.DataFrame) -> None:
+        self.rows: Mapping[str, pd.Series] = {str(row["method"]): row for _, row in equal_quality.iterrows()}
         # Corners are no splits: they send nothing of the image.
         sizes = {
             method: float(row["bytes_at_quality"])
@@ -113,7 +115,7 @@ class _Level:
             if not np.isnan(row["bytes_at_quality"]) and not is_corner(tables.facts_of(method).family)
         }
         self.smallest = min(sizes, key=lambda method: sizes[method]) if sizes else None
-        pairs = ratios[ratios["max_loss_points"] == found["max_loss_points"].iloc[0]]
+        pairs = ratios[ratios["max_loss_points"] == equal_quality["max_loss_points"].iloc[0]]
         self.alike = {
             str(one)
             for _, row in pairs[~pairs["told_apart"]].iterrows()

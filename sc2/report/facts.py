@@ -58,9 +58,9 @@ def _time(records: Sequence[Record]) -> str:
 
 def _versions(records: Sequence[Record]) -> list[tuple[str, str]]:
     """Return every package with its version; several where jobs differ, none listed where it was not installed."""
-    found: dict[str, dict[str, None]] = {}
+    by_package: dict[str, dict[str, None]] = {}
     for record in records:
         for package, version in record.versions.items():
             if version is not None:
-                found.setdefault(package, {})[version] = None
-    return [(package, ", ".join(sorted(versions))) for package, versions in found.items()]
+                by_package.setdefault(package, {})[version] = None
+    return [(package, ", ".join(sorted(versions))) for package, versions in by_package.items()]

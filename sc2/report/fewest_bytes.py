@@ -116,7 +116,7 @@ def _row(
 ) -> dict[str, Any]:
     name, (title, points) = method
     min_quality = teacher_value(tables) - loss
-    found, reason = fewest(points, min_quality, kind, limit)
+    point, reason = fewest(points, min_quality, kind, limit)
     first = tables.rate_quality.iloc[0]
     return {
         **{"benchmark": first["benchmark"], "task": first["task"]},
@@ -124,11 +124,11 @@ def _row(
         "encoder_limit_kb": limit if kind == "encoder_kb" else None,
         "encoder_limit_macs_pct": limit if kind == "encoder_macs_pct" else None,
         **{"method": name, "method_title": title},
-        "curve": found.curve if found else "",
-        "point": found.point if found else "",
-        "payload_bytes_mean": found.data_bytes if found else None,
-        tables.quality.primary: found.quality if found else None,
-        "sc2bench_encoder_kb": found.encoder_kb if found else None,
-        "encoder_macs_pct": found.encoder_macs_pct if found else None,
+        "curve": point.curve if point else "",
+        "point": point.point if point else "",
+        "payload_bytes_mean": point.data_bytes if point else None,
+        tables.quality.primary: point.quality if point else None,
+        "sc2bench_encoder_kb": point.encoder_kb if point else None,
+        "encoder_macs_pct": point.encoder_macs_pct if point else None,
         "reason": reason,
     }

@@ -19,8 +19,8 @@ def run(job: RunningJob) -> None:
     benchmarks = [read_tables(dict(zip(READ, paths, strict=True)), job.spec["methods"]) for paths in files]
     group, titles = job.keys["group"], list(job.spec["titles"])
     source = job.input_list("rate_quality")[0]
-    found = [Row(source, values) for values in serving.rows(group, benchmarks)]
-    write_table(job.outputs["serving"], serving_columns(), found)
+    rows = [Row(source, values) for values in serving.rows(group, benchmarks)]
+    write_table(job.outputs["serving"], serving_columns(), rows)
     title = f"{group}: {len(benchmarks)} tasks"
     with style.applied():
         figure = overview.draw(title, titles, benchmarks)

@@ -51,22 +51,22 @@ def told(what: str) -> Iterator[None]:
     Args:
         what: Name of the figure.
     """
-    found: set[int] = set()
+    codes: set[int] = set()
     with warnings.catch_warnings():
         other = warnings.showwarning
 
         def show(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:
             matched = re.match(_MISSING, str(message))
             if matched:
-                found.add(int(matched[1]))
+                codes.add(int(matched[1]))
             else:
                 other(message, category, filename, lineno, file, line)
 
         warnings.filterwarnings("always", message=_MISSING)
         warnings.showwarning = show
         yield
-    if found:
-        letters = ", ".join(f"{chr(code)} (U+{code:04X})" for code in sorted(found))
+    if codes:
+        letters = ", ".join(f"{chr(code)} (U+{code:04X})" for code in sorted(codes))
         print(
             f"warning: {what}: no font here has {letters}; boxes stand there instead. Install one that has, e.g. Noto "
             f"Sans CJK, delete {matplotlib.get_cachedir()}/fontlist-*.json and draw the figure again.",

@@ -73,15 +73,15 @@ def rows(tables: Tables, orderings: Mapping[str, Mapping[str, Any]], resamples: 
 def _row(tables: Tables, ordering: Mapping[str, Any], resamples: Resamples) -> dict[str, Any]:
     method, other = (_method(tables, resamples, ordering[key]) for key in ("method", "other"))
     than = float(ordering["than"])
-    found = _METRICS[ordering["metric"]](method, other, than, tables, resamples)
+    finding = _METRICS[ordering["metric"]](method, other, than, tables, resamples)
     return {
         **{key: ordering[key] for key in ("claim", "source", "method", "other", "metric")},
         "expected": f"{ordering['expected']} than {than:g}",
-        "difference": number_or_none(found.value) if np.isfinite(found.value) else None,
-        **interval_columns(["difference"], [found.interval]),
-        "p": number_or_none(found.p),
-        "verdict": verdict(found.interval, ordering["expected"], than),
-        "reason": found.reason,
+        "difference": number_or_none(finding.value) if np.isfinite(finding.value) else None,
+        **interval_columns(["difference"], [finding.interval]),
+        "p": number_or_none(finding.p),
+        "verdict": verdict(finding.interval, ordering["expected"], than),
+        "reason": finding.reason,
     }
 
 

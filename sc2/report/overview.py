@@ -32,8 +32,8 @@ def draw(title: str, names: Sequence[str], benchmarks: Sequence[Tables]) -> Figu
     figure = layout.canvas((len(benchmarks) * _PANEL[0], _PANEL[1]))
     figure.suptitle(wrapped(title, 60 * len(benchmarks)), x=0.01, ha="left", fontsize=10, color=style.INK)
     panels: list[Axes] = figure.subplots(1, len(benchmarks), squeeze=False).flatten().tolist()
-    for axes, name, tables, found in zip(panels, names, benchmarks, curves, strict=True):
-        _panel(axes, wrapped(name, 34), tables, found)
+    for axes, name, tables, panel_curves in zip(panels, names, benchmarks, curves, strict=True):
+        _panel(axes, wrapped(name, 34), tables, panel_curves)
     layout.legend(figure)
     for axes, tables in zip(panels, benchmarks, strict=True):
         label_teacher(Placer(figure, axes), teacher_text(tables), teacher_value(tables))
@@ -50,9 +50,9 @@ def alike(curves: Sequence[Sequence[Series]]) -> list[list[Series]]:
 
 def once(curves: Sequence[Sequence[Series]]) -> list[Series]:
     """Return every curve once, for the legend: by method as they first appear, then by number."""
-    found = {series.title: series for panel in curves for series in panel}
+    by_title = {series.title: series for panel in curves for series in panel}
     methods = list(dict.fromkeys(series.method for panel in curves for series in panel))
-    return sorted(found.values(), key=lambda series: (methods.index(series.method), series.curve_index))
+    return sorted(by_title.values(), key=lambda series: (methods.index(series.method), series.curve_index))
 
 
 def _panel(axes: Axes, name: str, tables: Tables, curves: Sequence[Series]) -> None:

@@ -99,28 +99,28 @@ def method_bytes(curves: Sequence[ResampledCurve], level: float, levels: Values)
     Returns:
         By method: bytes of the measured curves, and in each resample, [resamples]; infinity where it is not reached.
     """
-    found: dict[str, tuple[float, Values]] = {}
+    fewest: dict[str, tuple[float, Values]] = {}
     for curve in curves:
         series = curve.series
         measured = bytes_at_quality(series.data_bytes[None], series.quality[None], np.array([level]))[0]
         drawn = bytes_at_quality(curve.data_bytes, curve.quality, levels)
-        before = found.get(series.method, (np.inf, np.full(len(levels), np.inf)))
-        found[series.method] = (min(before[0], float(measured)), np.minimum(before[1], drawn))
-    return found
+        before = fewest.get(series.method, (np.inf, np.full(len(levels), np.inf)))
+        fewest[series.method] = (min(before[0], float(measured)), np.minimum(before[1], drawn))
+    return fewest
 
 
 def byte_ratios(tables: Tables, resamples: Resamples) -> list[dict[str, Any]]:
     """Return one row per loss and pair of methods that both reach the quality: the quotient of their bytes."""
     curves, teacher = resamples.curves(tables), teacher_value(tables)
     titles = {curve.series.method: curve.series.method_title for curve in curves}
-    names, found = tables.rate_quality.iloc[0], []
+    names, ratios = tables.rate_quality.iloc[0], []
     for loss in MAX_LOSS_POINTS:
         reached = method_bytes(curves, teacher - loss, resamples.teacher.quality - loss)
         for method, other in combinations([name for name, (size, _) in reached.items() if np.isfinite(size)], 2):
             (size, drawn), (other_size, others) = reached[method], reached[other]
             with np.errstate(invalid="ignore"):  # neither reaches it: no ratio
                 interval = percentile_interval(drawn / others)
-            found.append(
+            ratios.append(
                 {
                     **{"benchmark": names["benchmark"], "task": names["task"]},
                     **{"max_loss_points": loss, "min_quality": teacher - loss},
@@ -131,4 +131,4 @@ def byte_ratios(tables: Tables, resamples: Resamples) -> list[dict[str, Any]]:
                     "told_apart": interval.excludes(1.0),
                 }
             )
-    return found
+    return ratios

@@ -18,7 +18,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class MethodFacts:
-    """What figures and texts are told of a method beside its measurements; the method itself declares it.
+    """What figures and texts need of a method besides its measurements; the method itself declares it.
 
     Attributes:
         family: Its family, `Method.family`.
@@ -35,7 +35,7 @@ class MethodFacts:
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of one benchmark as `read_tables` returns them, and what is told of its methods."""
+    """The tables of one benchmark as `read_tables` returns them, and the facts of its methods."""
 
     rate_quality: pd.DataFrame
     latency: pd.DataFrame
@@ -43,7 +43,7 @@ class Tables:
     facts: Mapping[str, MethodFacts] = field(default_factory=dict)
 
     def facts_of(self, method: str) -> MethodFacts:
-        """Return what is told of a method; it stands among other methods where nothing is."""
+        """Return the facts of a method; where none are known, it belongs to the family `other`."""
         return self.facts.get(method, MethodFacts())
 
     @property
@@ -85,7 +85,7 @@ def read_tables(paths: Mapping[str, Path], methods: Iterable[Mapping[str, str]] 
 
 @dataclass(frozen=True)
 class Context:
-    """What a figure is told beside the tables.
+    """What a figure needs besides the tables.
 
     Attributes:
         title: Text above the axes.
@@ -175,14 +175,14 @@ def collect(tables: Tables, methods: Sequence[str]) -> list[Series]:
         DataError: None of the methods has a run.
     """
     table = tables.rate_quality
-    found = [
+    curves = [
         _series(rows, index, tables.quality, tables.facts_of(method))
         for method in methods
         for index, (_, rows) in enumerate(table[table["method"] == method].groupby("curve", sort=False))
     ]
-    if not found:
+    if not curves:
         raise DataError(f"rate_quality has no run of {', '.join(methods)}: nothing to draw")
-    return found
+    return curves
 
 
 def _series(rows: pd.DataFrame, index: int, quality: Quality, facts: MethodFacts) -> Series:

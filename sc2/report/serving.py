@@ -34,13 +34,13 @@ def _rows(group: str, benchmarks: Sequence[Tables]) -> Iterator[dict[str, Any]]:
     for key in indexed[0].index:
         if not all(key in table.index for table in indexed):
             continue
-        found = [table.loc[key] for table in indexed]
+        runs = [table.loc[key] for table in indexed]
         yield {
-            **{"group": group, "method": key[0], "method_title": found[0]["method_title"]},
-            **{"point": key[1], "seed": key[2], "tasks": len(found)},
-            "device_models": len({run["device_model"] for run in found}),
-            **{name: value for short, column in _SUMS.items() for name, value in _sums(short, column, found).items()},
-            **_qualities(benchmarks, found),
+            **{"group": group, "method": key[0], "method_title": runs[0]["method_title"]},
+            **{"point": key[1], "seed": key[2], "tasks": len(runs)},
+            "device_models": len({run["device_model"] for run in runs}),
+            **{name: value for short, column in _SUMS.items() for name, value in _sums(short, column, runs).items()},
+            **_qualities(benchmarks, runs),
         }
 
 
@@ -55,7 +55,7 @@ def _sums(short: str, column: str, runs: Sequence[pd.Series]) -> dict[str, float
 
 
 def _qualities(benchmarks: Sequence[Tables], runs: Sequence[pd.Series]) -> dict[str, float | None]:
-    found: dict[str, float | None] = dict.fromkeys((quality.primary for quality in QUALITY.values()), None)
+    qualities: dict[str, float | None] = dict.fromkeys((quality.primary for quality in QUALITY.values()), None)
     for tables, run in zip(benchmarks, runs, strict=True):
-        found[tables.quality.primary] = float(run[tables.quality.primary])
-    return found
+        qualities[tables.quality.primary] = float(run[tables.quality.primary])
+    return qualities

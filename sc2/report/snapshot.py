@@ -176,9 +176,9 @@ def _result(series: Series, index: int, unsure: bool) -> tuple[str, ...]:
     )
 
 
-def _orderings(found: pd.DataFrame) -> list[str]:
+def _orderings(orderings: pd.DataFrame) -> list[str]:
     """Return the section on published orderings; none where no such pair of methods is run."""
-    if found.empty:
+    if orderings.empty:
         return []
     rows = [
         (
@@ -188,7 +188,7 @@ def _orderings(found: pd.DataFrame) -> list[str]:
             number(row["p"], 3),
             str(row["reason"]),
         )
-        for _, row in found.iterrows()
+        for _, row in orderings.iterrows()
     ]
     return [
         "## Published orderings",
@@ -199,7 +199,7 @@ def _orderings(found: pd.DataFrame) -> list[str]:
     ]
 
 
-def _comparison(tables: Tables, found: pd.DataFrame, timed: pd.DataFrame) -> list[str]:
+def _comparison(tables: Tables, comparison: pd.DataFrame, timed: pd.DataFrame) -> list[str]:
     """Return the section that compares every curve with the anchor."""
     volumes = {(row["method"], row["curve"]): float(row["hypervolume_ms"]) for _, row in timed.iterrows()}
     titles = {series.method: series.method_title for series in _all_series(tables)}
@@ -211,14 +211,15 @@ def _comparison(tables: Tables, found: pd.DataFrame, timed: pd.DataFrame) -> lis
             number(row["hypervolume"], 4),
             number(volumes.get((row["method"], row["curve"]), float("nan")), 4),
         )
-        for _, row in found.iterrows()
+        for _, row in comparison.iterrows()
     ]
     header = ("curve", "BD-rate (%)", f"BD-quality ({tables.quality.label})", "hypervolume, MACs", "hypervolume, ms")
     return [
         "## Comparison",
-        f"Bjøntegaard differences from {escaped(titles[str(found['anchor'].iloc[0])])} with 95 % intervals, each over "
-        "what both curves cover; a dash where that is too little, for the reason in the table. ≈: the interval holds "
-        "zero. The hypervolume is that of bytes, quality, and the encoder's multiply-accumulates or the device's time.",
+        f"Bjøntegaard differences from {escaped(titles[str(comparison['anchor'].iloc[0])])} with 95 % intervals, each "
+        "over what both curves cover; a dash where that is too little, for the reason in the table. ≈: the interval "
+        "holds zero. The hypervolume is that of bytes, quality, and the encoder's multiply-accumulates or the device's "
+        "time.",
         table(header, rows, numbers_from=1),
     ]
 

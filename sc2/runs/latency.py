@@ -95,14 +95,14 @@ def _images(job: RunningJob) -> list[np.ndarray]:
 
 def _networks(sides: Mapping[str, HalfContents], images: Sequence[np.ndarray]) -> dict[str, str]:
     """Return the fingerprints of both networks with what they run on, by part; a half without weights has none."""
-    found: dict[str, str] = {}
+    fingerprints: dict[str, str] = {}
     for parts, side in ((("encoder",), "device"), (("server", "server_batch"), "server")):
         weights = sides[side].weights
         if weights:
             shapes = [list(image.shape) for image in images]
             text = json.dumps([type(sides[side].network).__name__, sorted(weights.items()), shapes])
-            found |= dict.fromkeys(parts, hashlib.sha256(text.encode()).hexdigest()[:16])
-    return found
+            fingerprints |= dict.fromkeys(parts, hashlib.sha256(text.encode()).hexdigest()[:16])
+    return fingerprints
 
 
 def _times(runs: Sequence[_Run], budget_s: float) -> list[dict[str, Any]]:

@@ -127,7 +127,7 @@ class Classification(Task):
         return list(output.detach().cpu())
 
     def resampled(self, samples: Mapping[str, Any], weights: np.ndarray) -> np.ndarray:
-        """Return `top1_pct` of weighted images."""
+        """Return `top1_pct` of weighted images, float64 [resamples], for weights [resamples, images]."""
         from sc2.measure.resampling import weighted_means
 
         return 100.0 * weighted_means(weights, samples["top1_correct"])

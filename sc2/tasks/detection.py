@@ -72,7 +72,7 @@ class DetectionScorer(Scorer):
 
         matches = self._evaluation.matches()
         return {
-            "matches": [json.dumps(found) for found in matches.found],
+            "matches": [json.dumps(detections) for detections in matches.detections],
             "objects_by_class": [counts.tolist() for counts in matches.objects],
             "objects": [int((~left_out(target)).sum()) for target in self.targets],
             "detections": [len(answer["boxes"]) for answer in self.answers],
@@ -183,7 +183,7 @@ class Detection(Task):
         ]
 
     def resampled(self, samples: Mapping[str, Any], weights: np.ndarray) -> np.ndarray:
-        """Return `box_ap_pct` of weighted images."""
+        """Return `box_ap_pct` of weighted images, float64 [resamples], for weights [resamples, images]."""
         from sc2.measure.average_precision import resampled_ap
 
         matches = [json.loads(text) for text in samples["matches"]]

@@ -189,7 +189,7 @@ class Segmentation(Task):
         return list(masks(output).cpu().numpy())
 
     def resampled(self, samples: Mapping[str, Any], weights: np.ndarray) -> np.ndarray:
-        """Return `miou_pct` of the pixels of weighted images."""
+        """Return `miou_pct` of the pixels of weighted images, float64 [resamples], for weights [resamples, images]."""
         from sc2.measure.segmentation import resampled_miou
 
         right, true, predicted = (np.stack(list(samples[name])) for name in _COUNTS)

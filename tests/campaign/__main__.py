@@ -1,6 +1,6 @@
 """`make faults`: the whole campaign, or parts of it; killed, it goes on where it was when it is started again.
 
-What it has done is in `scratch/faults/`, in a folder for each state of the code: a change of the code begins anew. The
+What it has done is in `scratch/faults/`, in a folder for each state of the code: a change of the code starts again. The
 table in docs/reliability.md is written after each part.
 """
 

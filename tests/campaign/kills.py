@@ -171,7 +171,7 @@ class Runner:
 def run(log: Log, undisturbed: Project, project: Project, *, arguments: tuple[str, ...], kills: int, seed: int) -> None:
     """Kill the run of a project so often, and compare its end with that of another one's run.
 
-    Where the run ends before its last kill, it is compared and begins anew.
+    Where the run ends before its last kill, it is compared and starts again.
 
     Args:
         log: Kills that it holds are not done again.
@@ -192,7 +192,7 @@ def run(log: Log, undisturbed: Project, project: Project, *, arguments: tuple[st
             _compare(log, runner, undisturbed, f"after {done} kills")
             if log.entries[-1].failures:
                 return
-            _begin_anew(project)
+            _start_again(project)
             continue
         log.add(Entry(PART, victim, f"kill {done}: {killed}", {"killed": 1}, (), time.monotonic() - start))
         done += 1
@@ -236,6 +236,6 @@ def _run_file(runner: Runner) -> list[str]:
     return ["--config", words[words.index("--configfile") + 1]] if "--configfile" in words else []
 
 
-def _begin_anew(project: Project) -> None:
+def _start_again(project: Project) -> None:
     for name in ("results", "scratch", ".snakemake"):
         shutil.rmtree(project.path / name, ignore_errors=True)

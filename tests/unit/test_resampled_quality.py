@@ -42,7 +42,7 @@ def copies(images: list[Any], weights: np.ndarray) -> list[Any]:
 def test_average_precision_is_cocos_of_as_many_copies(seed: int) -> None:
     targets, answers = scenes(np.random.default_rng(seed))
     matches = CocoEvaluation(targets, answers, CLASSES).matches()
-    found = resampled_ap(matches.found, matches.objects, WEIGHTS)
+    found = resampled_ap(matches.detections, matches.objects, WEIGHTS)
     expected = [coco_summary(copies(targets, row), copies(answers, row), CLASSES)["box_ap_pct"] for row in WEIGHTS]
     assert found == pytest.approx(expected, abs=1e-6)
     assert 5 < found[0] < 95

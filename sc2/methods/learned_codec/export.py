@@ -29,7 +29,7 @@ def split(context: BuildContext[LearnedCodecArch], codec: str, state: Mapping[st
     Args:
         context: Its point is the quality.
         codec: CompressAI's class name.
-        state: State dict of an `InputCompression`.
+        state: State dict of an `InputCompression`, in CompressAI's shapes for the point's N and M channels.
 
     Raises:
         CheckpointError: The trained weights have no exact integer form, or are another benchmark's and do not fit.

@@ -33,17 +33,17 @@ def draw(axes: Axes, shown: Any, classes: Sequence[str]) -> None:
     colours[_IGNORED] = to_rgba("white", _OPACITY)
     axes.imshow(colours[shown], interpolation="nearest")
     for label, name in enumerate(classes):
-        found = shown == label + 1
-        if found.mean() >= _LEAST_NAMED:
-            row, column = _inside(found)
+        mask = shown == label + 1
+        if mask.mean() >= _LEAST_NAMED:
+            row, column = _inside(mask)
             axes.text(
                 column, row, name, color="white", fontsize=6, va="center", ha="center",
                 bbox={"facecolor": colour_of(label), "edgecolor": "none", "pad": 0.6},
             )  # fmt: skip
 
 
-def _inside(found: np.ndarray) -> tuple[int, int]:
+def _inside(mask: np.ndarray) -> tuple[int, int]:
     """Return the pixel of a class (row, column) that is nearest to the middle of all its pixels."""
-    pixels = np.argwhere(found)
+    pixels = np.argwhere(mask)
     row, column = pixels[np.square(pixels - pixels.mean(axis=0)).sum(axis=1).argmin()]
     return int(row), int(column)
