@@ -111,15 +111,18 @@ def write_record(
         "git": dict(git_state(package_root()) if git is None else git),
         **_ran_on(job),
         "command": _portable(command),
-        "started": _utc(started),
-        "finished": _utc(started + timedelta(seconds=seconds)),
-        "seconds": round(seconds, 3),
+        **_when(started, seconds),
         "parents": _parents(inputs),
-        "seal": "",
     }
     record = _sealed(content, path)
     _write_atomically(path, record.model_dump(mode="json"))
     return record
+
+
+def _when(started: datetime, seconds: float) -> dict[str, Any]:
+    """Return start, end and duration of a job."""
+    finished = started + timedelta(seconds=seconds)
+    return {"started": _utc(started), "finished": _utc(finished), "seconds": round(seconds, 3)}
 
 
 def _check_arguments(path: Path, started: datetime) -> None:
@@ -136,7 +139,7 @@ def _parents(inputs: Mapping[str, InputFile | list[InputFile]]) -> list[str]:
 
 
 def _sealed(content: dict[str, Any], path: Path) -> Record:
-    unsealed = Record.model_validate(content)
+    unsealed = Record.model_validate({**content, "seal": ""})
     record = unsealed.model_copy(update={"seal": seal(unsealed.model_dump(mode="json"))})
     if (problem := record.edited()) is not None:
         raise ProvenanceError(f"{path}: the record would contradict itself: {problem}; the job has a wrong record_id")

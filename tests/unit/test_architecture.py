@@ -170,3 +170,21 @@ def test_an_edit_of_halves_trains_nothing_again(root: Path) -> None:
     assert trained
     for planned in trained:
         assert not [f for f in planned.fingerprint.files if re.fullmatch(r"sc2/methods/.*halves.py", f)], planned.keys
+
+
+LONGEST_FILE, LONGEST_FUNCTION = 300, 50
+
+
+def test_files_and_functions_of_the_package_are_short() -> None:
+    """Lines, docstrings included."""
+    long_files = [
+        file for file in graph() if len((PACKAGE / file).read_text(encoding="utf-8").splitlines()) > LONGEST_FILE
+    ]
+    functions = [
+        f"{file}: {node.name}"
+        for file in graph()
+        for node in ast.walk(tree_of(file))
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno + 1 > LONGEST_FUNCTION
+    ]
+    assert long_files == []
+    assert functions == []
