@@ -1,7 +1,9 @@
 """Stage `make_tables`: the runs' measurements as tidy CSV tables, and what is computed from them.
 
-`rate_quality` and `latency` have one row per run. The other tables are computed from the written `rate_quality` and
-`teacher`, rounded as they stand there, so that a reader can recompute them from the files. The rows are ordered by
+`rate_quality` and `latency` have one row per run, `switch` one per pair of points, `teacher` one. The other tables are
+computed from these as they are written, rounded, so that a reader can recompute them: from `rate_quality` and
+`teacher`, for `timed_hypervolume` also from `latency`. Intervals, what is decided by them, McNemar's test and the
+quality by chance in a hypervolume come from the rows per image (`samples.parquet`). The rows are ordered by
 method (as the configuration lists them), rate point and seed, never by the order of the input files, and every float
 has a fixed number of decimals: the same measurements give the same bytes.
 """

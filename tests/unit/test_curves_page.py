@@ -258,8 +258,8 @@ COMPUTED: dict[tuple[str, str], Callable[[], str]] = {
         header_parts(DIGITS, ("10", "30", "60", "100")) + " % of the file"
     ),
     ("imagenette", "JPEG's headers, quality 10"): lambda: header_parts(IMAGENETTE, ("10",)) + " % of the file",
-    ("photodigits", "encoder of the unit behind layer3, MACs"): lambda: unit_part(DIGITS),
-    ("imagenette", "encoder of the unit behind layer3, MACs"): lambda: unit_part(IMAGENETTE),
+    ("photodigits", "encoder of the unit after layer3, MACs"): lambda: unit_part(DIGITS),
+    ("imagenette", "encoder of the unit after layer3, MACs"): lambda: unit_part(IMAGENETTE),
     ("photodigits", "wider local model, MACs"): local_model_part,
     ("photodigits", "Entropic Student's encoder, parameters and MACs"): lambda: encoder_parts(DIGITS),
     ("imagenette", "Entropic Student's encoder, parameters and MACs"): lambda: encoder_parts(IMAGENETTE),
