@@ -17,7 +17,7 @@ CONFIG = Path(__file__).parents[1] / "config"
 DEFAULT = "benchmarks/photodigits_small_resnet.yaml"
 QUICK = "benchmarks/photodigits_quick_small_resnet.yaml"
 
-FIX = re.compile(r"allowed: |must |needs |add it|take |keep one|put it|write |use |set ")
+FIX = re.compile(r"allowed: |must |needs |add it|take |remove |keep one|put it|write |use |set ")
 """What a message that says what to write instead holds one of."""
 
 Edit = Callable[[dict[str, Any]], None]

@@ -72,7 +72,7 @@ def test_jobs_on_this_machine_are_not_limited_per_second(project: Project) -> No
 
 def test_cosmetic_edits_change_nothing(project: Project) -> None:
     """Comments, docstrings, formatting, times of sources and outputs: no job is planned."""
-    method, loop = f"sc2/methods/{STUDENT}.py", "sc2/training/loop.py"
+    method, loop = f"sc2/methods/student/{STUDENT}.py", "sc2/training/loop.py"
     project.write(method, project.read(method).replace('"""', '"""Said better: ', 1) + "\n# A remark.\n")
     project.run("ruff", "format", "--line-length", "79", "sc2")
     assert loop in project.git("diff", "--name-only"), "the formatter was to change more than one file"
@@ -95,7 +95,7 @@ def test_another_run_file_with_the_same_benchmark_shares_its_results(project: Pr
 @pytest.mark.parametrize(
     ("source", "jobs"),
     [
-        (f"sc2/methods/{STUDENT}.py", STUDENTS | REPORT),
+        (f"sc2/methods/student/{STUDENT}.py", STUDENTS | REPORT),
         ("sc2/methods/student/training.py", STUDENTS | REPORT),
         ("sc2/methods/codec/jpeg.py", JPEG | REPORT),
         ("sc2/methods/codec/webp.py", set()),

@@ -103,7 +103,7 @@ def test_pull_into_an_edited_clone_drops_what_is_stale(clone: Project) -> None:
     clone.edit(f"config/benchmarks/{BENCHMARK}.yaml", 'points: ["0.5", "4"]', 'points: ["0.5"]')
     shown = clone.sc2("pull").stdout
     assert "code changed: sc2/methods/codec/jpeg.py" in shown
-    assert "of a job that the configuration no longer contains" in shown
+    assert "belongs to a job that the configuration no longer contains" in shown
     # The latency job of the student covers all its points, so losing one is a change to it.
     assert clone.planned() == JPEG | timed(STUDENT) | REPORT
     # Back at what was run: nothing that was dropped, or not verified, counts until it is made or pulled again.
