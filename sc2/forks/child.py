@@ -1,6 +1,7 @@
 """A fork turns into the process that a client would have been: streams, environment, chance."""
 
 import atexit
+import contextlib
 import ctypes
 import importlib
 import io
@@ -35,7 +36,8 @@ def become(client: socket.socket, ours: dict[str, Any]) -> None:
         os._exit(0)
     request = json.loads(message)
     if different := differences(ours, request["inherited"]):
-        client.send(f"other {', '.join(different)}".encode())
+        with contextlib.suppress(ConnectionError):
+            client.send(f"other {', '.join(different)}".encode())
         os._exit(0)
     _end_with_parent(request["argv"][0])
     _take_streams(streams)

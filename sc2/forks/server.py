@@ -107,7 +107,12 @@ class Server:
         if peer(client)[1] != os.getuid():
             client.close()
             return False
-        process = os.fork()
+        try:
+            process = os.fork()
+        except OSError:
+            # No memory or no more processes: the client notices that nobody answers, and starts alone.
+            client.close()
+            return False
         if process == 0:
             self._close()
             return True
@@ -117,8 +122,8 @@ class Server:
     def _report(self, fork: Fork) -> None:
         """Tell the client how its job has ended."""
         _, status = os.waitpid(fork.process, 0)
-        # The client may have been killed, or have started alone.
-        with contextlib.suppress(BrokenPipeError):
+        # The client may have been killed, with or without having read what it was sent, or have started alone.
+        with contextlib.suppress(ConnectionError):
             fork.client.send(str(status).encode())
         fork.close()
         self.forks.remove(fork)

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -161,6 +163,19 @@ def test_the_job_is_killed_with_its_client(forks: Workflow) -> None:
         process = running(job)
         job.kill()
         assert ended(process)
+
+
+def test_a_client_that_leaves_its_reply_unread_takes_nobody_along(forks: Workflow) -> None:
+    """To send it how its job ended fails in another way than to one that has read all it was sent."""
+    for _ in range(3):
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        client.connect(forks.variables[ADDRESS])
+        request = {"inherited": {**inherited(), "umask": -1}, "environment": {}, "argv": [[], []]}
+        with Path(os.devnull).open("rb") as nothing:
+            socket.send_fds(client, [json.dumps(request).encode()], [nothing.fileno()] * 3)
+        assert select.select([client], [], [], 20)[0], "the reply"
+        client.close()
+        assert forks.run(FORKED) == (0, "", "")
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, None])
