@@ -14,14 +14,6 @@ from sc2.provenance.verify import format_report, prune, removable
 from tests.recorded import FIGURE, TABLE, TEACHER, Project, evaluation
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.chdir(tmp_path)
-    made = Project(tmp_path)
-    made.build()
-    return made
-
-
 def linked_elsewhere(project: Project, folder: str) -> Path:
     """Move a folder of the project to another place, and link it."""
     other = project.root.parent / f"{project.root.name}-other-disk" / Path(folder).name

@@ -11,14 +11,6 @@ from sc2.provenance.trace import format_trace, trace
 from tests.recorded import COMMIT, DATA, EVERYTHING, FIGURE, POINTS, TABLE, TEACHER, Project, Step, evaluation
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.chdir(tmp_path)
-    made = Project(tmp_path)
-    made.build()
-    return made
-
-
 def test_tree_follows_the_records(project: Project) -> None:
     node = trace(Path(FIGURE))
     assert node.path == FIGURE

@@ -13,14 +13,6 @@ from sc2.provenance.verify import Finding, Report, format_report, prune, removab
 from tests.recorded import DATA, EVALUATIONS, EVERYTHING, FIGURE, TABLE, TEACHER, Planned, Project, evaluation
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.chdir(tmp_path)
-    made = Project(tmp_path)
-    made.build()
-    return made
-
-
 def test_fresh_results_are_good(project: Project) -> None:
     report = project.verify()
     assert (report.findings, report.checked, report.outside) == ([], 7, 0)

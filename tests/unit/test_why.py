@@ -11,14 +11,6 @@ from tests.recorded import DATA, FIGURE, TABLE, TEACHER, Project, evaluation
 RESULTS = Path("results")
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.chdir(tmp_path)
-    project = Project(tmp_path)
-    project.build()
-    return project
-
-
 def one(project: Project, output: str) -> list[str]:
     return why(project.jobs, Path(output), RESULTS).splitlines()
 
