@@ -113,6 +113,8 @@ class Job:
         job.reset()
         done = job.run()
         assert (problem := job.problem(done)) is None, f"{path}, undisturbed: {problem}"
+        # Times that were just measured are not those that later jobs have read.
+        job.restore()
         return job, len(done.calls)
 
     @property
@@ -124,11 +126,15 @@ class Job:
         files = {path for path in folder.iterdir() if path.is_file()}
         return {path.relative_to(self.project) for path in files - claimed - set(others)}
 
-    def reset(self) -> None:
-        """Bring the current folder, a copy of the project, to where it was before the job."""
+    def restore(self) -> None:
+        """Bring the current folder, a copy of the project, to where it was when the project was finished."""
         shutil.rmtree(self.path.parent, ignore_errors=True)
         shutil.rmtree(STATES, ignore_errors=True)
         shutil.copytree(self.project / self.path.parent, self.path.parent)
+
+    def reset(self) -> None:
+        """Bring the current folder, a copy of the project, to where it was before the job."""
+        self.restore()
         for path in self.own:
             path.unlink()
 
