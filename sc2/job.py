@@ -22,6 +22,9 @@ class RunningJob:
         outputs: Paths by name; their folders exist.
         record_id: Id of the provenance record that will be written beside the outputs (16 hex digits).
         threads: CPU threads the job may use.
+        label: Shown at the start of each progress line.
+        beside: Files that the stage writes beside its outputs because their names depend on its inputs; the stage adds
+            each before it writes it. Where the job fails they are removed like the outputs.
     """
 
     stage: str
@@ -32,6 +35,7 @@ class RunningJob:
     record_id: str
     threads: int = 1
     label: str = field(default="")
+    beside: list[Path] = field(default_factory=list)
 
     @property
     def state(self) -> Path:

@@ -111,7 +111,7 @@ def _run(planned: Job, running: RunningJob, record: Path, inputs: Described) -> 
         )
     except BaseException:
         # No output may exist without a record; a training resumes from its state.
-        for path in written:
+        for path in (*written, *running.beside):
             path.unlink(missing_ok=True)
         raise
     running.state.unlink(missing_ok=True)

@@ -28,7 +28,7 @@ def run(job: RunningJob) -> None:
     records = list({record.id: record for record in map(read_record, job.input_list("records"))}.values())
     check_records(readme, figures, records)
     text = _text(job, serving, figures, records)
-    copy_to([serving, *figures], readme.parent)
+    copy_to(job, [serving, *figures], readme.parent)
     readme.write_text(text, encoding="utf-8", newline="")
 
 

@@ -44,7 +44,7 @@ def run(job: RunningJob) -> None:
     records = list({record.id: record for record in map(read_record, job.input_list("records"))}.values())
     check_records(readme, figures, records)
     text = _text(job, tables, figures, records)
-    copy_to([*tables, *figures], readme.parent)
+    copy_to(job, [*tables, *figures], readme.parent)
     readme.write_text(text, encoding="utf-8", newline="")
 
 
@@ -71,8 +71,8 @@ def _load(job: RunningJob, paths: Sequence[Path]) -> Tables:
     return read_tables(by_name, job.spec["methods"])
 
 
-def copy_to(paths: Sequence[Path], folder: Path) -> None:
-    """Copy the files and remove those that an earlier snapshot left and this one no longer has.
+def copy_to(job: RunningJob, paths: Sequence[Path], folder: Path) -> None:
+    """Copy the files beside the job's page, and remove those that an earlier snapshot left and this one no longer has.
 
     Raises:
         DataError: Two files have the same name, or one is of another kind than `COPIED` or larger than `MAX_BYTES`.
@@ -85,6 +85,7 @@ def copy_to(paths: Sequence[Path], folder: Path) -> None:
             raise DataError(f"{path}: a snapshot holds {', '.join(COPIED)}, no other files")
         if path.stat().st_size > MAX_BYTES:
             raise DataError(f"{path}: larger than the {MAX_BYTES:,} bytes that a file of a snapshot may have")
+        job.beside.append(folder / path.name)
         shutil.copyfile(path, folder / path.name)
     for old in folder.iterdir():
         if old.suffix in (*COPIED, ".png") and old.name not in names:

@@ -76,6 +76,23 @@ def test_a_job_that_fails_leaves_neither(start: Callable[[Work], None]) -> None:
     assert state.read_text() == "epoch 3"
 
 
+def test_a_job_that_fails_leaves_no_file_beside_its_outputs(start: Callable[[Work], None]) -> None:
+    def page(job: RunningJob) -> None:
+        job.beside.append(OUTPUT.with_name("copy.csv"))
+        job.beside[0].write_text("a table")
+        write(job)
+
+    def half(job: RunningJob) -> None:
+        page(job)
+        raise SC2Error("no more")
+
+    start(page)
+    assert {path.name for path in OUTPUT.parent.iterdir()} == {"out.txt", "made.prov.json", "copy.csv"}
+    with pytest.raises(SC2Error, match="no more"):
+        start(half)
+    assert list(OUTPUT.parent.iterdir()) == []
+
+
 def test_an_output_that_was_not_written_is_an_error(start: Callable[[Work], None]) -> None:
     with pytest.raises(ProvenanceError, match="without writing this output"):
         start(lambda job: None)
