@@ -3,7 +3,8 @@
     x [B, 3, H, W] ─ conv5×5/2 ─ GDN1 ─ conv5×5/2 ─ GDN1 ─ conv2×2 ─► y [B, C, H/4-1, W/4-1]
     y_hat ─ conv2×2 (pad 1) ─ IGDN1 ─ conv2×2 ─ IGDN1 ─ conv2×2 (pad 1) ─► features [B, T, H/4, W/4]
 
-No convolution has a bias; no layer follows the last one.
+No convolution has a bias. The papers' g_s ends with its last convolution; a batch norm and a ReLU may follow (ours,
+docs/deviations.md).
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,9 @@ def analysis(channels: Sequence[int]) -> nn.Sequential:
     )
 
 
-def synthesis(latent: int, channels: Sequence[int], target: int) -> nn.Sequential:
+def synthesis(
+    latent: int, channels: Sequence[int], target: int, *, norm: bool = False, relu: bool = False
+) -> nn.Sequential:
     """Return g_s, y_hat [B, C, h, w] to features [B, T, h + 1, w + 1].
 
     The papers' ResNet has 24, [512, 256] and 256: 1,164,032 parameters.
@@ -39,12 +42,16 @@ def synthesis(latent: int, channels: Sequence[int], target: int) -> nn.Sequentia
         latent: Channels of y_hat, C.
         channels: Channels of the two hidden convolutions.
         target: Channels at the cut, T.
+        norm: Whether a batch norm follows the last convolution.
+        relu: Whether a ReLU ends it.
     """
     first, second = channels
+    end = [*([nn.BatchNorm2d(target)] if norm else []), *([nn.ReLU(inplace=True)] if relu else [])]
     return nn.Sequential(
         nn.Conv2d(latent, first, 2, padding=1, bias=False),
         GDN1(first, inverse=True),
         nn.Conv2d(first, second, 2, bias=False),
         GDN1(second, inverse=True),
         nn.Conv2d(second, target, 2, padding=1, bias=False),
+        *end,
     )

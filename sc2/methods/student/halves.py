@@ -45,6 +45,8 @@ class StudentServerContent(HalfContent):
     Attributes:
         latent_channels: Channels of y.
         decoder_channels: Channels of g_s's hidden convolutions.
+        output_norm: Whether a batch norm follows g_s's last convolution.
+        output_relu: Whether a ReLU ends g_s.
         cut: Stage whose output g_s reproduces.
         largest: Largest short and long side of y.
         backbone: The whole task model.
@@ -55,6 +57,8 @@ class StudentServerContent(HalfContent):
 
     latent_channels: int
     decoder_channels: list[int]
+    output_norm: bool
+    output_relu: bool
     cut: str
     largest: tuple[int, int]
     backbone: NetworkSpec
@@ -99,7 +103,8 @@ class StudentServer(ServerHalf):
     def __init__(self, content: StudentServerContent, prior: PriorKind) -> None:
         backbone = build_network(content.backbone, content.num_classes)
         target = stage_channels(backbone, content.cut)
-        decoder = synthesis(content.latent_channels, content.decoder_channels, target)
+        ends = {"norm": content.output_norm, "relu": content.output_relu}
+        decoder = synthesis(content.latent_channels, content.decoder_channels, target, **ends)
         self.network: nn.Module = nn.Sequential()
         self.network.add_module("decoder", decoder)
         self.network.add_module("tail", backbone.after(content.cut))
@@ -135,6 +140,8 @@ def split_student(network: "StudentNetwork", context: BuildContext[B]) -> Export
     server = StudentServerContent(
         latent_channels=arch.latent_channels,
         decoder_channels=arch.decoder_channels,
+        output_norm=arch.output_norm,
+        output_relu=arch.output_relu,
         cut=arch.cut,
         largest=largest_latent(network.encoder.eval(), context.input),
         backbone=context.teacher.backbone,

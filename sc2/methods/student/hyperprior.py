@@ -86,7 +86,8 @@ def _hyperprior(analysis: Transform, synthesis: Transform) -> StudentPrior[Hyper
         from sc2.methods.student.trained_priors import TrainedHyperprior
 
         channels = arch.latent_channels, arch.hyper_channels
-        return TrainedHyperprior(*channels, analysis(*channels), synthesis(*channels))
+        networks = analysis(*channels), synthesis(*channels)
+        return TrainedHyperprior(*channels, *networks, mixed=arch.quantiser == "mixed")
 
     return StudentPrior(trained, Hyperprior(analysis))
 

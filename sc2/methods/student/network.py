@@ -29,7 +29,8 @@ class StudentNetwork(nn.Module):
             self.encoder[-1].weight.mul_(arch.latent_gain)  # type: ignore[operator]  # modules are looked up by name
         self.prior = prior.trained(arch)
         channels = stage_channels(teacher, arch.cut)
-        self.decoder = synthesis(arch.latent_channels, arch.decoder_channels, channels)
+        ends = {"norm": arch.output_norm, "relu": arch.output_relu}
+        self.decoder = synthesis(arch.latent_channels, arch.decoder_channels, channels, **ends)
         self.tail = teacher.after(arch.cut).requires_grad_(True)
 
     @property

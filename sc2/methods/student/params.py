@@ -35,6 +35,20 @@ class BottleneckArch(Replacement):
         "getting there (ours)",
     )
 
+    output_relu: bool = Field(
+        default=False,
+        description="Whether a ReLU ends g_s, for features that have none below zero. The papers' g_s ends with its "
+        "last convolution; a short schedule does not teach that the clipping (ours)",
+    )
+    output_norm: bool = Field(
+        default=False, description="Whether a batch norm follows g_s's last convolution, before the ReLU (ours)"
+    )
+    quantiser: Literal["noise", "mixed"] = Field(
+        default="noise",
+        description="What g_s gets in training: the latent with uniform noise, as in the papers, or (mixed, ours) the "
+        "rounded latent with the gradient of the unrounded one, while the bits are those under noise",
+    )
+
     @property
     def latent_channels(self) -> int:
         """Channels of the latent y."""

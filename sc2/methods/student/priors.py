@@ -30,7 +30,7 @@ class StudentPrior(Generic[A_contra]):
 def _factorized(arch: BottleneckArch) -> "TrainedPrior":
     from sc2.methods.student.trained_priors import FactorizedPrior
 
-    return FactorizedPrior(arch.latent_channels)
+    return FactorizedPrior(arch.latent_channels, mixed=arch.quantiser == "mixed")
 
 
 FACTORIZED = StudentPrior(_factorized, ends.FACTORIZED)

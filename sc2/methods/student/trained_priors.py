@@ -31,7 +31,11 @@ class PriorExport:
 
 
 class TrainedPrior(nn.Module):
-    """y [B, C, h, w] to y_hat and the likelihoods of all streams: noise in training, rounding in eval mode."""
+    """y [B, C, h, w] to y_hat and the likelihoods of all streams: noise in training, rounding in eval mode.
+
+    With `mixed`, y_hat is rounded in training as well, and gradients pass as if it were not; only the likelihoods are
+    those of y with noise (Minnen and Singh, arXiv 2007.08739).
+    """
 
     entropy_bottleneck: EntropyBottleneck
 
@@ -63,13 +67,16 @@ class TrainedPrior(nn.Module):
 class FactorizedPrior(TrainedPrior):
     """One density per channel (docs/papers.md#fp-bottleneck)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, mixed: bool = False) -> None:
         super().__init__()
+        self.mixed = mixed
         self.entropy_bottleneck = EntropyBottleneck(channels)
 
     def forward(self, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return y_hat and the likelihoods of y, both [B, C, h, w] as y."""
         y_hat, likelihoods = self.entropy_bottleneck(y)
+        if self.mixed and self.training:
+            y_hat = _rounded(y, self.entropy_bottleneck.quantiles[:, :, 1:2].detach().reshape(1, -1, 1, 1))
         return y_hat, (likelihoods,)
 
     def export(self) -> PriorExport:
@@ -89,8 +96,17 @@ class TrainedHyperprior(TrainedPrior):
     is received.
     """
 
-    def __init__(self, channels: int, hyper_channels: int, analysis: nn.Sequential, synthesis: nn.Sequential) -> None:
+    def __init__(
+        self,
+        channels: int,
+        hyper_channels: int,
+        analysis: nn.Sequential,
+        synthesis: nn.Sequential,
+        *,
+        mixed: bool = False,
+    ) -> None:
         super().__init__()
+        self.mixed = mixed
         self.channels, self.hyper_channels = channels, hyper_channels
         self.hyper_analysis, self.hyper_synthesis = analysis, synthesis
         self.entropy_bottleneck = EntropyBottleneck(hyper_channels)
@@ -105,6 +121,8 @@ class TrainedHyperprior(TrainedPrior):
         else:
             scales, means = self._exact_parameters(z, *y.shape[2:])
         y_hat, y_likelihoods = self.gaussian_conditional(y, scales, means)
+        if self.mixed and self.training:
+            y_hat = _rounded(y, means)
         return y_hat, (y_likelihoods, z_likelihoods)
 
     def _float_parameters(self, z_hat: Tensor, height: int, width: int) -> tuple[Tensor, Tensor | None]:
@@ -135,6 +153,12 @@ class TrainedHyperprior(TrainedPrior):
         upstream = _prefixed("h_a", self.hyper_analysis) | _prefixed("h_s", self.hyper_synthesis)
         upstream |= _prefixed("entropy_bottleneck", bottleneck) | _prefixed("gaussian_conditional", gaussian)
         return PriorExport(device, PriorContent(tables=tables), upstream)
+
+
+def _rounded(y: Tensor, means: Tensor | None) -> Tensor:
+    """Round y [B, C, h, w] around the means, which broadcast to it; gradients pass to y and the means unchanged."""
+    centred = y if means is None else y - means
+    return y + (torch.round(centred) - centred).detach()
 
 
 def _prefixed(name: str, module: nn.Module) -> dict[str, Tensor]:
