@@ -6,10 +6,11 @@ is a test digit in every variant of the data set.
 
 import hashlib
 import importlib.util
-from collections.abc import Mapping
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,20 +26,38 @@ _INSTALL = "Install the pinned versions: `pip install --require-hashes -r requir
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph inside a wheel (`path` begins with the package's name), and the split that may use it."""
+    """A photograph inside a wheel, and the split that may use it.
+
+    Attributes:
+        split: `train`, `val` or `test`.
+        path: Its file; begins with the package's name.
+        sha256: Of the file.
+        number: Which one it is in a file of many, an array [n, h, w] of grey values from 0 to 1; None in a picture.
+    """
 
     split: str
     path: str
     sha256: str
+    number: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The photograph's name, such as `astronaut` or `lfw_subset_017`."""
+        stem = PurePosixPath(self.path).stem
+        return stem if self.number is None else f"{stem}_{self.number:03d}"
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is one of many in a file: of 25 × 25 pixels, where pictures have 300 or more a side."""
+        return self.number is not None
 
 
 # Left out of the wheels' images: drawings, near-empty images, and pictures of text (they may show digits). The two
 # motorcycles are one scene from two viewpoints, so they are in one split. Each split has colour, texture and
 # smooth areas.
-_PHOTOS = {
+_PICTURES = {
     "train": {
         "sklearn/datasets/images/china.jpg": "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29",
-        "skimage/data/coffee.png": "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7",
         "skimage/data/motorcycle_left.png": "db18e9c4157617403c3537a6ba355dfeafe9a7eabb6b9b94cb33f6525dd49179",
         "skimage/data/motorcycle_right.png": "5fc913ae870e42a4b662314bc904d1786bcad8e2f0b9b67dba5a229406357797",
         "skimage/data/rocket.jpg": "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c",
@@ -57,10 +76,29 @@ _PHOTOS = {
         "skimage/data/gravel.png": "c48615b451bf1e606fbd72c0aa9f8cc0f068ab7111ef7d93bb9b0f2586440c12",
         "skimage/data/astronaut.png": "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
         "skimage/data/camera.png": "b0793d2adda0fa6ae899c03989482bff9a42d3d5690fc7e3648f2795d730c23a",
+        "skimage/data/coffee.png": "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7",
         "sklearn/datasets/images/flower.jpg": "a77f6ec41e353afdf8bdff2ea981b2955535d8d83294f8cfa49cf4e423dd5638",
+        "matplotlib/mpl-data/sample_data/grace_hopper.jpg": (
+            "a8ca6d734765703b09728ab47fe59f473d93ae3967fc24c7c0288c3c7adb7130"
+        ),
     },
 }
-PHOTOS = tuple(Photo(split, path, sha256) for split, group in _PHOTOS.items() for path, sha256 in group.items())
+
+_LFW = "skimage/data/lfw_subset.npy"
+_LFW_SHA256 = "9560ec2f5edfac01973f63a8a99d00053fecd11e21877e18038fbe500f8e872c"
+
+# Of Labeled Faces in the Wild: the first 100 are faces, the others backgrounds. Three quarters of the backgrounds are
+# left out: near-empty or with the edge of the photograph in them, and three (114, 116, 186) with letters.
+_LFW_NUMBERS = {
+    "train": (*range(60), 102, 106, 109, 110, 115, 119, 121, 125, 127, 130, 133, 135, 142, 144),
+    "val": (*range(60, 70), 146, 155),
+    "test": (*range(70, 100), 161, 175, 180, 187, 189, 190, 193, 196),
+}
+
+PHOTOS = (
+    *(Photo(split, path, sha256) for split, group in _PICTURES.items() for path, sha256 in group.items()),
+    *(Photo(split, _LFW, _LFW_SHA256, number) for split, numbers in _LFW_NUMBERS.items() for number in numbers),
+)
 
 DIGITS_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
 """Of the ink values (uint8 [1797, 8, 8], 0 to 16), then the classes (uint8 [1797])."""
@@ -83,6 +121,14 @@ class Draws:
         """Return the next integer in low … high."""
         return low + self.below(high - low + 1)
 
+    def shuffled(self, numbers: Sequence[int]) -> tuple[int, ...]:
+        """Return the numbers in a drawn order."""
+        order = list(numbers)
+        for last in range(len(order) - 1, 0, -1):
+            chosen = self.below(last + 1)
+            order[last], order[chosen] = order[chosen], order[last]
+        return tuple(order)
+
 
 @lru_cache(maxsize=1)
 def load_photos() -> tuple[Image.Image, ...]:
@@ -91,16 +137,27 @@ def load_photos() -> tuple[Image.Image, ...]:
 
 
 def _load_photo(photo: Photo) -> Image.Image:
-    package, _, rest = photo.path.partition("/")
+    data = _content(photo.path, photo.sha256)
+    if photo.number is not None:
+        values = np.load(io.BytesIO(data))[photo.number]
+        return Image.fromarray((values * 255 + 0.5).astype(np.uint8))
+    with Image.open(io.BytesIO(data)) as image:
+        return image.convert("L" if image.mode == "L" else "RGB")
+
+
+@lru_cache(maxsize=1)
+def _content(name: str, sha256: str) -> bytes:
+    """Return the content of a file of a package; the last one is kept, because many photographs may be in it."""
+    package, _, rest = name.partition("/")
     spec = importlib.util.find_spec(package)  # finds the folder without importing the package
     places = spec.submodule_search_locations if spec else None
     path = Path(places[0]) / rest if places else None
     if path is None or not path.is_file():
-        raise DataError(f"{photo.path}: the package, or this file in it, is missing. {_INSTALL}")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != photo.sha256:
+        raise DataError(f"{name}: the package, or this file in it, is missing. {_INSTALL}")
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
         raise DataError(f"{path}: not the picture that this data set uses. {_INSTALL}")
-    with Image.open(path) as image:
-        return image.convert("L" if image.mode == "L" else "RGB")
+    return data
 
 
 @lru_cache(maxsize=1)
@@ -127,13 +184,10 @@ def digit_pools() -> Mapping[str, tuple[tuple[int, ...], ...]]:
     draws = Draws(20_231_016)  # any constant
     pools: dict[str, list[tuple[int, ...]]] = {split: [] for split in SPLITS}
     for label in range(10):
-        numbers = [number for number, digit in enumerate(labels) if digit == label]
-        for last in range(len(numbers) - 1, 0, -1):
-            chosen = draws.below(last + 1)
-            numbers[last], numbers[chosen] = numbers[chosen], numbers[last]
+        numbers = draws.shuffled([number for number, digit in enumerate(labels) if digit == label])
         start = 0
         for split, share in DIGIT_SHARES.items():
             stop = len(numbers) if split == SPLITS[-1] else start + len(numbers) * share // 100
-            pools[split].append(tuple(numbers[start:stop]))
+            pools[split].append(numbers[start:stop])
             start = stop
     return {split: tuple(lists) for split, lists in pools.items()}

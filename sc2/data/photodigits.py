@@ -1,8 +1,9 @@
 """The embedded default data set: handwritten digits blended onto crops of photographs, made without any download.
 
 The digits are scikit-learn's `load_digits` (8 × 8 pixels, real handwriting); the photographs are inside the wheels of
-scikit-image and scikit-learn. Both are split disjointly into train, val and test, so a network gains nothing by
-memorising a digit or a background.
+scikit-image, scikit-learn and matplotlib. Both are split disjointly into train, val and test, so a network gains
+nothing by memorising a digit or a background. Three quarters of the backgrounds are crops of large photographs; the
+others are of the small ones of Labeled Faces in the Wild, enlarged as a whole or nearly so: blurred, but many.
 
 The same configuration produces the same bytes on every machine: only the raw integers of PCG64 are used (NumPy
 guarantees that stream, unlike that of its distributions), all arithmetic on pixels uses integers (Pillow's resize uses
@@ -11,7 +12,7 @@ fixed-point weights for 8-bit images), and the photographs and digits themselves
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from itertools import permutations
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -69,6 +70,12 @@ class Params(Strict):
 MAX_SHRINK = 3
 """A background is a square of the photograph of 1 to this many times the image's side, shrunk to the image."""
 
+LEAST_PCT = 80
+"""Of a photograph that is smaller than the image, at least this percentage of the shorter side is shown, enlarged."""
+
+SMALL_IN = 4
+"""One image in this many, on average, has a small photograph."""
+
 MIN_CONTRAST = 52
 """Smallest difference in luma (0 to 255) between a digit and the mean of the pixels that it covers."""
 
@@ -83,6 +90,9 @@ SOLID = 200
 
 Fainter pixels, a border about three pixels wide, are not scored, like the borders of objects in PASCAL VOC.
 """
+
+
+_CHANNELS = tuple(permutations(range(3)))
 
 
 @dataclass(frozen=True)
@@ -129,20 +139,33 @@ class Generator:
 
     def __init__(self, params: Params) -> None:
         self.params = params
+        self._first = {
+            split: [
+                Draws(params.seed, SPLITS.index(split), label, 2).shuffled(pool) for label, pool in enumerate(pools)
+            ]
+            for split, pools in digit_pools().items()
+        }
 
     def scene(self, split: str, index: int) -> Scene:
-        """Draw what image `index` of `split` shows. Labels cycle, so that classes are balanced."""
+        """Draw what image `index` of `split` shows.
+
+        The first digits cycle through the classes, so that these are balanced, and each class's through all of the
+        split's digits in a drawn order, so that a large split uses them all alike.
+        """
         draws = Draws(self.params.seed, SPLITS.index(split), index, 0)
-        own = [number for number, photo in enumerate(PHOTOS) if photo.split == split]
-        photo = own[draws.below(len(own))]
+        photo = _photo(split, draws)
         width, height = load_photos()[photo].size
-        side = draws.between(self.params.size, min(MAX_SHRINK * self.params.size, width, height))
+        least = min(self.params.size, min(width, height) * LEAST_PCT // 100)
+        side = draws.between(least, min(MAX_SHRINK * self.params.size, width, height))
         crop = (draws.between(0, width - side), draws.between(0, height - side), side)
-        glyphs = []
-        for number, (x, y, glyph_side) in enumerate(self._squares(draws)):
-            label = index % 10 if number == 0 else draws.below(10)
+        squares = self._squares(draws)
+        label = index % 10
+        order = self._first[split][label]
+        glyphs = [Glyph(order[index // 10 % len(order)], label, *squares[0])]
+        for square in squares[1:]:
+            label = draws.below(10)
             pool = digit_pools()[split][label]
-            glyphs.append(Glyph(pool[draws.below(len(pool))], label, x, y, glyph_side))
+            glyphs.append(Glyph(pool[draws.below(len(pool))], label, *square))
         return Scene(photo, crop, tuple(glyphs))
 
     def _squares(self, draws: Draws) -> list[tuple[int, int, int]]:
@@ -182,9 +205,16 @@ class Generator:
         )
 
 
+def _photo(split: str, draws: Draws) -> int:
+    """Draw which of `PHOTOS` is in the background of an image."""
+    small = draws.below(SMALL_IN) == 0
+    own = [number for number, photo in enumerate(PHOTOS) if photo.split == split and photo.is_small == small]
+    return own[draws.below(len(own))]
+
+
 def _groups(scene: Scene) -> dict[str, str]:
     """Return what a scene shares with others: its photograph, and its glyph if it has only one."""
-    groups = {"photograph": PurePosixPath(PHOTOS[scene.photo].path).stem}
+    groups = {"photograph": PHOTOS[scene.photo].name}
     return groups if len(scene.glyphs) > 1 else groups | {"glyph": str(scene.glyphs[0].digit)}
 
 
@@ -197,7 +227,8 @@ def _background(scene: Scene, params: Params, draws: Draws) -> Pixels:
     """Cut the scene's crop out of its photograph: uint8 [size, size, 3].
 
     Half of the crops are mirrored, and all are tinted, grayscale ones more strongly: with so few photographs, a network
-    would otherwise learn their colours.
+    would otherwise learn their colours. In training they are also turned by a multiple of 90°, and their colour
+    channels exchanged.
     """
     size, percent = params.size, params.background_pct
     left, top, side = scene.crop
@@ -207,6 +238,8 @@ def _background(scene: Scene, params: Params, draws: Draws) -> Pixels:
     pixels = np.array(crop.convert("RGB"))
     if draws.below(2):
         pixels = pixels[:, ::-1]
+    if PHOTOS[scene.photo].split == "train":
+        pixels = np.rot90(pixels, draws.below(4))[:, :, _CHANNELS[draws.below(len(_CHANNELS))]]
     weakest = 160 if photo.mode == "L" else 200
     tint = np.array([draws.between(weakest, 255) for _ in range(3)], np.uint16)
     tinted = pixels * tint // 255

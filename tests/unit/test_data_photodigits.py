@@ -1,22 +1,26 @@
 import hashlib
 import sys
 from collections import Counter
+from importlib.util import find_spec
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
-from sc2.data import ingredients
-from sc2.data.ingredients import PHOTOS, Draws, digit_pools, load_glyphs
-from sc2.data.photodigits import Generator, Params, open_dataset
+from sc2.data import ingredients, photodigits
+from sc2.data.ingredients import PHOTOS, Draws, digit_pools, load_glyphs, load_photos
+from sc2.data.photodigits import Generator, Params, Scene, _background, open_dataset
 from sc2.data.source import IGNORED, SPLITS
 from sc2.data.transform import decode_image
 from sc2.errors import ConfigError, DataError
 
 SMALL = {"kind": "photodigits", "seed": 0, "images": {"train": 20, "val": 10, "test": 10}}
 SCENES = {**SMALL, "digits": [1, 4], "digit_px": [16, 24]}
-GOLDEN = "35e3b46596b070bc7fd8d872e3dafa2fed8df5fdc25cccacc02ad5f33444583d"
-GOLDEN_SCENES = "93342eb268b4d7e4ba4bf6e7f8f51eacf69252039753863cd19c87d1e82d38d5"
+GOLDEN = "be9c9b9807941e587cf13bdbd90c8101220cf8d99342ba5b0553cac61cc361a9"
+GOLDEN_SCENES = "f7218e7285af13707d049a9b06fb98057a59f19b496844ebcd723f03d2a07dc4"
 
 
 def pixels(data):
@@ -95,17 +99,76 @@ def test_classes_are_balanced():
 
 @pytest.mark.parametrize("digits", [(1, 1), (2, 2)])
 def test_splits_share_no_digit_and_no_photograph(digits):
-    params = Params(kind="photodigits", seed=3, digits=digits, images=dict.fromkeys(SPLITS, 300))
+    params = Params(kind="photodigits", seed=3, digits=digits, images=dict.fromkeys(SPLITS, 1500))
     generator = Generator(params)
-    scenes = {split: [generator.scene(split, index) for index in range(300)] for split in SPLITS}
+    scenes = {split: [generator.scene(split, index) for index in range(1500)] for split in SPLITS}
     used_digits = {split: {glyph.digit for scene in scenes[split] for glyph in scene.glyphs} for split in SPLITS}
-    used_photos = {split: {PHOTOS[scene.photo].path for scene in scenes[split]} for split in SPLITS}
+    used_photos = {split: {PHOTOS[scene.photo].name for scene in scenes[split]} for split in SPLITS}
     for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
         assert not used_digits[one] & used_digits[other]
         assert not used_photos[one] & used_photos[other]
     for split in SPLITS:
-        assert used_photos[split] == {photo.path for photo in PHOTOS if photo.split == split}
+        assert used_photos[split] == {photo.name for photo in PHOTOS if photo.split == split}
         assert all(len(scene.glyphs) == digits[0] for scene in scenes[split])
+        small = sum(PHOTOS[scene.photo].is_small for scene in scenes[split])
+        assert small / 1500 == pytest.approx(0.25, abs=0.04)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_all_digits_of_a_split_are_used_equally_often(seed):
+    generator = Generator(Params.model_validate({**SMALL, "seed": seed}))
+    used = Counter(generator.scene("test", index).glyphs[0].digit for index in range(900))
+    for pool in digit_pools()["test"]:
+        assert {used[number] for number in pool} <= {90 // len(pool), 90 // len(pool) + 1}
+    assert len(used) == sum(map(len, digit_pools()["test"]))
+
+
+def test_the_order_of_the_digits_depends_on_the_seed():
+    orders = []
+    for seed in (0, 1):
+        generator = Generator(Params.model_validate({**SMALL, "seed": seed}))
+        orders.append([generator.scene("test", index).glyphs[0].digit for index in range(0, 200, 10)])
+    assert orders[0] != orders[1]
+
+
+def test_every_split_has_several_photographs_of_each_size():
+    large = Counter(photo.split for photo in PHOTOS if not photo.is_small)
+    assert large == {"train": 9, "val": 3, "test": 6}
+    assert Counter(photo.split for photo in PHOTOS if photo.is_small) == {"train": 74, "val": 12, "test": 38}
+    assert len({photo.name for photo in PHOTOS}) == len(PHOTOS)
+    assert all(min(image.size) >= 300 for image, photo in zip(load_photos(), PHOTOS, strict=True) if not photo.is_small)
+
+
+def test_small_photographs_are_the_rounded_values_of_their_array():
+    path = Path(str(find_spec("skimage").submodule_search_locations[0])) / "data/lfw_subset.npy"
+    values = np.load(path)
+    for image, photo in zip(load_photos(), PHOTOS, strict=True):
+        if photo.number is not None:
+            assert image.mode == "L"
+            assert np.abs(np.asarray(image) / 255 - values[photo.number]).max() <= 0.5001 / 255
+
+
+def test_only_training_backgrounds_are_turned_and_recoloured():
+    """A background of one bright quarter, red: where it is and which channels are bright."""
+    photo = np.zeros((64, 64, 3), np.uint8)
+    photo[:32, :32, 0] = 250
+    found = {}
+    for split in SPLITS:
+        number = next(number for number, photo in enumerate(PHOTOS) if photo.split == split)
+        scene = Scene(number, (0, 0, 64), ())
+        photos = [Image.fromarray(photo)] * len(PHOTOS)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(photodigits, "load_photos", lambda photos=photos: photos)
+            params = Params.model_validate(SMALL)
+            found[split] = {where(_background(scene, params, Draws(0, index))) for index in range(200)}
+    assert found["val"] == found["test"] == {(True, True, 0), (True, False, 0)}
+    assert found["train"] == set(product((True, False), (True, False), range(3)))
+
+
+def where(background):
+    """Whether the bright quarter is at the top, and at the left, and its brightest channel."""
+    row, column, channel = np.unravel_index(background.argmax(), background.shape)
+    return bool(row < 32), bool(column < 32), int(channel)
 
 
 def test_every_digit_belongs_to_one_split_and_keeps_its_class():
@@ -174,8 +237,9 @@ def test_images_say_which_photograph_and_glyph_they_share():
     generator = Generator(Params.model_validate(SMALL))
     for sample in open_dataset(SMALL).samples:
         scene = generator.scene(sample.split, int(sample.id[-6:]))
-        photograph = next(photo for number, photo in enumerate(PHOTOS) if number == scene.photo)
-        assert f"/{sample.groups['photograph']}." in photograph.path
+        photograph = PHOTOS[scene.photo]
+        number = "" if photograph.number is None else f"_{photograph.number:03d}"
+        assert sample.groups["photograph"] == Path(photograph.path).stem + number
         assert sample.groups["glyph"] == str(scene.glyphs[0].digit)
     scenes = list(open_dataset(SCENES).samples)
     assert all(("glyph" in sample.groups) == (len(sample.boxes) == 1) for sample in scenes)
