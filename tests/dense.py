@@ -8,7 +8,8 @@ import numpy as np
 
 from sc2.data.source import SPLITS, Box, NewSample
 from sc2.data.spec import InputSpec
-from sc2.data.store import SampleStore, StoreWriter
+from sc2.data.store import SampleStore
+from sc2.data.writer import StoreWriter
 
 CLASSES = ("red", "green", "blue")
 SPEC = InputSpec(resize=64, crop=64, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))

@@ -82,6 +82,11 @@ class Placement:
         """Width and height of the part of the input that shows the image; the rest, right and bottom, is padding."""
         return min(self.size[0], self.resized[0] - self.left), min(self.size[1], self.resized[1] - self.top)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the input is the stored image itself: neither resized nor cropped nor padded."""
+        return self.original == self.resized == self.size
+
     def unpadded(self) -> Placement:
         """Return the same placement in an input without padding."""
         return replace(self, size=self.visible)

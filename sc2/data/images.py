@@ -1,6 +1,7 @@
 """Stored samples as batches of tensors: images, and the task's target for each."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -9,13 +10,17 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
+from sc2.data.augment import Changes, changed, drawn_changes
 from sc2.data.geometry import Placement
 from sc2.data.spec import Augmentation, SizeSpec
 from sc2.data.store import SampleStore
+from sc2.data.transform import Pixels
 from sc2.errors import DataError
 
 MEMORY_LIMIT = 2 * 1024**3
 """Most bytes of prepared images and targets of a split that are kept in memory."""
+_CHANNELS_AND_MASK = 4
+"""Bytes per pixel of an image and of the largest target."""
 UNCHANGED = Augmentation()
 """No augmentation."""
 
@@ -49,10 +54,18 @@ class Item(NamedTuple):
     target: Any
 
 
+class _Whole(NamedTuple):
+    """A whole split: its images, uint8 [N, 3, H, W], and the target of each."""
+
+    images: Tensor
+    targets: list[Any]
+
+
 class ImageTensors(Dataset[Item]):
     """The prepared images of one split and their targets; items have no padding, batches have.
 
-    Each image is decoded and prepared on first use, and then kept in memory until `MEMORY_LIMIT` is reached.
+    Where all images are cropped to one size and fit into `MEMORY_LIMIT`, the first use decodes and prepares them all,
+    in one pass through the tar. Otherwise each is prepared on first use, and then kept until the limit is reached.
     """
 
     def __init__(self, store: SampleStore, spec: SizeSpec, targets: Targets) -> None:
@@ -76,20 +89,34 @@ class ImageTensors(Dataset[Item]):
         Raises:
             DataError: The sample is damaged, or the data set lacks what the task needs.
         """
+        if self._whole is not None:
+            return Item(self._whole.images[i], self._whole.targets[i])
         if i in self._kept:
             return self._kept[i]
-        target, image = self.targets.target(self.store, i), self.store.image(i)
-        try:
-            place = Placement.of(image.size, self.spec).unpadded()
-        except DataError as error:
-            raise DataError(f"{self.store.tar}, sample {self.store.samples[i].id}: {error}") from error
-        pixels = np.array(place.image_in(image, self.spec.interpolation))
-        item = Item(torch.from_numpy(pixels).permute(2, 0, 1).contiguous(), self.targets.placed(target, place))
-        size = pixels.nbytes + getattr(item.target, "nbytes", 0)
+        item = self._item(i, *self.store.prepared(i, self.spec))
+        size = item.image.nbytes + getattr(item.target, "nbytes", 0)
         if size <= self._room:
             self._room -= size
             self._kept[i] = item
         return item
+
+    def _item(self, i: int, pixels: Pixels, placement: Placement) -> Item:
+        """Return an item of a sample's pixels, uint8 [H, W, 3], and its placement, without the padding."""
+        width, height = placement.visible
+        image = torch.from_numpy(np.ascontiguousarray(pixels[:height, :width].transpose(2, 0, 1)))
+        return Item(image, self.targets.placed(self.targets.target(self.store, i), placement.unpadded()))
+
+    @cached_property
+    def _whole(self) -> _Whole | None:
+        """All items of the split, if they have one size and fit into memory; read when first asked for."""
+        side, count = self.spec.square, len(self.store)
+        if side is None or count * side**2 * _CHANNELS_AND_MASK > MEMORY_LIMIT:
+            return None
+        images = torch.empty(count, 3, side, side, dtype=torch.uint8)
+        targets: list[Any] = [None] * count
+        for i, pixels, placement in self.store.all_prepared(self.spec):
+            images[i], targets[i] = self._item(i, pixels, placement)
+        return _Whole(images, targets)
 
     def batch(
         self, indices: Sequence[int], augment: Augmentation = UNCHANGED, generator: torch.Generator | None = None
@@ -99,25 +126,40 @@ class ImageTensors(Dataset[Item]):
         Images of different sizes are padded with zeros on the right and at the bottom: to the largest one, and to the
         specification's `multiple`. Images and targets are augmented alike when there is a generator to draw from.
         """
-        items = [self[i] for i in indices]
-        if generator is not None:
-            items = self._augmented(items, augment, generator)
-        multiple = self.spec.multiple
-        height, width = (-(-max(item.image.shape[axis] for item in items) // multiple) * multiple for axis in (1, 2))
-        images = torch.stack([_padded(item.image, height, width) for item in items])
-        return images, self.targets.collate([self.targets.padded(item.target, (width, height)) for item in items])
+        changes = None if generator is None else drawn_changes(len(indices), augment, generator)
+        if self._whole is None:
+            return self._padded([self[i] for i in indices], changes)
+        images, targets = self._whole.images, [self._whole.targets[i] for i in indices]
+        chosen = torch.tensor(indices)
+        if changes is None:
+            return images.index_select(0, chosen), self.targets.collate(targets)
+        targets = self._changed(targets, [(images.shape[3], images.shape[2])] * len(indices), changes)
+        return changed(images, chosen, changes), self.targets.collate(targets)
 
-    def _augmented(self, items: list[Item], augment: Augmentation, generator: torch.Generator) -> list[Item]:
-        mirrored, moves = _draws(len(items), augment, generator)
-        changed = []
-        for (image, target), mirror, (x, y) in zip(items, mirrored, moves, strict=True):
-            size = (image.shape[2], image.shape[1])
+    def _padded(self, items: list[Item], changes: Changes | None) -> tuple[Tensor, Any]:
+        """Return a batch of items of any sizes, changed and then padded to one size."""
+        images, targets = [item.image for item in items], [item.target for item in items]
+        if changes is not None:
+            targets = self._changed(targets, [(image.shape[2], image.shape[1]) for image in images], changes)
+            each = zip(images, changes.mirrored.split(1), changes.moves.split(1), strict=True)
+            images = [changed(image[None], torch.tensor([0]), Changes(*change))[0] for image, *change in each]
+        multiple = self.spec.multiple
+        height, width = (-(-max(image.shape[axis] for image in images) // multiple) * multiple for axis in (1, 2))
+        padded = torch.stack([_padded(image, height, width) for image in images])
+        return padded, self.targets.collate([self.targets.padded(target, (width, height)) for target in targets])
+
+    def _changed(self, targets: list[Any], sizes: list[tuple[int, int]], changes: Changes) -> list[Any]:
+        """Return the targets of images, whose widths and heights are `sizes`, changed as the images are."""
+        result = []
+        for target, size, mirror, (x, y) in zip(
+            targets, sizes, changes.mirrored.tolist(), changes.moves.tolist(), strict=True
+        ):
             if mirror:
-                image, target = image.flip(2), self.targets.mirrored(target, size[0])
+                target = self.targets.mirrored(target, size[0])
             if x or y:
-                image, target = _shifted(image, x, y), self.targets.shifted(target, x, y, size)
-            changed.append(Item(image, target))
-        return changed
+                target = self.targets.shifted(target, x, y, size)
+            result.append(target)
+        return result
 
 
 def batches(
@@ -148,31 +190,6 @@ def batches(
     order = torch.randperm(count, generator=generator)
     for start in range(0, count - batch_size + 1, batch_size):
         yield dataset.batch(order[start : start + batch_size].tolist(), augment, generator)
-
-
-def _draws(count: int, augment: Augmentation, generator: torch.Generator) -> tuple[list[bool], list[tuple[int, int]]]:
-    """Draw for each image whether it is mirrored, and by how many pixels it moves (right, down)."""
-    mirrored, moves = [False] * count, [(0, 0)] * count
-    if augment.flip:
-        mirrored = (torch.rand(count, generator=generator) < 0.5).tolist()
-    if shift := augment.shift_px:
-        starts = torch.randint(0, 2 * shift + 1, (count, 2), generator=generator).tolist()
-        moves = [(shift - column, shift - row) for row, column in starts]
-    return mirrored, moves
-
-
-def _shifted(image: Tensor, x: int, y: int) -> Tensor:
-    """Move an image [3, h, w] to the right and down; the border is mirrored, its edge not repeated."""
-    rows, columns = _mirrored_positions(image.shape[1], -y), _mirrored_positions(image.shape[2], -x)
-    return image[:, rows][:, :, columns]
-
-
-def _mirrored_positions(length: int, first: int) -> Tensor:
-    """Return positions `first`, `first` + 1, … of an endlessly mirrored row, `length` of them."""
-    if length == 1:
-        return torch.zeros(1, dtype=torch.int64)
-    position = torch.arange(first, first + length) % (2 * (length - 1))
-    return torch.minimum(position, 2 * (length - 1) - position)
 
 
 def _padded(image: Tensor, height: int, width: int) -> Tensor:

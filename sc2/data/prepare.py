@@ -8,7 +8,7 @@ from typing import Protocol, cast
 from tqdm import tqdm
 
 from sc2.data.source import SPLITS, Source
-from sc2.data.store import StoreWriter
+from sc2.data.writer import StoreWriter
 from sc2.errors import ConfigError
 from sc2.job import RunningJob
 

@@ -7,14 +7,18 @@ import torch
 from PIL import Image
 
 from sc2.data import images
+from sc2.data.geometry import Placement
 from sc2.data.images import UNCHANGED, ImageTensors, batches
 from sc2.data.photodigits import open_dataset
 from sc2.data.source import SPLITS, Box, NewSample
 from sc2.data.spec import Augmentation, SizeSpec
-from sc2.data.store import SampleStore, StoreWriter
+from sc2.data.store import SampleStore
 from sc2.data.transform import prepare_image
+from sc2.data.writer import StoreWriter
 from sc2.errors import DataError
+from sc2.tasks import get_task
 from sc2.tasks.classification import TASK as CLASSES
+from tests.dense import store_of, write_scenes
 
 SPEC = SizeSpec(resize=32, crop=28)
 FLIP, SHIFT, BOTH = Augmentation(flip=True), Augmentation(shift_px=2), Augmentation(flip=True, shift_px=2)
@@ -59,21 +63,107 @@ def test_items(dataset, store):
     assert np.array_equal(image.permute(1, 2, 0).numpy(), np.asarray(expected))
 
 
-def test_each_image_is_decoded_once_and_copies_are_handed_out(dataset, monkeypatch):
-    calls = []
-    read = SampleStore.image
+def test_the_split_is_read_once_in_its_order_and_copies_are_handed_out(dataset, monkeypatch):
+    opened, offsets = [], []
+    opening, read = SampleStore._opened, SampleStore._part
 
-    def counted(store, i):
-        calls.append(i)
-        return read(store, i)
+    def counted(store):
+        opened.append(store)
+        return opening(store)
 
-    monkeypatch.setattr(SampleStore, "image", counted)
-    first = run(dataset, seed=None)
+    def followed(store, file, blob):
+        offsets.append(blob.offset)
+        return read(store, file, blob)
+
+    monkeypatch.setattr(SampleStore, "_opened", counted)
+    monkeypatch.setattr(SampleStore, "_part", followed)
+    first = run(dataset)
     for image, _ in first:
         image.zero_()
     second = run(dataset, seed=None)
-    assert len(calls) == 23
+    assert len(opened) == 1
+    assert offsets == sorted({sample.offset for sample in dataset.store.samples})
     assert all(image.any() for image, _ in second)
+
+
+def test_a_damaged_image_is_noticed_before_anything_is_trained(tmp_path):
+    source = open_dataset({"kind": "photodigits", "seed": 0, "images": dict.fromkeys(SPLITS, 4)})
+    damaged = written(tmp_path, source.classes, source.samples)
+    content = bytearray(damaged.tar.read_bytes())
+    content[damaged.samples[3].offset + 100] ^= 1
+    damaged.tar.write_bytes(content)
+    with pytest.raises(DataError, match=r"member 000003\.ppm does not match the index"):
+        next(batches(ImageTensors(damaged, SPEC, CLASSES), 1, seed=None))
+
+
+def one_at_a_time(dataset, size, *, seed, epoch, augment):
+    """The batches of an epoch as they were made image by image, before whole batches were changed at once."""
+    generator = torch.Generator().manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0]))
+    order, task = torch.randperm(len(dataset), generator=generator).tolist(), dataset.targets
+    for start in range(0, len(order) - size + 1, size):
+        mirrored, moves, images, targets = [False] * size, [(0, 0)] * size, [], []
+        if augment.flip:
+            mirrored = (torch.rand(size, generator=generator) < 0.5).tolist()
+        if shift := augment.shift_px:
+            starts = torch.randint(0, 2 * shift + 1, (size, 2), generator=generator).tolist()
+            moves = [(shift - column, shift - row) for row, column in starts]
+        for i, mirror, (x, y) in zip(order[start : start + size], mirrored, moves, strict=True):
+            stored, target = dataset.store.image(i), task.target(dataset.store, i)
+            place = Placement.of(stored.size, dataset.spec)
+            image, target = np.asarray(prepare_image(stored, dataset.spec)), task.placed(target, place)
+            if mirror:
+                image, target = image[:, ::-1], task.mirrored(target, place.size[0])
+            if x or y:
+                wide = np.pad(image, ((abs(y), abs(y)), (abs(x), abs(x)), (0, 0)), mode="reflect")
+                image = wide[abs(y) - y :, abs(x) - x :][: place.size[1], : place.size[0]]
+                target = task.shifted(target, x, y, place.size)
+            images.append(image.transpose(2, 0, 1))
+            targets.append(task.padded(target, place.size))
+        yield torch.from_numpy(np.stack(images)), task.collate(targets)
+
+
+@pytest.fixture(scope="module")
+def coloured(tmp_path_factory):
+    return store_of(write_scenes(tmp_path_factory.mktemp("coloured"), (11, 1, 1)))
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("side", [64, 33])
+@pytest.mark.parametrize("augment", [UNCHANGED, FLIP, SHIFT, Augmentation(flip=True, shift_px=70)])
+@pytest.mark.parametrize("task", ["classification", "detection", "segmentation"])
+def test_batches_are_those_of_single_images(coloured, task, augment, side, at_once, monkeypatch):
+    monkeypatch.setattr(images, "MEMORY_LIMIT", 4 * 11 * side**2 - (not at_once))
+    dataset = ImageTensors(coloured, SizeSpec(resize=side, crop=side), get_task(task))
+    for epoch in range(2):
+        options: dict[str, Any] = {"seed": 3, "epoch": epoch, "augment": augment}
+        found, expected = (list(way(dataset, 3, **options)) for way in (batches, one_at_a_time))
+        assert len(found) == len(expected) == 3
+        for (one, targets), (other, others) in zip(found, expected, strict=True):
+            assert torch.equal(one, other)
+            assert one.is_contiguous()
+            assert all(map(same_target, get_task(task).single(targets), get_task(task).single(others)))
+    assert (dataset._whole is not None) == at_once
+
+
+def same_target(one, other):
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+    return np.array_equal(one, other)
+
+
+def test_an_image_of_one_row_is_shifted_along_it(tmp_path):
+    pixels = np.arange(60, dtype=np.uint8).reshape(1, 20, 3)
+    row = b"P6\n20 1\n255\n" + pixels.tobytes()
+    dataset = ImageTensors(
+        written(tmp_path, ("row",), (NewSample(split, "a", 0, row, ".ppm") for split in SPLITS)),
+        SizeSpec(fit="whole", resize=1, longest=20),
+        CLASSES,
+    )
+    for epoch in range(5):
+        (found, _), *_ = batches(dataset, 1, seed=0, epoch=epoch, augment=SHIFT)
+        wide = np.pad(pixels, ((0, 0), (2, 2), (0, 0)), mode="reflect")
+        windows = [wide[:, start : start + 20].transpose(2, 0, 1) for start in range(5)]
+        assert any(np.array_equal(found[0], window) for window in windows)
 
 
 def test_a_large_split_is_not_kept_in_memory(dataset, store, monkeypatch):

@@ -4,12 +4,17 @@ import json
 import tarfile
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from sc2.data import prepare
+from sc2.data.geometry import Placement
 from sc2.data.source import SPLITS, Box, NewSample
-from sc2.data.store import SampleStore, StoreWriter, read_meta
+from sc2.data.spec import SizeSpec
+from sc2.data.store import SampleStore, read_meta
+from sc2.data.transform import prepare_image
+from sc2.data.writer import StoreWriter
 from sc2.errors import ConfigError, DataError
 from sc2.job import RunningJob
 
@@ -189,6 +194,58 @@ def test_altered_bytes_are_noticed(stored):
     with pytest.raises(DataError, match=r"test\.tar: member 000001\.ppm does not match the index"):
         store.read(0)
     assert store.read(1) == ppm(1)
+
+
+SPECS = [
+    SizeSpec(resize=8, crop=8),
+    SizeSpec(resize=8, crop=5),
+    SizeSpec(resize=6, crop=6),
+    SizeSpec(fit="whole", resize=8, multiple=16),
+    SizeSpec(fit="whole", resize=8),
+]
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_prepared_pixels_are_those_of_the_image(tmp_path, spec):
+    def pictures():
+        generator = np.random.default_rng(0)
+        for split in SPLITS:
+            for number, size in ((2, (8, 8)), (0, (12, 8)), (1, (8, 8))):
+                pixels = generator.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+                data, file = b"P6\n%d %d\n255\n" % size + pixels.tobytes(), io.BytesIO()
+                Image.fromarray(pixels).save(file, "PNG")
+                yield NewSample(split, f"{number}", 0, file.getvalue() if number == 1 else data, ".image")
+
+    write(tmp_path, pictures)
+    store = SampleStore(paths(tmp_path)["index"], paths(tmp_path)["val"], "val")
+    together = list(store.all_prepared(spec))
+    assert [i for i, *_ in together] == [2, 0, 1]  # as they were written
+    for i, pixels, place in together:
+        image = store.image(i)
+        alone, same_place = store.prepared(i, spec)
+        assert place == same_place == Placement.of(image.size, spec)
+        for found in (pixels, alone):
+            assert found.dtype == np.uint8
+            assert np.array_equal(found, np.asarray(prepare_image(image, spec)))
+
+
+def test_a_pass_through_the_tar_checks_every_image(stored):
+    content = bytearray(stored["test"].read_bytes())
+    store = SampleStore(stored["index"], stored["test"], "test")
+    content[store.samples[0].offset + 15] ^= 1
+    stored["test"].write_bytes(content)
+    with pytest.raises(DataError, match=r"test\.tar: member 000001\.ppm does not match the index"):
+        list(store.all_prepared(SizeSpec(resize=2, crop=2)))
+    stored["test"].unlink()
+    with pytest.raises(DataError, match=r"test\.tar: cannot be read"):
+        next(store.all_prepared(SizeSpec(resize=2, crop=2)))
+
+
+def test_an_image_that_does_not_fit_the_input_is_named(tmp_path):
+    write(tmp_path, lambda: (NewSample(split, "long", 0, ppm(1, (40, 1)), ".ppm") for split in SPLITS))
+    store = SampleStore(paths(tmp_path)["index"], paths(tmp_path)["val"], "val")
+    with pytest.raises(DataError, match=r"val\.tar, sample long: an image of 40 × 1 pixels would become"):
+        store.prepared(0, SizeSpec(fit="whole", resize=8))
 
 
 def test_an_unreadable_image_is_named(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from sc2.data.spec import SizeSpec
-from sc2.data.transform import decode_image, prepare_image
+from sc2.data.transform import decode_image, plain_pixels, prepare_image
 from sc2.errors import DataError
 
 
@@ -93,3 +93,39 @@ def test_prepare_image_equals_torchvision(size, interpolation):
 def test_an_image_of_the_right_size_is_untouched():
     image = picture(16, 16)
     assert prepare_image(image, SizeSpec(resize=16, crop=16)) is image
+
+
+NINE = bytes(range(27))
+
+
+@pytest.mark.parametrize("header", [b"P6\n3 3\n255\n", b"P6\n9 1\n255\n", b"P6\n1 9\n255\n"])
+def test_a_plain_file_needs_no_decoding(header):
+    found = plain_pixels(header + NINE)
+    assert found is not None
+    assert np.array_equal(found, np.asarray(decode_image(header + NINE, "x")))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"P6 3 3 255 " + NINE,
+        b"P6\n# a comment\n3 3\n255\n" + NINE,
+        b"P6\n3 3\n255\r\n" + NINE,
+        b"P6\n3 3\n255\n" + NINE + b"\n",
+        b"P6\n3 3\n255\n" + NINE[:-1],
+        b"P6\n03 3\n255\n" + NINE,
+        b"P6\n0 3\n255\n",
+        b"P6\n3 3\n99\n" + NINE,
+        b"P6\n3 3\n65535\n" + 2 * NINE,
+        b"P5\n3 9\n255\n" + NINE,
+        b"\nP6\n3 3\n255\n" + NINE,
+        b"",
+    ],
+)
+def test_any_other_file_is_left_to_pillow(data):
+    assert plain_pixels(data) is None
+
+
+def test_a_plain_file_of_too_many_pixels_is_left_to_pillow(monkeypatch):
+    monkeypatch.setattr("sc2.data.transform.LARGEST_PX", 8)
+    assert plain_pixels(b"P6\n3 3\n255\n" + NINE) is None
