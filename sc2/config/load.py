@@ -9,7 +9,7 @@ from sc2.config.explain import choices
 from sc2.config.found import backbone_arguments, backbone_names, dataset_kinds, figure_names
 from sc2.config.published import read_orderings
 from sc2.config.reader import Reader
-from sc2.config.references import check_groups, check_references, check_seeds
+from sc2.config.references import check_grid, check_groups, check_references
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
 from sc2.config.schema import BenchmarkConfig, MethodFile, MethodGrid, RunConfig
 from sc2.config.yaml_files import Content, merge
@@ -65,12 +65,10 @@ class _Loader(Reader):
             return None
         for phase in getattr(params, "phases", ()):  # pairs of name and parameters
             self.batch_size(config, phase[1], source, (*keys, "params", "phases", phase[0]))
-        resolved = MethodOnBenchmark(name, defaults.title, points, params, grid.encoder_from)
+        check_grid(self, name, grid, source)
+        resolved = MethodOnBenchmark(name, defaults.title, points, params, grid.encoder_from, grid.seeds)
         for key, network in method.networks(resolved.arch).items():
             self.network(network.name, network.args, source, (*keys, "params", key))
-        if grid.encoder_from is not None and not method.takes_encoder:
-            at = (*keys, "encoder_from")
-            self.add(source.file_of(at), at, f"{name} has no encoder to take from another benchmark: remove this key")
         if method.one_size and config.input.fit != "crop":
             message = f"{name} needs inputs of one size: set input.fit to crop, or remove {name} from the run file"
             self.add(source.file_of(keys), keys, message)
@@ -190,9 +188,8 @@ def load_config(path: Path | str) -> Config:
             if benchmark is not None:
                 benchmarks[name] = benchmark
         if not loader.problems:
-            check_references(loader, benchmarks, path)
+            check_references(loader, run, benchmarks, path)
             check_groups(loader, run, path)
-            check_seeds(loader, run, path)
     orderings = read_orderings(loader)
     if loader.problems or run is None:
         raise loader.error()

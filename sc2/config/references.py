@@ -6,11 +6,12 @@ from pathlib import Path
 from sc2.config.explain import choices
 from sc2.config.reader import Reader
 from sc2.config.resolved import Benchmark, MethodOnBenchmark
-from sc2.config.schema import RunConfig
-from sc2.methods import get_method, method_names
+from sc2.config.schema import MethodGrid, RunConfig
+from sc2.config.yaml_files import Content
+from sc2.methods import get_method
 
 
-def check_references(reader: Reader, benchmarks: Mapping[str, Benchmark], run_file: Path) -> None:
+def check_references(reader: Reader, run: RunConfig, benchmarks: Mapping[str, Benchmark], run_file: Path) -> None:
     """Check that everything a benchmark takes from another one is built by the same run file."""
     for name, benchmark in benchmarks.items():
         file = reader.folder / "benchmarks" / f"{name}.yaml"
@@ -23,7 +24,7 @@ def check_references(reader: Reader, benchmarks: Mapping[str, Benchmark], run_fi
             message = f"{run_file} does not run it here; {choices(anchor, sorted(benchmark.methods))}"
             reader.add(file, ("anchor",), message)
         for method in benchmark.methods.values():
-            problem = _encoder_problem(method, benchmarks, run_file)
+            problem = _encoder_problem(method, run, benchmarks, run_file)
             if problem is not None:
                 reader.add(file, ("methods", method.name, "encoder_from"), problem)
 
@@ -37,19 +38,29 @@ def check_groups(reader: Reader, run: RunConfig, run_file: Path) -> None:
                 reader.add(run_file, ("groups", name, position), message)
 
 
-def check_seeds(reader: Reader, run: RunConfig, run_file: Path) -> None:
-    """Check that what gets seeds of its own is run, and trained."""
-    methods = sorted({method for names in run.benchmarks.values() for method in names} & set(method_names()))
-    for name in run.method_seeds:
-        if name not in methods:
-            reader.add(run_file, ("method_seeds", name), f"is not run here; {choices(name, methods)}")
-        elif not get_method(name).phases():
-            reader.add(
-                run_file, ("method_seeds", name), "is not trained, so that no seed changes anything: take it out"
-            )
+def check_grid(reader: Reader, name: str, grid: MethodGrid, source: Content) -> None:
+    """Check that a grid asks for nothing that its method does not have.
+
+    Args:
+        reader: Collects the problems.
+        name: The method.
+        grid: Its grid on a benchmark.
+        source: The content of the benchmark's file.
+    """
+    method = get_method(name)
+    problems = {}
+    if grid.encoder_from is not None and not method.takes_encoder:
+        problems["encoder_from"] = f"{name} has no encoder to take from another benchmark: remove this key"
+    if grid.seeds and not method.phases():
+        problems["seeds"] = f"{name} is not trained, so that no seed changes anything: remove this key"
+    for key, problem in problems.items():
+        where = ("methods", name, key)
+        reader.add(source.file_of(where), where, problem)
 
 
-def _encoder_problem(method: MethodOnBenchmark, benchmarks: Mapping[str, Benchmark], run_file: Path) -> str | None:
+def _encoder_problem(
+    method: MethodOnBenchmark, run: RunConfig, benchmarks: Mapping[str, Benchmark], run_file: Path
+) -> str | None:
     if method.encoder_from is None:
         return None
     source = benchmarks.get(method.encoder_from)
@@ -62,5 +73,12 @@ def _encoder_problem(method: MethodOnBenchmark, benchmarks: Mapping[str, Benchma
         return (
             f"{method.encoder_from} has no run of {method.name} at {', '.join(missing)}: add the points there, or "
             "remove them here"
+        )
+    there = source.methods[method.name].seeds(run)
+    missing = [seed for seed in method.seeds(run) if seed not in there]
+    if missing:
+        return (
+            f"{method.encoder_from} has no run of {method.name} with seed {', '.join(missing)}: add it to its seeds "
+            f"there, or remove it from those here; seeds there: {', '.join(there)}"
         )
     return None

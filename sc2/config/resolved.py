@@ -1,5 +1,6 @@
 """The validated configuration: what to run, with all parameters. No torch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +16,29 @@ from sc2.tasks.base import HeadParams
 
 @dataclass(frozen=True)
 class MethodOnBenchmark:
-    """A method's resolved grid on one benchmark."""
+    """A method's resolved grid on one benchmark.
+
+    Attributes:
+        name: Name of the method.
+        title: Its name for readers.
+        points: Operating points.
+        params: Its parameters.
+        encoder_from: The benchmark whose encoder it takes, if any.
+        own_seeds: Seeds that its grid lists; empty where it has those of the run file (`seeds`).
+    """
 
     name: str
     title: str
     points: list[str]
     params: Strict
     encoder_from: str | None = None
+    own_seeds: Sequence[str] = ()
+
+    def seeds(self, run: RunConfig) -> list[str]:
+        """Return the seeds of its runs: the run file's first one for a method without training."""
+        if not get_method(self.name).phases():
+            return run.seeds[:1]
+        return list(self.own_seeds) or run.seeds
 
     @property
     def arch(self) -> Strict:

@@ -86,10 +86,8 @@ class RunConfig(Strict):
     )
     seeds: Seeds = Field(
         default=["0"],
-        description="Seeds of the methods' trainings, in quotes; deterministic methods use the first",
-    )
-    method_seeds: dict[Name, Seeds] = Field(
-        default={}, description="Method → seeds of its own trainings on all benchmarks, instead of `seeds`"
+        description="Seeds of the methods' trainings, in quotes, where a benchmark lists none for a method; "
+        "deterministic methods use the first",
     )
     figures: list[Name] = Field(
         default=["rate_accuracy", "exrd", "three_way"],
@@ -113,6 +111,9 @@ class MethodGrid(Strict):
         default=[],
         min_length=1,
         description="Operating points, as strings in quotes; by default those of config/methods/<name>.yaml",
+    )
+    seeds: Seeds = Field(
+        default=[], description="Seeds of its trainings here, in quotes; by default those of the run file"
     )
     encoder_from: Name | None = Field(
         default=None,

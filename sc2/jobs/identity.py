@@ -9,7 +9,7 @@ from typing import Any
 
 from sc2.config.published import TEACHER
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
-from sc2.jobs.plan import Keys, anchor, phases, phases_before, runs, seeds, taken_whole
+from sc2.jobs.plan import Keys, anchor, phases, phases_before, runs, taken_whole
 from sc2.jobs.stages import STAGES
 from sc2.methods import get_method, module_of
 from sc2.provenance.fingerprint import Fingerprint, fingerprint
@@ -86,7 +86,7 @@ def _of_benchmark(config: Config, stage: str, keys: Keys) -> Described | None:
     if stage in _BENCHMARK_STAGES:
         return _BENCHMARK_STAGES[stage](config, benchmark, keys)
     method = benchmark.methods.get(keys["method"])
-    known = method is not None and keys["point"] in method.points and keys["seed"] in seeds(config, keys["method"])
+    known = method is not None and keys["point"] in method.points and keys["seed"] in method.seeds(config.run)
     return _RUN_STAGES[stage](benchmark, method, keys) if known and method is not None else None
 
 

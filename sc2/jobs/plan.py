@@ -30,7 +30,7 @@ def runs(config: Config, benchmark: str, method_name: str | None = None) -> Iter
         if method_name not in (None, method.name):
             continue
         for point in method.points:
-            for seed in seeds(config, method.name):
+            for seed in method.seeds(config.run):
                 yield Run(benchmark, method.name, point, seed)
 
 
@@ -47,13 +47,6 @@ def anchor(benchmark: Benchmark) -> str:
     """Return the method that a benchmark's curves are compared with."""
     candidates = (benchmark.config.anchor, *ANCHORS, *benchmark.methods)
     return next(method for method in candidates if method in benchmark.methods)
-
-
-def seeds(config: Config, method: str) -> list[str]:
-    """Return the seeds that a method runs with."""
-    # A method without training is deterministic: one seed is enough.
-    own = config.run.method_seeds.get(method, config.run.seeds)
-    return own if phases(method) else config.run.seeds[:1]
 
 
 def phases(method: str) -> list[str]:
@@ -117,5 +110,5 @@ def examples(config: Config, benchmark: str) -> list[str]:
 
 def first_seed(config: Config, benchmark: str, method: str) -> Iterator[Run]:
     """Yield a method's runs on a benchmark with the first seed, by point."""
-    first = seeds(config, method)[0]
+    first = config.benchmarks[benchmark].methods[method].seeds(config.run)[0]
     return (run for run in runs(config, benchmark, method) if run.seed == first)

@@ -12,7 +12,7 @@ MISTAKES: dict[str, Mistake] = {
         put("seed", ["0"]),
         "config.yaml",
         "config.yaml: seed",
-        ["unknown key; did you mean 'seeds'? allowed: benchmarks, figures, groups, method_seeds, seeds"],
+        ["unknown key; did you mean 'seeds'? allowed: benchmarks, figures, groups, seeds"],
     ),
     "unknown key of a benchmark": (
         DEFAULT,
@@ -50,7 +50,7 @@ MISTAKES: dict[str, Mistake] = {
         put("methods", "jpeg", "point", ["1"]),
         "config.yaml",
         f"{DEFAULT}: methods.jpeg.point",
-        ["unknown key; did you mean 'points'? allowed: encoder_from, params, points"],
+        ["unknown key; did you mean 'points'? allowed: encoder_from, params, points, seeds"],
     ),
     "unknown parameter of a method on a benchmark": (
         DEFAULT,

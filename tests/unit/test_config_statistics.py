@@ -6,8 +6,8 @@ import pytest
 
 from sc2.config.load import load_config
 from sc2.jobs.identity import job
-from sc2.jobs.plan import anchor, seeds
-from tests.configuration import CONFIG, DEFAULT, Mistake, assert_named, put
+from sc2.jobs.plan import anchor, runs
+from tests.configuration import CONFIG, DEFAULT, Mistake, assert_named, load_changed, put
 from tests.planning import NAME, load_small
 from tests.unit.test_papers import sections
 
@@ -22,18 +22,25 @@ MISTAKES: dict[str, Mistake] = {
         ["config.yaml does not run it here; did you mean 'bpg'?"],
     ),
     "seeds of a codec": (
+        DEFAULT,
+        put("methods", "jpeg", "seeds", ["0", "1"]),
         "config.yaml",
-        put("method_seeds", "jpeg", ["0", "1"]),
-        "config.yaml",
-        "config.yaml: method_seeds.jpeg",
-        ["is not trained, so that no seed changes anything: take it out"],
+        f"{DEFAULT}: methods.jpeg.seeds",
+        ["jpeg is not trained, so that no seed changes anything: remove this key"],
     ),
-    "seeds of a method that is not run": (
+    "no seeds": (
+        DEFAULT,
+        put("methods", "end_to_end", "seeds", []),
         "config.yaml",
-        put("method_seeds", "entropic_studnt", ["0"]),
+        f"{DEFAULT}: methods.end_to_end.seeds",
+        ["needs at least 1 entry"],
+    ),
+    "seeds that the encoder's benchmark lacks": (
+        "benchmarks/photodigits_detection.yaml",
+        put("methods", "entropic_student", "seeds", ["0", "3", "5"]),
         "config.yaml",
-        "config.yaml: method_seeds.entropic_studnt",
-        ["is not run here; did you mean 'entropic_student'?"],
+        "benchmarks/photodigits_detection.yaml: methods.entropic_student.encoder_from",
+        [f"{NAME} has no run of entropic_student with seed 3, 5: add it to its seeds there, or remove it", "there: 0"],
     ),
     "an ordering of an unknown method": (
         ORDERINGS,
@@ -81,14 +88,21 @@ def test_the_anchor_is_bpg_or_webp_or_the_first_method_unless_a_benchmark_says_o
     assert planned.spec["anchor"] == "jpeg"
 
 
-def test_a_method_may_have_seeds_of_its_own(tmp_path: Path) -> None:
-    config = load_small(tmp_path, {"config.yaml": put("method_seeds", "entropic_student", ["0", "3", "5"])})
-    assert seeds(config, "entropic_student") == ["0", "3", "5"]
-    assert seeds(config, "webp") == ["0"]
-    assert seeds(config, "end_to_end") == ["0", "1"]
+def test_a_method_may_have_seeds_of_its_own_on_a_benchmark(tmp_path: Path) -> None:
+    config = load_small(tmp_path, {DEFAULT: put("methods", "entropic_student", "seeds", ["0", "3", "5"])})
+    planned = {(run.method, run.seed) for run in runs(config, NAME)}
+    assert planned == {("jpeg", "0"), ("webp", "0"), *(("entropic_student", seed) for seed in ("0", "3", "5"))}
     keys = {"benchmark": NAME, "method": "entropic_student", "point": "4", "seed": "5"}
     assert job(config, "evaluate", keys) is not None
     assert job(config, "evaluate", {**keys, "seed": "1"}) is None
+
+
+def test_seeds_on_one_benchmark_are_not_those_of_another(tmp_path: Path) -> None:
+    three = put("methods", "entropic_student", "seeds", ["1", "0", "2"])
+    config = load_changed(tmp_path, {DEFAULT: [three]})
+    assert {run.seed for run in runs(config, NAME, "entropic_student")} == {"0", "1", "2"}
+    assert {run.seed for run in runs(config, "photodigits_detection", "entropic_student")} == {"0"}
+    assert {run.seed for run in runs(config, NAME, "end_to_end")} == {"0"}
 
 
 def test_a_benchmark_checks_the_orderings_of_the_methods_that_it_runs(tmp_path: Path) -> None:
