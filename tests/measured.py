@@ -21,9 +21,9 @@ def write_samples(path: Path, top1: float, size: float, images: int = 200, **col
 
 
 def sample_inputs(
-    folder: Path, summaries: Sequence[Mapping[str, Any]], teacher: Mapping[str, Any], images: int = 200
+    folder: Path, summaries: Sequence[Mapping[str, Any]], teachers: Sequence[Mapping[str, Any]], images: int = 200
 ) -> dict[str, Path | list[Path]]:
-    """Write rows that fit the summaries of classifiers and of their teacher; return them as inputs of the stage.
+    """Write rows that fit the summaries of classifiers and of their teachers; return them as inputs of the stage.
 
     What a summary lacks, or has wrong on purpose, is 0 in its rows.
     """
@@ -38,5 +38,8 @@ def sample_inputs(
         )
         for position, one in enumerate(summaries)
     ]
-    of_teacher = write_samples(folder / "teacher.parquet", number(teacher, "top1_pct"), 0, images)
-    return {"samples": samples, "teacher_samples": of_teacher}
+    of_teachers = [
+        write_samples(folder / f"teacher{position}.parquet", number(one, "top1_pct"), 0, images)
+        for position, one in enumerate(teachers)
+    ]
+    return {"samples": samples, "teacher_samples": of_teachers}

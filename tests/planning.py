@@ -39,8 +39,11 @@ def _two_seeds(content: dict[str, Any]) -> None:
 def every_job(config: Config) -> dict[str, str]:
     """Ids of all jobs of the small configuration by a short name."""
     names: dict[str, tuple[str, dict[str, str]]] = {"data": ("prepare_data", {"dataset": "photodigits"})}
-    for stage in ("train_teacher", "evaluate_teacher", "make_tables", "snapshot"):
+    for stage in ("make_tables", "snapshot"):
         names[stage] = (stage, {"benchmark": NAME})
+    for seed in config.benchmarks[NAME].teacher_seeds(config.run):
+        for stage in ("train_teacher", "evaluate_teacher"):
+            names[f"{stage} {seed}"] = (stage, {"benchmark": NAME, "seed": seed})
     for method in config.benchmarks[NAME].methods:
         names[f"measure_latency {method}"] = ("measure_latency", {"benchmark": NAME, "method": method})
     for figure in config.run.figures:

@@ -36,7 +36,12 @@ def write_dvc(config: Config, path: Path) -> None:
 
 def dvc_text(config: Config) -> str:
     """Return `dvc.yaml` for a run file."""
-    metrics = _results("teachers", config.benchmarks, "evaluation.json")
+    metrics = [
+        path
+        for name, benchmark in config.benchmarks.items()
+        for seed in benchmark.teacher_seeds(config.run)
+        for path in _results("teachers", [name], f"seed{seed}/evaluation.json")
+    ]
     parts: dict[str, Any] = {"stages": _stages(config), "metrics": metrics, "plots": list(_plots(config))}
     header = _HEADER.format(run=_relative(config.path))
     return "\n".join([header, *(_dumped({key: part}) for key, part in parts.items())])

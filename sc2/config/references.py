@@ -15,10 +15,9 @@ def check_references(reader: Reader, run: RunConfig, benchmarks: Mapping[str, Be
     """Check that everything a benchmark takes from another one is built by the same run file."""
     for name, benchmark in benchmarks.items():
         file = reader.folder / "benchmarks" / f"{name}.yaml"
-        body_from = getattr(benchmark.config.teacher, "body_from", None)
-        if body_from is not None and body_from not in benchmarks:
-            message = f"there is no benchmark {body_from!r} in {run_file}: add it there under benchmarks"
-            reader.add(file, ("teacher", "body_from"), message)
+        body = _body_problem(benchmark, run, benchmarks, run_file)
+        if body is not None:
+            reader.add(file, ("teacher", "body_from"), body)
         anchor = benchmark.config.anchor
         if anchor is not None and anchor not in benchmark.methods:
             message = f"{run_file} does not run it here; {choices(anchor, sorted(benchmark.methods))}"
@@ -56,6 +55,25 @@ def check_grid(reader: Reader, name: str, grid: MethodGrid, source: Content) -> 
     for key, problem in problems.items():
         where = ("methods", name, key)
         reader.add(source.file_of(where), where, problem)
+
+
+def _body_problem(
+    benchmark: Benchmark, run: RunConfig, benchmarks: Mapping[str, Benchmark], run_file: Path
+) -> str | None:
+    name = getattr(benchmark.config.teacher, "body_from", None)
+    if name is None:
+        return None
+    if name not in benchmarks:
+        return f"there is no benchmark {name!r} in {run_file}: add it there under benchmarks"
+    source = benchmarks[name]
+    there = source.teacher_seeds(run)
+    missing = [seed for seed in benchmark.teacher_seeds(run) if seed not in there]
+    if source.config.teacher.source == "train" and missing:
+        return (
+            f"{name} has no teacher of seed {', '.join(missing)}: add it to the seeds of one of its methods, or remove "
+            f"it from those here; seeds there: {', '.join(there)}"
+        )
+    return None
 
 
 def _encoder_problem(

@@ -73,6 +73,15 @@ class Benchmark:
     skipped: dict[str, str] = field(default_factory=dict)
     head: HeadParams = field(default_factory=HeadParams)
 
+    def teacher_seeds(self, run: RunConfig) -> list[str]:
+        """Return the seeds of its teachers: those of all its runs if they are trained, else the run file's first.
+
+        A fetched teacher is one file, whatever the seed of a run.
+        """
+        if self.config.teacher.source != "train":
+            return run.seeds[:1]
+        return list(dict.fromkeys(seed for method in self.methods.values() for seed in method.seeds(run)))
+
     @property
     def network(self) -> NetworkSpec:
         """The teacher's network."""

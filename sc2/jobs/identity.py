@@ -92,7 +92,7 @@ def _of_benchmark(config: Config, stage: str, keys: Keys) -> Described | None:
 
 def _train_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
     teacher = benchmark.config.teacher.model_dump(mode="json")
-    if teacher["source"] != "train":
+    if teacher["source"] != "train" or keys["seed"] not in benchmark.teacher_seeds(config.run):
         return None
     spec = {"task": benchmark.config.task, "input": _input(benchmark)}
     spec |= {"augment": benchmark.config.augment.model_dump(mode="json")}
@@ -101,17 +101,14 @@ def _train_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Describe
 
 def _fetch_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
     teacher = benchmark.config.teacher.model_dump(mode="json")
-    return (
-        None
-        if teacher["source"] == "train"
-        else (
-            {"task": benchmark.config.task, "teacher": teacher},
-            _backbone_modules(benchmark),
-        )
-    )
+    if teacher["source"] == "train" or keys["seed"] not in benchmark.teacher_seeds(config.run):
+        return None
+    return {"task": benchmark.config.task, "teacher": teacher}, _backbone_modules(benchmark)
 
 
-def _evaluate_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
+def _evaluate_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
+    if keys["seed"] not in benchmark.teacher_seeds(config.run):
+        return None
     return {"task": benchmark.config.task, "input": _input(benchmark)}, _task_modules(benchmark)
 
 

@@ -88,10 +88,16 @@ def taken_whole(method: MethodOnBenchmark) -> str | None:
     return method.encoder_from if get_method(method.name).trains_encoder_only else None
 
 
-def body_from(config: Config, benchmark: str) -> list[str]:
-    """Return the benchmark whose teacher a teacher starts from, as a list of at most one."""
+def teacher_seed(config: Config, benchmark: str, seed: str) -> str:
+    """Return the seed of the teacher that runs with a seed use: the same, or that of the one fetched teacher."""
+    seeds = config.benchmarks[benchmark].teacher_seeds(config.run)
+    return seed if seed in seeds else seeds[0]
+
+
+def body_from(config: Config, benchmark: str, seed: str) -> list[tuple[str, str]]:
+    """Return benchmark and seed of the teacher that a teacher starts from, as a list of at most one."""
     name = getattr(config.benchmarks[benchmark].config.teacher, "body_from", None)
-    return [] if name is None else [name]
+    return [] if name is None else [(name, teacher_seed(config, name, seed))]
 
 
 def encoder_from(config: Config, run: Run, phase: str) -> list[Run]:

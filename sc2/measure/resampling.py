@@ -89,6 +89,21 @@ def _counts(stream: np.random.PCG64, resamples: int, size: int) -> Values:
     return counts.reshape(resamples, size).astype(np.float64)
 
 
+def seed_weights(seed: int, resamples: int = RESAMPLES) -> Values:
+    """Return how much a training's seed counts in each resample: exponential with mean 1, [resamples].
+
+    The same seed gives the same weights, whatever it is the seed of.
+
+    Args:
+        seed: At least 0.
+        resamples: Number of resamples, at least 1.
+    """
+    stream = np.random.PCG64(np.random.SeedSequence((_SEED, _KINDS, seed)))
+    uniform = ((stream.random_raw(resamples) >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53
+    weights: Values = -np.log(uniform)
+    return weights
+
+
 def weighted_means(weights: Values, values: ArrayLike) -> Values:
     """Return the mean of a number per image in each resample.
 

@@ -214,8 +214,8 @@ def serving_columns() -> tuple[Column, ...]:
 
 
 def teacher_columns(task: str) -> tuple[Column, ...]:
-    """Return the columns of `teacher.csv` for `task`."""
-    keys = (*text("benchmark", "task", "teacher"), *ints("images"))
+    """Return the columns of `teacher.csv` for `task`: a row per seed that the teacher was trained with."""
+    keys = (*text("benchmark", "task", "teacher", "seed"), *ints("images"))
     quality = quality_of(task)
     return (*keys, *quality.columns, *ends(4, quality.primary), *ints("params", "macs"), *text("record_id"))
 

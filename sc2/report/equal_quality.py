@@ -33,7 +33,7 @@ def rows(tables: Tables, resamples: Resamples) -> list[dict[str, Any]]:
     curves, points, teacher = resamples.curves(tables), measured(tables), teacher_value(tables)
     names, table_rows = tables.rate_quality.iloc[0], []
     for loss in MAX_LOSS_POINTS:
-        reached = method_bytes(curves, teacher - loss, resamples.teacher.quality - loss)
+        reached = method_bytes(curves, teacher - loss, resamples.teacher_quality - loss)
         for method, (title, own) in points.items():
             point, reason = fewest(own, teacher - loss, "encoder_kb", math.inf)
             size, drawn = reached[method]

@@ -97,7 +97,7 @@ def _method(tables: Tables, resamples: Resamples, name: str) -> Method:
     curves = tuple(curve for curve in resamples.curves(tables) if curve.series.method == name)
     if not curves:
         teacher = np.array([teacher_value(tables)])
-        drawn = resamples.teacher.quality[:, None]
+        drawn = resamples.teacher_quality[:, None]
         return Method((), np.zeros(1), teacher, np.zeros_like(drawn), drawn)
     return Method(
         curves,
@@ -125,7 +125,7 @@ def _bytes(method: Method, other: Method, than: float, tables: Tables, resamples
 
 
 def _bytes_near_teacher(method: Method, other: Method, than: float, tables: Tables, resamples: Resamples) -> Finding:
-    level, levels = teacher_value(tables) - NEAR_LOSS, resamples.teacher.quality - NEAR_LOSS
+    level, levels = teacher_value(tables) - NEAR_LOSS, resamples.teacher_quality - NEAR_LOSS
     (size, drawn), (other_size, others) = (
         next(iter(method_bytes(each.curves, level, levels).values())) for each in (method, other)
     )

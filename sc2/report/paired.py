@@ -80,8 +80,13 @@ def _point(curve: ResampledCurve, index: int, prefix: str) -> dict[str, Any]:
 
 
 def _discordant(curve: ResampledCurve, index: int, other: ResampledCurve, position: int) -> dict[str, Any]:
-    """Return the images that only one of two runs with the first seed has right, and McNemar's test of them."""
-    right, others = curve.right[index], other.right[position]
+    """Return the images that only one of two runs has right, and McNemar's test of them.
+
+    The runs are those with the first seed that both points have; without one, nothing is compared.
+    """
+    own, of_other = curve.right[index], other.right[position]
+    shared = next((seed for seed in own if seed in of_other), "")
+    right, others = own.get(shared), of_other.get(shared)
     if right is None or others is None:
         return {"only_right": None, "only_other_right": None, "mcnemar_p": None}
     only, only_other = int((right & ~others).sum()), int((others & ~right).sum())
@@ -115,7 +120,7 @@ def byte_ratios(tables: Tables, resamples: Resamples) -> list[dict[str, Any]]:
     titles = {curve.series.method: curve.series.method_title for curve in curves}
     names, ratios = tables.rate_quality.iloc[0], []
     for loss in MAX_LOSS_POINTS:
-        reached = method_bytes(curves, teacher - loss, resamples.teacher.quality - loss)
+        reached = method_bytes(curves, teacher - loss, resamples.teacher_quality - loss)
         for method, other in combinations([name for name, (size, _) in reached.items() if np.isfinite(size)], 2):
             (size, drawn), (other_size, others) = reached[method], reached[other]
             with np.errstate(invalid="ignore"):  # neither reaches it: no ratio

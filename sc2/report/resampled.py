@@ -19,6 +19,7 @@ from sc2.measure.resampling import (
     percentile_interval,
     proportion_interval,
     resample_weights,
+    seed_weights,
     weighted_means,
 )
 from sc2.report.series import Series, Tables, Values, collect
@@ -49,28 +50,34 @@ class Resampled:
 
 @dataclass(frozen=True)
 class Resamples:
-    """A benchmark's runs and its teacher over the same resamples of its test images.
+    """A benchmark's runs and its teachers over the same resamples of its test images.
 
     Attributes:
-        teacher: The teacher.
+        teachers: The teacher of each seed that it was trained with.
         runs: Every run.
         chance: Primary quality of the best answer that is the same for all images (%).
     """
 
-    teacher: Resampled
+    teachers: Mapping[str, Resampled]
     runs: Mapping[RunKey, Resampled]
     chance: float
+
+    @property
+    def teacher_quality(self) -> Values:
+        """Primary quality of the teacher in each resample, mean over its seeds, [resamples]."""
+        return over_seeds({seed: teacher.quality for seed, teacher in self.teachers.items()})
 
     def curve(self, tables: Tables, series: Series) -> "ResampledCurve":
         """Return a curve over the resamples."""
         rows = tables.rate_quality[tables.rate_quality["method"] == series.method]
         runs = [
-            [self.runs[series.method, point, seed] for seed in rows.loc[rows["point"] == point, "seed"]]
+            {seed: self.runs[series.method, point, seed] for seed in rows.loc[rows["point"] == point, "seed"]}
             for point in series.points
         ]
-        quality = np.stack([over_seeds(np.stack([run.quality for run in own])) for own in runs], axis=1)
-        data_bytes = np.stack([over_seeds(np.stack([run.data_bytes for run in own])) for own in runs], axis=1)
-        return ResampledCurve(series, data_bytes, quality, tuple(own[0].right for own in runs))
+        quality = [over_seeds({seed: run.quality for seed, run in own.items()}) for own in runs]
+        data_bytes = [over_seeds({seed: run.data_bytes for seed, run in own.items()}) for own in runs]
+        right = tuple({seed: run.right for seed, run in own.items()} for own in runs)
+        return ResampledCurve(series, np.stack(data_bytes, axis=1), np.stack(quality, axis=1), right)
 
     def curves(self, tables: Tables) -> "list[ResampledCurve]":
         """Return all curves, in the order of `rate_quality`."""
@@ -86,55 +93,59 @@ class ResampledCurve:
         series: The curve as it was measured.
         data_bytes: Payload per image, [resamples, points].
         quality: Primary quality, [resamples, points].
-        right: For each point, whether each image is right in the first seed, [images]; None where the task has none.
+        right: For each point and seed, whether each image is right, [images]; None where the task has no such thing.
     """
 
     series: Series
     data_bytes: Values
     quality: Values
-    right: tuple[NDArray[np.bool_] | None, ...]
+    right: tuple[Mapping[str, NDArray[np.bool_] | None], ...]
 
 
-def over_seeds(values: Values) -> Values:
-    """Return means over seeds that are drawn again in each resample, [resamples].
+def over_seeds(values: Mapping[str, Values]) -> Values:
+    """Return means over seeds that are weighted at random in each resample, [resamples].
 
-    A mean of seeds drawn with replacement varies too little by the factor (seeds - 1) / seeds; that is made up for. One
-    seed says nothing of the others, so nothing varies. The same draws are made for the same number of seeds: runs with
-    the same seeds stay paired.
+    The weights are exponential and belong to the seed, so that whatever has a seed in common stays paired: a method and
+    its teacher, two methods with some of their seeds the same. Such a mean of n seeds varies too little by the factor
+    √((n - 1) / (n + 1)); that is made up for. One seed says nothing of the others, so nothing varies.
 
     Args:
-        values: A number of each seed's run in each resample, [seeds, resamples].
+        values: Seed → a number of its run in each resample, [resamples].
     """
-    mean: Values = values.mean(axis=0)
-    seeds, resamples = values.shape
+    stacked = np.stack(list(values.values()))
+    mean: Values = stacked.mean(axis=0)
+    seeds, resamples = stacked.shape
     if seeds == 1:
         return mean
-    drawn = resample_weights({}, seeds, resamples)
-    return mean + np.sqrt(seeds / (seeds - 1)) * ((drawn.T * values).mean(axis=0) - mean)
+    weights = np.stack([seed_weights(int(seed), resamples) for seed in values])
+    weighted = (weights * stacked).sum(axis=0) / weights.sum(axis=0)
+    return mean + np.sqrt((seeds + 1) / (seeds - 1)) * (weighted - mean)
 
 
-def read_resamples(task: str, teacher: Path, runs: Mapping[RunKey, Path]) -> Resamples:
+def read_resamples(task: str, teachers: Mapping[str, Path], runs: Mapping[RunKey, Path]) -> Resamples:
     """Read the rows per image of a benchmark and resample its test images.
 
     Args:
         task: Name of the benchmark's task.
-        teacher: Rows of the teacher.
+        teachers: Rows of the teacher of each seed, at least one.
         runs: Rows of each run.
 
     Raises:
-        DataError: A file is unreadable, or is not about the same images as the teacher's.
+        DataError: A file is unreadable, or is not about the same images as the first teacher's.
     """
-    first = _read(teacher)
+    reference = next(iter(teachers.values()))
+    first = _read(reference)
     groups = {name.removeprefix(GROUP): first[name].tolist() for name in first.columns if name.startswith(GROUP)}
     weights = resample_weights(groups, len(first))
 
     def resampled(path: Path, samples: pd.DataFrame) -> Resampled:
         if samples["id"].tolist() != first["id"].tolist():
-            raise DataError(f"{path}: its images are not those of {teacher}; evaluate both again")
+            raise DataError(f"{path}: its images are not those of {reference}; evaluate both again")
         return _resampled(task, samples, weights, plain=not groups)
 
     by_key = {key: resampled(path, _read(path)) for key, path in runs.items()}
-    return Resamples(resampled(teacher, first), by_key, get_task(task).chance(_columns(first)))
+    by_seed = {seed: resampled(path, _read(path)) for seed, path in teachers.items()}
+    return Resamples(by_seed, by_key, get_task(task).chance(_columns(first)))
 
 
 def _columns(samples: pd.DataFrame) -> dict[str, list[Any]]:

@@ -224,10 +224,12 @@ def _series(rows: pd.DataFrame, index: int, quality: Quality, facts: MethodFacts
 
 
 def teacher_value(tables: Tables) -> float:
-    """Return the teacher's primary quality, in the task's unit."""
-    return float(tables.teacher[tables.quality.primary].iloc[0])
+    """Return the teacher's primary quality, mean over its seeds, in the task's unit."""
+    return float(tables.teacher[tables.quality.primary].mean())
 
 
 def teacher_text(tables: Tables) -> str:
-    """Return e.g. `Teacher resnet50: 76.1 %`."""
-    return f"Teacher {tables.teacher['teacher'].iloc[0]}: {teacher_value(tables):.1f}{tables.quality.unit}"
+    """Return e.g. `Teacher resnet50: 76.1 %`; with several teachers, of how many seeds it is the mean."""
+    count = len(tables.teacher)
+    seeds = f" ({count} seeds)" if count > 1 else ""
+    return f"Teacher {tables.teacher['teacher'].iloc[0]}: {teacher_value(tables):.1f}{tables.quality.unit}{seeds}"

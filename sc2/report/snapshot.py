@@ -15,7 +15,7 @@ from sc2.job import RunningJob
 from sc2.provenance.record import Record, read_record, sha256_file
 from sc2.report import equal_quality, facts
 from sc2.report.markdown import Markup, code, ends, escaped, in_a_sentence, number, table, with_spread
-from sc2.report.series import READ, Series, Tables, collect, read_tables
+from sc2.report.series import READ, Series, Tables, collect, read_tables, teacher_value
 from sc2.report.table_io import read_table
 
 COPIED = (".csv", ".svg", ".webp")
@@ -102,8 +102,8 @@ def _text(job: RunningJob, paths: Sequence[Path], figures: Sequence[Path], recor
         f"Benchmark {code(job.keys['benchmark'])}, made by {code(command)}. {_teacher(tables)}",
         *(f"![{alt_text(path)}]({path.name})" for path in figures),
         "## Rate and quality",
-        f"Means over the test images{_seeds_text(tables)}, with 95 % intervals over images and seeds. ≈: cannot be "
-        f"told from the quality of the same curve at the next fewer bytes. Tables: {_links(paths)}.",
+        f"Means over the test images{_seeds_text(tables)}, with 95 % intervals over images and {_varied(tables)}. ≈: "
+        f"cannot be told from the quality of the same curve at the next fewer bytes. Tables: {_links(paths)}.",
         _results(tables, computed["paired"]),
         *equal_quality.section(tables, computed["equal_quality"], computed["byte_ratios"]),
         *_orderings(computed["orderings"]),
@@ -129,10 +129,12 @@ def _links(paths: Sequence[Path]) -> str:
 
 
 def _teacher(tables: Tables) -> str:
-    teacher, quality = tables.teacher.iloc[0], tables.quality
+    teacher, quality, seeds = tables.teacher.iloc[0], tables.quality, len(tables.teacher)
+    reached = with_spread(teacher_value(tables), float(tables.teacher[quality.primary].std()), 2, seeds)
+    over = f" (mean ± standard deviation over {seeds} seeds)" if seeds > 1 else ""
     return (
         f"Teacher {code(teacher['teacher'])}: {in_a_sentence(quality.label)} "
-        f"{number(teacher[quality.primary], 2)}{quality.unit} on {number(teacher['images'])} test images, "
+        f"{reached}{quality.unit}{over} on {number(teacher['images'])} test images, "
         f"{number(teacher['params'])} parameters, {number(teacher['macs'])} MACs."
     )
 
@@ -142,9 +144,18 @@ def _all_series(tables: Tables) -> list[Series]:
 
 
 def _seeds_text(tables: Tables) -> str:
-    seeds = tables.rate_quality["seed"].nunique()
-    several = f"mean ± standard deviation where there are several of the {seeds} seeds"
-    return f"; {several} of a method's own training (the teacher is the same)" if seeds > 1 else ""
+    """Say what varies: the method alone, or with it the teacher of each seed."""
+    seeds, teachers = tables.rate_quality["seed"].nunique(), len(tables.teacher)
+    if seeds == 1:
+        return ""
+    several = f"; mean ± standard deviation where there are several of the {seeds} seeds of"
+    if teachers == 1:
+        return f"{several} a method's own training (the teacher is the same)"
+    return f"{several} teacher and method (a method without training has the first seed's teacher)"
+
+
+def _varied(tables: Tables) -> str:
+    return "seeds of teacher and method" if len(tables.teacher) > 1 else "seeds"
 
 
 def _results(tables: Tables, paired: pd.DataFrame) -> str:

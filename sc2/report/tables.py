@@ -1,8 +1,8 @@
 """Stage `make_tables`: the runs' measurements as tidy CSV tables, and what is computed from them.
 
-`rate_quality` and `latency` have one row per run, `switch` one per pair of points, `teacher` one. The other tables are
-computed from these as they are written, rounded, so that a reader can recompute them: from `rate_quality` and
-`teacher`, for `timed_hypervolume` also from `latency`. Intervals, what is decided by them, McNemar's test and the
+`rate_quality` and `latency` have one row per run, `switch` one per pair of points, `teacher` one per seed. The other
+tables are computed from these as they are written, rounded, so that a reader can recompute them: from `rate_quality`
+and `teacher`, for `timed_hypervolume` also from `latency`. Intervals, what is decided by them, McNemar's test and the
 quality by chance in a hypervolume come from the rows per image (`samples.parquet`). The rows are ordered by
 method (as the configuration lists them), rate point and seed, never by the order of the input files, and every float
 has a fixed number of decimals: the same measurements give the same bytes.
@@ -30,49 +30,59 @@ RUN_KEYS = ("benchmark", "method", "point", "seed")
 
 
 def run(job: RunningJob) -> None:
-    """Write all tables from the runs' `summaries`, `samples` and `latencies` and the `teacher`.
+    """Write all tables from the runs' `summaries`, `samples` and `latencies` and those of the `teachers`.
 
     The spec holds `methods`, the order of the rows, `anchor`, the method that the others are compared with, and
-    `orderings`, the published ones to check. `samples` are in the order of `summaries`.
+    `orderings`, the published ones to check. `samples` are in the order of `summaries`, `teacher_samples` in that of
+    `teachers`.
 
     Raises:
         DataError: A file is unreadable, lacks a key, repeats a run or belongs to another benchmark.
     """
     order = list(job.spec["methods"])
-    teacher = _read(job.input("teacher"), ("benchmark", "task"))
-    task = str(teacher.values["task"])
+    teachers = [_read(path, ("benchmark", "task", "seed")) for path in job.input_list("teachers")]
+    if not teachers:
+        raise DataError("no teacher to make tables of: the configuration plans none")
+    task = str(teachers[0].values["task"])
     columns = {name: of_task(task) for name, of_task in TABLES.items()}
     summaries = [_read(path, RUN_KEYS) for path in job.input_list("summaries")]
     latencies = _latencies(job.input_list("latencies"))
     if not summaries:
         raise DataError("no summary to make tables of: the configuration plans no run")
-    _check_same([teacher, *summaries, *latencies], "benchmark")
-    _check_same([teacher, *summaries], "task")
+    _check_same([*teachers, *summaries, *latencies], "benchmark")
+    _check_same([*teachers, *summaries], "task")
     _check_unique(summaries)
     _check_unique(latencies)
     _check_measured(latencies, summaries)
-    resamples = _resamples(job, task, summaries)
+    resamples = _resamples(job, task, summaries, teachers)
     quality = quality_of(task).primary
-    teacher = _with_intervals(teacher, resamples.teacher, quality)
+    teachers = [_with_intervals(row, resamples.teachers[str(row.value("seed"))], quality) for row in teachers]
     summaries = [_with_intervals(row, resamples.runs[_run_key(row)], quality) for row in summaries]
     measured = {
         "rate_quality": _in_order(summaries, order),
         "latency": _in_order(latencies, order),
-        "switch": _switches(job, teacher, order),
-        "teacher": [teacher],
+        "switch": _switches(job, teachers[0], order),
+        "teacher": sorted(teachers, key=lambda row: point_key(str(row.value("seed")))),
     }
     for name, rows in measured.items():
         write_table(job.outputs[name], columns[name], rows)
     _write_computed(job, columns, resamples)
 
 
-def _resamples(job: RunningJob, task: str, summaries: Sequence[Row]) -> Resamples:
-    """Read the rows per image of all runs and the teacher."""
-    samples = job.input_list("samples")
-    if len(samples) != len(summaries):
-        raise DataError(f"{len(summaries)} summaries came with {len(samples)} files of rows per image: give one each")
-    runs = dict(zip(map(_run_key, summaries), samples, strict=True))
-    return read_resamples(task, job.input("teacher_samples"), runs)
+def _resamples(job: RunningJob, task: str, summaries: Sequence[Row], teachers: Sequence[Row]) -> Resamples:
+    """Read the rows per image of all runs and of the teacher of each seed."""
+    runs = _paired(summaries, job.input_list("samples"), "summaries")
+    own = _paired(teachers, job.input_list("teacher_samples"), "evaluations of the teacher")
+    by_seed = {str(row.value("seed")): path for row, path in own}
+    if len(by_seed) != len(own):
+        raise DataError(f"{own[-1][0].path}: two evaluations of the teacher are of one seed; give one each")
+    return read_resamples(task, by_seed, {_run_key(row): path for row, path in runs})
+
+
+def _paired(rows: Sequence[Row], samples: Sequence[Path], what: str) -> list[tuple[Row, Path]]:
+    if len(samples) != len(rows):
+        raise DataError(f"{len(rows)} {what} came with {len(samples)} files of rows per image: give one each")
+    return list(zip(rows, samples, strict=True))
 
 
 def _run_key(row: Row) -> RunKey:

@@ -40,6 +40,7 @@ def run(job: RunningJob) -> None:
         "benchmark": job.keys["benchmark"],
         "task": task.name,
         "teacher": teacher.backbone.name,
+        "seed": job.keys["seed"],
         "record_id": job.record_id,
         "images": len(store),
         **answers.scorer.summary(),

@@ -43,7 +43,8 @@ class TrainedTeacher(Strict):
         description="The head after the body: fields of `Head` in sc2/tasks/<task>.py; classification has none",
     )
     body_from: Name | None = Field(
-        default=None, description="Start from the body of this benchmark's teacher, which must be in the run file"
+        default=None,
+        description="Start from the body of this benchmark's teacher of the same seed; it must be in the run file",
     )
     body_weights: PublishedWeights | None = Field(
         default=None, description="Start from the body of a published classifier"

@@ -18,15 +18,15 @@ from sc2.teachers.spec import PublishedWeights, TrainedTeacher
 from sc2.training.driver import train_recipe
 from sc2.training.supervised import supervised_recipe
 
-SEED = 0  # There is one teacher, whatever seeds the methods run with.
-
 
 def run(job: RunningJob) -> None:
     """Train the teacher; the checkpoint holds `task`, `backbone`, `classes` and `state`."""
     teacher, task = TrainedTeacher.model_validate(job.spec["teacher"]), get_task(job.spec["task"])
     classes = list(read_meta(job.input("meta")).classes)
     network = task.network(teacher.backbone, task.Head.model_validate(teacher.head))
-    torch.manual_seed(SEED)
+    # Initial weights depend on the seed only, not on what ran earlier in this process.
+    seed = int(job.keys["seed"])
+    torch.manual_seed(seed)
     model = build_network(network, len(classes))
     for path in job.input_list("body"):
         donor = TeacherCheckpoint.of(load_checkpoint(path, "teacher"))
@@ -35,7 +35,7 @@ def run(job: RunningJob) -> None:
         take_over_published_body(model, teacher.backbone, teacher.body_weights)
     training = teacher.training
     recipe = supervised_recipe(model, training, task, len(classes), body_lr_factor=training.body_lr_factor)
-    train_recipe(recipe, job, task, seed=SEED)
+    train_recipe(recipe, job, task, seed=seed)
     content = {"kind": "teacher", "task": task.name, "backbone": network.model_dump(mode="json"), "classes": classes}
     save_atomically({**content, "state": model.state_dict()}, job.outputs["checkpoint"])
 

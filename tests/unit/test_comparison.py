@@ -1,7 +1,7 @@
 """The tables that compare curves hold what their definitions say, computed from the rounded tables."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from sc2.report.table_io import read_table
 from tests.measured import sample_inputs
 
 TEACHER = {
-    **{"benchmark": "b", "task": "classification", "teacher": "resnet", "record_id": "7" * 16},
+    **{"benchmark": "b", "task": "classification", "teacher": "resnet", "seed": "0", "record_id": "7" * 16},
     **{"images": 4, "top1_pct": 74.5, "top5_pct": 99.0, "params": 1234, "macs": 1000},
 }
 BOX = Box((REFERENCE_MACS_SHARE, IDEAL_MACS_SHARE), (10.0, 74.5))
@@ -62,19 +62,20 @@ def folder(tmp_path: Path) -> Path:
 def make(
     folder: Path,
     runs: list[dict[str, Any]],
-    teacher: dict[str, Any] = TEACHER,
+    teachers: Sequence[dict[str, Any]] = (TEACHER,),
     orderings: Mapping[str, Any] | None = None,
     images: int = 200,
 ) -> dict[str, pd.DataFrame]:
     paths = [folder / f"{number}.json" for number in range(len(runs))]
-    for path, content in zip([*paths, folder / "teacher.json"], [*runs, teacher], strict=True):
+    of_teachers = [folder / f"teacher{number}.json" for number in range(len(teachers))]
+    for path, content in zip([*paths, *of_teachers], [*runs, *teachers], strict=True):
         path.write_text(json.dumps(content))
     inputs: dict[str, Path | list[Path]] = {
         "summaries": paths,
         "latencies": [],
         "switches": [],
-        "teacher": folder / "teacher.json",
-        **sample_inputs(folder, runs, teacher, images),
+        "teachers": of_teachers,
+        **sample_inputs(folder, runs, teachers, images),
     }
     outputs = {name: folder / f"{name}.csv" for name in STAGES["make_tables"].outputs}
     methods = list(dict.fromkeys(content["method"] for content in runs))
@@ -198,7 +199,7 @@ def test_limits_are_round_and_each_admits_more() -> None:
 
 def test_a_teacher_without_macs_is_refused(folder: Path) -> None:
     with pytest.raises(DataError, match="key 'macs' is 0"):
-        make(folder, curve("jpeg"), teacher={**TEACHER, "macs": 0})
+        make(folder, curve("jpeg"), teachers=[{**TEACHER, "macs": 0}])
 
 
 def test_a_method_has_one_curve_unless_it_says_otherwise() -> None:

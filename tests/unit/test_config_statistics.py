@@ -35,13 +35,6 @@ MISTAKES: dict[str, Mistake] = {
         f"{DEFAULT}: methods.end_to_end.seeds",
         ["needs at least 1 entry"],
     ),
-    "seeds that the encoder's benchmark lacks": (
-        "benchmarks/photodigits_detection.yaml",
-        put("methods", "entropic_student", "seeds", ["0", "3", "5"]),
-        "config.yaml",
-        "benchmarks/photodigits_detection.yaml: methods.entropic_student.encoder_from",
-        [f"{NAME} has no run of entropic_student with seed 3, 5: add it to its seeds there, or remove it", "there: 0"],
-    ),
     "an ordering of an unknown method": (
         ORDERINGS,
         put("bpg_webp", "other", "wepb"),

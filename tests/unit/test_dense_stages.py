@@ -59,11 +59,17 @@ class Project:
         self.params = get_method(METHOD).Params.model_validate(PARAMS).model_dump(mode="json")
 
     def job(
-        self, stage: str, task: str, spec: dict[str, Any], inputs: dict[str, Any], outputs: list[str]
+        self,
+        stage: str,
+        task: str,
+        spec: dict[str, Any],
+        inputs: dict[str, Any],
+        outputs: list[str],
+        seed: str = "0",
     ) -> RunningJob:
-        made = self.folder / task / stage
+        made = self.folder / task / stage / seed
         made.mkdir(parents=True, exist_ok=True)
-        keys = {"benchmark": task, "method": METHOD, "point": POINT, "seed": "0", "phase": stage}
+        keys = {"benchmark": task, "method": METHOD, "point": POINT, "seed": seed, "phase": stage}
         data = {name: path for name, path in self.data.items() if name in ("index", "meta", "train", "val", "test")}
         job_spec = {
             "task": task,
@@ -73,17 +79,17 @@ class Project:
             **spec,
         }
         paths = {name: made / name for name in outputs}
-        label = f"{task}/{stage}"
+        label = f"{task}/{stage}/{seed}"
         # Training states go by the job's identity: two jobs must not share one.
         job_id = hashlib.sha256(label.encode()).hexdigest()[:16]
         return RunningJob(stage, keys, job_spec, {**data, **inputs}, paths, job_id, label=label)
 
-    def teacher(self, task: str, body: list[Path]) -> Path:
+    def teacher(self, task: str, body: list[Path], seed: str = "0") -> Path:
         training = {"epochs": 1, "batch_size": 4, "lr": 0.01, "weight_decay": 0.0, "label_smoothing": 0.0}
         training["body_lr_factor"] = 1.0
         head = get_task(task).Head.model_validate(HEADS[task]).model_dump()
         teacher = {"source": "train", "backbone": BACKBONE, "head": head, "training": training}
-        job = self.job("teacher", task, {"teacher": teacher}, {"body": body}, ["checkpoint", "history"])
+        job = self.job("teacher", task, {"teacher": teacher}, {"body": body}, ["checkpoint", "history"], seed)
         train_teacher(job)
         return job.outputs["checkpoint"]
 
@@ -231,6 +237,12 @@ def test_the_teacher_is_judged_by_the_same_columns(built: dict[str, Any], task: 
         column.format(found[column.name])
     assert found["teacher"] == "small_resnet"
     assert found["params"] > 0 < found["macs"]
+
+
+def test_a_teacher_is_another_one_with_another_seed_and_the_same_with_the_same(built: dict[str, Any]) -> None:
+    project, first = built["project"], built["classification"]["teacher"].read_bytes()
+    assert project.teacher("classification", [], "1").read_bytes() != first
+    assert project.teacher("classification", [], "0").read_bytes() == first
 
 
 @pytest.mark.parametrize("task", DENSE)

@@ -35,8 +35,8 @@ def test_a_first_phase_takes_the_encoder_of_the_same_run_elsewhere_and_a_second_
     assert encoder_from(config, Run(NAME, "entropic_student", "4", "0"), "distill") == []
     reduction = Run(DETECTION, "channel_reduction_quantization", "1", "0")
     assert encoder_from(config, reduction, "distill") == []
-    assert body_from(config, DETECTION) == [NAME]
-    assert body_from(config, NAME) == []
+    assert body_from(config, DETECTION, "0") == [(NAME, "0")]
+    assert body_from(config, NAME, "0") == []
     keys = {"benchmark": DETECTION, "method": "entropic_student", "point": "4", "seed": "0", "phase": "distill"}
     planned = job(config, "train", keys)
     assert planned is not None
@@ -68,7 +68,7 @@ def test_a_dense_job_depends_on_its_task_and_head_alone(load_tasks: Load) -> Non
         for width in (32, 16)
     )
     for benchmark in (NAME, DETECTION, "photodigits_segmentation"):
-        one, two = (job(config, "train_teacher", {"benchmark": benchmark}) for config in (plain, changed))
+        one, two = (job(config, "train_teacher", {"benchmark": benchmark, "seed": "0"}) for config in (plain, changed))
         assert one is not None
         assert two is not None
         assert (one.id != two.id) == (benchmark == DETECTION)
@@ -102,6 +102,13 @@ def _without(*path: str) -> Edit:
             f"{NAME} has no run of entropic_student at 0.06, 0.5, 4: add the points there",
         ),
         (
+            DEFAULT,
+            put("methods", "entropic_student", "seeds", ["1", "2"]),
+            f"{DETECTION}.yaml: methods.entropic_student.encoder_from",
+            f"{NAME} has no run of entropic_student with seed 0: add it to its seeds there, or remove it from those "
+            "here; seeds there: 1, 2",
+        ),
+        (
             f"benchmarks/{DETECTION}.yaml",
             put("methods", "jpeg", "encoder_from", NAME),
             f"{DETECTION}.yaml: methods.jpeg.encoder_from",
@@ -118,6 +125,12 @@ def _without(*path: str) -> Edit:
             put("teacher", "body_from", "photodigits"),
             f"{DETECTION}.yaml: teacher.body_from",
             "there is no benchmark 'photodigits' in",
+        ),
+        (
+            f"benchmarks/{DETECTION}.yaml",
+            put("methods", "end_to_end", "seeds", ["0", "4"]),
+            f"{DETECTION}.yaml: teacher.body_from",
+            f"{NAME} has no teacher of seed 4: add it to the seeds of one of its methods, or remove it",
         ),
         (
             f"benchmarks/{DETECTION}.yaml",

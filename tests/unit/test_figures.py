@@ -92,9 +92,9 @@ def make(tmp_path: Path) -> Callable[..., dict[str, Path]]:
         rows = summaries(curves, seeds)
         paths = [write_json(tmp_path / f"s{number}.json", row) for number, row in enumerate(rows)]
         its = {"teacher": "resnet_small", "images": 500, "top1_pct": teacher, "top5_pct": 99.1, "params": 7, "macs": 7}
-        its |= {"benchmark": "b", "task": "classification", "record_id": "b" * 16}
+        its |= {"benchmark": "b", "seed": "0", "task": "classification", "record_id": "b" * 16}
         inputs: dict[str, Path | list[Path]] = {"summaries": paths, "latencies": [], "switches": []}
-        inputs |= {"teacher": write_json(tmp_path / "t.json", its), **sample_inputs(tmp_path, rows, its)}
+        inputs |= {"teachers": [write_json(tmp_path / "t.json", its)], **sample_inputs(tmp_path, rows, [its])}
         outputs = {name: tmp_path / f"{name}.csv" for name in STAGES["make_tables"].outputs}
         spec = {"methods": list(curves), "anchor": next(iter(curves)), "orderings": {}}
         tables.run(RunningJob("make_tables", {"benchmark": "b"}, spec, inputs, outputs, RECORD))

@@ -10,10 +10,12 @@ from scipy import stats
 
 from sc2.errors import DataError
 from sc2.measure.resampling import Interval, proportion_interval
+from sc2.report.fewest_bytes import MAX_LOSS_POINTS
 from sc2.report.orderings import verdict
 from sc2.report.resampled import over_seeds, read_resamples
+from sc2.report.series import Values
 from tests.measured import write_samples
-from tests.unit.test_comparison import ANCHOR, curve, make, run
+from tests.unit.test_comparison import ANCHOR, TEACHER, curve, make, run
 
 
 def pair(found: pd.DataFrame, one: tuple[str, str], other: tuple[str, str]) -> pd.Series:
@@ -120,12 +122,56 @@ def test_a_verdict_needs_the_whole_interval_on_one_side() -> None:
     assert verdict(Interval(np.nan, np.nan), "more", 0) == "cannot be told"
 
 
-def test_seeds_are_drawn_with_the_error_of_their_mean() -> None:
-    values = np.array([[10.0], [13.0], [16.0]]) * np.ones((1, 20_000))
+def test_seeds_are_weighted_with_the_error_of_their_mean() -> None:
+    means = {"0": 10.0, "1": 13.0, "2": 16.0}
+    values: dict[str, Values] = {seed: np.full(20_000, value) for seed, value in means.items()}
     drawn = over_seeds(values)
     assert drawn.mean() == pytest.approx(13, abs=0.05)
     assert drawn.std() == pytest.approx(3 / np.sqrt(3), rel=0.03)
-    assert over_seeds(values[:1]).tolist() == [10.0] * 20_000
+    assert over_seeds({"0": values["0"]}).tolist() == [10.0] * 20_000
+
+
+def test_what_seeds_have_in_common_cancels_whatever_else_they_are_with() -> None:
+    """Two methods that differ by one point in every seed: sure with the same seeds, not at all with others."""
+    one: dict[str, Values] = {str(seed): np.full(20_000, value) for seed, value in enumerate((10.0, 13.0, 16.0))}
+    other = {seed: values + 1 for seed, values in reversed(one.items())}
+    assert over_seeds(other) - over_seeds(one) == pytest.approx(np.ones(20_000))
+    apart = {str(int(seed) + 3): values for seed, values in other.items()}
+    # Independent: the variances of both means, 3² / 3 each, add up.
+    assert (over_seeds(apart) - over_seeds(one)).std() == pytest.approx(np.sqrt(6), rel=0.03)
+    part = {seed: other[seed] for seed in ("1", "2")}
+    covariance = np.cov(over_seeds(part), over_seeds(one))
+    assert covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]) > 0.3
+
+
+def test_images_are_compared_in_the_first_seed_that_both_have(tmp_path: Path) -> None:
+    """Of 200 images, 120 are right with seed 0, 130 with seed 1 and 140 with seed 2."""
+    tops = {"0": 60.0, "1": 65.0, "2": 70.0}
+
+    def with_seeds(method: str, *seeds: str) -> list[dict[str, Any]]:
+        return [run(method, "1", 100, tops[seed] + (5 if method == "unit" else 0), seed=seed) for seed in seeds]
+
+    found = make(tmp_path, [*with_seeds("webp", "0"), *with_seeds("student", "0", "1"), *with_seeds("unit", "1", "2")])
+    told = {
+        (row["method"], row["other_method"]): (row["only_right"], row["only_other_right"], row["difference_points"])
+        for _, row in found["paired"].iterrows()
+    }
+    assert told["webp", "student"] == (0, 0, -2.5)
+    assert told["student", "unit"] == (0, 10, -10.0)
+    assert np.isnan(told["webp", "unit"][:2]).all()
+    assert told["webp", "unit"][2] == -12.5
+
+
+def test_the_teacher_is_compared_by_the_mean_of_its_seeds(tmp_path: Path) -> None:
+    """A point one below the teacher in every seed is about as far below its mean: that the seeds are apart cancels."""
+    teachers = [{**TEACHER, "seed": seed, "top1_pct": top1} for seed, top1 in (("0", 70.0), ("1", 80.0))]
+    runs = [run("unit", "1", 100, teacher["top1_pct"] - 1, seed=teacher["seed"]) for teacher in teachers]
+    asked = {"below": ordering(method="unit", other="teacher", metric="best_quality")}
+    made = make(tmp_path, runs, teachers, orderings=asked)
+    found = made["orderings"].iloc[0]
+    assert found["difference"] == -1
+    assert -4 < found["difference_low"] < -1 < found["difference_high"] < 1  # the teacher's own mean: ± 1.96 · 5
+    assert set(made["fewest_bytes"]["min_quality"]) == {75.0 - loss for loss in MAX_LOSS_POINTS}
 
 
 def test_a_curve_of_several_seeds_is_as_sure_as_its_seeds_agree(tmp_path: Path) -> None:
@@ -142,12 +188,16 @@ def test_a_curve_of_several_seeds_is_as_sure_as_its_seeds_agree(tmp_path: Path) 
 
 def test_clustered_images_have_a_resampled_interval_and_plain_ones_wilsons(tmp_path: Path) -> None:
     plain = write_samples(tmp_path / "plain.parquet", 80.0, 100.0, images=100)
-    of = read_resamples("classification", plain, {("m", "1", "0"): plain}).runs["m", "1", "0"]
+    of = read_resamples("classification", {"0": plain}, {("m", "1", "0"): plain}).runs["m", "1", "0"]
     assert of.quality_interval == pytest.approx([100 * end for end in proportion_interval(80, 100)])
     # The wrong answers are all of two of ten photographs.
     photos = {"group_photograph": [str(number // 10) for number in range(100)]}
     grouped = write_samples(tmp_path / "grouped.parquet", 80.0, 100.0, images=100, **photos)
-    wide = read_resamples("classification", grouped, {("m", "1", "0"): grouped}).runs["m", "1", "0"].quality_interval
+    wide = (
+        read_resamples("classification", {"0": grouped}, {("m", "1", "0"): grouped})
+        .runs["m", "1", "0"]
+        .quality_interval
+    )
     assert wide.high - wide.low > 2 * (of.quality_interval.high - of.quality_interval.low)
 
 
@@ -155,10 +205,10 @@ def test_rows_of_other_images_are_refused(tmp_path: Path) -> None:
     teacher = write_samples(tmp_path / "teacher.parquet", 80.0, 0, images=100)
     other = write_samples(tmp_path / "other.parquet", 80.0, 100.0, images=99)
     with pytest.raises(DataError, match=r"other\.parquet: its images are not those of"):
-        read_resamples("classification", teacher, {("m", "1", "0"): other})
+        read_resamples("classification", {"0": teacher}, {("m", "1", "0"): other})
     (tmp_path / "broken.parquet").write_text("no Parquet")
     with pytest.raises(DataError, match=r"broken\.parquet: not readable"):
-        read_resamples("classification", teacher, {("m", "1", "0"): tmp_path / "broken.parquet"})
+        read_resamples("classification", {"0": teacher}, {("m", "1", "0"): tmp_path / "broken.parquet"})
 
 
 def test_every_summary_needs_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,11 @@ from sc2.config.load import load_config
 from sc2.config.resolved import Config
 from sc2.errors import ConfigError
 from sc2.jobs.identity import job
-from sc2.jobs.plan import last_phase, phases, phases_before, runs, skipped
+from sc2.jobs.plan import last_phase, phases, phases_before, runs, skipped, teacher_seed
 from sc2.methods import get_method
 from sc2.split.axes import RateAxis
 from sc2.split.method import Method
-from tests.configuration import CONFIG, DEFAULT, put
+from tests.configuration import DEFAULT, Project, put
 from tests.planning import NAME, POINTS, Load, every_job, load_small
 
 
@@ -56,7 +56,9 @@ def test_phases_and_what_comes_before_them() -> None:
         ("make_tables", {"benchmark": NAME, "method": "jpeg"}),
         ("measure_latency", {"benchmark": NAME, "method": "jpg"}),
         ("make_tables", {"benchmark": "imagenette_mobilenet_v2"}),
-        ("fetch_teacher", {"benchmark": NAME}),
+        ("fetch_teacher", {"benchmark": NAME, "seed": "0"}),
+        ("train_teacher", {"benchmark": NAME, "seed": "7"}),
+        ("evaluate_teacher", {"benchmark": NAME, "seed": "7"}),
         ("prepare_data", {"dataset": "imagenette"}),
         ("plot_figure", {"benchmark": NAME, "figure": "pie"}),
         ("evaluate", {"benchmark": NAME, "method": "jpeg", "point": "11", "seed": "0"}),
@@ -70,13 +72,28 @@ def test_what_is_not_planned_is_none(load: Load, stage: str, keys: dict[str, str
     assert job(load(), stage, keys) is None
 
 
-def test_a_teacher_is_either_trained_or_fetched() -> None:
-    config = load_config(CONFIG / "imagenette.yaml")
-    keys = {"benchmark": "imagenette_mobilenet_v2"}
+def test_a_teacher_is_trained_with_each_seed_that_a_run_uses_and_a_run_uses_that_of_its_seed(load: Load) -> None:
+    config = load({DEFAULT: put("methods", "entropic_student", "seeds", ["3", "1"])})
+    # The codecs run with the first seed of the run file.
+    assert config.benchmarks[NAME].teacher_seeds(config.run) == ["0", "3", "1"]
+    assert [teacher_seed(config, NAME, run.seed) for run in runs(config, NAME)] == ["0"] * 4 + ["3", "1"] * 2
+    planned = [job(config, "train_teacher", {"benchmark": NAME, "seed": seed}) for seed in ("0", "1", "3")]
+    assert len({teacher.id for teacher in planned if teacher is not None}) == 3
+
+
+def test_a_teacher_is_either_trained_or_fetched_and_a_fetched_one_is_one_for_all_seeds(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.edit("imagenette.yaml", put("seeds", ["2", "0"]))
+    config, name = load_config(project.folder / "imagenette.yaml"), "imagenette_mobilenet_v2"
+    keys = {"benchmark": name, "seed": "2"}
     assert job(config, "train_teacher", keys) is None
     fetched = job(config, "fetch_teacher", keys)
     assert fetched is not None
     assert fetched.spec["teacher"]["sha256"]
+    assert job(config, "fetch_teacher", {**keys, "seed": "0"}) is None
+    assert job(config, "evaluate_teacher", {**keys, "seed": "0"}) is None
+    assert {run.seed for run in runs(config, name)} == {"2", "0"}
+    assert {teacher_seed(config, name, run.seed) for run in runs(config, name)} == {"2"}
 
 
 def test_every_run_is_in_the_spec_of_the_tables(load: Load) -> None:

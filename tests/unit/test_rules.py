@@ -106,8 +106,8 @@ def test_the_rule_has_the_files_the_wildcards_and_the_command_of_its_stage(stage
         ("{benchmark}/latency.csv", "{group}/latency.csv", "wildcards"),
         ("logs/tables/{benchmark}.log", "logs/tables.log", "wildcards"),
         (
-            "results/teachers/{benchmark}/evaluation.json",
-            "results/teachers/{method}/evaluation.json",
+            'teachers=of_teachers("evaluation.json")',
+            'teachers="results/teachers/{method}/evaluation.json"',
             "unknown wildcard",
         ),
         ("--benchmark {wildcards.benchmark:q}", "--benchmark photodigits", "command"),

@@ -30,8 +30,8 @@ server_ms_low,server_ms_high,server_batch_ms_low,server_batch_ms_high,loaded
 b,es,0.5,0,1.5000,0.2500,0.1250,3.0000,1.5000,16,1,Some CPU,1.4,1.6,0.2,0.3,0.1,0.2,2.9,3.1,,,false
 """
 TEACHER = """\
-benchmark,task,teacher,images,top1_pct,params,macs
-b,classification,resnet_small,1000,88.4000,1234567,89000000
+benchmark,task,teacher,seed,images,top1_pct,params,macs
+b,classification,resnet_small,0,1000,88.4000,1234567,89000000
 """
 
 
@@ -145,7 +145,17 @@ def test_it_shows_one_row_per_method_and_point_with_interval_and_spread_over_see
     # 71 ± 1.96 · √2 / √2 from the seeds, and 3 from the images.
     student = "| Entropic Student (FP) | β=0.5 | 71.00 ± 1.41 (67.4 … 74.6) | 102.0 ± 2.8 (97.6 … 106.4) | – |"
     assert student in text
-    assert "several of the 2 seeds" in text
+    assert "several of the 2 seeds of a method's own training (the teacher is the same), with" in text
+
+
+def test_it_says_that_the_teacher_varies_with_the_seed(job: RunningJob, tmp_path: Path) -> None:
+    (tmp_path / "teacher.csv").write_text(TEACHER + "b,classification,resnet_small,1,1000,90.4000,1234567,89000000\n")
+    text = text_of(job)
+    teacher = "Teacher `resnet_small`: top-1 accuracy 89.40 ± 1.41 % (mean ± standard deviation over 2 seeds) on 1,000"
+    assert teacher in text
+    assert "of the 2 seeds of teacher and method (a method without training has the first seed's teacher), with" in text
+    assert "intervals over images and seeds of teacher and method." in text
+    assert "the teacher is the same" not in text
 
 
 def test_a_point_that_cannot_be_told_from_its_neighbour_is_marked(job: RunningJob, tmp_path: Path) -> None:

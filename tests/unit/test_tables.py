@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from sc2.report.table_io import read_table
 from tests.measured import sample_inputs
 
 TEACHER = {
-    **{"benchmark": "b", "task": "classification", "teacher": "small, wide", "record_id": "0000000000000007"},
-    **{"images": 4, "top1_pct": 75, "top5_pct": 100.0, "params": 1234, "macs": 5_000_000_000},
+    **{"benchmark": "b", "task": "classification", "teacher": "small, wide", "seed": "0"},
+    **{"record_id": "0000000000000007", "images": 4, "top1_pct": 75, "top5_pct": 100.0},
+    **{"params": 1234, "macs": 5_000_000_000},
 }
 RATE_QUALITY = """\
 benchmark,task,method,method_title,trained,rate_axis,curve,point,seed,images,top1_pct,top5_pct,\
@@ -45,8 +47,8 @@ b,webp,10,0,0.0000,0.0000,0.0000,1.2346,1.2000,1.3000,0.5000,0.4000,0.6000,3.000
 2.0000,16,30,1,0.999,0.500,false,,5e,"CPU, of some kind",ab
 """
 TEACHER_CSV = """\
-benchmark,task,teacher,images,top1_pct,top5_pct,top1_pct_low,top1_pct_high,params,macs,record_id
-b,classification,"small, wide",4,75.0000,100.0000,30.0642,95.4413,1234,5000000000,0000000000000007
+benchmark,task,teacher,seed,images,top1_pct,top5_pct,top1_pct_low,top1_pct_high,params,macs,record_id
+b,classification,"small, wide",0,4,75.0000,100.0000,30.0642,95.4413,1234,5000000000,0000000000000007
 """
 
 
@@ -120,7 +122,7 @@ def make(
     folder: Path,
     summaries: list[dict[str, Any]],
     latencies: list[dict[str, Any]] | None = None,
-    teacher: dict[str, Any] = TEACHER,
+    teachers: Sequence[dict[str, Any]] = (TEACHER,),
     switches: list[dict[str, Any]] | None = None,
 ) -> dict[str, Path]:
     folder.mkdir(exist_ok=True)
@@ -134,8 +136,8 @@ def make(
         "summaries": [write(f"summary{number}.json", content) for number, content in enumerate(summaries)],
         "latencies": [write(f"latency{n}.json", latency_file(content)) for n, content in enumerate(latencies or [])],
         "switches": [write(f"switch{number}.json", content) for number, content in enumerate(switches or [])],
-        "teacher": write("evaluation.json", teacher),
-        **sample_inputs(folder, summaries, teacher, images=4),
+        "teachers": [write(f"evaluation{number}.json", content) for number, content in enumerate(teachers)],
+        **sample_inputs(folder, summaries, teachers, images=4),
     }
     outputs = {name: folder / f"{name}.csv" for name in STAGES["make_tables"].outputs}
     spec = {"methods": ["webp", "es"], "anchor": "webp", "orderings": {}}
@@ -148,6 +150,14 @@ def test_tables_hold_exactly_what_was_measured(tmp_path: Path) -> None:
     assert made["rate_quality"].read_bytes().decode() == RATE_QUALITY
     assert made["latency"].read_bytes().decode() == LATENCY
     assert made["teacher"].read_bytes().decode() == TEACHER_CSV
+
+
+def test_the_teacher_has_a_row_per_seed_in_the_order_of_the_seeds(tmp_path: Path) -> None:
+    teachers = [{**TEACHER, "seed": seed, "top1_pct": top1} for seed, top1 in (("10", 50), ("2", 75))]
+    found = read_table(make(tmp_path, SUMMARIES, teachers=teachers)["teacher"])
+    assert list(zip(found["seed"], found["top1_pct"], strict=True)) == [("2", 75.0), ("10", 50.0)]
+    # Wilson's intervals of three and of two of four images.
+    assert found["top1_pct_low"].tolist() == pytest.approx([30.0642, 15.0039])
 
 
 SWITCH = """\
@@ -173,7 +183,7 @@ def test_switches_are_ordered_by_method_then_as_measured(tmp_path: Path) -> None
     learned |= {"device_switch_ms_p50": 0.12345, "server_switch_ms_p50": 2}
     files = [switch("es", ("0.5", "4"), **learned), switch("webp", ("9", "10"))]
     assert make(tmp_path, SUMMARIES, switches=files)["switch"].read_bytes().decode() == SWITCH
-    with pytest.raises(DataError, match=r"switch0\.json: benchmark is 'c', but .*evaluation\.json has 'b'"):
+    with pytest.raises(DataError, match=r"switch0\.json: benchmark is 'c', but .*evaluation0\.json has 'b'"):
         make(tmp_path, SUMMARIES, switches=[{**switch("webp", ("9", "10")), "benchmark": "c"}])
     with pytest.raises(DataError, match=r"switch0\.json: key 'method' is 'jpg', which is not among webp, es"):
         make(tmp_path, SUMMARIES, switches=[switch("jpg", ("9", "10"))])
@@ -284,8 +294,8 @@ def test_a_missing_key_of_a_latency_is_named_with_its_file(tmp_path: Path, key: 
 
 def test_a_missing_key_of_the_teacher_is_named_with_its_file(tmp_path: Path) -> None:
     broken = {key: value for key, value in TEACHER.items() if key != "macs"}
-    with pytest.raises(DataError, match=r"evaluation\.json: key 'macs' is missing"):
-        make(tmp_path, SUMMARIES, teacher=broken)
+    with pytest.raises(DataError, match=r"evaluation0\.json: key 'macs' is missing"):
+        make(tmp_path, SUMMARIES, teachers=[broken])
 
 
 @pytest.mark.parametrize(
@@ -313,15 +323,21 @@ def test_other_inputs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         make(tmp_path, [])
     with pytest.raises(DataError, match="the run b/es/7/0 has a latency but no summary"):
         make(tmp_path, SUMMARIES, [latency("es", "7")])
+    with pytest.raises(DataError, match="no teacher"):
+        make(tmp_path, SUMMARIES, teachers=[])
+    with pytest.raises(DataError, match="two evaluations of the teacher are of one seed"):
+        make(tmp_path, SUMMARIES, teachers=[TEACHER, TEACHER])
+    with pytest.raises(DataError, match=r"evaluation1\.json: benchmark is 'c'"):
+        make(tmp_path, SUMMARIES, teachers=[TEACHER, {**TEACHER, "seed": "1", "benchmark": "c"}])
     with pytest.raises(DataError, match="task 'x' has no quality columns; known tasks: classification"):
-        make(tmp_path, SUMMARIES, teacher={**TEACHER, "task": "x"})
+        make(tmp_path, SUMMARIES, teachers=[{**TEACHER, "task": "x"}])
 
 
 @pytest.mark.parametrize(("content", "message"), [("{", "not a readable JSON"), ("[]", "must hold an object")])
 def test_damaged_files_are_named(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "evaluation.json"
     path.write_text(content)
-    inputs: dict[str, Path | list[Path]] = {"summaries": [], "latencies": [], "teacher": path}
+    inputs: dict[str, Path | list[Path]] = {"summaries": [], "latencies": [], "teachers": [path]}
     with pytest.raises(DataError, match=rf"evaluation\.json: .*{message}"):
         tables.run(RunningJob("make_tables", {}, {"methods": []}, inputs, {}, "00"))
 

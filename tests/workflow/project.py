@@ -196,5 +196,5 @@ PLOTS = {f"plot_figure {BENCHMARK}/{figure}" for figure in FIGURES}
 REPORT = {f"make_tables {BENCHMARK}"} | PLOTS
 JPEG = measured("jpeg", *JPEG_POINTS)
 STUDENTS = trained(*STUDENT_POINTS) | measured(STUDENT, *STUDENT_POINTS)
-TEACHER = {f"train_teacher {BENCHMARK}", f"evaluate_teacher {BENCHMARK}"}
+TEACHER = {f"train_teacher {BENCHMARK}/0", f"evaluate_teacher {BENCHMARK}/0"}
 EVERYTHING = {"prepare_data tinydigits"} | TEACHER | JPEG | STUDENTS | REPORT

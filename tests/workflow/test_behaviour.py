@@ -169,9 +169,9 @@ def test_method_that_does_not_support_the_task_is_skipped_and_said_once(project:
     assert f"no: {reason}" in project.sc2("methods").stdout
 
 
-def test_new_seed_reruns_trained_methods_only(project: Project) -> None:
+def test_new_seed_runs_trained_methods_and_their_teacher_only(project: Project) -> None:
     project.edit("config/config.yaml", 'seeds: ["0"]', 'seeds: ["0", "1"]')
-    new = {job.replace("/0/distill", "/1/distill").replace("/0/finetune", "/1/finetune") for job in STUDENTS}
+    new = {job.replace("/0/distill", "/1/distill").replace("/0/finetune", "/1/finetune") for job in STUDENTS | TEACHER}
     assert project.planned() == {job.removesuffix("/0") + "/1" * job.endswith("/0") for job in new} | REPORT
 
 
@@ -219,8 +219,8 @@ def test_job_of_a_changed_plan_refuses_to_start(project: Project) -> None:
     """What runs is what was planned: a job whose code was edited after planning does nothing."""
     out = f"results/tables/{BENCHMARK}"
     before = (project.path / out / "rate_quality.csv").read_bytes()
-    teacher = f"results/teachers/{BENCHMARK}/evaluation.json"
-    arguments = ["--summaries", "--samples", "--latencies", "--switches", "--teacher", teacher]
+    teacher = f"results/teachers/{BENCHMARK}/seed0/evaluation.json"
+    arguments = ["--summaries", "--samples", "--latencies", "--switches", "--teachers", teacher]
     arguments += ["--teacher-samples", teacher.replace("evaluation.json", "samples.parquet")]
     names = [name.replace("_", "-") for name in STAGES["make_tables"].outputs]
     outputs = [word for name in names for word in (f"--out-{name}", f"{out}/{name}.new")]
@@ -235,6 +235,6 @@ def test_workflow_is_clean_and_other_run_files_can_be_planned(project: Project) 
     assert "Congratulations" in project.snakemake("--lint")
     project.run("snakefmt", "--check", "workflow")
     quick = project.planned("--configfile", "config/quick.yaml")
-    assert {"prepare_data photodigits_quick", "train_teacher photodigits_quick_small_resnet"} <= quick
+    assert {"prepare_data photodigits_quick", "train_teacher photodigits_quick_small_resnet/0"} <= quick
     real = project.planned("--configfile", "config/imagenette.yaml")
-    assert {"prepare_data imagenette", "fetch_teacher imagenette_mobilenet_v2"} <= real
+    assert {"prepare_data imagenette", "fetch_teacher imagenette_mobilenet_v2/0"} <= real

@@ -45,7 +45,8 @@ def flip_byte(path: Path) -> None:
 def test_figure_is_traced_to_data_teacher_and_commit(project: Project) -> None:
     shown = project.sc2("trace", FIGURE).stdout
     commit = project.git("rev-parse", "HEAD").strip()
-    for word in ("prepare_data tinydigits", f"train_teacher {BENCHMARK}", "kind=photodigits", f"commit {commit[:10]}"):
+    words = ("prepare_data tinydigits", f"train_teacher {BENCHMARK}/0", "kind=photodigits", f"commit {commit[:10]}")
+    for word in words:
         assert word in shown, shown
     assert "dirty" not in shown
     record = json.loads(project.read(FIGURE.replace(".svg", ".prov.json")))

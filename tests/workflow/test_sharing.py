@@ -151,7 +151,7 @@ def test_what_came_from_a_store_that_holds_a_part_is_verified(clone: Project, pu
     shown = clone.sc2("pull", "--remote", "part", status=1).stdout
     assert f"not in the remote: results/train/{BENCHMARK}" in shown
     assert "code changed: sc2/methods/codec/jpeg.py" in shown
-    assert (clone.path / f"results/teachers/{BENCHMARK}/teacher.pt").is_file()
+    assert (clone.path / f"results/teachers/{BENCHMARK}/seed0/teacher.pt").is_file()
     assert not list(clone.path.glob(f"results/evaluate/{BENCHMARK}/jpeg/*/seed0/summary.json"))
 
 

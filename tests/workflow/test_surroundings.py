@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1800)]
 
 RUN = f"{BENCHMARK}/{STUDENT}/0.5/seed0"
 TRAINED = [
-    f"results/teachers/{BENCHMARK}/teacher.pt",
-    f"results/teachers/{BENCHMARK}/evaluation.json",
+    f"results/teachers/{BENCHMARK}/seed0/teacher.pt",
+    f"results/teachers/{BENCHMARK}/seed0/evaluation.json",
     f"results/train/{RUN}/distill.pt",
 ]
 MEASURED = [

@@ -48,7 +48,7 @@ def test_an_encoder_is_an_input_of_the_other_tasks(tmp_path: Path) -> None:
 
 def test_a_teacher_is_an_input_of_those_that_start_from_its_body(tmp_path: Path) -> None:
     project = built(tmp_path / "project")
-    teacher = f"results/teachers/{CLASSIFICATION}/teacher.pt"
+    teacher = f"results/teachers/{CLASSIFICATION}/seed0/teacher.pt"
     again = parse_plan(project.snakemake("-n", *QUICK, "--forcerun", teacher))
-    assert {f"train_teacher {benchmark}" for benchmark in (CLASSIFICATION, *DENSE)} <= again
+    assert {f"train_teacher {benchmark}/0" for benchmark in (CLASSIFICATION, *DENSE)} <= again
     assert not any(job.startswith("prepare_data") for job in again)

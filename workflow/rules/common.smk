@@ -101,9 +101,35 @@ def encoder_of(wildcards):
     return [checkpoint(other, phase) for other in others for phase in plan.last_phase(other.method)]
 
 
+def teacher_file(benchmark, seed, name):
+    """A file of the teacher that the runs of a benchmark with a seed use."""
+    return f"results/teachers/{benchmark}/seed{plan.teacher_seed(CONFIG, benchmark, seed)}/{name}"
+
+
+def teacher_of(wildcards):
+    """Checkpoint of the teacher that a run uses."""
+    return teacher_file(wildcards.benchmark, wildcards.seed, "teacher.pt")
+
+
+def teacher_files(benchmark, name):
+    """A file of each teacher of a benchmark: one per seed, or one in all if it is fetched."""
+    seeds = CONFIG.benchmarks[benchmark].teacher_seeds(CONFIG.run)
+    return [teacher_file(benchmark, seed, name) for seed in seeds]
+
+
+def of_teachers(name):
+    """Function from the benchmark to a file of each of its teachers."""
+
+    def of(wildcards):
+        return teacher_files(wildcards.benchmark, name)
+
+    return of
+
+
 def body_of(wildcards):
     """Teacher of another benchmark whose body a teacher's training starts from: one, or none."""
-    return expand("results/teachers/{benchmark}/teacher.pt", benchmark=plan.body_from(CONFIG, wildcards.benchmark))
+    others = plan.body_from(CONFIG, wildcards.benchmark, wildcards.seed)
+    return [teacher_file(benchmark, seed, "teacher.pt") for benchmark, seed in others]
 
 
 def last_checkpoint(wildcards):
@@ -229,8 +255,8 @@ def records_of(benchmark):
     ]
     return [
         f"results/data/{dataset}/data.prov.json",
-        f"results/teachers/{benchmark}/teacher.prov.json",
-        f"results/teachers/{benchmark}/evaluation.prov.json",
+        *teacher_files(benchmark, "teacher.prov.json"),
+        *teacher_files(benchmark, "evaluation.prov.json"),
         *trainings,
         *of_runs("results/export/{run}/export.prov.json", benchmark),
         *of_runs("results/evaluate/{run}/evaluate.prov.json", benchmark),

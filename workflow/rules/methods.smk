@@ -7,7 +7,7 @@ rule train:
         index=data_of("index.jsonl"),
         train=data_of("train.tar"),
         val=data_of("val.tar"),
-        teacher="results/teachers/{benchmark}/teacher.pt",
+        teacher=teacher_of,
         previous=phase_before,
         encoder=encoder_of,
     output:
@@ -52,7 +52,7 @@ rule train:
 rule export:
     """Device half and server half as separate files, with newly built coding tables."""
     input:
-        teacher="results/teachers/{benchmark}/teacher.pt",
+        teacher=teacher_of,
         checkpoint=last_checkpoint,
     output:
         device="results/export/{benchmark}/{method}/{point}/seed{seed}/device.pt",

@@ -7,8 +7,8 @@ rule make_tables:
         samples=samples,
         latencies=latencies,
         switches=switches,
-        teacher="results/teachers/{benchmark}/evaluation.json",
-        teacher_samples="results/teachers/{benchmark}/samples.parquet",
+        teachers=of_teachers("evaluation.json"),
+        teacher_samples=of_teachers("samples.parquet"),
     output:
         rate_quality="results/tables/{benchmark}/rate_quality.csv",
         rate_quality_seeds="results/tables/{benchmark}/rate_quality_seeds.csv",
@@ -43,7 +43,7 @@ rule make_tables:
             --samples {input.samples:q} \
             --latencies {input.latencies:q} \
             --switches {input.switches:q} \
-            --teacher {input.teacher:q} \
+            --teachers {input.teachers:q} \
             --teacher-samples {input.teacher_samples:q} \
             --out-rate-quality {output.rate_quality:q} \
             --out-rate-quality-seeds {output.rate_quality_seeds:q} \

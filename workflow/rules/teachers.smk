@@ -1,7 +1,8 @@
-"""Teachers: trained here, or fetched and checked by hash; evaluated on the uncompressed test images."""
+"""Teachers: trained here with each seed, or fetched and checked by hash; evaluated on the uncompressed test images."""
 
 
 rule train_teacher:
+    """One teacher per seed: a run uses the teacher of its own seed."""
     input:
         index=data_of("index.jsonl"),
         meta=data_of("meta.json"),
@@ -9,11 +10,11 @@ rule train_teacher:
         val=data_of("val.tar"),
         body=body_of,
     output:
-        checkpoint="results/teachers/{benchmark}/teacher.pt",
-        history="results/teachers/{benchmark}/teacher.csv",
-        record="results/teachers/{benchmark}/teacher.prov.json",
+        checkpoint="results/teachers/{benchmark}/seed{seed}/teacher.pt",
+        history="results/teachers/{benchmark}/seed{seed}/teacher.csv",
+        record="results/teachers/{benchmark}/seed{seed}/teacher.prov.json",
     log:
-        "logs/teachers/{benchmark}/train.log",
+        "logs/teachers/{benchmark}/seed{seed}/train.log",
     wildcard_constraints:
         benchmark="|".join(TRAINED) or NONE,
     conda:
@@ -31,6 +32,7 @@ rule train_teacher:
         python -m sc2 train_teacher \
             --config {params.config:q} \
             --benchmark {wildcards.benchmark:q} \
+            --seed {wildcards.seed:q} \
             --index {input.index:q} \
             --meta {input.meta:q} \
             --train {input.train:q} \
@@ -45,13 +47,14 @@ rule train_teacher:
 
 
 rule fetch_teacher:
+    """The only teacher of its benchmark, filed under the first seed."""
     input:
         meta=data_of("meta.json"),
     output:
-        checkpoint="results/teachers/{benchmark}/teacher.pt",
-        record="results/teachers/{benchmark}/teacher.prov.json",
+        checkpoint="results/teachers/{benchmark}/seed{seed}/teacher.pt",
+        record="results/teachers/{benchmark}/seed{seed}/teacher.prov.json",
     log:
-        "logs/teachers/{benchmark}/fetch.log",
+        "logs/teachers/{benchmark}/seed{seed}/fetch.log",
     wildcard_constraints:
         benchmark="|".join(FETCHED) or NONE,
     conda:
@@ -68,6 +71,7 @@ rule fetch_teacher:
         python -m sc2 fetch_teacher \
             --config {params.config:q} \
             --benchmark {wildcards.benchmark:q} \
+            --seed {wildcards.seed:q} \
             --meta {input.meta:q} \
             --out-checkpoint {output.checkpoint:q} \
             --record {output.record:q} \
@@ -80,13 +84,13 @@ rule evaluate_teacher:
     input:
         index=data_of("index.jsonl"),
         test=data_of("test.tar"),
-        teacher="results/teachers/{benchmark}/teacher.pt",
+        teacher="results/teachers/{benchmark}/seed{seed}/teacher.pt",
     output:
-        evaluation="results/teachers/{benchmark}/evaluation.json",
-        samples="results/teachers/{benchmark}/samples.parquet",
-        record="results/teachers/{benchmark}/evaluation.prov.json",
+        evaluation="results/teachers/{benchmark}/seed{seed}/evaluation.json",
+        samples="results/teachers/{benchmark}/seed{seed}/samples.parquet",
+        record="results/teachers/{benchmark}/seed{seed}/evaluation.prov.json",
     log:
-        "logs/teachers/{benchmark}/evaluate.log",
+        "logs/teachers/{benchmark}/seed{seed}/evaluate.log",
     conda:
         "../../environment.yml"
     threads: 1
@@ -101,6 +105,7 @@ rule evaluate_teacher:
         python -m sc2 evaluate_teacher \
             --config {params.config:q} \
             --benchmark {wildcards.benchmark:q} \
+            --seed {wildcards.seed:q} \
             --index {input.index:q} \
             --test {input.test:q} \
             --teacher {input.teacher:q} \
