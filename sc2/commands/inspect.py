@@ -70,7 +70,7 @@ def untrained_costs(benchmark: Benchmark, method: MethodOnBenchmark, point: str)
     context = BuildContext(method.arch, point, benchmark.config.input, _random_teacher(benchmark))
     state = None
     for phase in implementation.phases()[-1:]:
-        state = implementation.training(method.phase(phase), context).model.state_dict()
+        state = implementation.training(method.phase(phase, point), context).model.state_dict()
     return count_costs(implementation, implementation.export(context, state), nominal_size(benchmark.config.input))
 
 

@@ -9,7 +9,7 @@ from sc2.config.explain import choices
 from sc2.config.found import backbone_arguments, backbone_names, dataset_kinds, figure_names
 from sc2.config.published import read_orderings
 from sc2.config.reader import Reader
-from sc2.config.references import check_grid, check_groups, check_references
+from sc2.config.references import check_chain, check_grid, check_groups, check_references
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
 from sc2.config.schema import BenchmarkConfig, MethodFile, MethodGrid, RunConfig
 from sc2.config.yaml_files import Content, merge
@@ -63,10 +63,14 @@ class _Loader(Reader):
         params = self.model(method.Params, source, merge(defaults.params, grid.params), (*keys, "params"))
         if params is None:
             return None
-        for phase in getattr(params, "phases", ()):  # pairs of name and parameters
-            self.batch_size(config, phase[1], source, (*keys, "params", "phases", phase[0]))
-        check_grid(self, name, grid, source)
-        resolved = MethodOnBenchmark(name, defaults.title, points, params, grid.encoder_from, grid.seeds)
+        self.batch_sizes(config, params, source, (*keys, "params"))
+        chained = None
+        if check_grid(self, name, grid, source) and grid.chain is not None:
+            content, at = merge(defaults.params, grid.params), (*keys, "chain", "params")
+            chained = self.model(method.Params, source, merge(content, grid.chain.params.model_dump()), at)
+            self.batch_sizes(config, chained, source, at)
+        resolved = MethodOnBenchmark(name, defaults.title, points, params, grid.encoder_from, grid.seeds, chained)
+        check_chain(self, resolved, source)
         for key, network in method.networks(resolved.arch).items():
             self.network(network.name, network.args, source, (*keys, "params", key))
         if method.one_size and config.input.fit != "crop":
@@ -102,6 +106,11 @@ class _Loader(Reader):
             return task.Head()
         self.batch_size(config, teacher.training, source, ("teacher", "training"))
         return self.model(task.Head, source, teacher.head, ("teacher", "head"))
+
+    def batch_sizes(self, config: BenchmarkConfig, params: Any, source: Content, keys: tuple[Any, ...]) -> None:
+        """Check the training phases of a method's parameters, if it has any, as `batch_size` does."""
+        for name, phase in getattr(params, "phases", ()):
+            self.batch_size(config, phase, source, (*keys, "phases", name))
 
     def batch_size(self, config: BenchmarkConfig, training: Any, source: Content, keys: tuple[Any, ...]) -> None:
         """Check that a training has enough images per step for the task's head."""

@@ -1,6 +1,7 @@
 """Checks references between the parts of a configuration. No torch."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from sc2.config.explain import choices
@@ -37,8 +38,8 @@ def check_groups(reader: Reader, run: RunConfig, run_file: Path) -> None:
                 reader.add(run_file, ("groups", name, position), message)
 
 
-def check_grid(reader: Reader, name: str, grid: MethodGrid, source: Content) -> None:
-    """Check that a grid asks for nothing that its method does not have.
+def check_grid(reader: Reader, name: str, grid: MethodGrid, source: Content) -> bool:
+    """Check that a grid asks for nothing that its method does not have; return whether that is so.
 
     Args:
         reader: Collects the problems.
@@ -52,9 +53,33 @@ def check_grid(reader: Reader, name: str, grid: MethodGrid, source: Content) -> 
         problems["encoder_from"] = f"{name} has no encoder to take from another benchmark: remove this key"
     if grid.seeds and not method.phases():
         problems["seeds"] = f"{name} is not trained, so that no seed changes anything: remove this key"
+    if grid.chain is not None and not method.phases():
+        problems["chain"] = f"{name} is not trained, so that there are no weights to start from: remove this key"
+    elif grid.chain is not None and grid.encoder_from is not None:
+        problems["chain"] = "the encoder is taken from another benchmark (encoder_from): remove one of the two keys"
     for key, problem in problems.items():
         where = ("methods", name, key)
         reader.add(source.file_of(where), where, problem)
+    return not problems
+
+
+def check_chain(reader: Reader, method: MethodOnBenchmark, source: Content) -> None:
+    """Check that the points of a chain have weights of the same shapes.
+
+    Args:
+        reader: Collects the problems.
+        method: A method on a benchmark, with a chain or without.
+        source: The content of the benchmark's file.
+    """
+    known = get_method(method.name)
+    if method.chained is None or any(known.rate_axis.problem(point) for point in method.points):
+        return
+    for before, point in pairwise(method.points):
+        if known.architecture(method.arch, before) != known.architecture(method.arch, point):
+            where = ("methods", method.name, "chain")
+            message = f"the weights have other shapes at {point} than at {before}: remove this key or one of the points"
+            reader.add(source.file_of(where), where, message)
+            return
 
 
 def _body_problem(

@@ -25,6 +25,8 @@ class MethodOnBenchmark:
         params: Its parameters.
         encoder_from: The benchmark whose encoder it takes, if any.
         own_seeds: Seeds that its grid lists; empty where it has those of the run file (`seeds`).
+        chained: Parameters of all points but the first, where each starts from the weights of the point before; None
+            without such a chain.
     """
 
     name: str
@@ -33,6 +35,7 @@ class MethodOnBenchmark:
     params: Strict
     encoder_from: str | None = None
     own_seeds: Sequence[str] = ()
+    chained: Strict | None = None
 
     def seeds(self, run: RunConfig) -> list[str]:
         """Return the seeds of its runs: the run file's first one for a method without training."""
@@ -46,9 +49,16 @@ class MethodOnBenchmark:
         arch = get_method(self.name).Arch
         return arch.model_validate({name: getattr(self.params, name) for name in arch.model_fields})
 
-    def phase(self, name: str) -> Strict:
-        """Return the parameters of a training phase."""
-        phase = getattr(self.params.phases, name)  # type: ignore[attr-defined]  # only methods with phases are asked
+    def chained_from(self, point: str) -> str | None:
+        """Return the point with whose weights the first phase of a point starts; None if it starts afresh."""
+        if self.chained is None or point not in self.points[1:]:
+            return None
+        return self.points[self.points.index(point) - 1]
+
+    def phase(self, name: str, point: str) -> Strict:
+        """Return the parameters of a training phase at a point."""
+        params = self.params if self.chained_from(point) is None else self.chained
+        phase = getattr(params.phases, name)  # type: ignore[union-attr]  # only methods with phases are asked
         assert isinstance(phase, Strict)
         return phase
 

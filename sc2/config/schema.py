@@ -104,6 +104,20 @@ class RunConfig(Strict):
     _unique = field_validator("figures")(_no_duplicates)
 
 
+class ChainParams(Strict):
+    """What differs at all points of a chain but the first."""
+
+    phases: dict[str, Any] = Field(default={}, description="Overrides of the parameters of training phases, key by key")
+
+
+class Chain(Strict):
+    """Every point's training but the first starts from the weights of the point before."""
+
+    params: ChainParams = Field(
+        default=ChainParams(), description="Parameters of all points but the first, where they differ: `phases` only"
+    )
+
+
 class MethodGrid(Strict):
     """One method on one benchmark: its operating points and where it differs from the method's defaults."""
 
@@ -121,6 +135,12 @@ class MethodGrid(Strict):
         "and freeze them (for a learned image codec, all of it); that benchmark must be in the run file",
     )
     params: dict[str, Any] = Field(default={}, description="Overrides of config/methods/<name>.yaml, key by key")
+    chain: Chain | None = Field(
+        default=None,
+        description="Train the points one after another, in their order here: the first phase of each starts from the "
+        "weights with which that of the point before has ended, with the same seed. For points that have weights of "
+        "the same shapes; not together with `encoder_from`",
+    )
 
     _unique = field_validator("points")(_no_duplicates)
     _different = field_validator("points")(_no_equal_numbers)

@@ -155,10 +155,11 @@ def _train(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Descr
         return None
     spec = _run_spec(benchmark, method, keys)
     # A phase sees only its own parameters, so that a later phase can change and rerun alone.
-    spec |= {"phase": method.phase(keys["phase"]).model_dump(mode="json")}
+    spec |= {"phase": method.phase(keys["phase"], keys["point"]).model_dump(mode="json")}
     spec |= {"augment": benchmark.config.augment.model_dump(mode="json")}
-    if method.encoder_from is not None and not phases_before(method.name, keys["phase"]):
-        spec |= {"encoder_from": method.encoder_from}
+    if not phases_before(method.name, keys["phase"]):
+        taken = {"encoder_from": method.encoder_from, "chained_from": method.chained_from(keys["point"])}
+        spec |= {name: source for name, source in taken.items() if source is not None}
     return spec, _run_modules(benchmark, method)
 
 

@@ -61,6 +61,20 @@ def phases_before(method: str, phase: str) -> list[str]:
     return names[max(0, position - 1) : position]
 
 
+def previous(config: Config, run: Run, phase: str) -> list[tuple[Run, str]]:
+    """Return run and phase whose checkpoint a phase starts from, as a list of at most one.
+
+    It is the phase before or, for a first phase in a chain of points, the same phase of the point before.
+    """
+    before = phases_before(run.method, phase)
+    if before:
+        return [(run, name) for name in before]
+    benchmark = config.benchmarks.get(run.benchmark)
+    method = benchmark.methods.get(run.method) if benchmark is not None else None
+    point = method.chained_from(run.point) if method is not None else None
+    return [] if point is None else [(replace(run, point=point), phase)]
+
+
 def last_phase(method: str) -> list[str]:
     """Return a method's last training phase, as a list of at most one."""
     return phases(method)[-1:]

@@ -153,9 +153,13 @@ def _title(record: Record, without: tuple[str, ...] = ()) -> str:
 def _line(node: Node) -> str:
     """Return the line of one record."""
     record = node.record
-    return "  ".join(
-        [_title(record), record.id, node.path, _duration(record.seconds), *_commits([record]), *_notes([node])]
-    )
+    what = [_title(record), record.id, node.path, *_chained(record), _duration(record.seconds)]
+    return "  ".join([*what, *_commits([record]), *_notes([node])])
+
+
+def _chained(record: Record) -> list[str]:
+    """Say from which operating point's weights a training started, where it did."""
+    return [f"chained from {record.spec['chained_from']}"] if "chained_from" in record.spec else []
 
 
 def _group_line(nodes: list[Node]) -> str:

@@ -9,7 +9,11 @@ from sc2.training.driver import train_recipe
 
 
 def run(job: RunningJob) -> None:
-    """Train one phase and write its checkpoint (`method`, `phase`, `state`) and its history."""
+    """Train one phase and write its checkpoint (`method`, `phase`, `state`) and its history.
+
+    It starts from the weights in `previous`, if any: those of the phase before or, in a chain of operating points, of
+    the same phase at the point before. An interrupted training resumes from its own state instead.
+    """
     method = get_method(job.keys["method"])
     encoders = [load_phase(path, job.keys["method"]) for path in job.input_list("encoder")]
     context = method.context(

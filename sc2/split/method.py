@@ -8,7 +8,7 @@ validated, and a workflow planned, without torch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast
 
@@ -231,6 +231,18 @@ class Method(ABC, Generic[A]):
             A short label for legends, e.g. the layer that is split after; empty where the method has one curve.
         """
         return ""
+
+    def architecture(self, arch: A, point: str) -> Hashable:
+        """Return what an operating point says about the shapes of the trained weights.
+
+        Points of which it is equal may start from each other's weights (`chain` in a benchmark). By default it is the
+        point itself: every point is taken to have weights of its own shapes unless the method says otherwise.
+
+        Args:
+            arch: The method's parameters without those of its training phases.
+            point: An operating point that `rate_axis` allows.
+        """
+        return point
 
     def networks(self, arch: A) -> Mapping[str, BackboneSpec]:
         """Return the networks that the method builds besides the teacher, keyed by the parameter that names them.

@@ -29,6 +29,12 @@ from tests.contract.conftest import (
     train_phase,
 )
 
+ONE_ARCHITECTURE = (
+    *("entropic_student", "entropic_student_shp", "entropic_student_mshp", "end_to_end"),
+    *("factorized_prior", "scale_hyperprior", "mean_scale_hyperprior", "joint_autoregressive"),
+)
+"""Methods whose two points here differ in no shape; the codecs have one pair of widths for all qualities."""
+
 
 def equal_states(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
@@ -57,6 +63,22 @@ def test_the_point_is_checked_against_the_rate_axis(method_name: str, task_name:
         assert axis.problem(str(int(axis.high) + 1)) is not None
         if axis.integer:
             assert axis.problem("1.5") is not None
+
+
+def test_points_of_one_architecture_have_weights_of_the_same_shapes(method_name: str, teacher: dict[str, Any]) -> None:
+    method = get_method(method_name)
+    if teacher["task"] != "classification" or not method.phases():
+        pytest.skip("the shapes are tried on classification, where a method is trained")
+    spec = {"resize": 32, "crop": 32, "mean": [0.5] * 3, "std": [0.25] * 3}
+    one, other = (make_case(method_name, point, spec, teacher) for point in points(method, "classification"))
+    phase = method.phases()[0]
+    shapes = [
+        {name: value.shape for name, value in phase_recipe(case, phase, seed=0).model.state_dict().items()}
+        for case in (one, other)
+    ]
+    declared = [method.architecture(case.context.arch, case.context.point) for case in (one, other)]
+    assert declared[0] != declared[1] or shapes[0] == shapes[1]
+    assert (declared[0] == declared[1]) == (method_name in ONE_ARCHITECTURE)
 
 
 def test_bytes_decode_to_the_same_answer_as_in_process(case: Case, images: np.ndarray) -> None:

@@ -88,11 +88,11 @@ def checkpoint(run, phase):
 
 
 def phase_before(wildcards):
-    """Checkpoint of the previous training phase: one, or none for the first phase."""
+    """Checkpoint that a training phase starts from: the previous phase's, or that of the point before in a chain."""
     run = run_of(wildcards)
     if wildcards.phase not in plan.trainings(CONFIG, run):
         raise unplanned("train", wildcards)
-    return [checkpoint(run, phase) for phase in plan.phases_before(run.method, wildcards.phase)]
+    return [checkpoint(other, phase) for other, phase in plan.previous(CONFIG, run, wildcards.phase)]
 
 
 def encoder_of(wildcards):

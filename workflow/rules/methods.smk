@@ -2,7 +2,7 @@
 
 
 rule train:
-    """One training phase; the next phase starts from its checkpoint and can rerun alone."""
+    """One training phase; the next phase, or point in a chain, starts from its checkpoint and can rerun alone."""
     input:
         index=data_of("index.jsonl"),
         train=data_of("train.tar"),

@@ -11,7 +11,7 @@ another benchmark (`encoder_from`), and then nothing is trained here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sc2.methods.learned_codec.params import AXIS, LearnedCodecArch, Train
@@ -36,6 +36,10 @@ class LearnedCodec(Method[LearnedCodecArch]):
     takes_encoder = True
     trains_encoder_only = True
     codec: ClassVar[str]
+
+    def architecture(self, arch: LearnedCodecArch, point: str) -> Hashable:
+        """Return the widths of the quality."""
+        return arch.widths(AXIS.parse(point))
 
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
         """Return the ideal code length of the symbols under the device's tables (bits)."""

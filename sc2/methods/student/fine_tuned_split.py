@@ -11,7 +11,7 @@ operating point is a cut and a β, e.g. `layer3_1e-5`; each cut is a separate cu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,10 @@ class FineTunedSplit(EntropyCoded[FineTunedArch]):
 
     def curve(self, point: str) -> str:
         """Return the cut."""
+        return AXIS.parse(point).cut
+
+    def architecture(self, arch: FineTunedArch, point: str) -> Hashable:
+        """Return the cut; β is only a price."""
         return AXIS.parse(point).cut
 
     def training(self, params: Strict, context: BuildContext[FineTunedArch]) -> Recipe:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sc2.methods.student.params import AXIS, B
@@ -32,6 +32,10 @@ class BottleneckMethod(EntropyCoded[B]):
 
     rate_axis = AXIS
     takes_encoder = True
+
+    def architecture(self, arch: B, point: str) -> Hashable:
+        """Return nothing of the point: β is only a price."""
+        return ()
 
     @abstractmethod
     def prior(self) -> StudentPrior[B]:
