@@ -9,10 +9,14 @@ from torch import nn
 from sc2.methods.student.bottleneck import synthesis
 from sc2.methods.student.hyperprior import MEAN_SCALE_HYPERPRIOR, SCALE_HYPERPRIOR
 from sc2.methods.student.params import HyperpriorArch
-from sc2.methods.student.priors import FACTORIZED
+from sc2.methods.student.priors import FACTORIZED, StudentPrior
 from tests.contract.conftest import make_case, teacher_of
 
-PRIORS = {"factorized": FACTORIZED, "scale": SCALE_HYPERPRIOR, "mean_scale": MEAN_SCALE_HYPERPRIOR}
+PRIORS: dict[str, StudentPrior[HyperpriorArch]] = {
+    "factorized": FACTORIZED,
+    "scale": SCALE_HYPERPRIOR,
+    "mean_scale": MEAN_SCALE_HYPERPRIOR,
+}
 TINY_INPUT = {"resize": 32, "crop": 32, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
 
 
@@ -77,7 +81,7 @@ def test_both_ends_of_a_split_have_them(name: str) -> None:
     pixels = torch.randint(0, 256, (32, 32, 3), dtype=torch.uint8).numpy()
     device, server = case.device(), case.server()
     received = server.decode(device.code(device.analyse(pixels)))
-    assert (server.network.decoder(received) >= 0).all()  # type: ignore[union-attr, operator]
+    assert (server.network.decoder(received) >= 0).all()
     images = (torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255 - 0.5) / 0.25
     with torch.no_grad():
         torch.testing.assert_close(server.answer(received), network(images))
