@@ -62,6 +62,8 @@ def text(value: Any, place: str) -> str:
     """
     if not isinstance(value, str) or not value:
         raise ValueError(f"{place} is {_shown(value)}; it must be text")
+    if value.isascii() and value.isprintable():  # nearly always, and checked much faster
+        return value
     for character in value:
         category = unicodedata.category(character)
         if category == "Cs":

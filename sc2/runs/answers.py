@@ -4,13 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from sc2.data.geometry import Placement
 from sc2.data.spec import SizeSpec
 from sc2.data.store import SampleStore
-from sc2.data.transform import prepare_image
+from sc2.data.transform import Pixels
 from sc2.measure.resampling import GROUP
 from sc2.tasks.base import Task
 
@@ -52,11 +51,10 @@ class Answers:
         self._ready: dict[int, Any] = {}
         self._scored = 0
 
-    def image(self, index: int) -> Image.Image:
-        """Return an image of the split, resized and cropped to the network's input."""
-        image = self.store.image(index)
-        self._placements[index] = Placement.of(image.size, self.spec)
-        return prepare_image(image, self.spec)
+    def image(self, index: int) -> Pixels:
+        """Return an image of the split as the network's input, uint8 [H, W, 3], not to be changed."""
+        pixels, self._placements[index] = self.store.prepared(index, self.spec)
+        return pixels
 
     def receive(self, index: int, received: Tensor) -> None:
         """Add the received tensor [1, …] of an image that `image` has returned."""

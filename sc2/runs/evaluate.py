@@ -52,7 +52,7 @@ def _send_all(
     rows: list[dict[str, Any]] = []
     bar = tqdm(range(len(answers.store)), desc=job.label, leave=False, disable=not sys.stderr.isatty())
     for index in bar:
-        row, received = _send(method, device, server, fingerprint, np.asarray(answers.image(index)))
+        row, received = _send(method, device, server, fingerprint, answers.image(index))
         rows.append({"id": answers.store.samples[index].id, **row})
         answers.receive(index, received)
     answers.finish()

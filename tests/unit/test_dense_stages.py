@@ -296,7 +296,7 @@ def test_batches_of_equal_shapes_give_the_numbers_of_single_images(
     for batch in (1, 3, 100):
         answers = Answers(get_task(task), store, spec, 3, answer, batch=batch)
         for index in range(len(store)):
-            answers.receive(index, model.decode(device.encode(np.asarray(answers.image(index)))))
+            answers.receive(index, model.decode(device.encode(answers.image(index))))
         answers.finish()
         found.append(answers.scorer.summary())
         columns.append(answers.scorer.columns())
