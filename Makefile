@@ -18,7 +18,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 # snakefmt and pre-commit call other tools of the environment by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env figures quick imagenette voc coco snapshot pull test faults check lock hooks clean
+.PHONY: help env figures full quick imagenette voc coco snapshot pull test faults check lock hooks clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -41,6 +41,9 @@ $(STAMP):
 
 figures: env ## every figure of the embedded default, from scratch
 	$(SNAKEMAKE)
+
+full: env ## the default with every seed that its benchmarks list, not only the first
+	$(SNAKEMAKE) --configfile config/full.yaml
 
 quick: env ## the same workflow on fewer images, points and epochs
 	$(SNAKEMAKE) --configfile config/quick.yaml

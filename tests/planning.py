@@ -33,6 +33,7 @@ def _two_seeds(content: dict[str, Any]) -> None:
     content["benchmarks"] = {NAME: list(POINTS)}
     content["figures"] = ["rate_accuracy", "exrd", "three_way"]
     content["seeds"] = ["0", "1"]
+    content["max_seeds"] = None
     content["groups"] = {}
 
 

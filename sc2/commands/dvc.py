@@ -70,7 +70,7 @@ def _stages(config: Config) -> dict[str, Any]:
 
 def _stage(config: Config, target: str, reads: list[str], makes: list[str], more: Iterable[str] = ()) -> dict[str, Any]:
     run = _relative(config.path)
-    files = [run, *_benchmark_files(config), *more]
+    files = [*_with_extended(config.path), *_benchmark_files(config), *more]
     return {
         "cmd": f"snakemake --cores all {target}" + ("" if run == DEFAULT_RUN else f" --configfile {run}"),
         "deps": ["sc2", "workflow", *reads],
@@ -90,15 +90,14 @@ def _results(kind: str, names: Iterable[str], file: str = "") -> list[str]:
 
 def _benchmark_files(config: Config) -> list[str]:
     """Return the files of the benchmarks, each after the files that it extends."""
-    files: dict[str, None] = {}
-    for name in config.benchmarks:
-        chain = []
-        while name is not None:
-            path = config.path.parent / "benchmarks" / f"{name}.yaml"
-            chain.append(_relative(path))
-            name = yaml.safe_load(path.read_text(encoding="utf-8")).get("extends")
-        files |= dict.fromkeys(reversed(chain))
-    return list(files)
+    folder = config.path.parent / "benchmarks"
+    return list(dict.fromkeys(file for name in config.benchmarks for file in _with_extended(folder / f"{name}.yaml")))
+
+
+def _with_extended(path: Path) -> list[str]:
+    """Return a configuration file after the files that it extends."""
+    parent = yaml.safe_load(path.read_text(encoding="utf-8")).get("extends")
+    return [*([] if parent is None else _with_extended(path.parent / f"{parent}.yaml")), _relative(path)]
 
 
 def _plots(config: Config) -> Iterator[str | dict[str, Any]]:

@@ -24,6 +24,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     any_dataset: Any = Annotated[kinds, Field(discriminator="kind")]
     schema_of = {
         "run": RunConfig.model_json_schema(),
+        "run_extends": _partial(RunConfig.model_json_schema()) | {"required": ["extends"]},
         "benchmark": BenchmarkConfig.model_json_schema(),
         "benchmark_extends": _partial(BenchmarkConfig.model_json_schema()) | {"required": ["extends"]},
         "dataset": TypeAdapter(any_dataset).json_schema(),

@@ -136,7 +136,7 @@ class _Loader(Reader):
         """Resolve a benchmark with the given methods, or with all that have operating points (None)."""
         asked_by = (run_file, ("benchmarks", name) if methods is not None else ())
         file = self.file("benchmarks", name, asked_by)
-        source = None if file is None else self.benchmark_content(file)
+        source = None if file is None else self.extended("benchmarks", file)
         config = None if source is None else self.model(BenchmarkConfig, source, source.merged)
         if file is None or source is None or config is None:
             return None
@@ -186,19 +186,21 @@ def load_config(path: Path | str) -> Config:
     """
     path = Path(path)
     loader = _Loader(path.parent)
-    run = _run_file(loader, path)
+    source = _run_file(loader, path)
+    run = None if source is None else loader.model(RunConfig, source, source.merged)
     benchmarks: dict[str, Benchmark] = {}
-    if run is not None:
+    if run is not None and source is not None:
         for position, figure in enumerate(run.figures):
             if figure not in figure_names():
-                loader.add(path, ("figures", position), f"unknown figure; {choices(figure, figure_names())}")
+                where = ("figures", position)
+                loader.add(source.file_of(where), where, f"unknown figure; {choices(figure, figure_names())}")
         for name, methods in run.benchmarks.items():
-            benchmark = loader.benchmark(name, methods, path)
+            benchmark = loader.benchmark(name, methods, source.file_of(("benchmarks", name)))
             if benchmark is not None:
                 benchmarks[name] = benchmark
         if not loader.problems:
             check_references(loader, run, benchmarks, path)
-            check_groups(loader, run, path)
+            check_groups(loader, run, source)
     orderings = read_orderings(loader)
     if loader.problems or run is None:
         raise loader.error()
@@ -240,7 +242,7 @@ def load_titles(path: Path | str) -> dict[str, str]:
     return titles
 
 
-def _run_file(loader: _Loader, path: Path) -> RunConfig | None:
+def _run_file(loader: _Loader, path: Path) -> Content | None:
     try:
         there = path.is_file()
     except OSError:  # a name that is too long
@@ -250,5 +252,4 @@ def _run_file(loader: _Loader, path: Path) -> RunConfig | None:
         help = choices(path.stem, near) if near else "run this in the project's folder, or set --config"
         loader.add(path, (), f"there is no such run file; {help}")
         return None
-    content = loader.read(path)
-    return None if content is None else loader.model(RunConfig, Content(((path, content),)), content)
+    return loader.extended(".", path)

@@ -29,7 +29,7 @@ class Reader:
         self.problems.append(f"{where}\n    {message}")
 
     def file(self, kind: str, name: str, asked_by: tuple[Path, Sequence[Any]]) -> Path | None:
-        """Return the file of a benchmark, data set or method, if there is one."""
+        """Return the file of a benchmark, data set or method, or the run file (kind `.`), if there is one."""
         file = self.folder / kind / f"{name}.yaml"
         if is_name(name) and file.is_file():
             return file
@@ -67,8 +67,8 @@ class Reader:
                 self.add(source.file_of((*prefix, *keys)), (*prefix, *keys), message)
             return None
 
-    def benchmark_content(self, file: Path) -> Content | None:
-        """Read a benchmark's file and the files that it extends."""
+    def extended(self, kind: str, file: Path) -> Content | None:
+        """Read a file of a kind, as in `file`, and the files that it extends."""
         files: list[tuple[Path, Mapping[str, Any]]] = []
         names: list[str] = []
         while True:
@@ -84,7 +84,7 @@ class Reader:
                 circle = " → ".join([*names, parent])
                 self.add(file, ("extends",), f"extends itself: {circle}; remove this key from one of them")
                 return None
-            extended = self.file("benchmarks", parent, (file, ("extends",)))
+            extended = self.file(kind, parent, (file, ("extends",)))
             if extended is None:
                 return None
             file = extended

@@ -29,13 +29,14 @@ def check_references(reader: Reader, run: RunConfig, benchmarks: Mapping[str, Be
                 reader.add(file, ("methods", method.name, "encoder_from"), problem)
 
 
-def check_groups(reader: Reader, run: RunConfig, run_file: Path) -> None:
+def check_groups(reader: Reader, run: RunConfig, source: Content) -> None:
     """Check that the benchmarks of each group are run."""
     for name, members in run.groups.items():
         for position, member in enumerate(members):
             if member not in run.benchmarks:
+                where = ("groups", name, position)
                 message = f"is not run here; {choices(member, sorted(run.benchmarks))}"
-                reader.add(run_file, ("groups", name, position), message)
+                reader.add(source.file_of(where), where, message)
 
 
 def check_grid(reader: Reader, name: str, grid: MethodGrid, source: Content) -> bool:

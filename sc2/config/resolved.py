@@ -38,10 +38,10 @@ class MethodOnBenchmark:
     chained: Strict | None = None
 
     def seeds(self, run: RunConfig) -> list[str]:
-        """Return the seeds of its runs: the run file's first one for a method without training."""
+        """Return the seeds of its runs, as many as the run file allows: its first one for a method without training."""
         if not get_method(self.name).phases():
             return run.seeds[:1]
-        return list(self.own_seeds) or run.seeds
+        return (list(self.own_seeds) or run.seeds)[: run.max_seeds]
 
     @property
     def arch(self) -> Strict:

@@ -81,6 +81,9 @@ Seeds = Annotated[
 class RunConfig(Strict):
     """What to run (`config/config.yaml`)."""
 
+    extends: Name | None = Field(
+        default=None, description="Run file in the same folder, without .yaml, from which missing keys are inherited"
+    )
     benchmarks: dict[Name, Annotated[list[Name], Field(min_length=1), AfterValidator(_no_duplicates)]] = Field(
         min_length=1, description="Benchmark (file in config/benchmarks/) → its methods, in the order of the tables"
     )
@@ -88,6 +91,12 @@ class RunConfig(Strict):
         default=["0"],
         description="Seeds of the methods' trainings, in quotes, where a benchmark lists none for a method; "
         "deterministic methods use the first",
+    )
+    max_seeds: int | None = Field(
+        default=None,
+        ge=1,
+        description="Run at most so many seeds of each method, the first ones, whoever lists them; null, as without "
+        "the key: all",
     )
     figures: list[Name] = Field(
         default=["rate_accuracy", "exrd", "three_way"],

@@ -153,8 +153,8 @@ def test_a_missing_run_file(project: Project) -> None:
     [(where, message)] = project.problems("imagnette.yaml")
     assert where == "imagnette.yaml"
     assert message.startswith(
-        "there is no such run file; did you mean 'imagenette'? allowed: coco, config, ilsvrc2012, imagenette, quick, "
-        "voc"
+        "there is no such run file; did you mean 'imagenette'? allowed: coco, config, full, ilsvrc2012, imagenette, "
+        "quick, voc"
     )
 
 

@@ -40,3 +40,11 @@ def test_the_schema_of_an_extending_benchmark_requires_only_what_it_extends() ->
     assert validator.is_valid({"extends": "a", "teacher": {"training": {"epochs": 1}}})
     assert not validator.is_valid({"title": "a"})
     assert not validator.is_valid({"extends": "a", "teacher": {"training": {"epoch": 1}}})
+
+
+def test_the_schema_of_an_extending_run_file_requires_only_what_it_extends() -> None:
+    schema = schemas()["run_extends.schema.json"]
+    validator = jsonschema.Draft202012Validator(schema)
+    assert validator.is_valid({"extends": "config", "max_seeds": None})
+    assert not validator.is_valid({"max_seeds": 1})
+    assert not validator.is_valid({"extends": "config", "max_seeds": 0})

@@ -55,6 +55,11 @@ def test_what_a_benchmark_extends_is_among_its_params() -> None:
     assert params.index(base) < params.index(own)
 
 
+def test_what_a_run_file_extends_is_among_its_params() -> None:
+    params = names(made(Path("config/full.yaml"))["stages"]["data"]["params"])
+    assert params[:2] == ["config/config.yaml", "config/full.yaml"]
+
+
 def test_another_run_file_is_given_to_snakemake() -> None:
     assert made(QUICK)["stages"]["train"]["cmd"] == f"snakemake --cores all models --configfile {QUICK}"
     assert made(Path("config/config.yaml"))["stages"]["train"]["cmd"] == "snakemake --cores all models"

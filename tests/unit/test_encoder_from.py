@@ -18,10 +18,13 @@ TASKS = "config.yaml"
 
 @pytest.fixture
 def load_tasks(tmp_path: Path) -> Load:
-    """Loads the run file of the three tasks with some files changed."""
+    """Loads the run file of the three tasks, with every seed that is listed, and with some files changed."""
 
     def loaded(changes: dict[str, Edit] | None = None) -> Config:
-        return load_changed(tmp_path, {file: [change] for file, change in (changes or {}).items()})
+        edits = {TASKS: [put("max_seeds", None)]}
+        for file, change in (changes or {}).items():
+            edits.setdefault(file, []).append(change)
+        return load_changed(tmp_path, edits)
 
     return loaded
 
