@@ -4,6 +4,7 @@ The images are the first ones of the test split: chosen before anything was know
 """
 
 import importlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,7 @@ def run(job: RunningJob) -> None:
     with style.applied():
         figure = _figure(title, task, store, indexes, columns, classes)
     style.save_picture(figure, job.outputs["webp"])
+    print(f"[{job.label}] drew {job.outputs['webp']}", file=sys.stderr, flush=True)
 
 
 def _sent(

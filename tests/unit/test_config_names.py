@@ -182,10 +182,10 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "run file extends what is not there": (
         "full.yaml",
-        put("extends", "confg"),
+        put("extends", "conf"),
         "full.yaml",
         "full.yaml: extends",
-        ["there is no file confg.yaml; did you mean 'config'?"],
+        ["there is no file conf.yaml; did you mean 'config'?"],
     ),
     "run file extends a path": (
         "full.yaml",

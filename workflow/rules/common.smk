@@ -3,6 +3,7 @@
 from snakemake.exceptions import WorkflowError
 
 from sc2.jobs import identity, plan
+from sc2.jobs.order import Order
 from sc2.jobs.stages import STAGES
 from sc2.config.load import load_config
 from sc2.errors import ConfigError
@@ -26,6 +27,7 @@ if workflow.is_main_process:
     for line in plan.skipped(CONFIG):
         print(line, file=sys.stderr)
 
+ORDER = Order(CONFIG)
 METHODS = sorted({method for benchmark in CONFIG.benchmarks.values() for method in benchmark.methods})
 TRAINED = [name for name, b in CONFIG.benchmarks.items() if b.config.teacher.source == "train"]
 FETCHED = [name for name in CONFIG.benchmarks if name not in TRAINED]
@@ -49,6 +51,15 @@ def job_id(stage):
         if job is None:
             raise unplanned(stage, wildcards)
         return job.id
+
+    return of
+
+
+def priority(stage):
+    """How soon a job is started among those that could be; the reasons are in sc2/jobs/order.py."""
+
+    def of(wildcards):
+        return ORDER.priority(stage, dict(wildcards))
 
     return of
 

@@ -11,6 +11,7 @@ rule prepare_data:
         record="results/data/{dataset}/data.prov.json",
     log:
         "logs/data/{dataset}.log",
+    priority: priority("prepare_data")
     conda:
         "../../environment.yml"
     threads: 1

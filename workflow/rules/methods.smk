@@ -16,6 +16,7 @@ rule train:
         record="results/train/{benchmark}/{method}/{point}/seed{seed}/{phase}.prov.json",
     log:
         "logs/train/{benchmark}/{method}/{point}/seed{seed}/{phase}.log",
+    priority: priority("train")
     conda:
         "../../environment.yml"
     threads: 1
@@ -61,6 +62,7 @@ rule export:
         record="results/export/{benchmark}/{method}/{point}/seed{seed}/export.prov.json",
     log:
         "logs/export/{benchmark}/{method}/{point}/seed{seed}.log",
+    priority: priority("export")
     conda:
         "../../environment.yml"
     threads: 1
@@ -103,6 +105,7 @@ rule evaluate:
         record="results/evaluate/{benchmark}/{method}/{point}/seed{seed}/evaluate.prov.json",
     log:
         "logs/evaluate/{benchmark}/{method}/{point}/seed{seed}.log",
+    priority: priority("evaluate")
     conda:
         "../../environment.yml"
     threads: 1
@@ -146,6 +149,7 @@ rule measure_latency:
         record="results/latency/{benchmark}/{method}/latency.prov.json",
     log:
         "logs/latency/{benchmark}/{method}.log",
+    priority: priority("measure_latency")
     conda:
         "../../environment.yml"
     threads: all_cores

@@ -25,6 +25,7 @@ rule make_tables:
         record="results/tables/{benchmark}/tables.prov.json",
     log:
         "logs/tables/{benchmark}.log",
+    priority: priority("make_tables")
     conda:
         "../../environment.yml"
     threads: 1
@@ -74,6 +75,7 @@ rule plot_figure:
         record="results/figures/{benchmark}/{figure}.prov.json",
     log:
         "logs/figures/{benchmark}/{figure}.log",
+    priority: priority("plot_figure")
     conda:
         "../../environment.yml"
     threads: 1
@@ -111,6 +113,7 @@ rule draw_examples:
         record="results/examples/{benchmark}/{method}.prov.json",
     log:
         "logs/examples/{benchmark}/{method}.log",
+    priority: priority("draw_examples")
     conda:
         "../../environment.yml"
     threads: 1
@@ -149,6 +152,7 @@ rule compare_tasks:
         record="results/groups/{group}/group.prov.json",
     log:
         "logs/groups/{group}.log",
+    priority: priority("compare_tasks")
     conda:
         "../../environment.yml"
     threads: 1

@@ -17,6 +17,7 @@ rule train_teacher:
         "logs/teachers/{benchmark}/seed{seed}/train.log",
     wildcard_constraints:
         benchmark="|".join(TRAINED) or NONE,
+    priority: priority("train_teacher")
     conda:
         "../../environment.yml"
     threads: 1  # sums depend on it, see sc2/system/surroundings.py
@@ -57,6 +58,7 @@ rule fetch_teacher:
         "logs/teachers/{benchmark}/seed{seed}/fetch.log",
     wildcard_constraints:
         benchmark="|".join(FETCHED) or NONE,
+    priority: priority("fetch_teacher")
     conda:
         "../../environment.yml"
     threads: 1
@@ -91,6 +93,7 @@ rule evaluate_teacher:
         record="results/teachers/{benchmark}/seed{seed}/evaluation.prov.json",
     log:
         "logs/teachers/{benchmark}/seed{seed}/evaluate.log",
+    priority: priority("evaluate_teacher")
     conda:
         "../../environment.yml"
     threads: 1
