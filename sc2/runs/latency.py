@@ -1,8 +1,8 @@
 """Stage `measure_latency`: a method's encoder, coder, server and switches on this machine's CPU, one thread.
 
 Times are medians of repeats. They are kept out of the quality and rate tables, because they vary between machines and
-days. All parts of all runs take turns, a network that several runs share is timed once, and the load of the machine is
-recorded beside the times.
+days. All parts of all runs take turns, networks of the same layers are timed once, whatever their weights, and the load
+of the machine is recorded beside the times.
 """
 
 import hashlib
@@ -94,13 +94,13 @@ def _images(job: RunningJob) -> list[np.ndarray]:
 
 
 def _networks(sides: Mapping[str, HalfContents], images: Sequence[np.ndarray]) -> dict[str, str]:
-    """Return the fingerprints of both networks with what they run on, by part; a half without weights has none."""
+    """Return fingerprints of the layers of both networks and of what they run on, by part; none without weights."""
     fingerprints: dict[str, str] = {}
     for parts, side in ((("encoder",), "device"), (("server", "server_batch"), "server")):
-        weights = sides[side].weights
-        if weights:
-            shapes = [list(image.shape) for image in images]
-            text = json.dumps([type(sides[side].network).__name__, sorted(weights.items()), shapes])
+        network = sides[side].network
+        layers = {} if network is None else {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
+        if layers:
+            text = json.dumps([repr(network), layers, [list(image.shape) for image in images]])
             fingerprints |= dict.fromkeys(parts, hashlib.sha256(text.encode()).hexdigest()[:16])
     return fingerprints
 

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -112,3 +113,17 @@ def test_halves_of_another_point_are_refused(monkeypatch: pytest.MonkeyPatch) ->
     job = RunningJob("measure_latency", {"benchmark": "b", "method": "m"}, spec, inputs, {}, "0" * 16)
     with pytest.raises(AssertionError, match=r"device\.pt is not of the point 4"):
         latency.run(job)
+
+
+def test_networks_of_the_same_layers_are_timed_as_one() -> None:
+    images = [np.zeros((8, 8, 3), np.uint8)]
+
+    def name(model: nn.Module, images: list[np.ndarray] = images) -> str:
+        sides = {"device": contents(model), "server": HalfContents.of({}, None)}
+        return latency._networks(sides, images)["encoder"]
+
+    assert name(network(1, 2)) == name(network(3, 4))
+    assert name(network(1, 2)) != name(nn.Sequential(network(1, 2), nn.ReLU()))
+    assert name(network(1, 2)) != name(network(1, 2), [np.zeros((9, 8, 3), np.uint8)])
+    assert name(nn.Conv2d(3, 4, 3)) != name(nn.Conv2d(3, 4, 3, stride=2))
+    assert latency._networks(dict.fromkeys(("device", "server"), HalfContents.of({}, None)), images) == {}
