@@ -166,7 +166,7 @@ STAGES: dict[str, Stage] = {
     "snapshot_group": Stage(
         "copy a group's overview and serving costs to docs/reference for readers",
         keys=("group",),
-        inputs={"serving": "one", "figures": "many", "records": "many"},
+        inputs={"serving": "one", "orderings": "many", "figures": "many", "records": "many"},
         outputs=("readme",),
         entry="sc2.report.group_snapshot:run",
     ),

@@ -1,6 +1,6 @@
-"""Stage `snapshot_group`: the overview of a group and what serving its tasks costs, for a reader who runs nothing.
+"""Stage `snapshot_group`: a group's overview, published orderings and costs, for a reader who runs nothing.
 
-Copies them to `docs/reference/<group>/` and writes the README beside them from the table and the records alone.
+Copies overview and costs to `docs/reference/<group>/` and writes the README beside them from tables and records alone.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,15 @@ from sc2.job import RunningJob
 from sc2.provenance.record import Record, read_record
 from sc2.report import facts
 from sc2.report.columns import QUALITY
-from sc2.report.markdown import number, table
-from sc2.report.snapshot import alt_text, check_records, copy_to
+from sc2.report.markdown import Markup, ends, number, table
+from sc2.report.snapshot import alt_text, check_records, copy_to, published
 from sc2.report.table_io import read_table
 
 
 def run(job: RunningJob) -> None:
-    """Copy `serving` and `figures` beside `readme` and write it from them and the `records`.
+    """Copy `serving` and `figures` beside `readme` and write it from them, the `orderings` and the `records`.
+
+    `orderings` are the tables of the group's benchmarks, in the order of the spec's `benchmarks`.
 
     Raises:
         DataError: The table is unreadable, or a file is larger than a snapshot's may be.
@@ -38,6 +40,7 @@ def _text(job: RunningJob, serving: Path, figures: Sequence[Path], records: Sequ
         f"# {job.keys['group']}: {len(job.spec['benchmarks'])} tasks",
         "Benchmarks: " + ", ".join(f"[{name}](../{name}/README.md)" for name in job.spec["benchmarks"]) + ".",
         *(f"![{alt_text(path)}]({path.name})" for path in figures),
+        *_orderings(job.spec["benchmarks"], [read_table(path) for path in job.input_list("orderings")]),
         "## Serving all tasks",
         "Per image, with one payload where the device half is the same for all tasks, and one per task where it is "
         f"not; columns in [metrics.md](../../metrics.md), all seeds in [{serving.name}]({serving.name}).",
@@ -64,3 +67,34 @@ def _serving(rows: pd.DataFrame) -> str:
         for _, row in rows.iterrows()
     ]
     return table((*header, *more), cells, numbers_from=2)
+
+
+def _orderings(benchmarks: Sequence[str], tables: Sequence[pd.DataFrame]) -> list[str]:
+    """Return the section on published orderings: a row for each, a column for each benchmark; none if there are none."""
+    claims = {row["ordering"]: row for rows in tables for _, row in rows.iterrows()}
+    if not claims:
+        return []
+    cells = [
+        (published(claim), *(_verdict(rows[rows["ordering"] == name]) for rows in tables))
+        for name, claim in claims.items()
+    ]
+    return [
+        "## Published orderings",
+        "Whether they hold here: the whole 95 % interval of the difference, in brackets, is on the published side, on the "
+        "other one, or on neither. Differences are in percent of the other method's bytes or size, or in points of "
+        "quality; tests and reasons are on the benchmarks' pages.",
+        table(("published", *benchmarks), cells, numbers_from=len(benchmarks) + 1),
+    ]
+
+
+def _verdict(rows: pd.DataFrame) -> Markup:
+    """Return the verdict on one ordering on one benchmark, where both of its methods are run."""
+    if rows.empty:
+        return Markup("–")
+    row = rows.iloc[0]
+    interval = (
+        f" ({ends((row['difference_low'], row['difference_high']), 1)})"
+        if row["difference"] == row["difference"]
+        else ""
+    )
+    return Markup(f"**{row['verdict']}**{interval}")

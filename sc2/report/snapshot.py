@@ -188,13 +188,18 @@ def _result(series: Series, index: int, unsure: bool) -> tuple[str, ...]:
     )
 
 
+def published(ordering: pd.Series) -> Markup:
+    """Return what is published of two methods, with a link to the source."""
+    return Markup(f"[{escaped(str(ordering['claim']))}]({_PAPERS}#{ordering['source']})")
+
+
 def _orderings(orderings: pd.DataFrame) -> list[str]:
     """Return the section on published orderings; none where no such pair of methods is run."""
     if orderings.empty:
         return []
     rows = [
         (
-            Markup(f"[{escaped(str(row['claim']))}]({_PAPERS}#{row['source']})"),
+            published(row),
             Markup(f"**{row['verdict']}**"),
             f"{number(row['difference'], 1)} ({ends((row['difference_low'], row['difference_high']), 1)})",
             number(row["p"], 3),

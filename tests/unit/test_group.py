@@ -88,12 +88,26 @@ def test_a_curve_looks_the_same_in_every_panel_and_as_no_other(tmp_path: Path) -
     assert [one.title for one in once(alike(panels))] == ["Student, layer1", "Student, layer2", "Student, layer3"]
 
 
+ORDERINGS = """\
+benchmark,task,ordering,claim,source,difference,difference_low,difference_high,verdict
+b,t,student_webp,A student needs fewer bytes than WebP,webp,-40.04,-50,-30,holds
+"""
+OPEN = """\
+benchmark,task,ordering,claim,source,difference,difference_low,difference_high,verdict
+b,t,student_webp,A student needs fewer bytes than WebP,webp,,,,cannot be told
+"""
+
+
 def page(compared: RunningJob, folder: Path, sha256: str) -> str:
     folder.mkdir(parents=True)
+    orderings = [folder.parent / f"{task}_orderings.csv" for task in TASKS]
+    for path, text in zip(orderings, (ORDERINGS, OPEN, ORDERINGS.partition("\n")[0] + "\n"), strict=True):
+        path.write_text(text)
     made = {"svg": OutputFile(path="overview.svg", sha256=sha256, bytes=1)}
     records = [write_record(folder / "made.prov.json", RECORD, "compare_tasks", "10:00", "10:30", outputs=made)]
     inputs: dict[str, Path | list[Path]] = {
         "serving": compared.outputs["serving"],
+        "orderings": orderings,
         "figures": [compared.outputs["svg"]],
         "records": records,
     }
@@ -108,6 +122,9 @@ def test_the_page_shows_figure_and_costs(compared: RunningJob, tmp_path: Path) -
     assert "![Overview](overview.svg)" in text
     assert "[detection](../detection/README.md)" in text
     assert "| Student | 4 | 66.0 | 66.0 | 66.0 | 1 | 32.0 | 128 | 1 | 72.0 | 288 |\n" in text
+    assert "| published | classification | detection | segmentation |\n" in text
+    claim = "[A student needs fewer bytes than WebP](../../papers.md#webp)"
+    assert f"| {claim} | **holds** (-50.0 … -30.0) | **cannot be told** | – |\n" in text
     assert {path.name for path in (tmp_path / "docs" / "g").iterdir()} >= {"overview.svg", "serving.csv"}
 
 

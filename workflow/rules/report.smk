@@ -218,6 +218,7 @@ rule snapshot_group:
     """Copies the overview and the serving costs of a group to docs/reference/; only on request."""
     input:
         serving="results/groups/{group}/serving.csv",
+        orderings=tables_of_group("orderings"),
         figures="results/groups/{group}/overview.svg",
         records=records_of_group,
     output:
@@ -240,6 +241,7 @@ rule snapshot_group:
             --config {params.config:q} \
             --group {wildcards.group:q} \
             --serving {input.serving:q} \
+            --orderings {input.orderings:q} \
             --figures {input.figures:q} \
             --records {input.records:q} \
             --out-readme {output.readme:q} \
