@@ -18,7 +18,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 # snakefmt and pre-commit call other tools of the environment by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env figures full quick imagenette voc coco snapshot pull test faults check lock hooks clean
+.PHONY: help env figures full quick imagenette voc coco snapshot pull test faults profile check lock hooks clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -69,6 +69,9 @@ test: env ## run the tests; those on real images need SC2_DATA, see data/README.
 
 faults: env ## damage, kill and starve the project for an hour; docs/reliability.md gets the table (PARTS=... for some)
 	$(BIN)/python -m tests.campaign $(PARTS)
+
+profile: env ## where the time of a run goes, beside other ways to do the same; docs/performance.md gets the tables
+	$(BIN)/python -m tests.performance $(ARGS)
 
 check: env ## lint, format, types, spelling, docstrings, the workflow's files
 	$(BIN)/ruff check .

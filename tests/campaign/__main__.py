@@ -19,6 +19,7 @@ from sc2.system.surroundings import settle
 from tests.campaign import corruption, kills, mutations, page, shim, system_calls
 from tests.campaign.log import Log, code_digest
 from tests.conftest import ROOT
+from tests.generated import state_of
 from tests.workflow.project import Project, create
 
 QUICK = "config/quick.yaml"
@@ -99,7 +100,7 @@ def main() -> int:
     settle(os.environ, threads=1)
     campaign = Campaign(ROOT / "scratch" / "faults" / code_digest())
     hardware, git = environment()["hardware"], git_state(ROOT)
-    state = f"commit {(git['commit'] or 'unknown')[:10]}" + (" with changes" if git["dirty"] else "")
+    state = state_of(git)
     for name in asked:
         start = time.monotonic()
         print(f"faults: {name} …", flush=True)

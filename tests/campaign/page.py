@@ -7,8 +7,9 @@ from typing import Any
 
 from tests.campaign.log import Entry, Log
 from tests.campaign.pool import FAILED
+from tests.generated import put
 
-BEGIN, END = "<!-- begin: written by `make faults` -->", "<!-- end: written by `make faults` -->"
+COMMAND = "make faults"
 SHOWN = 20
 """So many failures are listed."""
 
@@ -22,10 +23,7 @@ def write(page: Path, log: Log, state: str, hardware: Mapping[str, Any]) -> None
         state: Which code it was tried on.
         hardware: As records hold it.
     """
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    _, after = rest.split(END)
-    lines = [BEGIN, "", *_content(log, state, hardware), "", END]
-    page.write_text(before + "\n".join(lines) + after, encoding="utf-8")
+    put(page, COMMAND, _content(log, state, hardware))
 
 
 def _content(log: Log, state: str, hardware: Mapping[str, Any]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from PIL import Image
 from tests.campaign import generators, page, shim
 from tests.campaign.log import Entry, Log
 from tests.campaign.pool import Batch, in_children
+from tests.generated import marks
 
 
 def test_a_crash_a_hang_a_foreign_error_and_a_lack_of_memory_are_noticed() -> None:
@@ -55,8 +56,9 @@ def test_a_log_that_was_cut_off_goes_on(tmp_path: Path) -> None:
 
 
 def test_the_table_is_written_between_its_marks(tmp_path: Path) -> None:
+    begin, end = marks(page.COMMAND)
     path = tmp_path / "page.md"
-    path.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
+    path.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
     log = Log(tmp_path / "log.jsonl")
     hardware = {"cpu": "a processor", "cores": 2, "memory_gib": 8}
     for _ in range(2):
@@ -65,8 +67,8 @@ def test_the_table_is_written_between_its_marks(tmp_path: Path) -> None:
         )
         page.write(path, log, "commit 0123456789", hardware)
     text = path.read_text()
-    assert text.startswith(f"before\n{page.BEGIN}\n")
-    assert text.endswith(f"{page.END}\nafter\n")
+    assert text.startswith(f"before\n{begin}\n")
+    assert text.endswith(f"{end}\nafter\n")
     assert "old" not in text
     assert "on 2026-01-02, on commit 0123456789, on a processor with 2 cores and 8 GiB of memory: 2,002 trials" in text
     assert "| part | kind | 2,002 | 2,000 taken | 2 |" in text

@@ -1,0 +1,48 @@
+"""`make profile`: where the time of a run goes, and how this project compares with other ways to do the same.
+
+Reads the records of the results that are here, and times in processor time, so that other work on the machine disturbs
+little. docs/performance.md gets the tables. Takes about two minutes.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from sc2.config.load import load_config
+from sc2.provenance.record import environment, git_state
+from sc2.system.surroundings import settle
+from tests.conftest import ROOT
+from tests.generated import state_of
+
+PAGE = ROOT / "docs" / "performance.md"
+RUN_FILE = Path("config/config.yaml")
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(prog="make profile", description=__doc__)
+    parser.add_argument("--config", type=Path, default=RUN_FILE, help=f"the run file (default: {RUN_FILE})")
+    run_file = parser.parse_args().config
+    os.chdir(ROOT)
+    settle(os.environ, threads=1)
+    # After the number of threads is set: these import torch.
+    import torch
+
+    from tests.performance import jobs, measure, page
+    from tests.performance.setting import Images, Setting
+
+    torch.set_num_threads(1)
+    found = jobs.of_run(load_config(run_file), ROOT / "results")
+    with tempfile.TemporaryDirectory() as folder:
+        setting = Setting(load_config(RUN_FILE), Path(folder) / "setting", Images(train=1024, val=64, test=512))
+        comparisons = [measure.steps(setting, repeats=5), measure.evaluations(setting, repeats=5)]
+        if sys.platform == "linux":
+            comparisons += measure.starts(Path(folder) / "starts", repeats=3)
+    page.write(PAGE, found, run_file.as_posix(), comparisons, state_of(git_state(ROOT)), environment()["hardware"])
+    print(f"profile: {len(found)} records; the tables are in {PAGE.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

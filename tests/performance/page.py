@@ -1,0 +1,74 @@
+"""Writes what `make profile` has found into docs/performance.md."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sc2.provenance.record import Record
+from tests.generated import put
+from tests.performance import jobs
+from tests.performance.measure import Comparison
+
+COMMAND = "make profile"
+
+
+def write(
+    page: Path,
+    found: Sequence[Record],
+    run_file: str,
+    comparisons: Sequence[Comparison],
+    state: str,
+    hardware: Mapping[str, Any],
+) -> None:
+    """Replace what stands between the two marks of a page.
+
+    Args:
+        page: The page.
+        found: Records of the run.
+        run_file: Name of its run file.
+        comparisons: What was timed.
+        state: Which code it was timed on.
+        hardware: As records hold it.
+    """
+    machine = f"{hardware['cpu']} with {hardware['cores']} cores"
+    timed = f"Timed on {datetime.now(UTC):%Y-%m-%d}, on {state}, on {machine}."
+    put(page, COMMAND, [*_run(found, run_file), *_comparisons(comparisons, timed)])
+
+
+def _run(found: Sequence[Record], run_file: str) -> Iterator[str]:
+    yield f"### Jobs of `{run_file}`"
+    yield ""
+    total = sum(record.seconds for record in found)
+    if not found:
+        yield "None of its results is here."
+        yield ""
+        return
+    yield (
+        f"{len(found):,} jobs took {total:,.0f} s together; {jobs.minutes(found):.0f} min passed between the start of "
+        "the first and the end of the last."
+    )
+    yield ""
+    yield from jobs.table(jobs.by_stage(found), "stage", total)
+    yield ""
+    yield "What is trained, with all of its phases, points and benchmarks:"
+    yield ""
+    yield from jobs.table(jobs.by_method(found), "method", total)
+    yield ""
+
+
+def _comparisons(comparisons: Sequence[Comparison], timed: str) -> Iterator[str]:
+    yield "### Side by side"
+    yield ""
+    yield f"{timed} Medians of processor time; the ratio is the median over pairs in turn, in brackets its range."
+    yield ""
+    yield "| what | here (ms) | the other way (ms) | ratio | repeats |"
+    yield "|---|---:|---:|---:|---:|"
+    for one in comparisons:
+        ours, theirs = one.milliseconds(one.ours), one.milliseconds(one.theirs)
+        spread = f"{one.ratio:.3g} ({min(one.ratios):.3g} to {max(one.ratios):.3g})"
+        yield f"| {one.what} | {_number(ours)} | {_number(theirs)} | {spread} | {len(one.ratios)} |"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,0 +1,141 @@
+"""`make profile`: its two ways do the same work, and its page is written from records and measurements."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sc2.config.load import load_config
+from sc2.provenance.record import read_record, records
+from sc2.runs import evaluate, train
+from sc2.runs.halves import load_device, load_server
+from sc2.split.method import DeviceHalf, ServerHalf
+from tests.configuration import CONFIG
+from tests.generated import marks, put
+from tests.performance import jobs, measure, page
+from tests.performance.measure import Comparison
+from tests.performance.published import Student, send
+from tests.performance.setting import Images, Setting, recipe_of
+from tests.recorded import Project
+
+HARDWARE = {"cpu": "a processor", "cores": 2}
+
+
+@pytest.fixture(scope="module")
+def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
+    """The default's training, one epoch of few images, which has run."""
+    folder = tmp_path_factory.mktemp("performance")
+    made = Setting(load_config(CONFIG / "config.yaml"), folder / "setting", Images(train=48, val=16, test=12))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        train.run(made.training())
+    return made
+
+
+def test_both_ways_to_train_have_the_same_loss_and_gradients(setting: Setting) -> None:
+    recipe, other = recipe_of(setting.training()), measure.published(setting)
+    recipe.set_modes()
+    recipe.model.to(memory_format=torch.channels_last)
+    images = torch.stack([measure.training_files(setting)[index][0] for index in range(16)])
+    losses = []
+    for loss in (lambda: recipe.step(images, torch.zeros(16))["loss"], lambda: other.loss(images)):
+        torch.manual_seed(1)  # the noise on the latents
+        losses.append(loss())
+        losses[-1].backward()
+    torch.testing.assert_close(*losses, rtol=1e-4, atol=0)
+    ours, theirs = dict(recipe.model.named_parameters()), dict(other.student.bottleneck.named_parameters())
+    for name in ("encoder.0.weight", "encoder.1.gamma", "decoder.4.weight"):
+        assert ours[name].grad is not None
+        torch.testing.assert_close(theirs[name].grad, ours[name].grad, rtol=1e-3, atol=1e-2)
+
+
+def test_both_ways_train_the_same_weights_on_the_same_number_of_batches(setting: Setting) -> None:
+    recipe, other = recipe_of(setting.training()), measure.published(setting)
+    batch = setting.training().spec["phase"]["batch_size"]
+    other.epoch(measure.training_files(setting), batch)
+    trained = {id(weight) for group in other.optimizer.param_groups for weight in group["params"]}
+    named = {name for name, weight in other.student.bottleneck.named_parameters() if id(weight) in trained}
+    expected = {name for name, weight in recipe.model.named_parameters() if not name.startswith("tail")}
+    assert named == {name.removeprefix("prior.") for name in expected if "quantiles" not in name}
+    steps = {int(state["step"]) for state in other.optimizer.state.values()}
+    assert steps == {48 // batch}
+
+
+def test_both_ways_to_evaluate_decode_the_same_and_answer_the_same(
+    setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    evaluation, student, files = setting.evaluation(), measure.trained(setting), measure.files_to_test(setting)
+    student.bottleneck.entropy_bottleneck.update(force=True)
+    device, _ = load_device(evaluation.input("device"))
+    server, _ = load_server(evaluation.input("server"))
+    answers = [_same(student, device, server, files[index][0], path) for index, path in enumerate(files.paths)]
+    evaluate.run(evaluation)
+    assert pd.read_parquet(evaluation.outputs["samples"])["predicted"].tolist() == answers
+
+
+def _same(student: Student, device: DeviceHalf, server: ServerHalf, image: Tensor, path: Path) -> int:
+    sent = send(student, image[None])
+    with Image.open(path) as file:
+        pixels = np.asarray(file)
+    torch.testing.assert_close(sent.latent, server.decode(device.encode(pixels)), rtol=0, atol=1e-6)
+    return int(sent.logits.argmax())
+
+
+def test_an_epoch_is_timed_with_the_real_job(setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    [step, sent] = [measure.steps(setting, repeats=1), measure.evaluations(setting, repeats=2)]
+    assert (step.count, len(step.ratios)) == (48 // setting.training().spec["phase"]["batch_size"], 1)
+    assert (sent.count, len(sent.ratios)) == (12, 2)
+    assert min(*step.ours, *step.theirs, *sent.ours, *sent.theirs) > 0
+
+
+def test_two_ways_take_turns_and_the_first_time_of_each_is_dropped() -> None:
+    calls: list[str] = []
+
+    def way(name: str, seconds: float) -> float:
+        calls.append(name)
+        return seconds * len(calls)
+
+    found = measure.in_turn("x", lambda: way("a", 1), lambda: way("b", 2), repeats=2, count=4)
+    assert "".join(calls) == "baabba"
+    assert (found.ours, found.theirs) == ([3, 6], [8, 10])
+    assert found.ratio == pytest.approx((8 / 3 + 10 / 6) / 2)
+    assert found.milliseconds(found.ours) == 1125
+
+
+def test_the_tables_are_written_between_the_marks(project: Project, tmp_path: Path) -> None:
+    found = [read_record(path) for path in records(tmp_path)]
+    assert found
+    begin, end = marks(page.COMMAND)
+    path = tmp_path / "page.md"
+    path.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
+    comparison = Comparison("a step", [0.1, 0.2], [0.3, 0.8], 10)
+    for _ in range(2):
+        page.write(path, found, "config/mine.yaml", [comparison], "commit 0123456789", HARDWARE)
+    text = path.read_text()
+    assert text.startswith(f"before\n{begin}\n")
+    assert text.endswith(f"{end}\nafter\n")
+    assert f"{len(found)} jobs took" in text
+    assert "| a step | 15 | 55 | 3.5 (3 to 4) | 2 |" in text
+    assert sum(row.jobs for row in jobs.by_stage(found)) == len(found)
+    page.write(path, [], "config/mine.yaml", [comparison], "commit 0123456789", HARDWARE)
+    assert "None of its results is here." in path.read_text()
+
+
+def test_only_jobs_as_they_are_planned_now_count(tmp_path: Path, project: Project) -> None:
+    config = load_config(CONFIG / "config.yaml")
+    assert jobs.of_run(config, tmp_path / "nowhere") == []
+    assert jobs.of_run(config, tmp_path) == []
+
+
+def test_a_page_keeps_the_parts_of_other_commands(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text("\n".join([*marks("make a"), *marks("make b")]))
+    put(path, "make a", ["A"])
+    put(path, "make b", ["B"])
+    assert [line for line in path.read_text().split("\n") if line in ("A", "B")] == ["A", "B"]
