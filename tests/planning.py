@@ -26,6 +26,8 @@ def load_small(folder: Path, changes: dict[str, Edit] | None = None) -> Config:
 def _small_grids(content: dict[str, Any]) -> None:
     for method, points in POINTS.items():
         content["methods"][method]["points"] = points
+        content["methods"][method].pop("seeds", None)
+    content.pop("examples", None)
 
 
 def _two_seeds(content: dict[str, Any]) -> None:

@@ -68,8 +68,10 @@ def test_another_run_file_is_given_to_snakemake() -> None:
 def test_codecs_alone_have_no_trainings_and_no_group_no_overview(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "config", tmp_path / "config")
     run = tmp_path / "config" / "codecs.yaml"
-    run.write_text("benchmarks:\n  photodigits_small_resnet: [webp]\nfigures: [exrd]\n", encoding="utf-8")
+    run.write_text("benchmarks:\n  codecs: [jpeg]\nfigures: [exrd]\n", encoding="utf-8")
+    benchmark = "extends: photodigits_small_resnet\nexamples: {methods: []}\n"
+    (run.parent / "benchmarks" / "codecs.yaml").write_text(benchmark, encoding="utf-8")
     content = made(run)
     outs = [out for stage in content["stages"].values() for out in names(stage["outs"])]
     assert not [out for out in outs if out.startswith(("results/train/", "results/groups/", "results/examples/"))]
-    assert content["plots"][1:] == ["results/figures/photodigits_small_resnet/exrd.svg"]
+    assert content["plots"][1:] == ["results/figures/codecs/exrd.svg"]

@@ -39,10 +39,12 @@ teacher:
   backbone: {{args: {{width: 8}}}}
   training: {{epochs: 1, batch_size: 20}}
 latency: {{repeats: 2, warmup: 1, images: 2}}
+examples: {{methods: []}}
 methods:
   jpeg: {{points: ["10", "90"]}}
   {STUDENT}:
     points: ["0.5", "4"]
+    seeds: ["0"]
     params:
       encoder_channels: [8, 8, 4]
       decoder_channels: [8, 8]

@@ -170,7 +170,7 @@ def test_method_that_does_not_support_the_task_is_skipped_and_said_once(project:
 
 
 def test_new_seed_runs_trained_methods_and_their_teacher_only(project: Project) -> None:
-    project.edit("config/config.yaml", 'seeds: ["0"]', 'seeds: ["0", "1"]')
+    project.edit(BENCHMARK_FILE, 'seeds: ["0"]', 'seeds: ["0", "1"]')
     new = {job.replace("/0/distill", "/1/distill").replace("/0/finetune", "/1/finetune") for job in STUDENTS | TEACHER}
     assert project.planned() == {job.removesuffix("/0") + "/1" * job.endswith("/0") for job in new} | REPORT
 
