@@ -70,7 +70,7 @@ def _serving(rows: pd.DataFrame) -> str:
 
 
 def _orderings(benchmarks: Sequence[str], tables: Sequence[pd.DataFrame]) -> list[str]:
-    """Return the section on published orderings: a row for each, a column for each benchmark; none if there are none."""
+    """Return the section on published orderings: a row for each, a column for each benchmark; none without any."""
     claims = {row["ordering"]: row for rows in tables for _, row in rows.iterrows()}
     if not claims:
         return []
@@ -80,8 +80,8 @@ def _orderings(benchmarks: Sequence[str], tables: Sequence[pd.DataFrame]) -> lis
     ]
     return [
         "## Published orderings",
-        "Whether they hold here: the whole 95 % interval of the difference, in brackets, is on the published side, on the "
-        "other one, or on neither. Differences are in percent of the other method's bytes or size, or in points of "
+        "Whether they hold here: the whole 95 % interval of the difference, in brackets, is on the published side, on "
+        "the other one, or on neither. Differences are in percent of the other method's bytes or size, or in points of "
         "quality; tests and reasons are on the benchmarks' pages.",
         table(("published", *benchmarks), cells, numbers_from=len(benchmarks) + 1),
     ]

@@ -102,7 +102,7 @@ def _without(*path: str) -> Edit:
             DEFAULT,
             put("methods", "entropic_student", "points", ["1"]),
             f"{DETECTION}.yaml: methods.entropic_student.encoder_from",
-            f"{NAME} has no run of entropic_student at 0.06, 0.5, 4: add the points there",
+            f"{NAME} has no run of entropic_student at 0.12, 0.35, 0.8, 1.8, 4: add the points there",
         ),
         (
             DEFAULT,

@@ -12,6 +12,7 @@ from tests.planning import Load
 
 NAME, DETECTION = "photodigits_small_resnet", "photodigits_detection"
 BODY = {"benchmark": NAME, "seed": "0"}
+POINTS = ["0.06", "0.5", "4"]
 
 
 def run(method: str, point: str, benchmark: str = NAME, **keys: str) -> dict[str, str]:
@@ -23,10 +24,12 @@ def load(tmp_path: Path) -> Load:
     """Loads the three tasks: the student in a chain of three points, pictures of it and of a codec."""
 
     def grid(content: dict[str, Any]) -> None:
-        content["methods"]["entropic_student"] |= {"points": ["0.06", "0.5", "4"], "chain": {}}
+        content["methods"]["entropic_student"] |= {"chain": {}}
         content["examples"] = {"methods": ["entropic_student", "webp", "jpeg"]}
 
-    return partial(load_changed, tmp_path, {DEFAULT: [grid]})
+    points = put("methods", "entropic_student", "points", POINTS)
+    dense = [f"benchmarks/{name}.yaml" for name in (DETECTION, "photodigits_segmentation")]
+    return partial(load_changed, tmp_path, {DEFAULT: [grid, points], **{name: [points] for name in dense}})
 
 
 def test_what_the_first_picture_needs_comes_before_all_else(load: Load) -> None:
@@ -43,7 +46,7 @@ def test_what_the_first_picture_needs_comes_before_all_else(load: Load) -> None:
 
 def test_of_two_chains_the_longer_one_is_first(load: Load) -> None:
     order = Order(load())
-    distills = [run("entropic_student", point, phase="distill") for point in ("0.06", "0.5", "4")]
+    distills = [run("entropic_student", point, phase="distill") for point in POINTS]
     ranks = [order.priority("train", keys) for keys in distills]
     # At the last point: its own second phase, then the two phases of the same run on another benchmark.
     assert [rank - ranks[-1] for rank in ranks] == [2, 1, 0]
