@@ -92,9 +92,6 @@ def _verdict(rows: pd.DataFrame) -> Markup:
     if rows.empty:
         return Markup("–")
     row = rows.iloc[0]
-    interval = (
-        f" ({ends((row['difference_low'], row['difference_high']), 1)})"
-        if row["difference"] == row["difference"]
-        else ""
-    )
+    low, high = row["difference_low"], row["difference_high"]
+    interval = "" if low != low and high != high else f" ({ends((low, high), 1)})"
     return Markup(f"**{row['verdict']}**{interval}")

@@ -94,7 +94,7 @@ b,t,student_webp,A student needs fewer bytes than WebP,webp,-40.04,-50,-30,holds
 """
 OPEN = """\
 benchmark,task,ordering,claim,source,difference,difference_low,difference_high,verdict
-b,t,student_webp,A student needs fewer bytes than WebP,webp,,,,cannot be told
+b,t,student_webp,A student needs fewer bytes than WebP,webp,-12.5,,,cannot be told
 """
 
 
