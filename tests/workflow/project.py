@@ -44,6 +44,7 @@ methods:
   jpeg: {{points: ["10", "90"]}}
   {STUDENT}:
     points: ["0.5", "4"]
+    chain: null
     seeds: ["0"]
     params:
       encoder_channels: [8, 8, 4]

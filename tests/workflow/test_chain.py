@@ -20,7 +20,7 @@ from tests.workflow.project import (
 pytestmark = pytest.mark.workflow
 
 FILE = f"config/benchmarks/{BENCHMARK}.yaml"
-LISTED = 'points: ["0.5", "4"]'
+LISTED = 'points: ["0.5", "4"]\n    chain: null'
 POINTS = (*STUDENT_POINTS, "8")
 
 
@@ -47,7 +47,7 @@ def test_a_point_is_an_input_of_those_after_it_alone(built: Project) -> None:
 
 
 def test_parameters_of_the_first_point_run_all_again_and_those_of_the_chain_not_the_first(project: Project) -> None:
-    project.edit(FILE, LISTED, f"{LISTED}\n    chain: {{params: {{phases: {{distill: {{epochs: 3}}}}}}}}")
+    project.edit(FILE, LISTED, LISTED.replace("null", "{params: {phases: {distill: {epochs: 3}}}}"))
     assert project.planned() == trained("4") | measured(STUDENT, "4") | REPORT
     targets = [f"results/train/{BENCHMARK}/{STUDENT}/{point}/seed0/finetune.pt" for point in STUDENT_POINTS]
     project.snakemake(*targets)
