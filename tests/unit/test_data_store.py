@@ -186,11 +186,17 @@ def test_a_truncated_tar_is_refused(stored):
         SampleStore(stored["index"], stored["test"], "test")
 
 
-def test_altered_bytes_are_noticed(stored):
+def with_altered_bytes(stored):
+    """The store of the test split, whose first image has changed since."""
     content = bytearray(stored["test"].read_bytes())
     store = SampleStore(stored["index"], stored["test"], "test")
     content[store.samples[0].offset + 15] ^= 1
     stored["test"].write_bytes(content)
+    return store
+
+
+def test_altered_bytes_are_noticed(stored):
+    store = with_altered_bytes(stored)
     with pytest.raises(DataError, match=r"test\.tar: member 000001\.ppm does not match the index"):
         store.read(0)
     assert store.read(1) == ppm(1)
@@ -230,10 +236,7 @@ def test_prepared_pixels_are_those_of_the_image(tmp_path, spec):
 
 
 def test_a_pass_through_the_tar_checks_every_image(stored):
-    content = bytearray(stored["test"].read_bytes())
-    store = SampleStore(stored["index"], stored["test"], "test")
-    content[store.samples[0].offset + 15] ^= 1
-    stored["test"].write_bytes(content)
+    store = with_altered_bytes(stored)
     with pytest.raises(DataError, match=r"test\.tar: member 000001\.ppm does not match the index"):
         list(store.all_prepared(SizeSpec(resize=2, crop=2)))
     stored["test"].unlink()
