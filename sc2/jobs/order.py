@@ -77,11 +77,11 @@ class Order:
     def waiting(self) -> dict[Node, int]:
         """How many trainings wait for each, one after another: the longest chain behind it."""
         sources = self._sources()
-        found = dict.fromkeys(sources, 0)
+        longest = dict.fromkeys(sources, 0)
         for node in reversed(list(TopologicalSorter(sources).static_order())):
             for source in sources[node]:
-                found[source] = max(found[source], found[node] + 1)
-        return found
+                longest[source] = max(longest[source], longest[node] + 1)
+        return longest
 
     def _sources(self) -> dict[Node, set[Node]]:
         """Return, for every training, teachers included, the trainings that it starts from."""

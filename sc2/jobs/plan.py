@@ -69,8 +69,7 @@ def previous(config: Config, run: Run, phase: str) -> list[tuple[Run, str]]:
     before = phases_before(run.method, phase)
     if before:
         return [(run, name) for name in before]
-    benchmark = config.benchmarks.get(run.benchmark)
-    method = benchmark.methods.get(run.method) if benchmark is not None else None
+    method = _method(config, run)
     point = method.chained_from(run.point) if method is not None else None
     return [] if point is None else [(replace(run, point=point), phase)]
 
@@ -90,9 +89,14 @@ def exported(config: Config, run: Run) -> list[tuple[Run, str]]:
     return [(_trained_elsewhere(config, run) or run, phase) for phase in last_phase(run.method)]
 
 
-def _trained_elsewhere(config: Config, run: Run) -> Run | None:
+def _method(config: Config, run: Run) -> MethodOnBenchmark | None:
+    """Return the method of a run with its grid, None where it is not run there."""
     benchmark = config.benchmarks.get(run.benchmark)
-    method = benchmark.methods.get(run.method) if benchmark is not None else None
+    return None if benchmark is None else benchmark.methods.get(run.method)
+
+
+def _trained_elsewhere(config: Config, run: Run) -> Run | None:
+    method = _method(config, run)
     source = taken_whole(method) if method is not None else None
     return None if source is None else replace(run, benchmark=source)
 
