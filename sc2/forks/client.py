@@ -26,22 +26,27 @@ def run_in_fork(address: str) -> None:
     Returns only where the job has to start alone, having done nothing but say so on standard error: the process is
     gone, is another user's, or was started otherwise.
     """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         connection.connect(address)
         if peer(connection)[1] != os.getuid():
             raise PermissionError("it is another user's")
         request = {"inherited": inherited(), "environment": dict(os.environ), "argv": [sys.argv, sys.orig_argv]}
+        # A signal that arrives once the job may have begun waits for the handlers that pass it on.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {*_PASSED_ON, signal.SIGTSTP})
         socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
         reply, handles, _, _ = socket.recv_fds(connection, LONGEST, 1)
     except OSError as error:
         reply, handles = str(error).encode(), []
     if not handles:
         # A number is what the server reports of a fork that failed before it could take over.
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         why = "it failed" if reply.isdigit() else reply.decode() or "it has ended"
         print(f"sc2: this job starts alone, not as a fork of {address}: {why}", file=sys.stderr, flush=True)
         return
     _pass_signals_on(handles[0])
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     _end(connection.recv(LONGEST))
 
 

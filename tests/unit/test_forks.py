@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sc2.forks.inherited import ADDRESS, differences, inherited
+from sc2.forks.inherited import ADDRESS, LONGEST, differences, inherited
 from sc2.jobs.stages import STAGES
 from sc2.system.surroundings import THREADS
 from tests.conftest import ROOT
@@ -146,6 +146,27 @@ def test_the_job_can_handle_a_signal(forks: Workflow) -> None:
         job.terminate()
         job.communicate(timeout=20)
     assert job.returncode == 5
+
+
+def test_a_signal_sent_as_the_job_begins_reaches_it(tmp_path: Path) -> None:
+    """Before its own process has heard that the job began, which would then die of it and leave the job."""
+    address = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+        server.bind(address)
+        server.listen()
+        code = f"from sc2.forks.client import run_in_fork; run_in_fork({address!r})"
+        with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) as own, subprocess.Popen(["sleep", "60"]) as job:
+            client, _ = server.accept()
+            _, streams, _, _ = socket.recv_fds(client, LONGEST, 3)
+            own.terminate()
+            handle = os.pidfd_open(job.pid)
+            socket.send_fds(client, [b"0"], [handle])
+            assert job.wait(20) == -signal.SIGTERM
+            client.send(str(signal.SIGTERM.value).encode())
+            assert own.wait(20) == -signal.SIGTERM
+            for descriptor in (*streams, handle):
+                os.close(descriptor)
+            client.close()
 
 
 def test_a_stopped_job_goes_on(forks: Workflow) -> None:
