@@ -44,12 +44,13 @@ def tiny_project(path: Path) -> Project:
     digest = hashlib.sha256(buffer.getvalue()).hexdigest()
     own, run_file = f"config/benchmarks/{BENCHMARK}.yaml", CONFIGURATION["config/config.yaml"]
     data = "config/datasets/tinydigits.yaml"
-    methods = f"  {BENCHMARK}: [jpeg, {STUDENT}]\n"
+    methods, none = f"  {BENCHMARK}: [jpeg, {STUDENT}]\n", "examples: {methods: []}\n"
     assert methods in run_file
+    assert none in CONFIGURATION[own]
     more = {
         "config/config.yaml": run_file.replace(methods, f"{methods}  {FETCHED}: [jpeg]\n")
         + f"groups: {{{GROUP}: [{BENCHMARK}, {FETCHED}]}}\n",
-        own: f"{CONFIGURATION[own]}examples: {{methods: [jpeg], images: 1}}\n",
+        own: CONFIGURATION[own].replace(none, "examples: {methods: [jpeg], images: 1}\n"),
         # A file is some writes for each image.
         data: CONFIGURATION[data].replace("{train: 60, val: 20, test: 20}", "{train: 24, val: 6, test: 6}"),
         f"config/benchmarks/{FETCHED}.yaml": f"""\
