@@ -122,18 +122,6 @@ def _warm_up(call: Call, budget_ns: float, clock: Callable[[], int]) -> int:
     return clock() - start
 
 
-def time_call(
-    fn: Callable[[], object],
-    *,
-    repeats: int,
-    warmup: int,
-    budget_s: float,
-    clock: Callable[[], int] = time.perf_counter_ns,
-) -> Timing:
-    """Call `fn` again and again and return how long a call takes; arguments and errors as for `time_in_turn`."""
-    return time_in_turn({"": Call(fn, repeats, warmup)}, budget_s=budget_s, clock=clock)[""]
-
-
 @dataclass
 class Load:
     """What else the machine did while something was timed.

@@ -7,12 +7,33 @@ quantiser's step, take a few bytes and are not counted.
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Loading:
+    """What turns received bytes into a half, as a call without arguments.
+
+    Attributes:
+        received: The bytes: the tensors that are sent.
+        network: The network that some of them are weights of; None without one.
+        layout: Names, types and shapes of what is sent. Of two with the same layout, neither takes longer.
+    """
+
+    received: bytes
+    network: nn.Module | None
+    layout: Sequence[tuple[str, str, tuple[int, ...]]]
+
+    def __call__(self) -> None:
+        """Deserialise all tensors and copy the weights into the network."""
+        received = torch.load(io.BytesIO(self.received), weights_only=True)
+        if self.network is not None:
+            self.network.load_state_dict(received["weights"], strict=False)
 
 
 @dataclass(frozen=True)
@@ -44,7 +65,7 @@ class HalfContents:
         """Return the bytes of the tensors that are in the wanted half and not in this one."""
         return _num_bytes(self._missing(wanted))
 
-    def loading(self, wanted: "HalfContents") -> Callable[[], None] | None:
+    def loading(self, wanted: "HalfContents") -> Loading | None:
         """Return the call that turns received bytes into the wanted half; None where nothing has to be received.
 
         It deserialises the missing tensors and copies those that are weights into the wanted half's network. Its
@@ -60,14 +81,10 @@ class HalfContents:
             return None
         file = io.BytesIO()
         torch.save({"weights": weights, "others": others}, file)
-        data = file.getvalue()
-
-        def load() -> None:
-            received = torch.load(io.BytesIO(data), weights_only=True)
-            if network is not None:
-                network.load_state_dict(received["weights"], strict=False)
-
-        return load
+        # The others are known by digests alone, which say nothing of the time they take.
+        named = [*weights.items(), *(("", tensor) for tensor in others.values())]
+        layout = [(name, str(tensor.dtype), tuple(tensor.shape)) for name, tensor in named]
+        return Loading(file.getvalue(), network, sorted(layout))
 
     def _missing(self, wanted: "HalfContents") -> dict[str, Tensor]:
         return {digest: tensor for digest, tensor in wanted.tensors.items() if digest not in self.tensors}

@@ -1,18 +1,17 @@
 """The cost of switching from one operating point of a method to another.
 
 For every ordered pair of points: the bytes that device and server must receive (`sc2.measure.switch`), and the time to
-load them, on one thread, median of repeats. The same code for every method.
+load them, on one thread, median of repeats. Switches that load tensors of the same shapes are timed once, whatever the
+values, and all of them in turn. The same code for every method.
 """
 
 from collections.abc import Mapping
 from itertools import permutations
 from typing import Any
 
-from sc2.measure.latency import time_call
+from sc2.measure.latency import Call, time_in_turn
 from sc2.measure.spec import LatencySpec
 from sc2.measure.switch import HalfContents
-
-BUDGET_S = 2.0  # Per pair and half: a big network gets fewer repeats instead of taking minutes.
 
 Sides = Mapping[str, HalfContents]
 """The half at each end of the link: `device` and `server`."""
@@ -23,33 +22,25 @@ def switches(points: Mapping[str, Sides], spec: LatencySpec) -> list[dict[str, A
 
     Args:
         points: The two halves of each operating point.
-        spec: `repeats` and `warmup` of the timing.
+        spec: Of the timing; a big network gets fewer repeats than asked for instead of taking minutes (`budget_s`).
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
+    calls: dict[str, Call] = {}
+    timed: list[tuple[dict[str, Any], str, str]] = []
     for start, end in permutations(points, 2):
         row: dict[str, Any] = {"from_point": start, "to_point": end}
         for side, running in points[start].items():
-            row |= measured(side, running, points[end][side], spec)
+            wanted = points[end][side]
+            row |= {f"{side}_switch_bytes": running.missing_bytes(wanted), f"{side}_half_bytes": wanted.num_bytes}
+            # Nothing to receive takes no time; timing an empty call would measure the clock.
+            row[f"{side}_switch_ms_p50"] = 0.0
+            load = running.loading(wanted)
+            if load is not None:
+                name = f"{side} {load.layout}"
+                calls.setdefault(name, Call(load, spec.repeats, spec.warmup))
+                timed.append((row, f"{side}_switch_ms_p50", name))
         rows.append(row)
+    timings = time_in_turn(calls, budget_s=spec.budget_s)
+    for row, column, name in timed:
+        row[column] = timings[name].p50_ms
     return rows
-
-
-def measured(side: str, running: HalfContents, wanted: HalfContents, spec: LatencySpec) -> dict[str, Any]:
-    """Return bytes and time of the switch at one end.
-
-    Args:
-        side: `device` or `server`.
-        running: The half that runs now.
-        wanted: The half to switch to.
-        spec: `repeats` and `warmup` of the timing.
-    """
-    load = running.loading(wanted)
-    # Nothing to receive takes no time; timing an empty call would measure the clock.
-    ms = 0.0
-    if load is not None:
-        ms = time_call(load, repeats=spec.repeats, warmup=spec.warmup, budget_s=BUDGET_S).p50_ms
-    return {
-        f"{side}_switch_bytes": running.missing_bytes(wanted),
-        f"{side}_half_bytes": wanted.num_bytes,
-        f"{side}_switch_ms_p50": ms,
-    }

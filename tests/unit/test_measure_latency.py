@@ -14,7 +14,6 @@ from sc2.measure.latency import (
     Timing,
     median_interval,
     single_thread,
-    time_call,
     time_in_turn,
     watched_load,
 )
@@ -39,8 +38,8 @@ class FakeClock:
         self.calls += 1
 
 
-def timed(clock: FakeClock, **settings: float) -> Timing:
-    return time_call(clock.work, clock=clock, **settings)  # type: ignore[arg-type]
+def timed(clock: FakeClock, *, repeats: int, warmup: int, budget_s: float) -> Timing:
+    return time_in_turn({"": Call(clock.work, repeats, warmup)}, budget_s=budget_s, clock=clock)[""]
 
 
 def test_warm_up_is_not_timed() -> None:
@@ -135,11 +134,11 @@ def test_errors_of_the_call_come_through() -> None:
         raise OSError("broken")
 
     with pytest.raises(OSError, match="broken"):
-        time_call(fail, repeats=1, warmup=1, budget_s=1)
+        time_in_turn({"": Call(fail, 1, 1)}, budget_s=1)
 
 
 def test_real_clock() -> None:
-    timing = time_call(lambda: sum(range(1000)), repeats=20, warmup=2, budget_s=5)
+    timing = time_in_turn({"": Call(lambda: sum(range(1000)), 20, 2)}, budget_s=5)[""]
     assert timing.repeats == 20
     assert 0 < timing.p50_ms <= timing.p95_ms < 1000
 

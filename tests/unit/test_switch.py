@@ -99,6 +99,19 @@ def test_a_row_per_ordered_pair() -> None:
     assert all(row["server_switch_bytes"] == row["server_switch_ms_p50"] == 0 for row in found.values())
 
 
+def test_switches_that_load_the_same_shapes_are_timed_as_one() -> None:
+    models = {"1": network(5, 5), "2": network(6, 6), "4": network(6, 5)}
+    rows = switches({point: {"server": contents(model)} for point, model in models.items()}, LatencySpec(repeats=2))
+    times: dict[int, set[float]] = {}
+    for row in rows:
+        times.setdefault(row["server_switch_bytes"], set()).add(row["server_switch_ms_p50"])
+    # Both layers, the first, or the second: of six switches, three differ.
+    assert [len(times[size]) for size in (24 + 8, 24, 8)] == [1, 1, 1]
+    with_table = contents(network(1, 2), NEW).loading(contents(network(1, 2), SHARED))
+    assert with_table is not None
+    assert list(with_table.layout) == [("", "torch.float32", (10,))]
+
+
 def test_one_point_has_nothing_to_switch_to() -> None:
     assert switches({"1": {"device": contents(network(5, 5))}}, LatencySpec()) == []
 
