@@ -56,8 +56,8 @@ def check_grid(reader: Reader, name: str, grid: MethodGrid, source: Content) -> 
         problems["seeds"] = f"{name} is not trained, so that no seed changes anything: remove this key"
     if grid.chain is not None and not method.phases():
         problems["chain"] = f"{name} is not trained, so that there are no weights to start from: remove this key"
-    elif grid.chain is not None and grid.encoder_from is not None:
-        problems["chain"] = "the encoder is taken from another benchmark (encoder_from): remove one of the two keys"
+    elif grid.chain is not None and grid.encoder_from is not None and method.trains_encoder_only:
+        problems["chain"] = f"{name} is taken whole from {grid.encoder_from} (encoder_from): remove one of the two keys"
     for key, problem in problems.items():
         where = ("methods", name, key)
         reader.add(source.file_of(where), where, problem)

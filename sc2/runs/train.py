@@ -2,6 +2,7 @@
 
 import torch
 
+from sc2.backbones.teacher import take_over
 from sc2.checkpoint import load_checkpoint, load_phase, save_atomically
 from sc2.job import RunningJob
 from sc2.methods import get_method
@@ -12,7 +13,8 @@ def run(job: RunningJob) -> None:
     """Train one phase and write its checkpoint (`method`, `phase`, `state`) and its history.
 
     It starts from the weights in `previous`, if any: those of the phase before or, in a chain of operating points, of
-    the same phase at the point before. An interrupted training resumes from its own state instead.
+    the point before. An encoder of another benchmark (`encoder`) is that of this point all the same. An interrupted
+    training resumes from its own state instead.
     """
     method = get_method(job.keys["method"])
     encoders = [load_phase(path, job.keys["method"]) for path in job.input_list("encoder")]
@@ -29,6 +31,8 @@ def run(job: RunningJob) -> None:
     recipe = method.training(params, context)
     for path in job.input_list("previous"):
         recipe.model.load_state_dict(load_phase(path, job.keys["method"]))
+        for encoder in encoders:
+            take_over(recipe.model, encoder, method.encoder_parts)
     train_recipe(recipe, job, context.task, seed=int(job.keys["seed"]))
     content = {"kind": "phase", "method": job.keys["method"], "phase": job.keys["phase"]}
     save_atomically({**content, "state": recipe.model.state_dict()}, job.outputs["checkpoint"])

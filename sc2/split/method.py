@@ -161,6 +161,9 @@ class Method(ABC, Generic[A]):
     takes_encoder: ClassVar[bool] = False
     """Whether its encoder can be reused from another benchmark, whatever the task there (`encoder_from`)."""
 
+    encoder_parts: ClassVar[Sequence[str]] = ()
+    """What is frozen where the encoder is reused: names of submodules of the network that is trained."""
+
     trains_encoder_only: ClassVar[bool] = False
     """Whether it trains only the encoder: a run that reuses one has no training and exports the other run's weights."""
 

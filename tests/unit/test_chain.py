@@ -1,6 +1,7 @@
 """A chain over the operating points: what is planned, what is refused, and what a point starts from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ from sc2.checkpoint import load_phase
 from sc2.config.resolved import Config
 from sc2.job import RunningJob
 from sc2.jobs.identity import Job, job
-from sc2.jobs.plan import Run, previous
+from sc2.jobs.plan import Run, encoder_from, previous
 from sc2.provenance.trace import format_trace, trace
 from sc2.runs.train import run as train
 from sc2.training import loop
 from sc2.training.recipe import Recipe
-from tests.configuration import DEFAULT, Edit, Mistake, assert_named, put
+from tests.configuration import DEFAULT, Edit, Mistake, assert_named, load_changed, put
 from tests.planning import NAME, Load, load_small
 from tests.recorded import Project as Recorded
 from tests.unit.test_dense_stages import METHOD, Project
@@ -45,8 +46,8 @@ def load(tmp_path: Path) -> Load:
     return loaded
 
 
-def planned(config: Config, point: str, phase: str, seed: str = "0") -> Job:
-    keys = {"benchmark": NAME, "method": STUDENT, "point": point, "seed": seed, "phase": phase}
+def planned(config: Config, point: str, phase: str, seed: str = "0", benchmark: str = NAME) -> Job:
+    keys = {"benchmark": benchmark, "method": STUDENT, "point": point, "seed": seed, "phase": phase}
     found = job(config, "train", keys)
     assert found is not None
     return found
@@ -63,6 +64,21 @@ def test_a_first_phase_starts_from_the_point_before_with_the_same_seed_and_a_sec
     assert previous(config, two, "distill") == [(one, "distill")]
     assert previous(config, three, "distill") == [(two, "distill")]
     assert [previous(config, run, "finetune") for run in (one, three)] == [[(one, "distill")], [(three, "distill")]]
+
+
+def test_with_an_encoder_of_another_benchmark_it_starts_where_all_phases_of_the_point_before_ended(
+    tmp_path: Path,
+) -> None:
+    config = load_changed(tmp_path, {f"benchmarks/{DETECTION}.yaml": [chain(STUDENT, SHORTER)]})
+    first, second = (
+        Run(DETECTION, STUDENT, point, "0") for point in config.benchmarks[DETECTION].methods[STUDENT].points[:2]
+    )
+    assert previous(config, first, "distill") == []
+    assert previous(config, second, "distill") == [(first, "finetune")]
+    assert previous(config, second, "finetune") == [(second, "distill")]
+    assert encoder_from(config, second, "distill") == [replace(second, benchmark=NAME)]
+    spec = planned(config, second.point, "distill", benchmark=DETECTION).spec
+    assert (spec["chained_from"], spec["encoder_from"]) == (first.point, NAME)
 
 
 def test_the_spec_says_where_a_training_starts_and_with_which_parameters(load: Load) -> None:
@@ -129,12 +145,12 @@ MISTAKES: dict[str, Mistake] = {
         f"{DEFAULT}: methods.fine_tuned_split.chain",
         ["the weights have other shapes at "],
     ),
-    "a chain with the encoder of another benchmark": (
+    "a chain of what another benchmark trains": (
         f"benchmarks/{DETECTION}.yaml",
-        chain(STUDENT, {}),
+        chain("factorized_prior", {}),
         "config.yaml",
-        f"benchmarks/{DETECTION}.yaml: methods.{STUDENT}.chain",
-        ["the encoder is taken from another benchmark (encoder_from): remove one of the two keys"],
+        f"benchmarks/{DETECTION}.yaml: methods.factorized_prior.chain",
+        [f"factorized_prior is taken whole from {NAME} (encoder_from): remove one of the two keys"],
     ),
     "another architecture along the chain": (
         DEFAULT,
@@ -189,10 +205,10 @@ def chained(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(tmp_path)
     teacher = project.teacher("classification", [])
 
-    def make(folder: str, point: str, previous: list[Path], epochs: int) -> RunningJob:
+    def make(folder: str, point: str, previous: list[Path], epochs: int, encoder: Sequence[Path] = ()) -> RunningJob:
         phase = project.params["phases"]["distill"] | {"epochs": epochs}
         spec = {"arch": project.arch, "phase": phase}
-        inputs = {"teacher": teacher, "previous": previous, "encoder": []}
+        inputs = {"teacher": teacher, "previous": previous, "encoder": list(encoder)}
         plain = project.job("distill", "classification", spec, inputs, [])
         (tmp_path / folder).mkdir()
         outputs = {name: tmp_path / folder / name for name in ("checkpoint", "history")}
@@ -220,6 +236,22 @@ def test_a_point_starts_where_the_one_before_ended(
     assert later.keys() == afresh.keys() == ended.keys()
     assert all(torch.equal(value, later[name]) for name, value in ended.items())
     assert not all(torch.equal(value, afresh[name]) for name, value in ended.items())
+
+
+def test_a_reused_encoder_is_that_of_the_own_point_and_the_rest_that_of_the_point_before(
+    chained: Callable[..., RunningJob],
+) -> None:
+    first, own = chained("first", "0.01", [], 1), chained("own", "0.02", [], 2)
+    for each in (first, own):
+        train(each)
+    before, encoder = first.outputs["checkpoint"], own.outputs["checkpoint"]
+    later = chained("later", "0.02", [before], 0, [encoder])
+    train(later)
+    ended, taken, kept = (load_phase(path, METHOD) for path in (later.outputs["checkpoint"], encoder, before))
+    for name, value in ended.items():
+        assert torch.equal(value, (taken if name.startswith(("encoder.", "prior.")) else kept)[name]), name
+    assert any(not torch.equal(kept[name], taken[name]) for name in ended if name.startswith("encoder."))
+    assert any(not torch.equal(kept[name], taken[name]) for name in ended if name.startswith("decoder."))
 
 
 def test_a_chained_training_that_was_killed_goes_on_from_its_own_state(

@@ -32,6 +32,7 @@ class BottleneckMethod(EntropyCoded[B]):
 
     rate_axis = AXIS
     takes_encoder = True
+    encoder_parts = ("encoder", "prior")
 
     def architecture(self, arch: B, point: str) -> Hashable:
         """Return nothing of the point: β is only a price."""

@@ -105,7 +105,11 @@ class RatePriced(Strict):
 class Distill(Strict):
     """Phase 1 of an Entropic Student; defaults are the papers' (docs/papers.md#entropic-student)."""
 
-    epochs: Epochs = 10
+    epochs: int = Field(
+        default=10,
+        ge=0,
+        description="Passes over the training split; 0 keeps the weights that the phase starts from, as of a chain",
+    )
     batch_size: int = Field(default=64, gt=0, description="Images per step; the loss is a sum over them")
     lr: float = Field(default=1e-3, gt=0, description="Learning rate (Adam)")
     milestones: list[float] = Field(default=[0.5, 0.8], description="Fractions of the phase where the rate drops")
