@@ -8,7 +8,7 @@ declared beside the code that uses them (`sc2/data/<kind>.py`, `sc2/methods/<fam
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
 from sc2.data.spec import Augmentation, InputSpec
@@ -174,7 +174,7 @@ class BenchmarkConfig(Strict):
     )
     dataset: Name = Field(description="File in config/datasets/")
     input: InputSpec
-    augment: Augmentation = Augmentation()
+    augment: Augmentation = Field(default=Augmentation(), description="Random changes of training images")
     teacher: Teacher
     latency: LatencySpec = LatencySpec()
     examples: ExamplesSpec = ExamplesSpec()
@@ -187,6 +187,14 @@ class BenchmarkConfig(Strict):
         min_length=1,
         description="Grids; the run file selects which of them to run. A method with points in its own file needs none",
     )
+
+    @field_validator("augment")
+    @classmethod
+    def _fits_the_input(cls, augment: Augmentation, info: ValidationInfo) -> Augmentation:
+        problem = augment.problem(info.data["input"]) if "input" in info.data else None
+        if problem is not None:
+            raise ValueError(problem)
+        return augment
 
 
 class MethodFile(Strict):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sc2.data.crops import numbers_per_image
 from sc2.data.spec import Augmentation
 
 
@@ -29,6 +30,15 @@ def drawn_changes(count: int, augment: Augmentation, generator: torch.Generator)
         starts = torch.randint(0, 2 * shift + 1, (count, 2), generator=generator)  # row, column
         moves = shift - starts.flip(1)
     return Changes(mirrored, moves)
+
+
+def drawn_crops(count: int, augment: Augmentation, generator: torch.Generator) -> list[list[float]] | None:
+    """Draw what `sc2.data.crops.cropped` needs for `count` images; None where images are not cropped at random."""
+    numbers = numbers_per_image(augment)
+    if not numbers:
+        return None
+    drawn: list[list[float]] = torch.rand(count, numbers, generator=generator, dtype=torch.float64).tolist()
+    return drawn
 
 
 def changed(images: Tensor, chosen: Tensor, changes: Changes) -> Tensor:

@@ -66,10 +66,10 @@ class Placement:
                 wide.
         """
         if spec.square is not None:
-            resized = _resized(original, spec.resize, None)
+            resized = resized_to(original, spec.resize, None)
             left, top = round((resized[0] - spec.square) / 2), round((resized[1] - spec.square) / 2)
             return cls(original, resized, left, top, (spec.square, spec.square))
-        resized = _resized(original, spec.resize, spec.longest)
+        resized = resized_to(original, spec.resize, spec.longest)
         if spec.longest is None and max(resized) > LONGEST_FACTOR * spec.resize:
             raise DataError(
                 f"an image of {original[0]} × {original[1]} pixels would become {resized[0]} × {resized[1]}. Set "
@@ -194,7 +194,7 @@ def nominal_size(spec: SizeSpec) -> Size:
     return _up(spec.longest or spec.resize, spec.multiple), _up(spec.resize, spec.multiple)
 
 
-def _resized(size: Size, resize: int, longest: int | None) -> Size:
+def resized_to(size: Size, resize: int, longest: int | None = None) -> Size:
     """Return the size whose short side is `resize`, or less where the long side would exceed `longest`."""
     short, long = sorted(size)
     new_short, new_long = resize, int(resize * long / short)

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from sc2.data.augment import Changes, changed, drawn_changes
+from sc2.data.augment import Changes, changed, drawn_changes, drawn_crops
+from sc2.data.crops import cropped
 from sc2.data.geometry import Placement
 from sc2.data.spec import Augmentation, SizeSpec
 from sc2.data.store import SampleStore
@@ -127,6 +128,10 @@ class ImageTensors(Dataset[Item]):
         specification's `multiple`. Images and targets are augmented alike when there is a generator to draw from.
         """
         changes = None if generator is None else drawn_changes(len(indices), augment, generator)
+        crops = None if generator is None else drawn_crops(len(indices), augment, generator)
+        if crops is not None:
+            items = [self._cropped(i, augment, numbers) for i, numbers in zip(indices, crops, strict=True)]
+            return self._padded(items, changes)
         if self._whole is None:
             return self._padded([self[i] for i in indices], changes)
         images, targets = self._whole.images, [self._whole.targets[i] for i in indices]
@@ -135,6 +140,15 @@ class ImageTensors(Dataset[Item]):
             return images.index_select(0, chosen), self.targets.collate(targets)
         targets = self._changed(targets, [(images.shape[3], images.shape[2])] * len(indices), changes)
         return changed(images, chosen, changes), self.targets.collate(targets)
+
+    def _cropped(self, i: int, augment: Augmentation, numbers: Sequence[float]) -> Item:
+        """Return sample `i` cropped at random, decoded anew: every epoch sees another part of it."""
+        image, target = self.store.image(i), self.targets.target(self.store, i)
+        for placement in cropped(image.size, augment, numbers, self.spec.square):
+            image = placement.image_in(image, self.spec.interpolation)
+            target = self.targets.placed(target, placement)
+        pixels = np.array(image).transpose(2, 0, 1)  # a copy: Pillow returns memory that torch must not write to
+        return Item(torch.from_numpy(np.ascontiguousarray(pixels)), target)
 
     def _padded(self, items: list[Item], changes: Changes | None) -> tuple[Tensor, Any]:
         """Return a batch of items of any sizes, changed and then padded to one size."""
@@ -173,8 +187,8 @@ def batches(
         seed: For training: order and augmentation depend only on `(seed, epoch)`, and a last partial batch is dropped.
             None for evaluation: in order, as they are, all images.
         epoch: Number of the epoch, from 0.
-        augment: `flip` (mirror left to right with probability ½) and `shift_px` (shift by up to this many pixels in
-            both directions, the border filled by mirroring); ignored in evaluation.
+        augment: Random crops, then `flip` (mirror left to right with probability ½), then `shift_px` (shift by up to
+            this many pixels in both directions, the border filled by mirroring); ignored in evaluation.
 
     Raises:
         DataError: A training split is smaller than one batch, so nothing would be trained.

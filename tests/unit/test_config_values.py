@@ -58,6 +58,13 @@ MISTAKES: dict[str, Mistake] = {
         f"{DEFAULT}: input.crop",
         ["must be greater than 0 (it says 0)"],
     ),
+    "random crop of another fit": (
+        DEFAULT,
+        put("augment", {"scaled_crop": {"short_side": [64, 128], "side": 64}}),
+        "config.yaml",
+        f"{DEFAULT}: augment",
+        ["scaled_crop does not go with input.fit: crop; use resized_crop there, or remove it"],
+    ),
     "unknown fit": (
         DEFAULT,
         put("input", "fit", "stretch"),
