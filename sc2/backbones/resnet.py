@@ -2,19 +2,29 @@
 
 from torch import nn
 from torchvision import models
+from torchvision.ops import FrozenBatchNorm2d
 
 from sc2.backbones.base import StagedModel
 
 
-def network(num_classes: int, depth: int = 50) -> nn.Module:
-    """Return torchvision's ResNet of the given depth (18, 34, 50, 101 or 152) with random weights."""
-    model: nn.Module = models.get_model(library_name(depth), weights=None, num_classes=num_classes)
+def network(num_classes: int, depth: int = 50, frozen_batch_norm: bool = False) -> nn.Module:
+    """Return torchvision's ResNet with random weights.
+
+    Args:
+        num_classes: Outputs of the classifier.
+        depth: 18, 34, 50, 101 or 152.
+        frozen_batch_norm: Keep the batch norms unchanged, in training mode too, as torchvision's detectors do.
+    """
+    norm_layer = FrozenBatchNorm2d if frozen_batch_norm else None
+    model: nn.Module = models.get_model(
+        library_name(depth), weights=None, num_classes=num_classes, norm_layer=norm_layer
+    )
     return model
 
 
-def build(num_classes: int, depth: int = 50) -> StagedModel:
+def build(num_classes: int, depth: int = 50, frozen_batch_norm: bool = False) -> StagedModel:
     """Return the network as stages, with random weights."""
-    return staged(network(num_classes, depth))
+    return staged(network(num_classes, depth, frozen_batch_norm))
 
 
 def staged(model: models.ResNet) -> StagedModel:
@@ -31,6 +41,6 @@ def staged(model: models.ResNet) -> StagedModel:
     )
 
 
-def library_name(depth: int = 50) -> str:
+def library_name(depth: int = 50, frozen_batch_norm: bool = False) -> str:
     """Return the name under which torchvision publishes weights."""
     return f"resnet{depth}"

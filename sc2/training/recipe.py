@@ -76,6 +76,15 @@ class Recipe:
             module.requires_grad_(False)
 
 
+def parted(stages: Mapping[str, nn.Module] | nn.ModuleDict, trained: Sequence[str]) -> tuple[list[nn.Module], ...]:
+    """Divide the stages of a network: those that are trained, which get gradients, and the others, which do not."""
+    learning = [stage for name, stage in stages.items() if name in trained]
+    kept = [stage for name, stage in stages.items() if name not in trained]
+    for stage in (*learning, *kept):
+        stage.requires_grad_(stage in learning)
+    return learning, kept
+
+
 def multi_step(milestones: Sequence[float], gamma: float) -> LearningRate:
     """Multiply the learning rate by `gamma` at each milestone; milestones are fractions of the phase."""
 

@@ -1,8 +1,8 @@
 """Configuration that several kinds of training share. No torch."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from sc2.strict import Strict
 
@@ -36,6 +36,23 @@ STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 """The stages of a network that can be replaced or compared, in order."""
 
 
+def _stages(names: list[str]) -> list[str]:
+    wrong = [name for name in names if name not in STAGES]
+    if wrong or len(set(names)) < len(names):
+        raise ValueError(f"must be different stages; allowed: {', '.join(STAGES)}")
+    return names
+
+
+TrainedStages = Annotated[
+    list[str],
+    Field(
+        description="Stages after the cut that are trained as well, instead of staying the teacher's; the papers have "
+        "none on ImageNet"
+    ),
+    AfterValidator(_stages),
+]
+
+
 class Replacement(Strict):
     """Where a bottleneck replaces a network's first stages."""
 
@@ -62,3 +79,19 @@ class Hinted(Replacement):
         if wrong:
             raise ValueError(f"no hints before the cut: {', '.join(wrong)}; allowed: {', '.join(allowed)}")
         return self
+
+    def allow(self, trained: list[str]) -> None:
+        """Refuse to train stages that the bottleneck replaces.
+
+        Args:
+            trained: The stages that a phase trains as well (`TrainedStages`).
+
+        Raises:
+            ValueError: One of them does not come after the cut.
+        """
+        allowed = STAGES[STAGES.index(self.cut) + 1 :]
+        wrong = [stage for stage in trained if stage not in allowed]
+        if wrong:
+            raise ValueError(
+                f"trained_stages: {', '.join(wrong)} must come after the cut; allowed: {', '.join(allowed)}"
+            )

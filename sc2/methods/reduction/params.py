@@ -1,10 +1,12 @@
 """The parameters of CR+BQ (docs/papers.md#channel-reduction-quantization). No torch."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from sc2.split.axes import RateAxis
 from sc2.strict import Strict
-from sc2.training.spec import Hinted
+from sc2.training.spec import Hinted, TrainedStages
 
 AXIS = RateAxis(name="channels", symbol="C=", low=1, high=64, number=int)
 
@@ -40,6 +42,7 @@ class Distill(Strict):
         default=[0.25, 0.5, 0.75], description="Fractions of the phase where the rate drops"
     )
     gamma: float = Field(default=0.1, gt=0, le=1, description="Factor of each drop")
+    trained_stages: TrainedStages = Field(default=[])
 
 
 class Phases(Strict):
@@ -52,3 +55,8 @@ class Params(ReductionArch):
     """Architecture and schedule."""
 
     phases: Phases = Phases()
+
+    @model_validator(mode="after")
+    def _stages_follow_the_cut(self) -> Self:
+        self.allow(self.phases.distill.trained_stages)
+        return self

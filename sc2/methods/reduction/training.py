@@ -14,16 +14,19 @@ from sc2.methods.reduction.params import Distill, ReductionArch
 from sc2.split.method import BuildContext
 from sc2.training.hints import HintLoss, Hooks
 from sc2.training.judge import Judge
-from sc2.training.recipe import Recipe, Terms, multi_step
+from sc2.training.recipe import Recipe, Terms, multi_step, parted
 
 
 def distill_recipe(params: Distill, context: BuildContext[ReductionArch]) -> Recipe:
-    """Return the recipe of L = Σ_k ‖s_k - t_k‖² over the hint layers, summed over the batch; the tail is frozen.
+    """Return the recipe of L = Σ_k ‖s_k - t_k‖² over the hint layers, summed over the batch.
+
+    The tail is frozen, except for the stages that the parameters name.
 
     Validation includes the quantiser; the epoch with the lowest loss is kept.
     """
     student, teacher = ReductionNetwork(context), teacher_model(context.teacher)
     judge = Judge(context.task, context.num_classes)
+    learning, kept = parted(student.tail.stages, params.trained_stages)
     hint_loss = HintLoss(context.arch.cut, context.arch.hints)
     hooks = Hooks(student, teacher, hint_loss.student_paths, hint_loss.teacher_paths)
 
@@ -40,8 +43,8 @@ def distill_recipe(params: Distill, context: BuildContext[ReductionArch]) -> Rec
 
     return Recipe(
         model=student,
-        trained=[student.encoder, student.decoder],
-        frozen=[student.tail, teacher],
+        trained=[student.encoder, student.decoder, *learning],
+        frozen=[*kept, teacher],
         step=step,
         optimizer=lambda parameters: torch.optim.Adam(parameters, lr=params.lr),
         learning_rate=multi_step(params.milestones, params.gamma),

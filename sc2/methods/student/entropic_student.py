@@ -19,23 +19,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sc2.methods.student.distilled import DistilledMethod
-from sc2.methods.student.params import Phases, StudentArch
+from sc2.methods.student.params import StudentArch, StudentParams
 
 if TYPE_CHECKING:
     from sc2.methods.student.priors import StudentPrior
-
-
-class Params(StudentArch):
-    """Architecture (docs/papers.md#fp-bottleneck) and schedule (docs/papers.md#entropic-student)."""
-
-    phases: Phases = Phases()
 
 
 class EntropicStudent(DistilledMethod[StudentArch]):
     """The method as the workflow sees it."""
 
     Arch = StudentArch
-    Params = Params
+    Params = StudentParams
 
     def prior(self) -> StudentPrior[StudentArch]:
         """Return the factorised prior."""

@@ -26,7 +26,8 @@ class UntrainedStudent(StudentNetwork):
         super().__init__(context, FACTORIZED)
         backbone = context.teacher.untrained()
         # By name: importing torchvision for its class takes seconds.
-        if any(type(module).__name__ == "FrozenBatchNorm2d" for module in backbone.modules()):
+        frozen = any(type(module).__name__ == "FrozenBatchNorm2d" for module in backbone.modules())
+        if frozen and context.encoder is None:
             raise ConfigError(
                 f"a {context.teacher.backbone.name} with frozen batch norms cannot be trained from scratch: remove "
                 "end_to_end from this benchmark, or frozen_batch_norm from its backbone"

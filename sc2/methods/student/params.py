@@ -1,12 +1,12 @@
 """The family's parameters: the bottleneck's architecture, and phases shared by several recipes. No torch."""
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sc2.split.axes import RateAxis
 from sc2.strict import Strict
-from sc2.training.spec import Hinted, Replacement, Schedule
+from sc2.training.spec import Hinted, Replacement, Schedule, TrainedStages
 
 Epochs = Annotated[int, Field(gt=0, description="Passes over the training split")]
 QuantilesRate = Annotated[float, Field(gt=0, description="Learning rate of the quantiles' own Adam (our choice)")]
@@ -114,6 +114,7 @@ class Distill(Strict):
     lr: float = Field(default=1e-3, gt=0, description="Learning rate (Adam)")
     milestones: list[float] = Field(default=[0.5, 0.8], description="Fractions of the phase where the rate drops")
     gamma: float = Field(default=0.1, gt=0, le=1, description="Factor of each drop")
+    trained_stages: TrainedStages = Field(default=[])
     quantiles_lr: QuantilesRate = 1e-2
 
 
@@ -143,7 +144,16 @@ class Phases(Strict):
     finetune: Finetune = Finetune()
 
 
-class HyperpriorParams(HyperpriorArch):
-    """Architecture and schedule of an Entropic Student with a hyperprior."""
+class StudentParams(StudentArch):
+    """Architecture and schedule of an Entropic Student."""
 
     phases: Phases = Phases()
+
+    @model_validator(mode="after")
+    def _stages_follow_the_cut(self) -> Self:
+        self.allow(self.phases.distill.trained_stages)
+        return self
+
+
+class HyperpriorParams(HyperpriorArch, StudentParams):
+    """The same with a hyperprior."""

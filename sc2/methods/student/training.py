@@ -21,14 +21,14 @@ from sc2.methods.student.priors import StudentPrior
 from sc2.split.method import A, BuildContext
 from sc2.training.hints import PRIOR, HintLoss, Hooks, bits
 from sc2.training.judge import Judge
-from sc2.training.recipe import Recipe, Terms, by_part, multi_step, schedule
+from sc2.training.recipe import Recipe, Terms, by_part, multi_step, parted, schedule
 
 
 def distill_recipe(params: Distill, context: BuildContext[S], prior: StudentPrior[S]) -> Recipe:
     """Phase 1: imitate the teacher's features at a price of bits, the same for every stream of the prior."""
     student, teacher = StudentNetwork(context, prior), teacher_model(context.teacher)
     judge = Judge(context.task, context.num_classes)
-    student.tail.requires_grad_(False)
+    learning, kept = parted(student.tail.stages, params.trained_stages)
     taken_over = context.encoder is not None
     if context.encoder is not None:
         take_over(student, context.encoder, ("encoder", "prior", "decoder"))
@@ -53,8 +53,8 @@ def distill_recipe(params: Distill, context: BuildContext[S], prior: StudentPrio
     device_side = [student.encoder, student.prior]
     recipe = Recipe(
         model=student,
-        trained=[student.decoder] if taken_over else [*device_side, student.decoder],
-        frozen=[*(device_side if taken_over else []), student.tail, teacher],
+        trained=[*([] if taken_over else device_side), student.decoder, *learning],
+        frozen=[*(device_side if taken_over else []), *kept, teacher],
         step=step,
         optimizer=lambda parameters: torch.optim.Adam(parameters, lr=params.lr),
         learning_rate=multi_step(params.milestones, params.gamma),
