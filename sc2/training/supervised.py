@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sc2.backbones.base import StagedModel
+from sc2.backbones.base import HEAD, StagedModel
 from sc2.tasks.base import Task
 from sc2.training.judge import Judge
 from sc2.training.recipe import Recipe, Terms, by_part, one_cycle
@@ -22,9 +22,11 @@ def supervised_recipe(
         training: Its schedule.
         task: The task.
         num_classes: Classes of the data set.
-        body_lr_factor: Factor on the learning rate of everything before the head.
+        body_lr_factor: Factor on the learning rate of everything before the head; 0 freezes it, with its batch norms'
+            running statistics.
     """
     judge, smoothing = Judge(task, num_classes), training.label_smoothing
+    frozen = [] if body_lr_factor else [stage for name, stage in model.stages.items() if name != HEAD]
 
     def step(images: Tensor, targets: Any) -> Terms:
         return task.losses(model.head, model.features(images), targets, label_smoothing=smoothing)
@@ -39,7 +41,8 @@ def supervised_recipe(
 
     return Recipe(
         model=model,
-        trained=[model],
+        trained=[model] if body_lr_factor else [model.head],
+        frozen=frozen,
         step=step,
         optimizer=optimizer,
         learning_rate=one_cycle(),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from sc2.backbones import mobilenet_v2
+from sc2.backbones import mobilenet_v3
 from sc2.cli import main
 from sc2.jobs.stages import STAGES
 from sc2.methods import method_names, module_of
@@ -33,14 +33,14 @@ TIMED = ("latency.json", "switch.json")
 STATES = Path("scratch/training")
 
 FETCHED, GROUP = "tiny_fetched", "tiny_pair"
-WEIGHTS = Path("data/mobilenet_v2.pth")
+WEIGHTS = Path("data/mobilenet_v3.pth")
 
 
 def tiny_project(path: Path) -> Project:
     """Run a tiny configuration that has a job of every stage."""
     torch.manual_seed(0)
     buffer = io.BytesIO()
-    torch.save(mobilenet_v2.network(10).state_dict(), buffer)
+    torch.save(mobilenet_v3.network(10).state_dict(), buffer)
     digest = hashlib.sha256(buffer.getvalue()).hexdigest()
     own, run_file = f"config/benchmarks/{BENCHMARK}.yaml", CONFIGURATION["config/config.yaml"]
     data = "config/datasets/tinydigits.yaml"
@@ -58,7 +58,7 @@ title: tiny digits, a network from a file
 task: classification
 dataset: tinydigits
 input: {{resize: 64, crop: 64, mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25]}}
-teacher: {{source: file, weights: {WEIGHTS.name}, sha256: {digest}, backbone: {{name: mobilenet_v2}}}}
+teacher: {{source: file, weights: {WEIGHTS.name}, sha256: {digest}, backbone: {{name: mobilenet_v3}}}}
 latency: {{repeats: 2, warmup: 1, images: 2}}
 methods:
   jpeg: {{points: ["10", "90"]}}

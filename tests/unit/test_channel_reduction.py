@@ -61,7 +61,7 @@ def make_context(backbone: NetworkSpec, size: int, point: str = "3", **arch: Any
 
 
 SMALL_RESNET = NetworkSpec(name="small_resnet", args={"width": 4})
-MOBILENET = NetworkSpec(name="mobilenet_v2", args={"tf_same_padding": True, "frozen_batch_norm": True})
+EFFICIENTNET = NetworkSpec(name="efficientnet_lite")
 
 
 @pytest.mark.parametrize("cut", ["stem", "layer1", "layer2"])
@@ -88,8 +88,8 @@ def test_a_cut_without_a_picture_is_refused() -> None:
         _target(StagedModel({"stem": Global()}), "stem", 64)
 
 
-def test_mobilenet_v2_with_folded_batch_norms_keeps_its_weights_and_its_signs() -> None:
-    context = make_context(MOBILENET, 64, output_relu=False, hints=["layer2"])
+def test_a_network_of_linear_bottlenecks_keeps_its_weights_and_its_signs() -> None:
+    context = make_context(EFFICIENTNET, 64, output_relu=False, hints=["layer2"])
     recipe = METHOD.training(METHOD.phase_params("distill", {}), context)
     recipe.set_modes()
     before = {name: value.clone() for name, value in recipe.model.tail.state_dict().items()}
@@ -151,10 +151,10 @@ def test_hints_before_the_cut_are_refused() -> None:
 
 
 def test_imagenettes_encoder_is_smaller_than_the_whole_network(root: Any) -> None:
-    """At the benchmark's own widths; the papers' would cost the device more MACs than the whole MobileNetV2."""
+    """At the benchmark's own widths; the papers' would cost the device more MACs than the whole EfficientNet-Lite0."""
     from sc2.measure.macs import count_macs
 
-    benchmark = load_config(root / "config/imagenette.yaml").benchmarks["imagenette_mobilenet_v2"]
+    benchmark = load_config(root / "config/imagenette.yaml").benchmarks["imagenette_efficientnet_lite0"]
     params = benchmark.methods[type(METHOD).__module__.rpartition(".")[2]].params.model_dump()
     side = benchmark.config.input.crop
     assert side is not None

@@ -113,14 +113,14 @@ MISTAKES: dict[str, Mistake] = {
         drop("teacher", "source"),
         "config.yaml",
         f"{DEFAULT}: teacher.source",
-        ["this key is required: add it; allowed: file, timm, torchvision, train"],
+        ["this key is required: add it; allowed: file, package, timm, torchvision, train"],
     ),
     "unknown tag of a union": (
         DEFAULT,
         put("teacher", "source", "trian"),
         "config.yaml",
         f"{DEFAULT}: teacher.source",
-        ["unknown value; did you mean 'train'? allowed: train, file, torchvision, timm"],
+        ["unknown value; did you mean 'train'? allowed: train, file, package, torchvision, timm"],
     ),
     "missing kind of a data set": (
         "datasets/photodigits.yaml",

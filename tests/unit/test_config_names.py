@@ -150,7 +150,10 @@ MISTAKES: dict[str, Mistake] = {
         put("teacher", "backbone", "name", "smal_resnet"),
         "config.yaml",
         f"{DEFAULT}: teacher.backbone.name",
-        ["unknown network; did you mean 'small_resnet'? allowed: hybrid_vit, mobilenet_v2, ", ", resnet, small_resnet"],
+        [
+            "unknown network; did you mean 'small_resnet'? allowed: efficientnet_lite, hybrid_vit, ",
+            ", resnet, small_resnet",
+        ],
     ),
     "unknown task": (
         DEFAULT,

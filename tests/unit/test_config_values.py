@@ -6,7 +6,7 @@ import pytest
 
 from tests.configuration import DEFAULT, Mistake, assert_named, put
 
-IMAGENETTE = "benchmarks/imagenette_mobilenet_v2.yaml"
+IMAGENETTE = "benchmarks/imagenette_efficientnet_lite0.yaml"
 
 MISTAKES: dict[str, Mistake] = {
     "too few numbers": (

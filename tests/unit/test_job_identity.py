@@ -128,7 +128,7 @@ def test_the_code_of_a_method_is_in_its_own_jobs_only(load: Load) -> None:
     assert "sc2/methods/codec/jpeg.py" in jpeg.fingerprint.files
     assert "sc2/methods/codec/webp.py" not in jpeg.fingerprint.files
     assert "sc2/backbones/small_resnet.py" in jpeg.fingerprint.files
-    assert "sc2/backbones/mobilenet_v2.py" not in jpeg.fingerprint.files
+    assert "sc2/backbones/efficientnet_lite.py" not in jpeg.fingerprint.files
     assert jpeg.code != webp.code
     tables = job(config, "make_tables", {"benchmark": NAME})
     assert tables is not None

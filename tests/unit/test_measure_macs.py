@@ -137,7 +137,7 @@ def test_published_networks(network: type, millions: int, tolerance: float) -> N
     [
         ("small_resnet", {}),
         ("resnet", {"depth": 18}),
-        ("mobilenet_v2", {"tf_same_padding": True}),
+        ("efficientnet_lite", {}),
         ("mobilenet_v3", {}),
         ("regnety", {}),
         ("hybrid_vit", {}),

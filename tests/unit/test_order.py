@@ -78,10 +78,10 @@ def test_a_fetched_teacher_counts_as_one(tmp_path: Path) -> None:
         tmp_path,
         {
             "config.yaml": [
-                put("benchmarks", {"imagenette_mobilenet_v2": ["jpeg", "bottleneck_unit"]}),
+                put("benchmarks", {"imagenette_efficientnet_lite0": ["jpeg", "bottleneck_unit"]}),
                 put("groups", {}),
             ]
         },
     )
-    order, keys = Order(config), {"benchmark": "imagenette_mobilenet_v2", "seed": "0"}
+    order, keys = Order(config), {"benchmark": "imagenette_efficientnet_lite0", "seed": "0"}
     assert order.priority("fetch_teacher", keys) > order.priority("evaluate_teacher", keys)

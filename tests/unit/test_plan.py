@@ -55,7 +55,7 @@ def test_phases_and_what_comes_before_them() -> None:
         ("make_tables", {}),
         ("make_tables", {"benchmark": NAME, "method": "jpeg"}),
         ("measure_latency", {"benchmark": NAME, "method": "jpg"}),
-        ("make_tables", {"benchmark": "imagenette_mobilenet_v2"}),
+        ("make_tables", {"benchmark": "imagenette_efficientnet_lite0"}),
         ("fetch_teacher", {"benchmark": NAME, "seed": "0"}),
         ("train_teacher", {"benchmark": NAME, "seed": "7"}),
         ("evaluate_teacher", {"benchmark": NAME, "seed": "7"}),
@@ -84,7 +84,7 @@ def test_a_teacher_is_trained_with_each_seed_that_a_run_uses_and_a_run_uses_that
 def test_a_teacher_is_either_trained_or_fetched_and_a_fetched_one_is_one_for_all_seeds(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.edit("imagenette.yaml", put("seeds", ["2", "0"]))
-    config, name = load_config(project.folder / "imagenette.yaml"), "imagenette_mobilenet_v2"
+    config, name = load_config(project.folder / "imagenette.yaml"), "imagenette_efficientnet_lite0"
     keys = {"benchmark": name, "seed": "2"}
     assert job(config, "train_teacher", keys) is None
     fetched = job(config, "fetch_teacher", keys)

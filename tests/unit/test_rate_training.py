@@ -135,10 +135,10 @@ def test_the_rate_of_end_to_end_can_rise_first(
 
 
 def test_a_network_with_frozen_batch_norms_cannot_be_trained_from_scratch(input_spec: dict[str, Any]) -> None:
-    backbone = NetworkSpec(name="mobilenet_v2", args={"frozen_batch_norm": True})
+    backbone = NetworkSpec(name="resnet", args={"depth": 50, "frozen_batch_norm": True})
     state = build_network(backbone, 2).state_dict()
     checkpoint = {"task": "classification", "backbone": backbone, "classes": ["a", "b"], "state": state}
-    with pytest.raises(ConfigError, match="mobilenet_v2 with frozen batch norms cannot be trained from scratch"):
+    with pytest.raises(ConfigError, match="resnet with frozen batch norms cannot be trained from scratch"):
         UntrainedStudent(get_method("end_to_end").context(ARCH, "1", input_spec, checkpoint))
 
 

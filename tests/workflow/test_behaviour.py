@@ -237,4 +237,4 @@ def test_workflow_is_clean_and_other_run_files_can_be_planned(project: Project) 
     quick = project.planned("--configfile", "config/quick.yaml")
     assert {"prepare_data photodigits_quick", "train_teacher photodigits_quick_small_resnet/0"} <= quick
     real = project.planned("--configfile", "config/imagenette.yaml")
-    assert {"prepare_data imagenette", "fetch_teacher imagenette_mobilenet_v2/0"} <= real
+    assert {"prepare_data imagenette", "fetch_teacher imagenette_efficientnet_lite0/0"} <= real

@@ -10,8 +10,8 @@ class UnitArch(Strict):
 
     signed_features: bool = Field(
         default=False,
-        description="Whether the features at the cuts have negative values, as between a MobileNetV2's blocks: then no "
-        "ReLU follows the unit's last batch norm (ours; in a ResNet they do not)",
+        description="Whether the features at the cuts have negative values, as between an EfficientNet-Lite0's blocks: "
+        "then no ReLU follows the unit's last batch norm (ours; in a ResNet they do not)",
     )
 
 
