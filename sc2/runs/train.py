@@ -2,7 +2,6 @@
 
 import torch
 
-from sc2.backbones.teacher import take_over
 from sc2.checkpoint import load_checkpoint, load_phase, save_atomically
 from sc2.job import RunningJob
 from sc2.methods import get_method
@@ -32,7 +31,7 @@ def run(job: RunningJob) -> None:
     for path in job.input_list("previous"):
         recipe.model.load_state_dict(load_phase(path, job.keys["method"]))
         for encoder in encoders:
-            take_over(recipe.model, encoder, method.encoder_parts)
+            method.reuse_encoder(recipe.model, encoder)
     train_recipe(recipe, job, context.task, seed=int(job.keys["seed"]))
     content = {"kind": "phase", "method": job.keys["method"], "phase": job.keys["phase"]}
     save_atomically({**content, "state": recipe.model.state_dict()}, job.outputs["checkpoint"])

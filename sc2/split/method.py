@@ -161,9 +161,6 @@ class Method(ABC, Generic[A]):
     takes_encoder: ClassVar[bool] = False
     """Whether its encoder can be reused from another benchmark, whatever the task there (`encoder_from`)."""
 
-    encoder_parts: ClassVar[Sequence[str]] = ()
-    """What is frozen where the encoder is reused: names of submodules of the network that is trained."""
-
     trains_encoder_only: ClassVar[bool] = False
     """Whether it trains only the encoder: a run that reuses one has no training and exports the other run's weights."""
 
@@ -274,6 +271,13 @@ class Method(ABC, Generic[A]):
             context: What the network is built from.
         """
         raise LookupError(f"{type(self).__name__} has no training phase with {type(params).__name__}")
+
+    def reuse_encoder(self, network: nn.Module, state: Mapping[str, Tensor]) -> None:
+        """Load the encoder of another benchmark's network, given by its state, into one that is to be trained.
+
+        Only for a method that takes an encoder and trains the rest.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes no encoder that is a part of a trained network")
 
     @abstractmethod
     def export(self, context: BuildContext[A], state: Mapping[str, Tensor] | None) -> Export:

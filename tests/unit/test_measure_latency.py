@@ -38,8 +38,8 @@ class FakeClock:
         self.calls += 1
 
 
-def timed(clock: FakeClock, *, repeats: int, warmup: int, budget_s: float) -> Timing:
-    return time_in_turn({"": Call(clock.work, repeats, warmup)}, budget_s=budget_s, clock=clock)[""]
+def timed(clock: FakeClock, *, repeats: float, warmup: float, budget_s: float) -> Timing:
+    return time_in_turn({"": Call(clock.work, int(repeats), int(warmup))}, budget_s=budget_s, clock=clock)[""]
 
 
 def test_warm_up_is_not_timed() -> None:

@@ -10,7 +10,7 @@ from sc2.methods.student.params import AXIS, B
 from sc2.split.method import A, BuildContext, Export, Method
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from sc2.methods.student.priors import StudentPrior
     from sc2.split.method import DeviceHalf, ServerHalf
@@ -32,7 +32,6 @@ class BottleneckMethod(EntropyCoded[B]):
 
     rate_axis = AXIS
     takes_encoder = True
-    encoder_parts = ("encoder", "prior")
 
     def architecture(self, arch: B, point: str) -> Hashable:
         """Return nothing of the point: β is only a price."""
@@ -41,6 +40,12 @@ class BottleneckMethod(EntropyCoded[B]):
     @abstractmethod
     def prior(self) -> StudentPrior[B]:
         """Return the entropy model of the bottleneck."""
+
+    def reuse_encoder(self, network: nn.Module, state: Mapping[str, Tensor]) -> None:
+        """Load g_a and the entropy model."""
+        from sc2.backbones.teacher import take_over
+
+        take_over(network, state, ("encoder", "prior"))
 
     def export(self, context: BuildContext[B], state: Mapping[str, Tensor] | None) -> Export:
         """Split the trained network after the entropy coder."""
