@@ -48,13 +48,13 @@ full: env ## the default with every seed that its benchmarks list, not only the 
 quick: env ## the same workflow on fewer images, points and epochs
 	$(SNAKEMAKE) --configfile config/quick.yaml
 
-imagenette: env ## real photographs and a pretrained model; needs two files, see data/README.md
+imagenette: env ## real photographs and a pretrained model; downloads 342 MB
 	$(SNAKEMAKE) --configfile config/imagenette.yaml
 
-voc: env ## segmentation and detection on PASCAL VOC; needs three files, see data/README.md
+voc: env ## segmentation and detection on PASCAL VOC; downloads 2.4 GB
 	$(SNAKEMAKE) --configfile config/voc.yaml
 
-coco: env ## detection on COCO 2017; needs three files, see data/README.md
+coco: env ## detection on COCO 2017; downloads 21 GB
 	$(SNAKEMAKE) --configfile config/coco.yaml
 
 snapshot: env ## copy tables and figures to docs/reference/ (CONFIG=config/imagenette.yaml for that one)

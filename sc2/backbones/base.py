@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sc2.errors import CheckpointError, ConfigError
+from sc2.errors import ConfigError
 
 AVGPOOL = "avgpool"
 
@@ -97,22 +97,14 @@ class StagedModel(nn.Module):
             )
         return StagedModel(deepcopy(rest), [tap for tap in self.taps if tap not in missing], self.loss_taps)
 
-    def keep_classes(self, indices: Sequence[int]) -> None:
-        """Keep only the given outputs of the last linear layer, in the given order.
 
-        Raises:
-            CheckpointError: The head has no linear layer, or an index is out of range.
-        """
-        layers = [module for module in self.head.modules() if isinstance(module, nn.Linear)]
-        if not layers:
-            raise CheckpointError("class_indices needs a network whose head ends in a linear layer")
-        last = layers[-1]
-        if not all(0 <= index < last.out_features for index in indices):
-            raise CheckpointError(f"class_indices must lie between 0 and {last.out_features - 1}")
-        rows = torch.tensor(list(indices))
-        last.weight = nn.Parameter(last.weight.detach()[rows].clone())
-        last.bias = nn.Parameter(last.bias.detach()[rows].clone())
-        last.out_features = len(indices)
+def whole(classifier: nn.Module) -> StagedModel:
+    """Return a classifier as a head without stages before it: there is no place to cut it.
+
+    Args:
+        classifier: From images [B, 3, H, W] to logits [B, K].
+    """
+    return StagedModel({HEAD: classifier})
 
 
 def staged_by_resolution(features: nn.Sequential, head: nn.Module) -> StagedModel:
@@ -221,7 +213,8 @@ def _place(model: StagedModel, cut: str) -> tuple[str, str | None]:
     pooling = _pooling(model.head) if cut == AVGPOOL and HEAD in model.stages else None
     if pooling is not None:
         return HEAD, pooling
-    raise ConfigError(f"the network has no cut {cut!r}; there are: {', '.join(cuts(model))}")
+    there = ", ".join(cuts(model)) or "none, it is used as a whole (codecs, teacher_on_device)"
+    raise ConfigError(f"the network has no cut {cut!r}; there are: {there}")
 
 
 def _blocks(stage: str, module: nn.Module) -> list[str]:

@@ -23,10 +23,23 @@ def check_references(reader: Reader, run: RunConfig, benchmarks: Mapping[str, Be
         if anchor is not None and anchor not in benchmark.methods:
             message = f"{run_file} does not run it here; {choices(anchor, sorted(benchmark.methods))}"
             reader.add(file, ("anchor",), message)
+        if getattr(benchmark.dataset, "evaluates_only", False):
+            _check_nothing_is_trained(reader, benchmark, file)
         for method in benchmark.methods.values():
             problem = _encoder_problem(method, run, benchmarks, run_file)
             if problem is not None:
                 reader.add(file, ("methods", method.name, "encoder_from"), problem)
+
+
+def _check_nothing_is_trained(reader: Reader, benchmark: Benchmark, file: Path) -> None:
+    """Check that nothing has to be trained on a data set that only evaluates."""
+    reason = f"the data set {benchmark.config.dataset} only evaluates (train_folder: null)"
+    if benchmark.config.teacher.source == "train":
+        reader.add(file, ("teacher", "source"), f"{reason}: use published weights, or give it training images")
+    for name in benchmark.methods:
+        if get_method(name).phases():
+            message = f"{reason}, and {name} is trained: remove it from the run file, or give the data set images"
+            reader.add(file, ("methods", name), message)
 
 
 def check_groups(reader: Reader, run: RunConfig, source: Content) -> None:

@@ -129,13 +129,13 @@ def read_members(path: Path, wanted: Container[str], *, limit: int = LARGEST_IMA
                 file = tar.extractfile(info)
                 data = file.read() if file else b""
             except _DAMAGED as error:
-                raise DataError(f"{path}, member {name}: cannot be read ({error}). {_AGAIN}") from error
+                raise DataError(f"{path}, member {name}: cannot be read ({error}). {AGAIN}") from error
             if len(data) != info.size:
-                raise DataError(f"{path}, member {name}: {len(data)} of {info.size} bytes. {_AGAIN}")
+                raise DataError(f"{path}, member {name}: {len(data)} of {info.size} bytes. {AGAIN}")
             yield name, data
 
 
-_AGAIN = "The archive is damaged: download or copy it again."
+AGAIN = "The archive is damaged: download or copy it again."
 
 
 def _walk(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
@@ -145,16 +145,16 @@ def _walk(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
         room = _UNPACKED_FACTOR * path.stat().st_size + _UNPACKED_SLACK
         while (info := _next(path, tar)) is not None:
             name = str(PurePosixPath(info.name))  # ./a is a
-            _refuse_outside(path, info.name)
+            refuse_outside(path, info.name)
             if info.size < 0 or info.offset_data + info.size > room:
                 raise DataError(
-                    f"{path}, member {name}: {info.size} bytes, too many for an archive of this size. {_NOT_TRUSTED}"
+                    f"{path}, member {name}: {info.size} bytes, too many for an archive of this size. {NOT_TRUSTED}"
                 )
             if passed_over(name) or info.isdir():
                 continue
             _refuse_special(path, info)
             if name in seen:
-                raise DataError(f"{path}: contains {name} twice. {_NOT_TRUSTED}")
+                raise DataError(f"{path}: contains {name} twice. {NOT_TRUSTED}")
             seen.add(name)
             yield tar, info, name
 
@@ -171,33 +171,38 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing. Put the archive there, or set SC2_DATA to its folder.") from error
     except _DAMAGED as error:
-        raise DataError(f"{path}: not a tar or tar.gz ({error}). {_AGAIN}") from error
+        raise DataError(f"{path}: not a tar or tar.gz ({error}). {AGAIN}") from error
 
 
 def _next(path: Path, tar: tarfile.TarFile) -> tarfile.TarInfo | None:
     try:
         return tar.next()
     except _DAMAGED as error:
-        raise DataError(f"{path}: cannot be read to the end ({error}). {_AGAIN}") from error
+        raise DataError(f"{path}: cannot be read to the end ({error}). {AGAIN}") from error
 
 
-_NOT_TRUSTED = "Such an archive is refused; get it from a source you trust, or pack it again from plain files."
+NOT_TRUSTED = "Such an archive is refused; get it from a source you trust, or pack it again from plain files."
 
 
-def _refuse_outside(path: Path, name: str) -> None:
+def refuse_outside(path: Path, name: str) -> None:
+    """Refuse a member whose name, on any system, leads out of the archive that `path` is.
+
+    Raises:
+        DataError: It does.
+    """
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     if posix.is_absolute() or windows.anchor or ".." in (*posix.parts, *windows.parts):
-        raise DataError(f"{path}: member {name!r} would lie outside the archive. {_NOT_TRUSTED}")
+        raise DataError(f"{path}: member {name!r} would lie outside the archive. {NOT_TRUSTED}")
 
 
 def _refuse_special(path: Path, info: tarfile.TarInfo) -> None:
     if info.issym() or info.islnk():
         option = "--dereference" if info.issym() else "--hard-dereference"
         raise DataError(
-            f"{path}: member {info.name!r} is a link to {info.linkname!r}. {_NOT_TRUSTED} `tar {option}` packs what a "
+            f"{path}: member {info.name!r} is a link to {info.linkname!r}. {NOT_TRUSTED} `tar {option}` packs what a "
             "link leads to."
         )
     if not info.isreg():
-        raise DataError(f"{path}: member {info.name!r} is a device or other special file. {_NOT_TRUSTED}")
+        raise DataError(f"{path}: member {info.name!r} is a device or other special file. {NOT_TRUSTED}")
     if info.issparse():  # its holes could be of any size
-        raise DataError(f"{path}: member {info.name!r} is stored with holes. {_NOT_TRUSTED} Leave out `--sparse`.")
+        raise DataError(f"{path}: member {info.name!r} is stored with holes. {NOT_TRUSTED} Leave out `--sparse`.")

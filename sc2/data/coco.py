@@ -16,7 +16,7 @@ from pydantic import Field
 
 from sc2.data.annotations import check_size, check_upright, fitted_boxes
 from sc2.data.archive import LARGEST_ANNOTATIONS
-from sc2.data.files import ArchiveSource, Files, FolderSource, open_files
+from sc2.data.files import ArchiveSource, ArchivesSource, Files, FolderSource, open_files
 from sc2.data.source import Box, NewSample, Source
 from sc2.data.splits import hold_out
 from sc2.data.transform import decode_upright
@@ -31,7 +31,7 @@ class Params(Strict):
     """Configuration of a `coco` data set."""
 
     kind: Literal["coco"] = Field(description="Always `coco`.")
-    source: Annotated[ArchiveSource | FolderSource, Field(discriminator="kind")] = Field(
+    source: Annotated[ArchiveSource | ArchivesSource | FolderSource, Field(discriminator="kind")] = Field(
         description="Where the images and annotations come from."
     )
     train_folder: str = Field(

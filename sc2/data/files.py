@@ -1,33 +1,68 @@
 """Where the files of a data set come from: an archive or a folder, read the same way.
 
-All kinds of data set that read the user's files share these sources; each may add a download of its own.
+All kinds of data set that read the user's files share these sources.
 """
 
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
 from sc2.data.archive import LARGEST_IMAGE, data_dir, member_names, read_members, verified
+from sc2.data.download import Remote, fetched, require_space
+from sc2.data.zipped import is_zip, read_zip, zip_names
 from sc2.errors import DataError
 from sc2.foreign import text
 from sc2.strict import Strict
 from sc2.system.walk import walk
 
+_URL = r"^(https?|file)://[^\s]+[^\s/]$"
 
-class ArchiveSource(Strict):
-    """A tar or tar.gz in the data folder."""
 
-    kind: Literal["archive"] = Field(description="Always `archive`.")
+class Archive(Strict):
+    """A tar, tar.gz or zip in the data folder; with a `url`, it is downloaded into it."""
+
     file: str = Field(
         pattern=r"^[^/\\]+$",
         description="Name of the archive in the data folder (SC2_DATA or data/).",
     )
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the archive, 64 lower-case hex digits.")
+    url: str | None = Field(
+        default=None, pattern=_URL, description="Where it is published, to download it if it is not there."
+    )
+    mirrors: list[Annotated[str, Field(pattern=_URL)]] = Field(
+        default=[], description="Further URLs of the same file, asked in turn if `url` fails."
+    )
+    bytes: int | None = Field(
+        default=None, gt=0, description="Its size, to check before a download whether it fits on the disk."
+    )
+
+    @property
+    def path(self) -> Path:
+        """Where it is, or will be."""
+        return data_dir() / self.file
+
+    @property
+    def remote(self) -> Remote | None:
+        """Where it is published."""
+        return Remote((self.url, *self.mirrors), self.sha256, self.bytes) if self.url else None
+
+
+class ArchiveSource(Archive):
+    """One archive that holds everything."""
+
+    kind: Literal["archive"] = Field(description="Always `archive`.")
+
+
+class ArchivesSource(Strict):
+    """Several archives that hold the files together, each under names that no other has."""
+
+    kind: Literal["archives"] = Field(description="Always `archives`.")
+    archives: list[Archive] = Field(min_length=1, description="The archives, keys as those of `kind: archive`.")
 
 
 class FolderSource(Strict):
@@ -60,7 +95,7 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class ArchiveFiles:
-    """The files inside a tar or tar.gz."""
+    """The files inside a tar, tar.gz or zip."""
 
     path: Path
 
@@ -71,11 +106,46 @@ class ArchiveFiles:
 
     def names(self) -> list[str]:
         """Return the names of all files in the archive."""
-        return member_names(self.path)
+        return zip_names(self.path) if is_zip(self.path) else member_names(self.path)
 
     def read(self, wanted: Collection[str], *, limit: int = LARGEST_IMAGE) -> Iterator[tuple[str, bytes]]:
         """Yield the wanted files in the archive's order."""
-        return read_members(self.path, wanted, limit=limit)
+        read = read_zip if is_zip(self.path) else read_members
+        return read(self.path, wanted, limit=limit)
+
+
+class SeveralArchives:
+    """The files inside several archives."""
+
+    def __init__(self, archives: Sequence[ArchiveFiles]) -> None:
+        """Look into the archives.
+
+        Raises:
+            DataError: Two of them have a file of the same name, or one is damaged.
+        """
+        self.archives = archives
+        self._of: dict[str, ArchiveFiles] = {}
+        for archive in archives:
+            for name in archive.names():
+                if name in self._of:
+                    raise DataError(f"{name} is in {self._of[name].title} and in {archive.title}. Keep one of the two.")
+                self._of[name] = archive
+
+    @property
+    def title(self) -> str:
+        """The paths of the archives."""
+        return ", ".join(archive.title for archive in self.archives)
+
+    def names(self) -> list[str]:
+        """Return the names of all files in the archives."""
+        return list(self._of)
+
+    def read(self, wanted: Collection[str], *, limit: int = LARGEST_IMAGE) -> Iterator[tuple[str, bytes]]:
+        """Yield the wanted files, archive by archive."""
+        for archive in self.archives:
+            own = {name for name in wanted if self._of.get(name) is archive}
+            if own:
+                yield from archive.read(own, limit=limit)
 
 
 @dataclass(frozen=True)
@@ -99,10 +169,7 @@ class FolderFiles:
             try:
                 data = _content(self.path / name, limit)
             except OSError as error:
-                raise DataError(
-                    f"{self.path / name}: cannot be read ({error}). Fix it; if torchvision made the folder, delete "
-                    f"{self.path} and run again."
-                ) from error
+                raise DataError(f"{self.path / name}: cannot be read ({error}). Fix it.") from error
             yield name, data
 
 
@@ -134,14 +201,24 @@ def readable_name(title: str, name: str) -> str:
         raise DataError(f"{title}, {shown}: {error}. Rename the file or folder.") from error
 
 
-def open_files(source: ArchiveSource | FolderSource) -> Files:
-    """Open an archive, whose SHA-256 is checked, or a folder.
+def _opened(archives: Sequence[Archive]) -> list[ArchiveFiles]:
+    require_space([(archive.remote, archive.path) for archive in archives if archive.remote is not None])
+    return [
+        ArchiveFiles(fetched(one.remote, one.path) if one.remote else verified(one.path, one.sha256))
+        for one in archives
+    ]
+
+
+def open_files(source: ArchiveSource | ArchivesSource | FolderSource) -> Files:
+    """Open archives, which are downloaded where that is possible and whose SHA-256 is checked, or a folder.
 
     Raises:
         DataError: It is missing, damaged or not the expected one.
     """
-    if isinstance(source, ArchiveSource):
-        return ArchiveFiles(verified(data_dir() / source.file, source.sha256))
+    if isinstance(source, Archive):
+        return _opened([source])[0]
+    if isinstance(source, ArchivesSource):
+        return SeveralArchives(_opened(source.archives))
     folder = data_dir() / source.folder
     try:
         there = folder.is_dir()

@@ -1,21 +1,19 @@
-"""Photographs in one folder per class, read from an archive, a folder, or torchvision's download (Imagenette).
+"""Photographs in one folder per class, read from an archive or a folder.
 
 The official validation folder becomes the *test* split. The validation split, on which models are selected, is held
 out of the training folder, so that test images never influence a choice. Images are stored unchanged, not re-encoded.
 """
 
-import tempfile
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
-from sc2.data.archive import data_dir
-from sc2.data.download import alone
-from sc2.data.files import ArchiveSource, Files, FolderFiles, FolderSource, open_files, readable_name
+from sc2.data.files import ArchiveSource, Files, FolderSource, open_files, readable_name
 from sc2.data.source import NewSample, Source
 from sc2.data.splits import ranked
 from sc2.data.transform import decode_image
@@ -26,29 +24,26 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", "
 """Suffixes that count as images; other files are skipped."""
 
 
-class TorchvisionSource(Strict):
-    """A data set that torchvision downloads into the data folder."""
-
-    kind: Literal["torchvision"] = Field(description="Always `torchvision`.")
-    dataset: Literal["imagenette"] = Field(description="Which of torchvision's data sets.")
-    size: Literal["full", "320px", "160px"] = Field(description="Short side of the images.")
-
-
 class Params(Strict):
     """Configuration of an `image_folder` data set."""
 
     kind: Literal["image_folder"] = Field(description="Always `image_folder`.")
-    source: Annotated[ArchiveSource | FolderSource | TorchvisionSource, Field(discriminator="kind")] = Field(
+    source: Annotated[ArchiveSource | FolderSource, Field(discriminator="kind")] = Field(
         description="Where the images come from."
     )
-    train_folder: str = Field(
+    train_folder: str | None = Field(
         default="train",
         pattern=r"^[^/\\]+$",
-        description="Folder of the training images, laid out as <class>/<image>.",
+        description="Folder of the training images, laid out as <class>/<image>; null for a data set that only "
+        "evaluates: nothing can be trained on it.",
     )
     test_folder: str = Field(default="val", pattern=r"^[^/\\]+$", description="Folder of the test images.")
-    val_per_class: int = Field(
-        ge=1, description="Validation images per class held out of the training folder, at least 1."
+    val_per_class: int | None = Field(
+        default=None,
+        ge=1,
+        validate_default=True,
+        description="Validation images per class held out of the training folder, at least 1; none "
+        "without that folder.",
     )
     max_per_class: int | None = Field(
         default=None, ge=1, description="Most training images and most test images per class to use, for small runs."
@@ -60,18 +55,34 @@ class Params(Strict):
     )
     seed: int = Field(default=0, ge=0, description="Seed that selects the images that are held out or left out.")
 
+    @field_validator("val_per_class")
+    @classmethod
+    def _with_training_images(cls, val_per_class: int | None, info: ValidationInfo) -> int | None:
+        if info.data.get("train_folder", "") is None:
+            if val_per_class is not None:
+                raise ValueError("there are no training images to hold some out of (train_folder: null): remove it")
+        elif val_per_class is None and "train_folder" in info.data:
+            raise PydanticCustomError("missing", "Field required")
+        return val_per_class
+
+    @property
+    def evaluates_only(self) -> bool:
+        """Whether there is nothing to train on."""
+        return self.train_folder is None
+
 
 def open_dataset(config: Mapping[str, Any]) -> Source:
-    """Open the data set that `config` (see `Params`) describes; downloads it if the source says so.
+    """Open the data set that `config` (see `Params`) describes.
 
     Raises:
         DataError: The source is missing, damaged or not the expected one, or its folders do not fit the configuration.
     """
     params = Params.model_validate(config)
-    files = _open(params.source)
+    files = open_files(params.source)
     names = files.names()
-    train = _by_class(files, names, params.train_folder)
-    test = _spelt_alike(files, train, _by_class(files, names, params.test_folder))
+    test = _by_class(files, names, params.test_folder)
+    train = test if params.train_folder is None else _by_class(files, names, params.train_folder)
+    test = _spelt_alike(files, train, test)
     if unknown := sorted(set(test) - set(train)):
         raise DataError(
             f"{files.title}: {params.test_folder}/ has classes that {params.train_folder}/ lacks: "
@@ -79,47 +90,13 @@ def open_dataset(config: Mapping[str, Any]) -> Source:
         )
     if params.num_classes not in (None, len(train)):
         raise DataError(
-            f"{files.title}: {params.train_folder}/ has {len(train)} classes, but num_classes is "
+            f"{files.title}: {params.train_folder or params.test_folder}/ has {len(train)} classes, but num_classes is "
             f"{params.num_classes}. Complete the folder, or correct the number."
         )
     chosen = _choose(files, params, train, test)
     counts = {split: len(entries) for split, entries in chosen.items()}
     classes = tuple(sorted(train))
     return Source(classes=classes, counts=counts, samples=_samples(files, chosen, classes))
-
-
-def _open(source: ArchiveSource | FolderSource | TorchvisionSource) -> Files:
-    if isinstance(source, TorchvisionSource):
-        return FolderFiles(download_imagenette(source.size))
-    return open_files(source)
-
-
-def download_imagenette(size: str) -> Path:
-    """Download Imagenette with torchvision unless the data folder has it, and return its folder.
-
-    torchvision mistakes a half-unpacked folder for a complete one, so it works in a temporary folder, and the result is
-    moved into place when it is complete.
-
-    Raises:
-        DataError: The download failed or was damaged; nothing is left behind.
-    """
-    folder = {"full": "imagenette2", "320px": "imagenette2-320", "160px": "imagenette2-160"}[size]
-    final = data_dir() / folder
-    if final.is_dir():
-        return final
-    from torchvision.datasets import Imagenette  # imports torch, so only when it is needed
-
-    try:
-        with alone(final), tempfile.TemporaryDirectory(dir=data_dir(), prefix=f".{folder}-") as work:
-            if not final.is_dir():
-                Imagenette(work, split="train", size=size, download=True)  # checks torchvision's MD5 of the archive
-                (Path(work) / folder).rename(final)
-    except (OSError, RuntimeError, EOFError) as error:
-        raise DataError(
-            f"{final}: torchvision could not download Imagenette ({size}): {error}\nTry again, or set the "
-            "data set's `source` to a local archive with its sha256."
-        ) from error
-    return final
 
 
 def _by_class(files: Files, names: list[str], folder: str) -> dict[str, dict[str, str]]:
@@ -184,17 +161,23 @@ _Chosen = dict[str, dict[str, _Entry]]
 def _choose(files: Files, params: Params, train: dict[str, dict[str, str]], test: dict[str, dict[str, str]]) -> _Chosen:
     chosen: _Chosen = {"train": {}, "val": {}, "test": {}}
     for label, name in enumerate(sorted(train)):
-        order = ranked(train[name], params.seed)
-        held, rest = order[: params.val_per_class], order[params.val_per_class :][: params.max_per_class]
-        if not rest:
-            raise DataError(
-                f"{files.title}: class {name} has {len(order)} images in {params.train_folder}/, so none is left for "
-                f"training with val_per_class {params.val_per_class}. Lower it."
-            )
+        held, rest = ([], []) if params.evaluates_only else _held_out(files, params, name, train[name])
         tested = ranked(test.get(name, {}), params.seed)[: params.max_per_class]
         for split, pool, ids in (("train", train, rest), ("val", train, held), ("test", test, tested)):
             chosen[split] |= {pool[name][id_]: _Entry(split, id_, label) for id_ in ids}
     return chosen
+
+
+def _held_out(files: Files, params: Params, name: str, images: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return the ids of a class's validation images and of its training images."""
+    order = ranked(images, params.seed)
+    held, rest = order[: params.val_per_class], order[params.val_per_class :][: params.max_per_class]
+    if not rest:
+        raise DataError(
+            f"{files.title}: class {name} has {len(order)} images in {params.train_folder}/, so none is left for "
+            f"training with val_per_class {params.val_per_class}. Lower it."
+        )
+    return held, rest
 
 
 def _samples(files: Files, chosen: _Chosen, classes: tuple[str, ...]) -> Iterator[NewSample]:

@@ -24,7 +24,8 @@ def run(job: RunningJob) -> None:
 
     Raises:
         ConfigError: There is no such kind.
-        DataError: The data set cannot be made, or all of its test images are training images; no output is left behind.
+        DataError: The data set cannot be made, or all of its test images are in other splits too; no output is
+            left behind.
     """
     name, dataset = job.spec["name"], job.spec["dataset"]
     source = _kind(dataset["kind"]).open_dataset(dataset)
@@ -32,7 +33,7 @@ def run(job: RunningJob) -> None:
         total, quiet = sum(source.counts.values()), not sys.stderr.isatty()
         for sample in tqdm(source.samples, total=total, desc=name, unit="image", leave=False, disable=quiet):
             writer.add(sample)
-        writer.check_test_images()
+        writer.check_overlaps()
     for split in SPLITS:
         print(f"{name}: {split}: {source.counts[split]} images", file=sys.stderr)
 

@@ -48,14 +48,14 @@ def read_meta(path: Path) -> Meta:
             raise ValueError(f"{path.stat().st_size} bytes")
         content = json.loads(path.read_bytes())
         classes = tuple(text(name, "a class") for name in typed(content["classes"], list))
-        splits = {split: _part(content["splits"][split]) for split in SPLITS}
+        splits = {split: _part(content["splits"][split], low=split == "test") for split in SPLITS}
         return Meta(text(content["name"], "name"), classes, splits)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{path}: damaged ({error!r}). {REBUILD}") from error
 
 
-def _part(content: Any) -> dict[str, Any]:
-    return {"images": whole(content["images"], "images", low=1), "sha256": text(content["sha256"], "sha256")}
+def _part(content: Any, low: int) -> dict[str, Any]:
+    return {"images": whole(content["images"], "images", low=low), "sha256": text(content["sha256"], "sha256")}
 
 
 class SampleStore:

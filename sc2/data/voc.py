@@ -1,23 +1,20 @@
 """PASCAL VOC in its published layout, for semantic segmentation or for detection.
 
-The layout is the one that torchvision unpacks: `VOCdevkit/VOC2012/` with `JPEGImages/`, `SegmentationClass/`,
+The layout is that of the published archive: `VOCdevkit/VOC2012/` with `JPEGImages/`, `SegmentationClass/`,
 `Annotations/` and `ImageSets/{Segmentation,Main}/{train,val}.txt`. The official `val` images become the *test* split,
 and the validation split is held out of `train` (see `sc2.data.splits`). Images and masks are stored unchanged.
 """
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal
 from xml.etree import ElementTree
 
 from pydantic import Field
 
 from sc2.data.annotations import check_mask, check_size, check_upright, fitted_boxes
-from sc2.data.archive import data_dir
-from sc2.data.download import alone
-from sc2.data.files import ArchiveSource, Files, FolderFiles, FolderSource, open_files
+from sc2.data.files import ArchiveSource, Files, FolderSource, open_files
 from sc2.data.source import Box, NewSample, Source
 from sc2.data.splits import hold_out
 from sc2.data.transform import decode_upright
@@ -32,12 +29,6 @@ CLASSES = (
 """The twenty classes; class k has the value k + 1 in the published masks."""
 
 
-class VocDownload(Strict):
-    """VOC 2012 (training and validation images, 2 GB) as torchvision downloads it into the data folder."""
-
-    kind: Literal["torchvision"] = Field(description="Always `torchvision`.")
-
-
 class Params(Strict):
     """Configuration of a `voc` data set."""
 
@@ -45,7 +36,7 @@ class Params(Strict):
     """The twenty classes, without the background."""
 
     kind: Literal["voc"] = Field(description="Always `voc`.")
-    source: Annotated[ArchiveSource | FolderSource | VocDownload, Field(discriminator="kind")] = Field(
+    source: Annotated[ArchiveSource | FolderSource, Field(discriminator="kind")] = Field(
         description="Where VOCdevkit comes from."
     )
     year: str = Field(
@@ -67,13 +58,13 @@ _DRAWN = {"segmentation": ("SegmentationClass", ".png"), "detection": ("Annotati
 
 
 def open_dataset(config: Mapping[str, Any]) -> Source:
-    """Open the data set that `config` (see `Params`) describes; downloads it if the source says so.
+    """Open the data set that `config` (see `Params`) describes.
 
     Raises:
         DataError: The source is missing, damaged or not the expected one, or a list, image or annotation is missing.
     """
     params = Params.model_validate(config)
-    files = FolderFiles(download()) if isinstance(params.source, VocDownload) else open_files(params.source)
+    files = open_files(params.source)
     tree = _Tree(files, frozenset(files.names()), params)
     lists = tree.lists()
     splits = hold_out(
@@ -86,33 +77,6 @@ def open_dataset(config: Mapping[str, Any]) -> Source:
     )
     counts = {split: len(ids) for split, ids in splits.items()}
     return Source(CLASSES, counts, _samples(tree, {id_: split for split, ids in splits.items() for id_ in ids}))
-
-
-def download() -> Path:
-    """Download VOC 2012 with torchvision unless the data folder has `VOCdevkit`, and return that folder.
-
-    torchvision unpacks every time and does not notice a half-unpacked folder, so it works in a temporary folder, and
-    the result is moved into place when it is complete.
-
-    Raises:
-        DataError: The download failed or was damaged; nothing is left behind.
-    """
-    final = data_dir() / "VOCdevkit"
-    if final.is_dir():
-        return final
-    from torchvision.datasets import VOCSegmentation  # imports torch, so only when it is needed
-
-    try:
-        with alone(final), tempfile.TemporaryDirectory(dir=data_dir(), prefix=".VOCdevkit-") as work:
-            if not final.is_dir():
-                VOCSegmentation(work, year="2012", image_set="train", download=True)  # checks the archive's MD5
-                (Path(work) / "VOCdevkit").rename(final)
-    except (OSError, RuntimeError, EOFError) as error:
-        raise DataError(
-            f"{final}: torchvision could not download VOC 2012: {error}\nTry again, or set the data set's `source` "
-            "to a folder that contains VOCdevkit, or to its archive with the sha256."
-        ) from error
-    return final
 
 
 class _Tree:

@@ -17,6 +17,13 @@ from sc2.data.source import SPLITS, NewSample
 from sc2.errors import DataError
 from sc2.system.atomic import temporary_name
 
+_EFFECTS = {
+    "train": "",
+    "val": "This selects models that look better than they are.",
+    "test": "This makes the results look better than they are.",
+}
+"""The splits in order, and what it does to one of them to share images with those before."""
+
 
 class StoreWriter:
     """Writes a data set; use it as a context manager.
@@ -87,26 +94,25 @@ class StoreWriter:
             groups=dict(sample.groups),
         )
 
-    def check_test_images(self) -> None:
-        """Look for test images that are identical to training or validation images; some are reported on stderr.
+    def check_overlaps(self) -> None:
+        """Look for identical images in two splits; some of them are reported on stderr.
 
         Raises:
-            DataError: All of them are, so nothing would be tested.
+            DataError: All test images are also training or validation images, so nothing would be tested.
         """
-        seen = {
-            sample.sha256: f"{split} image {id_}" for split in SPLITS[:2] for id_, sample in self._rows[split].items()
-        }
-        test = self._rows[SPLITS[2]]
-        both = [id_ for id_, sample in test.items() if sample.sha256 in seen]
-        if not both:
-            return
-        facts = (
-            f"{self._name}: {len(both)} of {len(test)} test images are also training or validation images, such as "
-            f"{both[0]} ({seen[test[both[0]].sha256]})"
-        )
-        if len(both) == len(test):
-            raise DataError(f"{facts}. Nothing would be tested: use different images for the test split.")
-        print(f"warning: {facts}. This makes the results look better than they are.", file=sys.stderr)
+        seen: dict[str, str] = {}
+        for split, effect in _EFFECTS.items():
+            own = self._rows[split]
+            both = [id_ for id_, sample in own.items() if sample.sha256 in seen]
+            if both:
+                facts = (
+                    f"{self._name}: {len(both)} of {len(own)} {split} images are also images of another split, such as "
+                    f"{both[0]} ({seen[own[both[0]].sha256]})"
+                )
+                if split == "test" and len(both) == len(own):
+                    raise DataError(f"{facts}. Nothing would be tested: use different images for the test split.")
+                print(f"warning: {facts}. {effect}", file=sys.stderr)
+            seen |= {sample.sha256: f"{split} image {id_}" for id_, sample in own.items()}
 
     def _append(self, split: str, member: str, data: bytes) -> Blob:
         tar, info = self._tars[split], tarfile.TarInfo(member)  # mode 0644, times and owners 0 by default
@@ -117,8 +123,10 @@ class StoreWriter:
 
     def _publish(self) -> None:
         splits = {}
+        # A data set that only evaluates has neither of the other two.
+        needed = SPLITS if self._rows["train"] or self._rows["val"] else ("test",)
         for split in SPLITS:
-            if not self._rows[split]:
+            if split in needed and not self._rows[split]:
                 raise DataError(f"{self._name}: split {split} is empty. Every split needs at least one image.")
             with self._partial[split].open("rb") as tar:
                 digest = hashlib.file_digest(tar, "sha256").hexdigest()

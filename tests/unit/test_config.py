@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -153,9 +154,30 @@ def test_a_missing_run_file(project: Project) -> None:
     [(where, message)] = project.problems("imagnette.yaml")
     assert where == "imagnette.yaml"
     assert message.startswith(
-        "there is no such run file; did you mean 'imagenette'? allowed: coco, config, full, ilsvrc2012, imagenette, "
-        "quick, voc"
+        "there is no such run file; did you mean 'imagenette'? allowed: coco, coco_sample, config, full, "
+        "ilsvrc2012, imagenette, imagenette_sample, quick, voc"
     )
+
+
+def test_nothing_can_be_trained_on_a_set_that_only_evaluates(project: Project) -> None:
+    def only_evaluates(content: dict[str, Any]) -> None:
+        content["train_folder"] = None
+        del content["val_per_class"]
+
+    project.edit("datasets/imagenette.yaml", only_evaluates)
+    name = "imagenette_efficientnet_lite0"
+    project.edit("imagenette.yaml", put("benchmarks", {name: ["jpeg", "entropic_student", "teacher_on_device"]}))
+    [(where, message)] = project.problems("imagenette.yaml")
+    assert where == f"benchmarks/{name}.yaml: methods.entropic_student"
+    assert "the data set imagenette only evaluates" in message
+    project.edit("imagenette.yaml", put("benchmarks", {name: ["jpeg", "teacher_on_device"]}))
+    assert list(load_config(project.folder / "imagenette.yaml").benchmarks[name].methods) == [
+        "jpeg",
+        "teacher_on_device",
+    ]
+    project.edit(DEFAULT, put("dataset", "imagenette"))
+    problems = dict(project.problems())
+    assert "only evaluates" in problems[f"{DEFAULT}: teacher.source"]
 
 
 def test_a_folder_without_run_files(tmp_path: Path) -> None:

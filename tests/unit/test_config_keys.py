@@ -85,7 +85,7 @@ MISTAKES: dict[str, Mistake] = {
         put("source", "fiel", "x"),
         "imagenette.yaml",
         "datasets/imagenette.yaml: source.fiel",
-        ["unknown key; did you mean 'file'? allowed: file, kind, sha256"],
+        ["unknown key; did you mean 'file'? allowed: bytes, file, kind, mirrors, sha256, url"],
     ),
     "unknown argument of a network": (
         DEFAULT,

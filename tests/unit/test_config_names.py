@@ -142,7 +142,7 @@ MISTAKES: dict[str, Mistake] = {
         f"{DEFAULT}: dataset",
         [
             "there is no file datasets/photodigit.yaml; did you mean 'photodigits'? ",
-            "allowed: coco2017, ilsvrc2012, imagenette, photodigits",
+            "allowed: coco2017, coco2017_sample, ilsvrc2012, imagenette, imagenette_sample, photodigits",
         ],
     ),
     "unknown network": (

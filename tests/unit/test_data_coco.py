@@ -175,7 +175,7 @@ def test_the_real_sample(tmp_path):
     folder = os.environ.get("SC2_DATA")
     if not folder or not (Path(folder) / ARCHIVE).is_file():
         pytest.skip(f"SC2_DATA names no folder that holds {ARCHIVE}")
-    text = (Path(__file__).parents[2] / "config" / "datasets" / "coco2017.yaml").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "config" / "datasets" / "coco2017_sample.yaml").read_text(encoding="utf-8")
     out = prepared(tmp_path / "out", yaml.safe_load(text))
     stores = {split: SampleStore(out["index"], out[split], split) for split in SPLITS}
     assert {split: len(store) for split, store in stores.items()} == {"train": 70, "val": 10, "test": 79}

@@ -402,7 +402,7 @@ def test_test_images_that_are_trained_on_are_noticed(
     some = tree() | {"set/val/cat/0.JPEG": tree()["set/train/cat/1.JPEG"]}
     out = made(tmp_path / "some", archive(data / "some.tar", some))
     said = capsys.readouterr().err
-    assert "warning: d: 1 of 6 test images are also training or validation images, such as cat/0.JPEG (" in said
+    assert "warning: d: 1 of 6 test images are also images of another split, such as cat/0.JPEG (" in said
     assert len(SampleStore(out["index"], out["test"], "test")) == 6
     copied = {name.replace("/train/", "/val/"): content for name, content in tree(test=0).items()}
     with pytest.raises(DataError, match=r"12 of 12 test images .* Nothing would be tested"):

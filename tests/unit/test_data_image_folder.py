@@ -1,9 +1,7 @@
 import hashlib
 import io
 import os
-import sys
 import tarfile
-import types
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ from PIL import Image
 from sc2.data import prepare
 from sc2.data.image_folder import Params, open_dataset
 from sc2.data.source import SPLITS
-from sc2.data.store import SampleStore
+from sc2.data.store import SampleStore, read_meta
 from sc2.errors import DataError
 from sc2.job import RunningJob
 
@@ -141,36 +139,6 @@ def test_a_truncated_or_hostile_archive_leaves_nothing_behind(data, tmp_path):
     assert not (tmp_path.parent / "evil").exists()
 
 
-def fake_torchvision(monkeypatch, files, error=None):
-    """Stand in for torchvision's download: unpacks `files` into the folder that the real class makes."""
-    calls = []
-
-    def imagenette(root, split, size, download):
-        calls.append((split, size, download))
-        for name, content in files.items():
-            path = Path(root) / "imagenette2-160" / name.removeprefix("set/")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        if error:
-            raise error
-
-    module = types.ModuleType("torchvision.datasets")
-    module.Imagenette = imagenette  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "torchvision.datasets", module)
-    monkeypatch.setitem(sys.modules, "torchvision", types.ModuleType("torchvision"))
-    return calls
-
-
-def test_torchvision_gives_the_same_samples_as_an_archive(data, tmp_path, monkeypatch):
-    calls = fake_torchvision(monkeypatch, tree())
-    archive = config(data, tree())
-    torchvision = {**archive, "source": {"kind": "torchvision", "dataset": "imagenette", "size": "160px"}}
-    assert read(torchvision) == read(archive)
-    assert read(torchvision) == read(archive)
-    assert calls == [("train", "160px", True)]  # the second time the folder was there
-    assert sorted(path.name for path in data.iterdir()) == ["imagenette2-160", "set.tar"]
-
-
 def test_a_folder_gives_the_same_samples_as_an_archive(data):
     for name, content in tree().items():
         path = data / "mine" / name
@@ -178,6 +146,30 @@ def test_a_folder_gives_the_same_samples_as_an_archive(data):
         path.write_bytes(content)
     archive = config(data, tree())
     assert read({**archive, "source": {"kind": "folder", "folder": "mine"}}) == read(archive)
+
+
+def test_a_set_that_only_evaluates_needs_no_training_images(data, tmp_path):
+    files = {name: content for name, content in tree().items() if "/train/" not in name}
+    own = {**config(data, files), "train_folder": None}
+    del own["val_per_class"]
+    classes, splits = read(own)
+    assert classes == ("cat", "dog")
+    assert {split: len(samples) for split, samples in splits.items()} == {"train": 0, "val": 0, "test": 6}
+    out = prepared(tmp_path / "out", own)
+    assert len(SampleStore(out["index"], out["test"], "test")) == 6
+    assert {split: part["images"] for split, part in read_meta(out["meta"]).splits.items()} == {
+        "train": 0,
+        "val": 0,
+        "test": 6,
+    }
+    with pytest.raises(DataError, match="contains no sample of split 'train'"):
+        SampleStore(out["index"], out["train"], "train")
+    with pytest.raises(ValueError, match="no training images to hold some out of"):
+        Params.model_validate({**own, "val_per_class": 2})
+    with pytest.raises(ValueError, match=r"val_per_class\n  Field required"):
+        Params.model_validate({**own, "train_folder": "train"})
+    with pytest.raises(DataError, match="val/ has 2 classes, but num_classes is 3"):
+        open_dataset({**own, "num_classes": 3})
 
 
 def test_a_missing_folder_is_named(data):
@@ -190,14 +182,6 @@ def test_the_number_of_classes_is_checked(data):
     assert read(config(data, tree(), num_classes=2))[0] == ("cat", "dog")
     with pytest.raises(DataError, match="train/ has 2 classes, but num_classes is 3"):
         open_dataset(config(data, tree(), num_classes=3))
-
-
-def test_a_failed_download_leaves_nothing_behind(data, monkeypatch):
-    fake_torchvision(monkeypatch, tree(), RuntimeError("File not found or corrupted."))
-    source = {"kind": "torchvision", "dataset": "imagenette", "size": "160px"}
-    with pytest.raises(DataError, match=r"imagenette2-160: torchvision could not download.*corrupted"):
-        open_dataset({"kind": "image_folder", "source": source, "val_per_class": 2})
-    assert list(data.iterdir()) == []
 
 
 def test_the_parameters_forbid_paths_and_unknown_sources(data):
@@ -216,7 +200,7 @@ def test_the_real_imagenette_archive(tmp_path):
     folder = os.environ.get("SC2_DATA")
     if not folder or not (Path(folder) / ARCHIVE).is_file():
         pytest.skip(f"SC2_DATA names no folder that holds {ARCHIVE}")
-    text = (Path(__file__).parents[2] / "config" / "datasets" / "imagenette.yaml").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "config" / "datasets" / "imagenette_sample.yaml").read_text(encoding="utf-8")
     dataset = {**yaml.safe_load(text), "val_per_class": 3, "max_per_class": 2}
     out = prepared(tmp_path / "out", dataset)
     stores = {split: SampleStore(out["index"], out[split], split) for split in SPLITS}

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import importlib
 import json
 import os
 import pickle
@@ -20,6 +21,7 @@ from sc2.backbones.base import StagedModel
 from sc2.backbones.build import build_network
 from sc2.backbones.spec import BackboneSpec, NetworkSpec
 from sc2.backbones.state_file import read_state
+from sc2.backbones.teacher import TeacherCheckpoint, teacher_model
 from sc2.checkpoint import load_checkpoint
 from sc2.config.load import load_config
 from sc2.data.archive import data_dir
@@ -27,11 +29,12 @@ from sc2.data.normalise import normalise, to_batch
 from sc2.data.source import SPLITS
 from sc2.data.spec import InputSpec
 from sc2.data.transform import decode_image, prepare_image
-from sc2.errors import CheckpointError, DataError
+from sc2.errors import CheckpointError, ConfigError, DataError
 from sc2.job import RunningJob
 from sc2.tasks import get_task
 from sc2.teachers.fetch import _SOURCES, fetched_state, loaded_teacher
 from sc2.teachers.fetch import run as fetch
+from sc2.teachers.labels import chosen_outputs
 from sc2.teachers.spec import FetchedTeacher, PublishedWeights
 from sc2.teachers.train import take_over_published_body
 from sc2.training.spec import SupervisedTraining
@@ -68,7 +71,7 @@ def fetched(
     weights: str = "w",
     sha256: str | None = "0" * 64,
     source: str = "file",
-    class_indices: list[int] | None = None,
+    class_indices: list[int] | dict[str, int] | None = None,
 ) -> FetchedTeacher:
     values = {"source": source, "weights": weights, "sha256": sha256, "class_indices": class_indices}
     return FetchedTeacher.model_validate({"backbone": backbone.model_dump(), **values})
@@ -138,6 +141,73 @@ def test_kept_classes_give_the_same_logits_as_slicing(backbone: NetworkSpec) -> 
     build_network(backbone, 3).load_state_dict(kept.state_dict())
 
 
+def test_outputs_may_be_named_by_class_in_any_order() -> None:
+    state = published(RESNET, 20)
+    whole = loaded_teacher(fetched(RESNET), state, [str(n) for n in range(20)])
+    kept = loaded_teacher(fetched(RESNET, class_indices={"newt": 19, "cat": 7, "dog": 0}), state, CLASSES)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(kept(images), whole(images)[:, [7, 0, 19]])
+
+
+@pytest.mark.parametrize(
+    ("indices", "message"),
+    [
+        ({"cat": 0, "dog": 1}, "it lacks newt. The classes are cat, dog, newt"),
+        ({"cat": 0, "dog": 1, "newt": 2, "hen": 3}, "it has hen. The classes are"),
+        ({"cat": 0, "hound": 1, "newt": 2}, "it lacks dog and has hound"),
+        ([0, 1], "class_indices has 2 outputs for 3 classes: cat, dog, newt"),
+        ([0, 1, 1], "has an output twice"),
+        ([0, 1, 5], "between 0 and 4"),
+        ([0, 1, -1], "between 0 and 4"),
+        (None, "the teacher has 5 outputs, the data set 3 classes; .* e.g. {cat: 0, …}"),
+    ],
+)
+def test_outputs_that_are_not_those_of_the_classes_are_refused(indices: Any, message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        chosen_outputs(indices, CLASSES, 5)
+
+
+def test_the_outputs_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert chosen_outputs({"newt": 4, "cat": 2, "dog": 0}, CLASSES, 5) == [2, 0, 4]
+    assert capsys.readouterr().err == "classes: cat is output 2, dog is output 0, newt is output 4\n"
+    chosen_outputs(None, [str(n) for n in range(99)], 99)
+    assert capsys.readouterr().err.endswith("9 is output 9, …\n")
+
+
+def test_the_outputs_of_imagenets_classifiers_are_compared_with_its_ids() -> None:
+    classes = ["n01440764", "n02102040"]  # tench, English springer
+    assert chosen_outputs([0, 217], classes, 1000) == [0, 217]
+    with pytest.raises(CheckpointError, match=r"n02102040 is not output 218, which is n02102177 .*; it is 217"):
+        chosen_outputs([0, 218], classes, 1000)
+    with pytest.raises(CheckpointError, match="n01440764 is not output 217"):
+        chosen_outputs([217, 0], classes, 1000)
+    assert chosen_outputs([217, 0], classes, 999) == [217, 0]  # of other classes
+    assert chosen_outputs([217, 0], ["b", "a"], 1000) == [217, 0]
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        NetworkSpec(name="torchvision_classifier", args={"model": "squeezenet1_1"}),  # its classifier is a convolution
+        NetworkSpec(name="torchvision_classifier", args={"model": "swin_t"}),
+        NetworkSpec(name="timm_classifier", args={"model": "levit_128s"}),  # two heads, behind batch norms
+    ],
+    ids=lambda backbone: backbone.args["model"],
+)
+def test_any_classifier_of_the_libraries_can_be_used_whole(tmp_path: Path, backbone: NetworkSpec) -> None:
+    family = importlib.import_module(f"sc2.backbones.{backbone.name}")
+    library = family.network(20, **backbone.args).eval()
+    torch.save(library.state_dict(), tmp_path / "w.pth")
+    fetch(fetch_job(tmp_path, fetched_from(tmp_path / "w.pth", backbone, [7, 0, 19]), CLASSES))
+    teacher = teacher_model(TeacherCheckpoint.of(load_checkpoint(tmp_path / "teacher.pt", "teacher")))
+    images = torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        torch.testing.assert_close(teacher(images), library(images)[:, [7, 0, 19]])
+    with pytest.raises(ConfigError, match=r"no cut 'layer1'; there are: none, it is used as a whole \(codecs, "):
+        teacher.after("layer1")
+
+
 def test_weights_without_a_known_hash_are_not_taken_but_their_hash_is_said(tmp_path: Path) -> None:
     weights = tmp_path / "w.pth"
     unknown = fetched(RESNET, "w.pth", sha256=None)
@@ -155,6 +225,7 @@ def test_weights_without_a_known_hash_are_not_taken_but_their_hash_is_said(tmp_p
         (BackboneSpec(name="resnet"), "resnet50"),
         (BackboneSpec(name="resnet", args={"depth": 101}), "resnet101"),
         (BackboneSpec(name="mobilenet_v3"), "mobilenet_v3_large"),
+        (BackboneSpec(name="torchvision_classifier", args={"model": "convnext_tiny"}), "convnext_tiny"),
         (BackboneSpec(name="mobilenet_v3", args={"size": "small"}), "mobilenet_v3_small"),
     ],
 )
@@ -162,13 +233,16 @@ def test_torchvisions_weights_are_found_by_its_own_name(
     backbone: BackboneSpec, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr("sc2.teachers.fetch._download", lambda url, file: asked.append((url, file)))
-    _SOURCES["torchvision"]("IMAGENET1K_V1", backbone)
-    [(url, file)] = asked
-    assert url.startswith("https://download.pytorch.org/models/")
-    assert file.startswith(f"{name}-")
+    monkeypatch.setattr("sc2.teachers.fetch.fetched_weights", lambda url, sha256: asked.append((url, sha256)))
+    for sha256 in ("a" * 64, None):
+        _SOURCES["torchvision"](fetched(backbone, "IMAGENET1K_V1", sha256), backbone)
+    [(url, known), (again, start)] = asked
+    assert url == again
+    assert url.startswith(f"https://download.pytorch.org/models/{name}-")
+    assert known == "a" * 64
+    assert url.endswith(f"-{start}.pth")  # torchvision writes it into the name
     with pytest.raises(CheckpointError, match=f"torchvision has no weights 'V9' for {name}"):
-        _SOURCES["torchvision"]("V9", backbone)
+        _SOURCES["torchvision"](fetched(backbone, "V9"), backbone)
 
 
 def test_fetching_twice_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -368,19 +442,20 @@ def test_the_installed_weights_on_real_photographs(root: Path) -> None:
     config = load_config(root / "config/imagenette.yaml").benchmarks["imagenette_efficientnet_lite0"].config
     teacher, archive = config.teacher, DATA / "imagenette224.tar"
     assert isinstance(teacher, FetchedTeacher)
+    assert isinstance(teacher.class_indices, dict)
     if not archive.is_file():
         pytest.skip(f"{archive} is not there; set SC2_DATA to the folder that holds it")
     state = fetched_state(teacher, teacher.backbone)
     input_spec = InputSpec.model_validate({**config.input.model_dump(), "resize": 224, "crop": 224})
     images, labels = _every_fourth(archive, input_spec)
-    indices = torch.tensor(teacher.class_indices)
+    indices = torch.tensor(list(teacher.class_indices.values()))
     whole = loaded_teacher(teacher.model_copy(update={"class_indices": None}), state, [str(n) for n in range(1000)])
     with torch.no_grad():
         logits = torch.cat([whole(chunk) for chunk in images.split(25)])
     assert len(labels) == 250
     assert (logits.argmax(1) == indices[labels]).double().mean().item() == pytest.approx(0.748, abs=0.008)
     assert (logits[:, indices].argmax(1) == labels).double().mean().item() == pytest.approx(0.992, abs=0.008)
-    ten = loaded_teacher(teacher, state, [str(n) for n in range(10)])
+    ten = loaded_teacher(teacher, state, list(teacher.class_indices))
     with torch.no_grad():
         torch.testing.assert_close(ten(images[:5]), logits[:5, indices], rtol=1e-4, atol=1e-4)
 

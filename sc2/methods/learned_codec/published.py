@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from sc2.backbones.state_file import read_state
-from sc2.data.download import fetched, hash_in_name
+from sc2.data.download import fetched_weights, hash_in_name
 from sc2.errors import CheckpointError
 from sc2.methods.learned_codec.params import Published
 
@@ -34,7 +34,7 @@ def load_published(model: nn.Module, weights: Mapping[str, Published], quality: 
         )
     url, sha256 = weights[quality].url, weights[quality].sha256 or hash_in_name(weights[quality].url)
     assert sha256 is not None, "the configuration requires one of the two"
-    state = _current_names(read_state(fetched(url, sha256)))
+    state = _current_names(read_state(fetched_weights(url, sha256)))
     # Tables are built from the densities; those in the file may be of another version of the library.
     kept = {name: value for name, value in state.items() if not _is_table(name)}
     empty = {name: value for name, value in model.state_dict().items() if _is_table(name)}
