@@ -1,6 +1,7 @@
 """Reads a file of weights without running any code that it may hold."""
 
 import pickle
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,11 +15,15 @@ from sc2.errors import CheckpointError
 def read_state(path: Path) -> dict[str, Tensor]:
     """Read a state dict from a PyTorch or safetensors file, without running any code that it may hold.
 
+    It may be the entry `model` of the file, as in checkpoints of torchvision's and torchdistill's training scripts.
+
     Raises:
         CheckpointError: The file cannot be read as one.
     """
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        # Such a script also saves its arguments, in a class that does nothing when it is read.
+        with torch.serialization.safe_globals([Namespace]):
+            state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} holds more than tensors and plain values, or is damaged; it is not read, because that could run "
@@ -27,6 +32,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # whatever the readers raise on a damaged file
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise CheckpointError(f"{path} cannot be read, it is damaged or truncated: {reason}") from error
+    if isinstance(state, Mapping) and isinstance(state.get("model"), Mapping):
+        state = state["model"]
     if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError(f"{path} holds no state dict, i.e. a tensor for each name: save only the state dict")
     return dict(state)

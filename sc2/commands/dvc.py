@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from sc2.config.reader import files_of
 from sc2.config.resolved import Config
 from sc2.jobs.plan import examples, runs, trainings
 from sc2.report.columns import quality_of
@@ -70,7 +71,7 @@ def _stages(config: Config) -> dict[str, Any]:
 
 def _stage(config: Config, target: str, reads: list[str], makes: list[str], more: Iterable[str] = ()) -> dict[str, Any]:
     run = _relative(config.path)
-    files = [*_with_extended(config.path), *_benchmark_files(config), *more]
+    files = [*_with_extended(config.path.parent, ".", config.path.stem), *_benchmark_files(config), *more]
     return {
         "cmd": f"snakemake --cores all {target}" + ("" if run == DEFAULT_RUN else f" --configfile {run}"),
         "deps": ["sc2", "workflow", *reads],
@@ -90,14 +91,17 @@ def _results(kind: str, names: Iterable[str], file: str = "") -> list[str]:
 
 def _benchmark_files(config: Config) -> list[str]:
     """Return the files of the benchmarks, each after the files that it extends."""
-    folder = config.path.parent / "benchmarks"
-    return list(dict.fromkeys(file for name in config.benchmarks for file in _with_extended(folder / f"{name}.yaml")))
+    names = config.benchmarks
+    return list(
+        dict.fromkeys(file for name in names for file in _with_extended(config.path.parent, "benchmarks", name))
+    )
 
 
-def _with_extended(path: Path) -> list[str]:
+def _with_extended(folder: Path, kind: str, name: str) -> list[str]:
     """Return a configuration file after the files that it extends."""
+    (path,) = files_of(folder, kind, name)
     parent = yaml.safe_load(path.read_text(encoding="utf-8")).get("extends")
-    return [*([] if parent is None else _with_extended(path.parent / f"{parent}.yaml")), _relative(path)]
+    return [*([] if parent is None else _with_extended(folder, kind, parent)), _relative(path)]
 
 
 def _plots(config: Config) -> Iterator[str | dict[str, Any]]:

@@ -70,7 +70,10 @@ def untrained_costs(benchmark: Benchmark, method: MethodOnBenchmark, point: str)
     context = BuildContext(method.arch, point, benchmark.config.input, _random_teacher(benchmark))
     state = None
     for phase in implementation.phases()[-1:]:
-        state = implementation.training(method.phase(phase, point), context).model.state_dict()
+        params = method.phase(phase, point)
+        if "start" in type(params).model_fields:  # published weights are not fetched to count them
+            params = params.model_copy(update={"start": "random"})
+        state = implementation.training(params, context).model.state_dict()
     return count_costs(implementation, implementation.export(context, state), nominal_size(benchmark.config.input))
 
 

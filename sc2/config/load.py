@@ -1,7 +1,7 @@
 """Reads and validates the configuration; every problem is reported with file, key and fix. No torch."""
 
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from sc2.config.explain import choices
 from sc2.config.found import backbone_arguments, backbone_names, dataset_kinds, figure_names
 from sc2.config.published import read_orderings
 from sc2.config.reader import Reader
-from sc2.config.references import check_chain, check_grid, check_groups, check_references
+from sc2.config.references import check_chain, check_grid, check_groups, check_references, points_at
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
 from sc2.config.schema import BenchmarkConfig, MethodFile, MethodGrid, RunConfig
 from sc2.config.yaml_files import Content, merge
@@ -60,16 +60,19 @@ class _Loader(Reader):
         # The defaults are checked alone first, so that an error is reported for the file that contains it.
         if self.model(method.Params, own, defaults.params, ("params",)) is None:
             return None
-        params = self.model(method.Params, source, merge(defaults.params, grid.params), (*keys, "params"))
+        content = merge(defaults.params, grid.params)
+        params = self.model(method.Params, source, content, (*keys, "params"))
         if params is None:
             return None
         self.batch_sizes(config, params, source, (*keys, "params"))
-        chained = None
-        if check_grid(self, name, grid, source) and grid.chain is not None:
-            content, at = merge(defaults.params, grid.params), (*keys, "chain", "params")
-            chained = self.model(method.Params, source, merge(content, grid.chain.params.model_dump()), at)
-            self.batch_sizes(config, chained, source, at)
-        resolved = MethodOnBenchmark(name, defaults.title, points, params, grid.encoder_from, grid.seeds, chained)
+        chained, at = None, {}
+        if check_grid(self, name, grid, source):
+            at = self.at_points(name, grid, points, content, config, source)
+            if grid.chain is not None:
+                chained = self.phases(
+                    name, content, grid.chain.params.phases, config, source, (*keys, "chain", "params")
+                )
+        resolved = MethodOnBenchmark(name, defaults.title, points, params, grid.encoder_from, grid.seeds, chained, at)
         check_chain(self, resolved, source)
         for key, network in method.networks(resolved.arch).items():
             self.network(network.name, network.args, source, (*keys, "params", key))
@@ -77,6 +80,38 @@ class _Loader(Reader):
             message = f"{name} needs inputs of one size: set input.fit to crop, or remove {name} from the run file"
             self.add(source.file_of(keys), keys, message)
         return resolved
+
+    def at_points(
+        self,
+        name: str,
+        grid: MethodGrid,
+        points: list[str],
+        content: Mapping[str, Any],
+        config: BenchmarkConfig,
+        source: Content,
+    ) -> dict[str, Strict]:
+        """Return the parameters of the points that have their own, where the rest of a grid has those of `content`."""
+        own: dict[str, Strict] = {}
+        for position, meant in enumerate(points_at(self, name, grid, points, source)):
+            where = ("methods", name, "at", position)
+            params = self.phases(name, content, grid.at[position].phases, config, source, where)
+            own |= {} if params is None else dict.fromkeys(meant, params)
+        return own
+
+    def phases(
+        self,
+        name: str,
+        content: Mapping[str, Any],
+        phases: Mapping[str, Any],
+        config: BenchmarkConfig,
+        source: Content,
+        keys: tuple[Any, ...],
+    ) -> Strict | None:
+        """Return a method's parameters with other phases, None if they are not valid."""
+        params = self.model(get_method(name).Params, source, merge(content, {"phases": phases}), keys)
+        if params is not None:
+            self.batch_sizes(config, params, source, keys)
+        return params
 
     def points(self, method: Method[Any], points: Sequence[str], source: Content, keys: tuple[str, ...]) -> None:
         """Check operating points against the method's axis."""
@@ -99,12 +134,14 @@ class _Loader(Reader):
         except ConfigError as error:
             self.add(source.file_of(("input",)), ("input",), str(error))
         if isinstance(teacher, FetchedTeacher):
-            if not task.takes_published:
+            if task.published_by and teacher.source not in task.published_by:
                 where = ("teacher", "source")
-                message = "published teachers are classifiers: train one, starting from teacher.body_weights"
+                message = (
+                    f"publishes no network for {task.name}; {choices(teacher.source, task.published_by)}, or train it"
+                )
                 self.add(source.file_of(where), where, message)
-            return task.Head()
-        self.batch_size(config, teacher.training, source, ("teacher", "training"))
+        else:
+            self.batch_size(config, teacher.training, source, ("teacher", "training"))
         return self.model(task.Head, source, teacher.head, ("teacher", "head"))
 
     def batch_sizes(self, config: BenchmarkConfig, params: Any, source: Content, keys: tuple[Any, ...]) -> None:

@@ -15,6 +15,21 @@ from sc2.strict import is_name
 
 Model = TypeVar("Model", bound=BaseModel)
 
+FOLDERS = {"benchmarks": ("benchmarks", "paper")}
+"""Folders of the kinds of files that have more than one, the first of them for what a user adds."""
+
+
+def files_of(folder: Path, kind: str, name: str) -> list[Path]:
+    """Return the files of a kind, such as `benchmarks`, that have a name: one, if all is well.
+
+    Args:
+        folder: The folder of the run file.
+        kind: The kind; `.` for run files.
+        name: Name of the benchmark, data set, method or run.
+    """
+    files = [folder / place / f"{name}.yaml" for place in FOLDERS.get(kind, (kind,))]
+    return [file for file in files if is_name(name) and file.is_file()]
+
 
 @dataclass
 class Reader:
@@ -30,11 +45,15 @@ class Reader:
 
     def file(self, kind: str, name: str, asked_by: tuple[Path, Sequence[Any]]) -> Path | None:
         """Return the file of a benchmark, data set or method, or the run file (kind `.`), if there is one."""
-        file = self.folder / kind / f"{name}.yaml"
-        if is_name(name) and file.is_file():
-            return file
-        near = sorted(path.stem for path in file.parent.glob("*.yaml"))
-        self.add(*asked_by, f"there is no file {file}; {choices(name, near)}")
+        files = files_of(self.folder, kind, name)
+        if len(files) == 1:
+            return files[0]
+        if files:
+            self.add(*asked_by, f"there are two files of this name: remove {files[0]} or {files[1]}")
+            return None
+        folders = [self.folder / folder for folder in FOLDERS.get(kind, (kind,))]
+        near = sorted(path.stem for folder in folders for path in folder.glob("*.yaml"))
+        self.add(*asked_by, f"there is no file {folders[0] / name}.yaml; {choices(name, near)}")
         return None
 
     def read(self, file: Path) -> dict[str, Any] | None:
@@ -58,7 +77,7 @@ class Reader:
             return None
         return content
 
-    def model(self, kind: type[Model], source: Content, content: Any, prefix: tuple[str, ...] = ()) -> Model | None:
+    def model(self, kind: type[Model], source: Content, content: Any, prefix: tuple[Any, ...] = ()) -> Model | None:
         """Validate content; `prefix` is the path of keys that leads to it in the file. None if it is invalid."""
         try:
             return kind.model_validate(content)

@@ -1,11 +1,13 @@
 """Checks references between the parts of a configuration. No torch."""
 
-from collections.abc import Mapping
+import fnmatch
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from sc2.config.explain import choices
-from sc2.config.reader import Reader
+from sc2.config.reader import Reader, files_of
 from sc2.config.resolved import Benchmark, MethodOnBenchmark
 from sc2.config.schema import MethodGrid, RunConfig
 from sc2.config.yaml_files import Content
@@ -15,7 +17,7 @@ from sc2.methods import get_method
 def check_references(reader: Reader, run: RunConfig, benchmarks: Mapping[str, Benchmark], run_file: Path) -> None:
     """Check that everything a benchmark takes from another one is built by the same run file."""
     for name, benchmark in benchmarks.items():
-        file = reader.folder / "benchmarks" / f"{name}.yaml"
+        (file,) = files_of(reader.folder, "benchmarks", name)
         body = _body_problem(benchmark, run, benchmarks, run_file)
         if body is not None:
             reader.add(file, ("teacher", "body_from"), body)
@@ -71,10 +73,43 @@ def check_grid(reader: Reader, name: str, grid: MethodGrid, source: Content) -> 
         problems["chain"] = f"{name} is not trained, so that there are no weights to start from: remove this key"
     elif grid.chain is not None and grid.encoder_from is not None and method.trains_encoder_only:
         problems["chain"] = f"{name} is taken whole from {grid.encoder_from} (encoder_from): remove one of the two keys"
+    if grid.at and not method.phases():
+        problems["at"] = f"{name} is not trained, so that there is no phase to change: remove this key"
+    elif grid.at and grid.chain is not None:
+        problems["at"] = "in a chain, chain.params says what differs: remove one of the two keys"
     for key, problem in problems.items():
         where = ("methods", name, key)
         reader.add(source.file_of(where), where, problem)
     return not problems
+
+
+def points_at(reader: Reader, name: str, grid: MethodGrid, points: Sequence[str], source: Content) -> list[list[str]]:
+    """Return the points that each entry of `at` means, and check that there are some, and none twice.
+
+    Args:
+        reader: Collects the problems.
+        name: The method.
+        grid: Its grid on a benchmark.
+        points: Its operating points there.
+        source: The content of the benchmark's file.
+    """
+    meant: list[list[str]] = []
+    for position, entry in enumerate(grid.at):
+        for number, pattern in enumerate(entry.points):
+            if not fnmatch.filter(points, pattern):
+                keys: tuple[Any, ...] = ("methods", name, "at", position, "points", number)
+                message = (
+                    f'is no operating point here, and matches none (it says "{pattern}"); {choices(pattern, points)}'
+                )
+                reader.add(source.file_of(keys), keys, message)
+        own = [point for point in points if any(fnmatch.fnmatchcase(point, pattern) for pattern in entry.points)]
+        twice = sorted({point for point in own if any(point in others for others in meant)})
+        if twice:
+            keys = ("methods", name, "at", position, "points")
+            message = f"also listed in an entry before: take {', '.join(twice)} out of one of them"
+            reader.add(source.file_of(keys), keys, message)
+        meant.append(own)
+    return meant
 
 
 def check_chain(reader: Reader, method: MethodOnBenchmark, source: Content) -> None:

@@ -1,6 +1,6 @@
 """The validated configuration: what to run, with all parameters. No torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ class MethodOnBenchmark:
         own_seeds: Seeds that its grid lists; empty where it has those of the run file (`seeds`).
         chained: Parameters of all points but the first, where each starts from the weights of the point before; None
             without such a chain.
+        at: Parameters of the points that have their own.
     """
 
     name: str
@@ -36,6 +37,7 @@ class MethodOnBenchmark:
     encoder_from: str | None = None
     own_seeds: Sequence[str] = ()
     chained: Strict | None = None
+    at: Mapping[str, Strict] = field(default_factory=dict)
 
     def seeds(self, run: RunConfig) -> list[str]:
         """Return the seeds of its runs, as many as the run file allows: its first one for a method without training."""
@@ -57,7 +59,7 @@ class MethodOnBenchmark:
 
     def phase(self, name: str, point: str) -> Strict:
         """Return the parameters of a training phase at a point."""
-        params = self.params if self.chained_from(point) is None else self.chained
+        params = self.at.get(point) or (self.params if self.chained_from(point) is None else self.chained)
         phase = getattr(params.phases, name)  # type: ignore[union-attr]  # only methods with phases are asked
         assert isinstance(phase, Strict)
         return phase

@@ -127,6 +127,15 @@ class Chain(Strict):
     )
 
 
+class AtPoints(Strict):
+    """Some operating points, and the phases of which they have other parameters."""
+
+    points: list[Annotated[str, Field(min_length=1)]] = Field(
+        min_length=1, description='Operating points, or patterns such as "layer3_*", as strings in quotes'
+    )
+    phases: dict[str, Any] = Field(description="Overrides of the parameters of training phases, key by key")
+
+
 class MethodGrid(Strict):
     """One method on one benchmark: its operating points and where it differs from the method's defaults."""
 
@@ -144,6 +153,9 @@ class MethodGrid(Strict):
         "and freeze them (for a learned image codec, all of it); that benchmark must be in the run file",
     )
     params: dict[str, Any] = Field(default={}, description="Overrides of config/methods/<name>.yaml, key by key")
+    at: list[AtPoints] = Field(
+        default=[], description="Where the training of some points differs from that of the others: `points`, `phases`"
+    )
     chain: Chain | None = Field(
         default=None,
         description="Train the points one after another, in their order here: the first phase of each starts from the "

@@ -96,14 +96,18 @@ def _train_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Describe
         return None
     spec = {"task": benchmark.config.task, "input": _input(benchmark)}
     spec |= {"augment": benchmark.config.augment.model_dump(mode="json")}
-    return {**spec, "teacher": {**teacher, "head": benchmark.head.model_dump(mode="json")}}, _task_modules(benchmark)
+    return {**spec, "teacher": _with_head(benchmark, teacher)}, _task_modules(benchmark)
 
 
 def _fetch_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
     teacher = benchmark.config.teacher.model_dump(mode="json")
     if teacher["source"] == "train" or keys["seed"] not in benchmark.teacher_seeds(config.run):
         return None
-    return {"task": benchmark.config.task, "teacher": teacher}, _backbone_modules(benchmark)
+    return {"task": benchmark.config.task, "teacher": _with_head(benchmark, teacher)}, _task_modules(benchmark)
+
+
+def _with_head(benchmark: Benchmark, teacher: dict[str, Any]) -> dict[str, Any]:
+    return {**teacher, "head": benchmark.head.model_dump(mode="json")}
 
 
 def _evaluate_teacher(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:

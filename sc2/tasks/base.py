@@ -64,8 +64,10 @@ class Task(ABC):
     """The sides of the network's input must be multiples of this: the largest stride of the stages that it uses."""
     lr_factors: ClassVar[Mapping[str, float]] = {}
     """Factors on the learning rate of parts of the head, by name."""
-    takes_published: ClassVar[bool] = False
-    """Whether a published classifier is already a teacher of the task."""
+    published_as: ClassVar[str] = "{}"
+    """torchvision's name of the published networks of the task, `{}` in it for the name of the body."""
+    published_by: ClassVar[Sequence[str]] = ()
+    """The sources of published networks of the task (`teacher.source`); empty where all of them have some."""
     least_batch: ClassVar[int] = 1
     """Smallest number of images in a training step."""
     evaluation_batch: ClassVar[int] = 100

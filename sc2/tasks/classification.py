@@ -76,7 +76,6 @@ class Classification(Task):
 
     name = "classification"
     select = ("top1_pct", "max")
-    takes_published = True
 
     def network(self, backbone: BackboneSpec, head: HeadParams) -> NetworkSpec:
         """Return the network unchanged: it ends in a classifier."""

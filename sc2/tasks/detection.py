@@ -99,6 +99,8 @@ class Detection(Task):
     select = ("box_ap_pct", "max")
     multiple_px = 32
     evaluation_batch = 16
+    published_as = "fasterrcnn_{}_fpn"
+    published_by = ("file", "torchvision")
 
     def target(self, store: SampleStore, index: int) -> Objects:
         """Return the boxes [N, 4] of an image; N may be 0."""

@@ -92,6 +92,8 @@ class Segmentation(Task):
     lr_factors: ClassVar[Mapping[str, float]] = {"aux": 10.0}  # as upstream trains it (docs/papers.md#deeplabv3)
     least_batch = 2  # the head normalises one value per image and channel over the batch
     evaluation_batch = 16
+    published_as = "deeplabv3_{}"
+    published_by = ("file", "torchvision")
 
     def network(self, backbone: BackboneSpec, head: HeadParams) -> NetworkSpec:
         """Return the dilated body with its head."""

@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
 
@@ -23,28 +24,44 @@ from sc2.data.download import fetched_weights, hash_in_name
 from sc2.data.store import read_meta
 from sc2.errors import CheckpointError, DataError
 from sc2.job import RunningJob
-from sc2.teachers.labels import chosen_outputs
+from sc2.tasks import get_task
+from sc2.teachers.dense import published_dense
+from sc2.teachers.labels import by_name, chosen_outputs
 from sc2.teachers.spec import FetchedTeacher, PublishedWeights
 
 
 def run(job: RunningJob) -> None:
     """Fetch, check and convert the weights; the checkpoint holds `backbone`, `classes` and `state`."""
-    teacher = FetchedTeacher.model_validate(job.spec["teacher"])
+    teacher, task = FetchedTeacher.model_validate(job.spec["teacher"]), get_task(job.spec["task"])
     classes = list(read_meta(job.input("meta")).classes)
-    model = loaded_teacher(teacher, fetched_state(teacher, teacher.backbone), classes)
-    backbone = teacher.backbone.model_dump(mode="json")
-    content = {"kind": "teacher", "task": job.spec["task"], "backbone": backbone, "classes": classes}
+    network = task.network(teacher.backbone, task.Head.model_validate(teacher.head))
+    if network.head is None:
+        model = loaded_teacher(teacher, fetched_state(teacher, teacher.backbone), classes)
+    else:
+        state = fetched_state(teacher, teacher.backbone, task.published_as)
+        given = teacher.class_indices
+        indices = by_name(given, classes) if isinstance(given, Mapping) else given
+        model = published_dense(network, state, len(classes), indices)
+    content = {"kind": "teacher", "task": task.name, "backbone": network.model_dump(mode="json"), "classes": classes}
     save_atomically({**content, "state": model.state_dict()}, job.outputs["checkpoint"])
 
 
-def fetched_state(published: PublishedWeights, backbone: BackboneSpec) -> dict[str, Tensor]:
+def fetched_state(published: PublishedWeights, backbone: BackboneSpec, published_as: str = "{}") -> dict[str, Tensor]:
     """Return the published weights of a network, in the layout of their library.
+
+    Args:
+        published: Where they come from.
+        backbone: The network.
+        published_as: torchvision's name of the network, `{}` in it for the name of the body.
 
     Raises:
         CheckpointError: There are none, or they cannot be read.
         DataError: The file is missing or has another hash.
     """
-    path = _SOURCES[published.source](published, backbone)
+    locate = _SOURCES[published.source]
+    if published.source == "torchvision":
+        locate = partial(_torchvision, published_as=published_as)
+    path = locate(published, backbone)
     if published.sha256 is None:
         raise CheckpointError(_unknown_hash(path))
     verified(path, published.sha256)
@@ -149,12 +166,13 @@ def _packaged(published: PublishedWeights, backbone: BackboneSpec) -> Path:
     return Path(found.origin).parent / inside
 
 
-def _torchvision(published: PublishedWeights, backbone: BackboneSpec) -> Path:
+def _torchvision(published: PublishedWeights, backbone: BackboneSpec, published_as: str = "{}") -> Path:
     from torchvision.models import get_model_weights
 
     family = importlib.import_module(f"sc2.backbones.{backbone.name}")
     # A family of several networks maps its arguments to torchvision's names.
-    name = family.library_name(**backbone.args) if hasattr(family, "library_name") else backbone.name
+    body = family.library_name(**backbone.args) if hasattr(family, "library_name") else backbone.name
+    name = published_as.format(body)
     try:
         url = get_model_weights(name)[published.weights].url
     except (KeyError, ValueError) as error:

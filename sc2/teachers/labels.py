@@ -33,7 +33,7 @@ def chosen_outputs(given: Sequence[int] | Mapping[str, int] | None, classes: Seq
             )
         chosen = list(range(outputs))
     else:
-        chosen = _by_name(given, classes) if isinstance(given, Mapping) else list(given)
+        chosen = by_name(given, classes) if isinstance(given, Mapping) else list(given)
     if len(chosen) != len(classes):
         raise CheckpointError(f"class_indices has {len(chosen)} outputs for {len(classes)} classes: {_named(classes)}")
     if not all(0 <= index < outputs for index in chosen):
@@ -46,7 +46,12 @@ def chosen_outputs(given: Sequence[int] | Mapping[str, int] | None, classes: Seq
     return chosen
 
 
-def _by_name(given: Mapping[str, int], classes: Sequence[str]) -> list[int]:
+def by_name(given: Mapping[str, int], classes: Sequence[str]) -> list[int]:
+    """Return the outputs that are given by the names of classes, in the order of the classes.
+
+    Raises:
+        CheckpointError: Other classes are named.
+    """
     if set(given) != set(classes):
         missing, unknown = sorted(set(classes) - set(given)), sorted(set(given) - set(classes))
         parts = [f"lacks {_named(missing)}"] * bool(missing) + [f"has {_named(unknown)}"] * bool(unknown)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from sc2.backbones.spec import BackboneSpec
-from sc2.strict import Name, Sha256, Strict
+from sc2.strict import Name, Strict
 from sc2.training.spec import SupervisedTraining
 
 
@@ -20,6 +20,9 @@ class TeacherTraining(SupervisedTraining):
     )
 
 
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
+
+
 class PublishedWeights(Strict):
     """Published weights of a classifier; a teacher that is trained here may start from its body."""
 
@@ -32,7 +35,8 @@ class PublishedWeights(Strict):
         "IMAGENET1K_V1) or timm tag"
     )
     sha256: Sha256 | None = Field(
-        description="SHA-256 of the file, or of the state dict file that the library downloads. null where it is not "
+        description="SHA-256 of the file, or of the state dict file that the library downloads, or its first digits, "
+        "as torchvision has them in the names of files. null where it is not "
         "known yet: then no teacher is made, and the error message shows the hash of the file"
     )
 
@@ -67,10 +71,14 @@ class FetchedTeacher(PublishedWeights):
     """A teacher whose weights are downloaded or read by the rule `fetch_teacher`."""
 
     backbone: BackboneSpec
+    head: dict[str, Any] = Field(
+        default={}, description="The head after the body of a dense task: fields of `Head` in sc2/tasks/<task>.py"
+    )
     class_indices: dict[str, int] | list[int] | None = Field(
         default=None,
         description="The output of the classifier for each class of the data set: by the class's name, or in the order "
-        "of the classes, which are sorted by name; other outputs are dropped. Default: all outputs in order",
+        "of the classes, which are sorted by name; others are dropped. In a dense task, output 0 is the background "
+        "and always kept. Default: all outputs in order",
     )
 
 

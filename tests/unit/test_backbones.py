@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from sc2.backbones import efficientnet_lite, hybrid_vit, mobilenet_v3, regnety, resnet, small_resnet
+from sc2.backbones import efficientnet, efficientnet_lite, hybrid_vit, mobilenet_v3, regnety, resnet, small_resnet
 from sc2.backbones.base import StagedModel, cuts, module_path, stage_channels, stage_shape
 from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
@@ -16,6 +16,7 @@ from sc2.measure.macs import count_macs
 from sc2.measure.size import parameter_count
 
 FAMILIES: dict[str, Any] = {
+    "efficientnet": efficientnet,
     "resnet": resnet,
     "efficientnet_lite": efficientnet_lite,
     "mobilenet_v3": mobilenet_v3,
@@ -29,6 +30,7 @@ SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     "mobilenet_v3_small": ("mobilenet_v3", {"size": "small", "width_mult": 0.5}),
     "mobilenet_v3_large": ("mobilenet_v3", {"size": "large", "width_mult": 0.35}),
     "regnety_002": ("regnety", {"variant": "002"}),
+    "efficientnet_b0": ("efficientnet", {"variant": "b0"}),
     "hybrid_vit": ("hybrid_vit", {"variant": "vit_small_r26_s32_224", "img_size": 64}),
 }
 LAYERS = ["stem", "layer1", "layer2", "layer3", "layer4"]
@@ -52,6 +54,13 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any], int, float, list[tuple[int, int]
         [(64, 56), (256, 56), (512, 28), (1024, 14), (2048, 7)],
     ),
     "regnety_064": ("regnety", {}, 30_583_252, 6.39e9, [(32, 112), (144, 56), (288, 28), (576, 14), (1296, 7)]),
+    "efficientnet_b0": (
+        "efficientnet",
+        {},
+        5_288_548,
+        0.385e9,
+        [(16, 112), (24, 56), (40, 28), (112, 14), (1280, 7)],
+    ),
     "hybrid_vit": ("hybrid_vit", {}, 36_431_912, 3.5e9, [(64, 56), (256, 56), (512, 28), (1024, 14), (2048, 7)]),
     "efficientnet_lite0": (
         "efficientnet_lite",

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from sc2.config.load import load_benchmark, load_config
-from sc2.config.yaml_files import merge
+from sc2.config.reader import Reader
+from sc2.config.yaml_files import Content, merge
 from sc2.errors import ConfigError
 from sc2.methods import method_names
 from tests.configuration import CONFIG, DEFAULT, Project, drop, put
@@ -20,6 +21,15 @@ ALL_FILES = sorted(CONFIG.rglob("*.yaml"))
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
+
+
+def extended(benchmark: str) -> Content:
+    """Return a benchmark's file and those that it extends."""
+    reader = Reader(CONFIG)
+    file = reader.file("benchmarks", benchmark, (CONFIG, ()))
+    content = None if file is None else reader.extended("benchmarks", file)
+    assert content is not None, reader.problems
+    return content
 
 
 # Every file is good
@@ -35,10 +45,9 @@ def test_every_run_file_loads(path: Path) -> None:
 def test_every_file_is_reached_from_a_run_file() -> None:
     configs = [load_config(path) for path in RUN_FILES]
     benchmarks = {name for config in configs for name in config.benchmarks}
-    parents = {b.config.extends for config in configs for b in config.benchmarks.values()} - {None}
     datasets = {name for config in configs for name in config.datasets}
     methods = {name for config in configs for b in config.benchmarks.values() for name in b.methods}
-    reached = {CONFIG / "benchmarks" / f"{name}.yaml" for name in benchmarks | parents}
+    reached = {file for name in benchmarks for file, _ in extended(name).files}
     reached |= {CONFIG / "datasets" / f"{name}.yaml" for name in datasets}
     reached |= {CONFIG / "methods" / f"{name}.yaml" for name in methods}
     reached |= {CONFIG / "published" / "orderings.yaml"} if all(config.orderings for config in configs) else set()
@@ -155,7 +164,7 @@ def test_a_missing_run_file(project: Project) -> None:
     assert where == "imagnette.yaml"
     assert message.startswith(
         "there is no such run file; did you mean 'imagenette'? allowed: coco, coco_sample, config, full, "
-        "ilsvrc2012, imagenette, imagenette_sample, quick, voc"
+        "imagenette, imagenette_sample, paper, quick, voc"
     )
 
 

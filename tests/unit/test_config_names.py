@@ -151,7 +151,7 @@ MISTAKES: dict[str, Mistake] = {
         "config.yaml",
         f"{DEFAULT}: teacher.backbone.name",
         [
-            "unknown network; did you mean 'small_resnet'? allowed: efficientnet_lite, hybrid_vit, ",
+            "unknown network; did you mean 'small_resnet'? allowed: efficientnet, efficientnet_lite, ",
             ", resnet, small_resnet",
         ],
     ),

@@ -119,7 +119,7 @@ MISTAKES: dict[str, Mistake] = {
         put("teacher", "sha256", "ABC"),
         "imagenette.yaml",
         f"{IMAGENETTE}: teacher.sha256",
-        ['must match ^[0-9a-f]{64}$ (it says "ABC")'],
+        ['must match ^[0-9a-f]{8,64}$ (it says "ABC")'],
     ),
     "point not a string": (
         DEFAULT,

@@ -150,9 +150,9 @@ def _without(*path: str) -> Edit:
         (DEFAULT, put("teacher", "head", {"width": 3}), f"{NAME}.yaml: teacher.head.width", "unknown key"),
         (
             f"benchmarks/{DETECTION}.yaml",
-            put("teacher", {"source": "file", "weights": "w", "sha256": None, "backbone": {"name": "resnet"}}),
+            put("teacher", {"source": "timm", "weights": "w", "sha256": None, "backbone": {"name": "resnet"}}),
             f"{DETECTION}.yaml: teacher.source",
-            "published teachers are classifiers: train one",
+            "publishes no network for detection; allowed: file, torchvision, or train it",
         ),
     ],
 )

@@ -174,8 +174,8 @@ def test_a_method_without_a_grid_and_a_data_set_without_a_number_of_classes_are_
     for name in ("benchmarks", "datasets"):
         (mine / name).mkdir(parents=True)
     (mine / "methods").symlink_to(root / "config/methods")
-    text = (root / f"config/benchmarks/{PAPERS}.yaml").read_text(encoding="utf-8")
-    (mine / "benchmarks/b.yaml").write_text(text.partition("  entropic_student:")[0])
+    text = (root / f"config/paper/{PAPERS}.yaml").read_text(encoding="utf-8")
+    (mine / "benchmarks/b.yaml").write_text(text.partition("  bpg:")[0])
     dataset = (root / "config/datasets/ilsvrc2012.yaml").read_text(encoding="utf-8")
     (mine / "datasets/ilsvrc2012.yaml").write_text(dataset.replace("num_classes: 1000\n", ""))
     where = ["--benchmark", "b", "--point", "10", "--config", str(mine / "c.yaml")]

@@ -22,9 +22,11 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from sc2.backbones.base import HEAD, StagedModel
 from sc2.backbones.dilation import strides_and_channels
-from sc2.errors import ConfigError
+from sc2.errors import CheckpointError, ConfigError
 
 TAPS = ("layer1", "layer2", "layer3", "layer4")
+BATCH_NORM_EPSILON = 1e-5
+"""What torchvision's frozen batch norms add to a variance."""
 _SAMPLER_SEED = 0
 
 Boxes = dict[str, Tensor]
@@ -148,3 +150,43 @@ def attach(model: StagedModel, num_classes: int, **args: Any) -> StagedModel:
     strides, channels = strides_and_channels(model)
     head = DetectionHead([channels[tap] for tap in TAPS], strides[TAPS[0]], num_classes, **args)
     return StagedModel({**body, HEAD: head}, TAPS)
+
+
+def published(
+    state: Mapping[str, Tensor], indices: Sequence[int] | None
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Divide the weights of torchvision's Faster R-CNN into those of its body and those of a `DetectionHead`.
+
+    The published COCO weights belong to batch norms without the epsilon that was added to the library later; it is
+    taken off their variances instead, so that they compute the same.
+
+    Args:
+        state: The state dict of the whole detector.
+        indices: The labels to keep, from 1, in this order: COCO's 80 categories have numbers up to 90. None keeps all.
+    """
+    body = _below(state, "backbone.body.")
+    for name, value in body.items():
+        if name.endswith("running_var"):
+            body[name] = value - BATCH_NORM_EPSILON
+    head = {
+        **{f"fpn.{name}": value for name, value in _below(state, "backbone.fpn.").items()},
+        **{name: value for name, value in state.items() if name.startswith(("rpn.", "roi_heads."))},
+    }
+    if indices is not None:
+        labels = torch.tensor([0, *indices])
+        corners = (4 * labels[:, None] + torch.arange(4)).flatten()
+        for layer, rows in (("cls_score", labels), ("bbox_pred", corners)):
+            for kind in ("weight", "bias"):
+                name = f"roi_heads.box_predictor.{layer}.{kind}"
+                head[name] = _rows(head, name, rows)
+    return body, head
+
+
+def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _rows(state: Mapping[str, Tensor], name: str, rows: Tensor) -> Tensor:
+    if name not in state or int(rows.max()) >= len(state[name]):
+        raise CheckpointError(f"teacher.class_indices asks for rows up to {int(rows.max())} of {name}, which has fewer")
+    return state[name][rows].clone()

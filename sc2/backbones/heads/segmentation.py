@@ -14,6 +14,7 @@ from torchvision.models.segmentation.fcn import FCNHead
 
 from sc2.backbones.base import HEAD, StagedModel
 from sc2.backbones.dilation import strides_and_channels
+from sc2.errors import CheckpointError
 
 AUXILIARY, MAIN = TAPS = ("layer3", "layer4")
 
@@ -77,3 +78,32 @@ def attach(model: StagedModel, num_classes: int, *, width: int, atrous_rates: Se
 def masks(logits: Tensor) -> Tensor:
     """Return the class of each pixel, uint8 [B, H, W], for logits [B, 1 + K, H, W]: 0 background, k + 1 class k."""
     return logits.argmax(1).to(torch.uint8)
+
+
+def published(
+    state: Mapping[str, Tensor], indices: Sequence[int] | None
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Divide the weights of torchvision's DeepLabv3 into those of its body and those of a `SegmentationHead`.
+
+    Args:
+        state: The state dict of the whole network.
+        indices: The labels to keep, from 1, in this order; None keeps all.
+
+    Raises:
+        CheckpointError: The network has fewer labels.
+    """
+    body, head = {}, {}
+    for name, value in state.items():
+        part, _, rest = name.partition(".")
+        if part == "backbone":
+            body[rest] = value
+        else:
+            head[f"aux.{rest}" if part == "aux_classifier" else name] = value
+    if indices is not None:
+        rows = torch.tensor([0, *indices])
+        for layer in ("classifier.4", "aux.4"):
+            for name in (f"{layer}.weight", f"{layer}.bias"):
+                if name not in head or int(rows.max()) >= len(head[name]):
+                    raise CheckpointError(f"teacher.class_indices asks for rows that {name} does not have")
+                head[name] = head[name][rows].clone()
+    return body, head
