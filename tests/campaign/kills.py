@@ -189,7 +189,8 @@ def run(log: Log, undisturbed: Project, project: Project, *, arguments: tuple[st
     runner = Runner(project, arguments, records)
     done = sum(entry.kind in VICTIMS for entry in log.of(PART))
     while done < kills:
-        chance = random.Random(f"{seed} {done}")
+        # Another moment after a run that ended before its own: the same one would be missed for ever.
+        chance = random.Random(f"{seed} {len(list(log.of(PART)))}")
         victim, start = VICTIMS[done % len(VICTIMS)], time.monotonic()
         killed = runner.killed(victim, done / kills, chance)
         if killed is None:
