@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,20 @@ from sc2.methods import get_method, module_of
 from sc2.provenance.fingerprint import Fingerprint, fingerprint
 
 
+class Code:
+    """Hashes of code, each computed once: what is planned together is planned for one state of the files."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[frozenset[str], frozenset[str]], Fingerprint] = {}
+
+    def of(self, modules: Iterable[str], without: frozenset[str]) -> Fingerprint:
+        """Return `fingerprint` of some modules, as it was when it was first asked for."""
+        key = frozenset(modules), without
+        if key not in self._known:
+            self._known[key] = fingerprint(key[0], without=without)
+        return self._known[key]
+
+
 @dataclass(frozen=True)
 class Job:
     """One job of the plan, identified without its inputs."""
@@ -23,11 +37,12 @@ class Job:
     keys: dict[str, str]
     spec: dict[str, Any]
     modules: tuple[str, ...]
+    known: Code = field(default_factory=Code, compare=False, repr=False)
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
         """Hash of the code that the job runs."""
-        return fingerprint(self.modules, without=STAGES[self.stage].never_calls)
+        return self.known.of(self.modules, STAGES[self.stage].never_calls)
 
     @property
     def code(self) -> str:
@@ -41,15 +56,22 @@ class Job:
         return f"{hashlib.sha256(text.encode()).hexdigest()[:12]}-{self.code[:12]}"
 
 
-def job(config: Config, stage: str, keys: Keys) -> Job | None:
-    """Return the job that the configuration plans for these keys, None if there is none."""
+def job(config: Config, stage: str, keys: Keys, code: Code | None = None) -> Job | None:
+    """Return the job that the configuration plans for these keys, None if there is none.
+
+    Args:
+        config: The configuration.
+        stage: The stage.
+        keys: Its wildcards.
+        code: Hashes that are known already, for a plan of many jobs; by default they are computed anew.
+    """
     if stage not in STAGES or set(keys) != set(STAGES[stage].keys):
         return None
     described = _CONFIG_STAGES[stage](config, keys) if stage in _CONFIG_STAGES else _of_benchmark(config, stage, keys)
     if described is None:
         return None
     spec, modules = described
-    return Job(stage, dict(keys), spec, (STAGES[stage].module, *modules))
+    return Job(stage, dict(keys), spec, (STAGES[stage].module, *modules), code or Code())
 
 
 Described = tuple[dict[str, Any], tuple[str, ...]]

@@ -1,5 +1,6 @@
 """A job's spec holds what the job reads and nothing else, and its id changes with exactly that."""
 
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 import pytest
 
 from sc2.config.resolved import Config
+from sc2.jobs import identity
 from sc2.jobs.identity import job
-from sc2.jobs.plan import phases
+from sc2.jobs.plan import phases, runs
+from sc2.provenance.fingerprint import Fingerprint, fingerprint
 from tests.configuration import DEFAULT, Edit, put
 from tests.planning import NAME, POINTS, Load, every_job, load_small
 
@@ -133,3 +136,27 @@ def test_the_code_of_a_method_is_in_its_own_jobs_only(load: Load) -> None:
     tables = job(config, "make_tables", {"benchmark": NAME})
     assert tables is not None
     assert not [file for file in tables.fingerprint.files if file.startswith(("sc2/methods/", "sc2/layers/"))]
+
+
+def test_code_that_is_known_is_hashed_once_for_a_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, computed = load_small(tmp_path), []
+
+    def counted(modules: Iterable[str], *, without: frozenset[str]) -> Fingerprint:
+        computed.append((frozenset(modules), without))
+        return fingerprint(modules, without=without)
+
+    monkeypatch.setattr(identity, "fingerprint", counted)
+    every = [
+        (stage, {"benchmark": NAME, "method": run.method, "point": run.point, "seed": run.seed})
+        for stage in ("export", "evaluate")
+        for run in runs(config, NAME)
+    ]
+    code = identity.Code()
+    planned = [job(config, stage, keys, code) for stage, keys in every]
+    ids = [one.id for one in planned if one is not None]
+    assert len(ids) == len(every) == 2 * (2 + 2 + 4)
+    assert len(computed) == len(set(computed)) == 2 * 3  # each stage and method
+    # The same as without.
+    anew = [job(config, stage, keys) for stage, keys in every]
+    assert ids == [one.id for one in anew if one is not None]
+    assert len(computed) == 6 + len(every)

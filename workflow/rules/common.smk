@@ -27,6 +27,7 @@ if workflow.is_main_process:
     for line in plan.skipped(CONFIG):
         print(line, file=sys.stderr)
 
+CODE = identity.Code()
 ORDER = Order(CONFIG)
 METHODS = sorted({method for benchmark in CONFIG.benchmarks.values() for method in benchmark.methods})
 TRAINED = [name for name, b in CONFIG.benchmarks.items() if b.config.teacher.source == "train"]
@@ -47,7 +48,7 @@ def job_id(stage):
     """The job's id, which changes exactly with its configuration or code: every rule's rerun trigger (as a param)."""
 
     def of(wildcards):
-        job = identity.job(CONFIG, stage, dict(wildcards))
+        job = identity.job(CONFIG, stage, dict(wildcards), CODE)
         if job is None:
             raise unplanned(stage, wildcards)
         return job.id
