@@ -384,7 +384,7 @@ def test_the_corpus_of_images_is_decoded_or_refused(path: Path) -> None:
         assert image.mode == "RGB"
 
 
-# Test images that are trained on
+# Images in two splits
 
 
 def made(folder: Path, source: Mapping[str, str]) -> dict[str, Path]:
@@ -408,6 +408,21 @@ def test_test_images_that_are_trained_on_are_noticed(
     with pytest.raises(DataError, match=r"12 of 12 test images .* Nothing would be tested"):
         made(tmp_path / "all", archive(data / "all.tar", tree(test=0) | copied))
     assert list((tmp_path / "all").iterdir()) == []
+
+
+def test_validation_images_that_are_trained_on_are_noticed(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same photograph under two names: one of them is held out."""
+    twice = tree() | {f"set/train/cat/copy{i}.JPEG": tree()[f"set/train/cat/{i}.JPEG"] for i in range(6)}
+    out = made(tmp_path / "twice", archive(data / "twice.tar", twice))
+    stores = {split: SampleStore(out["index"], out[split], split) for split in ("train", "val")}
+    trained = {sample.sha256 for sample in stores["train"].samples}
+    both = [sample.id for sample in stores["val"].samples if sample.sha256 in trained]
+    assert both
+    said = capsys.readouterr().err
+    assert f"warning: d: {len(both)} of 4 val images are also images of another split, such as {both[0]} (train" in said
+    assert "test images" not in said
 
 
 def test_a_damaged_store_is_named(data: Path, tmp_path: Path) -> None:
