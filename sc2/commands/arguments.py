@@ -4,6 +4,7 @@ A command's modules are imported only when it runs.
 """
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ def add_tools(commands: "Commands") -> None:
         _add_decode,
         _add_methods,
         _add_inspect,
+        _add_plan,
         _add_trace,
         _add_why,
         _add_verify,
@@ -85,6 +87,30 @@ def _add_inspect(commands: "Commands") -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="measurements (default: results)")
     add_config(parser)
     parser.set_defaults(run=_inspect)
+
+
+def _add_plan(commands: "Commands") -> None:
+    parser = commands.add_parser(
+        "plan",
+        help="summarise a run file before it is submitted: runs, trainings, hours, storage, what is shared",
+        description="Print what a run file asks for. Hours come from step times in a file (--measured), or from "
+        "trainings that are there; whatever is not measured is shown as unknown.",
+        epilog="example: sc2 plan --config config/paper.yaml --measured steps.json --images ilsvrc2012=1271167",
+    )
+    parser.add_argument(
+        "--measure", type=Path, metavar="FILE", help="time a step of each kind of training here, and write the file"
+    )
+    parser.add_argument(
+        "--benchmark", nargs="+", default=[], metavar="NAME", help="with --measure: only these benchmarks"
+    )
+    parser.add_argument("--measured", type=Path, metavar="FILE", help="step times that --measure wrote")
+    parser.add_argument(
+        "--images", nargs="+", default=[], metavar="NAME=COUNT", help="training images of data sets not yet prepared"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="with --measure: CPU threads (default: 1)")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="what is there (default: results)")
+    add_config(parser)
+    parser.set_defaults(run=_plan)
 
 
 def _add_trace(commands: "Commands") -> None:
@@ -182,6 +208,31 @@ def _inspect(arguments: argparse.Namespace) -> None:
             as_json=arguments.json,
         )
     )
+
+
+def _plan(arguments: argparse.Namespace) -> None:
+    from sc2.commands.measured import read_measured
+    from sc2.commands.plan import Plan
+    from sc2.config.load import load_config
+
+    config = load_config(arguments.config)
+    if arguments.measure is not None:
+        from sc2.system.surroundings import settle
+
+        settle(os.environ, threads=arguments.threads)
+        from sc2.commands.measure import measure
+
+        measure(config, arguments.measure, arguments.benchmark)
+    file = arguments.measured or arguments.measure
+    images = dict(map(_images_of, arguments.images))
+    print(Plan(config, arguments.results, None if file is None else read_measured(file), images).text())
+
+
+def _images_of(given: str) -> tuple[str, int]:
+    name, _, count = given.partition("=")
+    if not count.isdecimal() or not int(count):
+        raise SC2Error(f"--images {given}: must be the name of a data set and a number, e.g. ilsvrc2012=1271167")
+    return name, int(count)
 
 
 def _trace(arguments: argparse.Namespace) -> None:

@@ -5,14 +5,15 @@ shapes do not depend on the weights; the size of the coding tables does, slightl
 """
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from sc2.backbones.build import build_network
-from sc2.backbones.teacher import TeacherCheckpoint
 from sc2.commands.aligned import aligned
+from sc2.commands.untrained import Lookup, class_count, untrained_export
 from sc2.config.load import load_benchmark
 from sc2.config.resolved import Benchmark, MethodOnBenchmark
 from sc2.config.schema import POINT
@@ -24,7 +25,6 @@ from sc2.methods import get_method
 from sc2.report.columns import quality_of
 from sc2.report.markdown import number
 from sc2.runs.export import count_costs
-from sc2.split.method import BuildContext
 
 NONE = "–"
 
@@ -56,39 +56,17 @@ def inspect(config_path: Path, method: str, benchmark: str, point: str, results:
         "rate_axis": get_method(method).rate_axis.name,
         "point": point,
         "in_grid": point in resolved.points,
-        "costs": untrained_costs(loaded, resolved, point),
+        "costs": untrained_costs(partial(load_benchmark, config_path), loaded, resolved, point),
         "teacher": _teacher_costs(loaded),
         "evaluations": _evaluations(results / "evaluate" / benchmark / method / point, loaded.config.task),
     }
     return json.dumps(described, indent=2, ensure_ascii=False) if as_json else _text(described, loaded.config.task)
 
 
-def untrained_costs(benchmark: Benchmark, method: MethodOnBenchmark, point: str) -> dict[str, Any]:
+def untrained_costs(of: Lookup, benchmark: Benchmark, method: MethodOnBenchmark, point: str) -> dict[str, Any]:
     """Build and export a split with random weights (seed 0), and return its costs (`sc2.runs.export.count_costs`)."""
-    implementation = get_method(method.name)
-    torch.manual_seed(0)
-    context = BuildContext(method.arch, point, benchmark.config.input, _random_teacher(benchmark))
-    state = None
-    for phase in implementation.phases()[-1:]:
-        params = method.phase(phase, point)
-        if "start" in type(params).model_fields:  # published weights are not fetched to count them
-            params = params.model_copy(update={"start": "random"})
-        state = implementation.training(params, context).model.state_dict()
-    return count_costs(implementation, implementation.export(context, state), nominal_size(benchmark.config.input))
-
-
-def class_count(benchmark: Benchmark) -> int:
-    """Return the number of classes: of the teacher's outputs that are kept, or else of the data set.
-
-    Raises:
-        ConfigError: The configuration has neither.
-    """
-    kept = getattr(benchmark.config.teacher, "class_indices", None)
-    count = len(kept) if kept is not None else getattr(benchmark.dataset, "num_classes", None)
-    if count is None:
-        name = benchmark.config.dataset
-        raise ConfigError(f"the number of classes of {name} is unknown: add num_classes to datasets/{name}.yaml")
-    return int(count)
+    exported = untrained_export(of, benchmark, method, point)
+    return count_costs(get_method(method.name), exported, nominal_size(benchmark.config.input))
 
 
 def _method_on(benchmark: Benchmark, method: str, point: str) -> MethodOnBenchmark:
@@ -107,13 +85,6 @@ def _method_on(benchmark: Benchmark, method: str, point: str) -> MethodOnBenchma
         grid = ", ".join(benchmark.methods[method].points)
         raise ConfigError(f"--point {point}: {problem}; the benchmark's grid is: {grid}")
     return benchmark.methods[method]
-
-
-def _random_teacher(benchmark: Benchmark) -> TeacherCheckpoint:
-    network, classes = benchmark.network, class_count(benchmark)
-    names = [str(index) for index in range(classes)]
-    state = build_network(network, classes).state_dict()
-    return TeacherCheckpoint(task=benchmark.config.task, backbone=network, classes=names, state=state)
 
 
 def _teacher_costs(benchmark: Benchmark) -> dict[str, int]:

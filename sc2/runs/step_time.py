@@ -1,0 +1,116 @@
+"""How long a step of a training takes on this machine, without data or weights: the real loop on noise."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sc2.data.source import Box
+from sc2.tasks.base import Task
+from sc2.training.loop import fit
+from sc2.training.recipe import Recipe
+
+WARM, TIMED = 2, 5
+"""Steps before the timing, and steps that are timed."""
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """What was measured of a training.
+
+    Attributes:
+        seconds: Median time of a step: forward, backward and update, without reading images.
+        gpu_bytes: Most memory of the GPU in use; None without one.
+        checkpoint_bytes: Bytes of the weights that the phase saves.
+    """
+
+    seconds: float
+    gpu_bytes: int | None
+    checkpoint_bytes: int
+
+
+class _Noise:
+    """Stands in for a split: as many samples of random content as are asked for, with whatever a task needs."""
+
+    def __init__(self, size: tuple[int, int], num_classes: int) -> None:
+        self.size, self.num_classes = size, num_classes
+        self.labels = _Endless(num_classes)
+
+    def boxes(self, index: int) -> tuple[Box, ...]:
+        """Return one box in the middle of the image."""
+        width, height = self.size
+        return (Box(width // 4, height // 4, 3 * width // 4, 3 * height // 4, index % self.num_classes),)
+
+    def mask(self, index: int) -> Image.Image:
+        """Return a random label for each pixel."""
+        generator = np.random.default_rng(index)
+        return Image.fromarray(generator.integers(0, self.num_classes + 1, self.size[::-1], dtype=np.uint8))
+
+
+class _Endless:
+    def __init__(self, num_classes: int) -> None:
+        self.num_classes = num_classes
+
+    def __getitem__(self, index: int) -> int:
+        return index % self.num_classes
+
+
+class _Enough(Exception):
+    """Ends the loop after the last timed step."""
+
+
+def step_time(recipe: Recipe, task: Task, size: tuple[int, int], num_classes: int) -> StepTime:
+    """Train a recipe for a few steps on noise, in the loop that every training goes through.
+
+    Args:
+        recipe: The training; its weights are changed.
+        task: The task.
+        size: Width and height of the network's input, pixels.
+        num_classes: Classes of the data set.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    for module in (recipe.model, *recipe.frozen):
+        module.to(device).to(memory_format=torch.channels_last)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    store: Any = _Noise(size, num_classes)
+    images = torch.randn(recipe.batch_size, 3, size[1], size[0], device=device)
+    images = images.contiguous(memory_format=torch.channels_last)
+    targets = task.moved(task.collate([task.target(store, index) for index in range(recipe.batch_size)]), device)
+    times: list[float] = []
+
+    def noise(epoch: int) -> Iterator[tuple[Tensor, Any]]:
+        for _ in range(WARM + TIMED):
+            # A step ends with the values of its loss, so that the device has finished it.
+            times.append(time.perf_counter())
+            yield images, targets
+        times.append(time.perf_counter())
+        raise _Enough
+
+    with TemporaryDirectory() as folder, suppress(_Enough):
+        state, steps = Path(folder) / "state.pt", WARM + TIMED
+        fit(recipe, noise, noise, seed=0, state_path=state, label="step time", steps_per_epoch=steps)
+    return StepTime(
+        statistics.median(after - before for before, after in pairwise(times[WARM:])),
+        torch.cuda.max_memory_allocated() if device.type == "cuda" else None,
+        tensor_bytes(recipe.model.state_dict()),
+    )
+
+
+def tensor_bytes(content: Any) -> int:
+    """Return the bytes of all tensors in nested mappings and lists."""
+    if isinstance(content, Tensor):
+        return content.numel() * content.element_size()
+    if isinstance(content, dict):
+        return sum(map(tensor_bytes, content.values()))
+    return sum(map(tensor_bytes, content)) if isinstance(content, list | tuple) else 0
