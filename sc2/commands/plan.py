@@ -189,7 +189,7 @@ class Plan:
         if untimed:
             lines.append(
                 f"  the time of a step, and sizes of files, of {len(untimed)} of {len(steps)} kinds of training: on "
-                "the machine that will train, write them with sc2 plan --measure FILE, and read them with --measured FILE"
+                "the machine that will train, write them with sc2 plan --measure FILE, read them with --measured FILE"
             )
         for key, step in (self.measured.steps if self.measured is not None else {}).items():
             if "problem" in step:

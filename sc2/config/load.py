@@ -7,7 +7,7 @@ from typing import Any
 
 from sc2.config.explain import choices
 from sc2.config.found import backbone_arguments, backbone_names, dataset_kinds, figure_names
-from sc2.config.published import read_orderings
+from sc2.config.published import read_numbers, read_orderings
 from sc2.config.reader import Reader
 from sc2.config.references import check_chain, check_grid, check_groups, check_references, points_at
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
@@ -238,10 +238,10 @@ def load_config(path: Path | str) -> Config:
         if not loader.problems:
             check_references(loader, run, benchmarks, path)
             check_groups(loader, run, source)
-    orderings = read_orderings(loader)
+    orderings, numbers = read_orderings(loader), read_numbers(loader)
     if loader.problems or run is None:
         raise loader.error()
-    return Config(path, run, benchmarks, orderings)
+    return Config(path, run, benchmarks, orderings, numbers)
 
 
 def load_benchmark(path: Path | str, name: str) -> Benchmark:

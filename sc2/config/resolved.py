@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sc2.backbones.spec import NetworkSpec
 from sc2.config.schema import BenchmarkConfig, RunConfig
-from sc2.measure.spec import Ordering
+from sc2.measure.spec import Ordering, PublishedNumber
 from sc2.methods import get_method
 from sc2.strict import Strict
 from sc2.tasks import get_task
@@ -108,6 +108,7 @@ class Config:
     run: RunConfig
     benchmarks: dict[str, Benchmark]
     orderings: dict[str, Ordering] = field(default_factory=dict)
+    numbers: Sequence[PublishedNumber] = ()
 
     @cached_property
     def datasets(self) -> dict[str, Strict]:

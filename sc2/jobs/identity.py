@@ -9,6 +9,7 @@ from typing import Any
 
 from sc2.config.published import TEACHER
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
+from sc2.data.geometry import nominal_size
 from sc2.jobs.plan import Keys, anchor, phases, phases_before, runs, taken_whole
 from sc2.jobs.stages import STAGES
 from sc2.methods import get_method, module_of
@@ -161,13 +162,23 @@ def _make_tables(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
         if {ordering.method, ordering.other} <= known and task in (ordering.tasks or [task])
     }
     spec = {"methods": methods, "anchor": anchor(benchmark), "runs": listed}
-    return {**spec, "orderings": orderings}, (f"sc2.tasks.{task}",)
+    return {**spec, "orderings": orderings, "published": _published(config, benchmark)}, (f"sc2.tasks.{task}",)
+
+
+def _published(config: Config, benchmark: Benchmark) -> list[dict[str, Any]]:
+    """Return the published numbers of a benchmark, each with its tolerance in its own unit."""
+    own = (number for number in config.numbers if number.benchmark == benchmark.name)
+    left_out = {"benchmark", "setting"}
+    return [number.model_dump(mode="json", exclude=left_out) | {"tolerance": number.margin} for number in own]
 
 
 def _plot_figure(config: Config, benchmark: Benchmark, keys: Keys) -> Described | None:
     if keys["figure"] not in config.run.figures:
         return None
-    spec = {"figure": keys["figure"], "title": benchmark.config.title, "methods": _facts(benchmark.methods)}
+    spec: dict[str, Any] = {"figure": keys["figure"], "title": benchmark.config.title}
+    spec |= {"methods": _facts(benchmark.methods)}
+    curves = [number for number in _published(config, benchmark) if number["place"] is not None]
+    spec |= {"published": curves, "input_px": nominal_size(benchmark.config.input)} if curves else {}
     return spec, (f"sc2.report.figures.{keys['figure']}",)
 
 

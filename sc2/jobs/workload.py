@@ -44,7 +44,7 @@ class Work:
 
 def workload(config: Config) -> list[Work]:
     """Return all trainings of a configuration's methods in groups, in the order of the tables."""
-    groups: dict[tuple[Any, ...], list[Run]] = {}
+    groups: dict[tuple[str, str, str, str, int, int], list[Run]] = {}
     for name, benchmark in config.benchmarks.items():
         for run in runs(config, name):
             method = benchmark.methods[run.method]
@@ -52,7 +52,7 @@ def workload(config: Config) -> list[Work]:
                 params: Any = method.phase(phase, run.point)
                 curve = get_method(run.method).curve(run.point)
                 groups.setdefault((name, run.method, phase, curve, params.epochs, params.batch_size), []).append(run)
-    return [Work(*keys, runs=tuple(members)) for keys, members in groups.items()]
+    return [Work(*keys, tuple(members)) for keys, members in groups.items()]
 
 
 def exports(config: Config) -> Iterator[tuple[str, str, str, list[Run]]]:

@@ -196,6 +196,14 @@ def orderings_columns() -> tuple[Column, ...]:
     return (*keys, *difference, *text("verdict"), *text("reason", nullable=True))
 
 
+def reproduction_columns() -> tuple[Column, ...]:
+    """Return the columns of `reproduction.csv`: published numbers beside ours."""
+    keys = (*text("benchmark", "task"), *text("method", nullable=True), *text("work"))
+    which = (*text("curve", "point", nullable=True), *text("quantity", "unit"))
+    values = (*floats(4, "published", "tolerance"), *floats(4, "ours", "difference", nullable=True))
+    return (*keys, *which, *values, *text("verdict", "reading", "source"))
+
+
 def switch_columns() -> tuple[Column, ...]:
     """Return the columns of `switch.csv`: one row per ordered pair of a method's operating points."""
     keys = text("benchmark", "method", "from_point", "to_point", "seed")
@@ -230,6 +238,7 @@ TABLES: dict[str, Callable[[str], tuple[Column, ...]]] = {
     "byte_ratios": lambda task: byte_ratios_columns(),
     "paired": lambda task: paired_columns(),
     "orderings": lambda task: orderings_columns(),
+    "reproduction": lambda task: reproduction_columns(),
     "latency": lambda task: latency_columns(),
     "switch": lambda task: switch_columns(),
     "teacher": teacher_columns,

@@ -25,7 +25,9 @@ def run(job: RunningJob) -> None:
     """
     spec = job.spec
     tables = read_tables({name: job.input(name) for name in READ}, spec["methods"])
-    context = Context(title=str(spec["title"]), methods=tuple(tables.facts))
+    width, height = spec.get("input_px", (0, 0))
+    published = spec.get("published", [])
+    context = Context(str(spec["title"]), tuple(tables.facts), published, int(width) * int(height))
     figure = render(str(spec["figure"]), tables, context)
     style.save(figure, job.outputs["svg"], job.outputs["png"], context.title)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -90,10 +91,14 @@ class Context:
     Attributes:
         title: Text above the axes.
         methods: Methods to draw, in legend order.
+        published: What is published of the benchmark: numbers with a place on a curve, as a job's spec has them.
+        pixels: Pixels of the network's input, for rates published in bits per pixel.
     """
 
     title: str
     methods: tuple[str, ...]
+    published: Sequence[Mapping[str, Any]] = ()
+    pixels: int = 0
 
 
 @dataclass(frozen=True)

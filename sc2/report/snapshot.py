@@ -15,6 +15,7 @@ from sc2.job import RunningJob
 from sc2.provenance.record import Record, read_record, sha256_file
 from sc2.report import equal_quality, facts
 from sc2.report.markdown import Markup, code, ends, escaped, in_a_sentence, number, table, with_spread
+from sc2.report.published import section as reproduction
 from sc2.report.series import READ, Series, Tables, collect, read_tables, teacher_value
 from sc2.report.table_io import read_table
 
@@ -25,7 +26,7 @@ MAX_BYTES = 300_000
 """Size of the largest file of a snapshot: git keeps every version of it."""
 
 
-SHOWN = ("equal_quality", "byte_ratios", "paired", "orderings", "comparison", "timed_hypervolume")
+SHOWN = ("equal_quality", "byte_ratios", "paired", "orderings", "reproduction", "comparison", "timed_hypervolume")
 """The tables that the page shows beside those that the curves are made from."""
 
 
@@ -107,6 +108,7 @@ def _text(job: RunningJob, paths: Sequence[Path], figures: Sequence[Path], recor
         _results(tables, computed["paired"]),
         *equal_quality.section(tables, computed["equal_quality"], computed["byte_ratios"]),
         *_orderings(computed["orderings"]),
+        *reproduction(computed["reproduction"]),
         *_comparison(tables, computed["comparison"], computed["timed_hypervolume"]),
         "## Latency",
         *_latency(tables),

@@ -16,7 +16,7 @@ from typing import Any
 
 from sc2.errors import DataError
 from sc2.job import RunningJob
-from sc2.report import comparison, equal_quality, fewest_bytes, orderings, paired, seeds
+from sc2.report import comparison, equal_quality, fewest_bytes, orderings, paired, published, seeds
 from sc2.report.column import Column
 from sc2.report.columns import TABLES, quality_of
 from sc2.report.resampled import Resampled, Resamples, RunKey, interval_columns, read_resamples
@@ -32,9 +32,9 @@ RUN_KEYS = ("benchmark", "method", "point", "seed")
 def run(job: RunningJob) -> None:
     """Write all tables from the runs' `summaries`, `samples` and `latencies` and those of the `teachers`.
 
-    The spec holds `methods`, the order of the rows, `anchor`, the method that the others are compared with, and
-    `orderings`, the published ones to check. `samples` are in the order of `summaries`, `teacher_samples` in that of
-    `teachers`.
+    The spec holds `methods`, the order of the rows, `anchor`, the method that the others are compared with,
+    `orderings`, the published ones to check, and `published`, the benchmark's published numbers. `samples` are in the
+    order of `summaries`, `teacher_samples` in that of `teachers`.
 
     Raises:
         DataError: A file is unreadable, lacks a key, repeats a run or belongs to another benchmark.
@@ -108,6 +108,7 @@ def _write_computed(job: RunningJob, columns: Mapping[str, Sequence[Column]], re
         "byte_ratios": paired.byte_ratios(tables, resamples),
         "paired": paired.rows(tables, resamples),
         "orderings": orderings.rows(tables, job.spec["orderings"], resamples),
+        "reproduction": published.rows(tables, job.spec["published"]),
     }
     for name, rows in computed.items():
         write_table(job.outputs[name], columns[name], [Row(job.outputs["rate_quality"], row) for row in rows])

@@ -79,7 +79,7 @@ def make(
     }
     outputs = {name: folder / f"{name}.csv" for name in STAGES["make_tables"].outputs}
     methods = list(dict.fromkeys(content["method"] for content in runs))
-    spec = {"methods": methods, "anchor": methods[0], "orderings": orderings or {}}
+    spec = {"methods": methods, "anchor": methods[0], "orderings": orderings or {}, "published": []}
     tables.run(RunningJob("make_tables", {"benchmark": "b"}, spec, inputs, outputs, "0" * 16))
     return {name: read_table(path) for name, path in outputs.items()}
 

@@ -70,6 +70,11 @@ method,curve,point,other_method,other_point,told_apart
 jpeg,,10,jpeg,20,false
 jpeg,,10,es,0.5,true
 """
+REPRODUCTION = """\
+work,curve,point,quantity,unit,published,tolerance,ours,difference,verdict
+WebP,,10,sc2bench_kb,KB,2.39,0.0478,2.4,0.01,within tolerance
+WebP,,20,top1_pct,%,63.2,0.1,,,not run
+"""
 ORDERINGS = """\
 claim,source,verdict,difference,difference_low,difference_high,p,reason
 WebP needs fewer bytes than JPEG,webp,holds,-60,-70,-50,0.0066,
@@ -97,6 +102,7 @@ def job(tmp_path: Path) -> RunningJob:
     tables = {"rate_quality": RATE_QUALITY, "latency": LATENCY, "teacher": TEACHER, "comparison": COMPARISON}
     tables |= {"timed_hypervolume": TIMED_HYPERVOLUME}
     tables |= {"equal_quality": EQUAL_QUALITY, "byte_ratios": BYTE_RATIOS, "paired": PAIRED, "orderings": ORDERINGS}
+    tables |= {"reproduction": REPRODUCTION}
     for name, content in tables.items():
         (tmp_path / f"{name}.csv").write_text(content)
     figures = [tmp_path / "rate_accuracy.svg", tmp_path / "jpeg.webp"]

@@ -19,6 +19,7 @@ rule make_tables:
         byte_ratios="results/tables/{benchmark}/byte_ratios.csv",
         paired="results/tables/{benchmark}/paired.csv",
         orderings="results/tables/{benchmark}/orderings.csv",
+        reproduction="results/tables/{benchmark}/reproduction.csv",
         latency="results/tables/{benchmark}/latency.csv",
         switch="results/tables/{benchmark}/switch.csv",
         teacher="results/tables/{benchmark}/teacher.csv",
@@ -55,6 +56,7 @@ rule make_tables:
             --out-byte-ratios {output.byte_ratios:q} \
             --out-paired {output.paired:q} \
             --out-orderings {output.orderings:q} \
+            --out-reproduction {output.reproduction:q} \
             --out-latency {output.latency:q} \
             --out-switch {output.switch:q} \
             --out-teacher {output.teacher:q} \
