@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 
 from sc2.config.found import dataset_kinds
 from sc2.config.schema import BenchmarkConfig, MethodFile, RunConfig
-from sc2.measure.spec import Ordering
+from sc2.measure.published import Ordering
 from sc2.methods import get_method, method_names
 from sc2.strict import Name
 

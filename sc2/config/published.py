@@ -8,7 +8,7 @@ from typing import Any
 from sc2.config.explain import choices
 from sc2.config.reader import Reader, files_of
 from sc2.config.yaml_files import Content
-from sc2.measure.spec import RATES, Ordering, PublishedNumber
+from sc2.measure.published import RATES, Ordering, PublishedNumber
 from sc2.methods import get_method, method_names
 from sc2.tasks import task_names
 

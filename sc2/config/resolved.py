@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sc2.backbones.spec import NetworkSpec
 from sc2.config.schema import BenchmarkConfig, RunConfig
-from sc2.measure.spec import Ordering, PublishedNumber
+from sc2.measure.published import Ordering, PublishedNumber
 from sc2.methods import get_method
 from sc2.strict import Strict
 from sc2.tasks import get_task

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from sc2.measure.spec import RATES
+from sc2.measure.published import RATES
 from sc2.report import style
 from sc2.report.axes import Scale
 from sc2.report.columns import KB
