@@ -3,6 +3,7 @@
 from snakemake.exceptions import WorkflowError
 
 from sc2.jobs import identity, plan
+from sc2.jobs.checksums import remember_checksums
 from sc2.jobs.order import Order
 from sc2.jobs.stages import STAGES
 from sc2.config.load import load_config
@@ -27,6 +28,7 @@ if workflow.is_main_process:
     for line in plan.skipped(CONFIG):
         print(line, file=sys.stderr)
 
+remember_checksums()
 CODE = identity.Code()
 ORDER = Order(CONFIG)
 METHODS = sorted({method for benchmark in CONFIG.benchmarks.values() for method in benchmark.methods})
