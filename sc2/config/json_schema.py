@@ -28,6 +28,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         "benchmark": BenchmarkConfig.model_json_schema(),
         "benchmark_extends": _partial(BenchmarkConfig.model_json_schema()) | {"required": ["extends"]},
         "dataset": TypeAdapter(any_dataset).json_schema(),
+        "dataset_extends": _dataset_extends(TypeAdapter(any_dataset).json_schema()),
         "orderings": TypeAdapter(dict[Name, Ordering]).json_schema(),
     }
     for name in method_names():
@@ -54,6 +55,15 @@ def write_schemas(folder: Path) -> list[Path]:
     for path, schema in written.items():
         path.write_text(schema_text(schema), encoding="utf-8")
     return list(written)
+
+
+def _dataset_extends(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a data set that inherits missing keys; what kind it is, its own file need not say."""
+    loose: dict[str, Any] = _partial(schema)
+    extends = {"type": "string", "description": "Data set from which missing keys are inherited"}
+    for entry in loose["anyOf"]:
+        loose["$defs"][entry["$ref"].rpartition("/")[2]]["properties"]["extends"] = extends
+    return loose | {"required": ["extends"]}
 
 
 def _partial(schema: Any) -> Any:

@@ -27,19 +27,22 @@ class _Loader(Reader):
 
     def dataset(self, name: str, asked_by: Path) -> Strict | None:
         file = self.file("datasets", name, (asked_by, ("dataset",)))
-        content = None if file is None else self.read(file)
-        if file is None or content is None:
+        source = None if file is None else self.extended("datasets", file)
+        if file is None or source is None:
             return None
-        kinds = dataset_kinds()
+        content, kinds = source.merged, dataset_kinds()
+        if not isinstance(content.pop("extends", ""), str):
+            self.add(file, ("extends",), "must be the name of a data set: a file in datasets/, without .yaml")
+            return None
         if "kind" not in content:
             self.add(file, ("kind",), f"this key is required: add it; {choices('', kinds)}")
             return None
         kind = content["kind"]
         if kind not in kinds:
-            self.add(file, ("kind",), f"unknown kind of data set; {choices(kind, kinds)}")
+            self.add(source.file_of(("kind",)), ("kind",), f"unknown kind of data set; {choices(kind, kinds)}")
             return None
         params: type[Strict] = importlib.import_module(f"sc2.data.{kind}").Params
-        return self.model(params, Content(((file, content),)), content)
+        return self.model(params, source, content)
 
     def method(self, name: str, config: BenchmarkConfig, source: Content) -> MethodOnBenchmark | None:
         keys = ("methods", name)

@@ -90,6 +90,13 @@ def test_a_benchmark_takes_over_what_it_extends() -> None:
     assert child.methods["jpeg"].points != parent.methods["jpeg"].points
 
 
+def test_a_data_set_takes_over_what_it_extends() -> None:
+    cut = {name: b.dataset.model_dump() for name, b in load_config(CONFIG / "voc.yaml").benchmarks.items()}
+    whole = load_config(CONFIG / "paper.yaml").benchmarks["voc2012_deeplabv3_resnet50"].dataset.model_dump()
+    assert cut["voc_segmentation"] == whole | {"max_images": 300}
+    assert cut["voc_detection"] == whole | {"max_images": 300, "uses": "detection"}
+
+
 def test_a_methods_own_points_stand_where_a_benchmark_lists_none(project: Project) -> None:
     project.edit("methods/webp.yaml", put("points", ["15", "25"]))
     assert project.points("webp") != ["15", "25"]

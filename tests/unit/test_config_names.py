@@ -142,7 +142,7 @@ MISTAKES: dict[str, Mistake] = {
         f"{DEFAULT}: dataset",
         [
             "there is no file datasets/photodigit.yaml; did you mean 'photodigits'? ",
-            "allowed: coco2017, coco2017_sample, ilsvrc2012, imagenette, imagenette_sample, photodigits",
+            "allowed: coco2017, coco2017_1000, coco2017_sample, ilsvrc2012, imagenette, imagenette_sample, ",
         ],
     ),
     "unknown network": (
@@ -175,6 +175,20 @@ MISTAKES: dict[str, Mistake] = {
         "config.yaml",
         f"{DEFAULT}: extends",
         ["extends itself: photodigits_small_resnet → photodigits_small_resnet; remove this key from one of them"],
+    ),
+    "a data set that extends what is not there": (
+        "datasets/voc2012_300.yaml",
+        put("extends", "voc2021"),
+        "voc.yaml",
+        "datasets/voc2012_300.yaml: extends",
+        ["there is no file datasets/voc2021.yaml; did you mean 'voc2012'?"],
+    ),
+    "a data set that extends a number": (
+        "datasets/coco2017_1000.yaml",
+        put("extends", 2017),
+        "coco.yaml",
+        "datasets/coco2017_1000.yaml: extends",
+        ["must be the name of a data set"],
     ),
     "extends in a circle": (
         DEFAULT,

@@ -111,14 +111,14 @@ def test_imagenette_and_its_teacher_need_nothing_else(fresh: Project, site: Site
 
 def test_voc_is_fetched_once_for_both_of_its_uses(fresh: Project, site: Site) -> None:
     site.asked = []
-    targets = [f"results/data/{name}/index.jsonl" for name in ("voc2012", "voc2012_boxes")]
+    targets = [f"results/data/{name}/index.jsonl" for name in ("voc2012_300", "voc2012_boxes_300")]
     made(fresh, site, "voc", *targets)
     assert site.asked == [("/VOCtrainval_11-May-2012.tar", None)]
-    assert images(fresh, "voc2012") == images(fresh, "voc2012_boxes") == {"train": 250, "val": 50, "test": 200}
+    assert images(fresh, "voc2012_300") == images(fresh, "voc2012_boxes_300") == {"train": 250, "val": 50, "test": 200}
 
 
 def test_coco_comes_in_three_archives(fresh: Project, site: Site) -> None:
     site.asked = []
-    made(fresh, site, "coco", "results/data/coco2017/index.jsonl")
+    made(fresh, site, "coco", "results/data/coco2017_1000/index.jsonl")
     assert len(site.asked) == 3
-    assert images(fresh, "coco2017") == {"train": 70, "val": 10, "test": 79}
+    assert images(fresh, "coco2017_1000") == {"train": 70, "val": 10, "test": 79}
