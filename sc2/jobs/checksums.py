@@ -1,7 +1,7 @@
 """Snakemake compares inputs by content, and hashes each once: here it remembers the hash of a file that is as it was.
 
-It hashes all inputs of a finished job anew for every output, in the loop that starts the next jobs. With data sets of
-hundreds of megabytes among the inputs that kept both cores of a small machine waiting for a tenth of a run.
+It hashes all inputs of a finished job anew for every output, in the loop that starts the next jobs: of the default's
+data set 160 megabytes, three times for each training, while no job can start.
 """
 
 import os
