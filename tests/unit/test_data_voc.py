@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
+from sc2.config.load import load_config
 from sc2.data import prepare
 from sc2.data.source import SPLITS, Box
 from sc2.data.store import SampleStore
@@ -259,8 +259,9 @@ def test_the_real_sample(tmp_path, name):
     folder = os.environ.get("SC2_DATA")
     if not folder or not (Path(folder) / ARCHIVE).is_file():
         pytest.skip(f"SC2_DATA names no folder that holds {ARCHIVE}")
-    text = (Path(__file__).parents[2] / "config" / "datasets" / f"{name}.yaml").read_text(encoding="utf-8")
-    out = prepared(tmp_path / "out", {**yaml.safe_load(text), "max_images": 10, "val_images": 10})
+    benchmarks = load_config(Path(__file__).parents[2] / "config" / "voc_sample.yaml").benchmarks.values()
+    dataset = next(benchmark.dataset for benchmark in benchmarks if benchmark.config.dataset == name)
+    out = prepared(tmp_path / "out", {**dataset.model_dump(), "max_images": 10, "val_images": 10})
     stores = {split: SampleStore(out["index"], out[split], split) for split in SPLITS}
     assert {split: len(store) for split, store in stores.items()} == {"train": 10, "val": 10, "test": 10}
     for i in range(10):

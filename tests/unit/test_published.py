@@ -14,7 +14,8 @@ from sc2.config.resolved import Config
 from sc2.jobs.identity import job
 from sc2.report import plot
 from sc2.report.columns import KB
-from sc2.report.published import NOTE, PublishedCurve, published_curves, rows, section
+from sc2.report.overlay import NOTE, PublishedCurve, published_curves
+from sc2.report.published import rows, section
 from sc2.report.series import Context, Tables
 from tests.configuration import CONFIG, Project
 from tests.unit.test_figures import DIGITS, lines_of, load, make  # noqa: F401  (make is a fixture)

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.shared_data, pytest.mark.timeout
 
 SAMPLES = ("imagenette224.tar", "voc2012-sample.tar", "coco2017-sample.tar")
 DATA = Path(os.environ.get("SC2_DATA") or "data").resolve()
-DATASETS = ("imagenette", "voc2012", "voc2012_boxes", "coco2017")
+DATASETS = ("imagenette", "voc2012", "coco2017")
 
 
 def members(name: str) -> Iterator[tuple[str, bytes]]:

@@ -6,7 +6,7 @@ from sc2.report import style
 from sc2.report.axes import data_axis
 from sc2.report.labels import Placer, label_corners, label_ends, label_teacher
 from sc2.report.layout import Layout
-from sc2.report.published import beside, hollow, published_curves
+from sc2.report.overlay import beside, hollow, published_curves
 from sc2.report.series import Context, Tables, collect, teacher_text, teacher_value
 
 
