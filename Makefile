@@ -18,10 +18,10 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 # snakefmt and pre-commit call other tools of the environment by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env figures full quick imagenette voc coco snapshot pull test faults profile check lock hooks clean
+.PHONY: help env figures full quick imagenette voc coco snapshot pull test faults grid-check profile check lock hooks clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 env: $(STAMP) ## create .venv from requirements.lock, every file checked by hash
 
@@ -69,6 +69,9 @@ test: env ## run the tests; those on real images need SC2_DATA, see data/README.
 
 faults: env ## damage, kill and starve the project for an hour; docs/reliability.md gets the table (PARTS=... for some)
 	$(BIN)/python -m tests.campaign $(PARTS)
+
+grid-check: env ## two steps of every training of the papers' grid; docs/grid-check.md gets the table (ARGS=... for some)
+	$(BIN)/python -m tests.grid $(ARGS)
 
 profile: env ## where the time of a run goes, beside other ways to do the same; docs/performance.md gets the tables
 	$(BIN)/python -m tests.performance $(ARGS)

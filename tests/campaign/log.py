@@ -1,8 +1,6 @@
 """What the campaign has tried so far, a line for each batch of trials: a campaign that was killed goes on behind it."""
 
 import hashlib
-import json
-import os
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from tests.campaign.pool import Batch
 from tests.conftest import ROOT
+from tests.lines import Lines
 
 COVERED = ("config", "sc2", "tests", "workflow", "requirements.lock")
 """What a result of the campaign depends on: a change to it begins a new campaign."""
@@ -51,22 +50,16 @@ class Entry:
 
 
 class Log:
-    """The file of the entries. Lines are appended; the last one may be cut off where the campaign was killed."""
+    """The entries, in a file."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        content = path.read_bytes() if path.exists() else b""
-        whole = content[: content.rfind(b"\n") + 1]
-        if whole != content:
-            os.truncate(path, len(whole))
-        self.entries = [Entry(**json.loads(line)) for line in whole.splitlines()]
+        self._lines = Lines(path)
+        self.entries = [Entry(**row) for row in self._lines.rows]
 
     def add(self, entry: Entry) -> None:
         """Append an entry."""
         self.entries.append(entry)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(entry)) + "\n")
+        self._lines.add(asdict(entry))
 
     def of(self, part: str) -> Iterator[Entry]:
         """Yield the entries of a part."""

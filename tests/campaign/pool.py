@@ -138,11 +138,16 @@ def _be_child(batch: Batch, attempt: Try, output: int, mib: int | None) -> None:
             except Exception as error:
                 where = traceback.extract_tb(error.__traceback__)[-1]
                 place = f"{Path(where.filename).name}:{where.lineno}"
-                said = {"outcome": FAILED, "why": f"{type(error).__name__}: {str(error)[:300]} ({place})"}
+                said = {"outcome": FAILED, "why": f"{type(error).__name__}: {_message(error)} ({place})"}
             os.write(output, (json.dumps({**said, "seconds": time.monotonic() - start}) + "\n").encode())
         status = 0
     finally:
         os._exit(status)
+
+
+def _message(error: Exception) -> str:
+    """Return the start of an error's message, and its notes, e.g. of the job that it came from."""
+    return " ".join([str(error)[:300], *getattr(error, "__notes__", ())])
 
 
 def _hear(child: _Child) -> None:

@@ -1,0 +1,131 @@
+"""Tries the configurations in children, each in a folder of its own, and keeps the results."""
+
+import os
+import resource
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from sc2.config.resolved import Config
+from sc2.jobs.plan import Run
+from tests.campaign.pool import FAILED, Batch, in_children
+from tests.grid.plan import name_of, sources
+from tests.grid.results import Identities, Result, Results
+from tests.grid.trial import Trial
+
+LONGEST_S = 1200
+"""A configuration that takes longer has failed."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One thing to try.
+
+    Attributes:
+        name: What it is called.
+        of: Hash of what it depends on.
+        do: Does it, in the folder that it is given.
+        made: What it leaves for others, if anything.
+    """
+
+    name: str
+    of: str
+    do: Callable[[Path], None]
+    made: Path | None = None
+
+
+class Check:
+    """The trials of a run file.
+
+    Args:
+        config: The run file.
+        steps: Steps of each phase.
+        folder: Where data sets, teachers, logs and results are kept; absolute.
+    """
+
+    def __init__(self, config: Config, steps: int, folder: Path) -> None:
+        self.config, self.folder = config, folder
+        self.trial = Trial(config, steps, folder)
+        self.results = Results(folder / "results.jsonl")
+        self.identities = Identities(config, steps)
+
+    def run(self, asked: list[Run], *, workers: int, after: Callable[[], None] = lambda: None) -> list[Result]:
+        """Try what is asked for and has not passed yet, and first what it needs.
+
+        Args:
+            asked: Runs that are trained.
+            workers: Trials at a time.
+            after: Called after each trial.
+
+        Returns:
+            The results of all, also of those that had passed before.
+        """
+        trial, identities = self.trial, self.identities
+        benchmarks = dict.fromkeys(source.benchmark for run in asked for source in sources(self.config, run))
+        datasets = dict.fromkeys(self.config.benchmarks[name].config.dataset for name in benchmarks)
+        data = [
+            Work(
+                f"prepare_data/{name}",
+                identities.of_data(name),
+                partial(trial.prepare, name),
+                trial.dataset(name)["index"],
+            )
+            for name in datasets
+        ]
+        teachers = [
+            Work(f"fetch_teacher/{name}", identities.of_teacher(name), partial(trial.fetch, name), trial.teacher(name))
+            for name in benchmarks
+        ]
+        runs = [Work(name_of(run), identities.of_run(run), partial(trial.run, run)) for run in asked]
+        return [result for part in (data, teachers, runs) for result in self._tried(part, workers, after)]
+
+    def found(self, runs: Iterable[Run]) -> dict[Run, Result]:
+        """Return the results that there are of some runs as they are now."""
+        results = {run: self.results.find(name_of(run), self.identities.of_run(run)) for run in runs}
+        return {run: result for run, result in results.items() if result is not None}
+
+    def _tried(self, work: list[Work], workers: int, after: Callable[[], None]) -> list[Result]:
+        by_name = {part.name: part for part in work}
+        todo = [part.name for part in work if not self._passed(part)]
+        batches = [Batch(name, 0, 1) for name in todo]
+        attempt = partial(self._attempt, by_name)
+        for number, batch in enumerate(in_children(batches, attempt, workers=workers, seconds=LONGEST_S), start=1):
+            (outcome,) = batch.outcomes
+            problem, mib = (batch.failures[0], 0) if outcome == FAILED else ("", int(outcome))
+            result = Result(batch.kind, by_name[batch.kind].of, problem, round(batch.seconds, 1), mib)
+            self.results.add(result)
+            said = f"FAILED: {problem}" if problem else f"passed, {result.seconds:.0f} s, {mib:,} MiB"
+            print(f"grid-check: {number}/{len(todo)} {batch.kind}: {said}", flush=True)
+            after()
+        results = (self.results.find(part.name, part.of) for part in work)
+        return [result for result in results if result is not None]
+
+    def _passed(self, work: Work) -> bool:
+        result = self.results.find(work.name, work.of)
+        there = work.made is None or work.made.is_file()
+        return there and result is not None and not result.problem
+
+    def _attempt(self, by_name: dict[str, Work], name: str, number: int) -> str:
+        """Do one piece of work in a child; returns the most memory that it took, MiB."""
+        place = name.replace("/", "_")
+        folder, log = self.folder / "work" / place, self.folder / "logs" / f"{place}.log"
+        for path in (folder, log.parent):
+            path.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as file:
+            os.dup2(file.fileno(), 2)
+        shutil.rmtree(folder)
+        folder.mkdir()
+        # Data sets are read from the data folder, and a training keeps its state below the working folder.
+        os.environ["SC2_DATA"] = str(self.folder / "layouts")
+        os.chdir(folder)
+        torch.set_num_threads(1)
+        try:
+            by_name[name].do(folder)
+        finally:
+            os.chdir(self.folder)
+            shutil.rmtree(folder)
+        return str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)

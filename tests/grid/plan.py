@@ -1,0 +1,81 @@
+"""Which runs are tried, and which of them in one slice."""
+
+import subprocess
+from collections.abc import Sequence
+
+from sc2.config.resolved import Config
+from sc2.errors import ConfigError
+from sc2.jobs.plan import Run, encoder_from, runs, trainings
+from tests.conftest import ROOT
+
+SLICES = 12
+"""Slices that together are the whole."""
+COMMIT = "commit"
+"""Asks for the slice of the commit that is checked out."""
+
+
+def trained_runs(config: Config) -> list[Run]:
+    """Return the runs of a run file that train something, with the first seed of each."""
+    found: dict[tuple[str, str, str], Run] = {}
+    for benchmark in config.benchmarks:
+        for run in runs(config, benchmark):
+            if trainings(config, run):
+                found.setdefault((run.benchmark, run.method, run.point), run)
+    return list(found.values())
+
+
+def name_of(run: Run) -> str:
+    """Return what a run is called here."""
+    return f"{run.benchmark}/{run.method}/{run.point}"
+
+
+def chosen(found: Sequence[Run], only: Sequence[str], part: str | None) -> list[Run]:
+    """Return the runs that are asked for.
+
+    Args:
+        found: All runs. Neighbours take about as long, so a slice is every twelfth.
+        only: Starts of their names; empty for all.
+        part: A slice, `3/12`, or that of the commit; None for all.
+
+    Raises:
+        ConfigError: There is no such run or slice.
+    """
+    for start in only:
+        if not any(name_of(run).startswith(start) for run in found):
+            raise ConfigError(f"no training is called {start}…; the first is {name_of(found[0])}")
+    asked = [run for run in found if not only or name_of(run).startswith(tuple(only))]
+    if part is None:
+        return asked
+    first, slices = (commits() % SLICES, SLICES) if part == COMMIT else _numbers(part)
+    return asked[first::slices]
+
+
+def sources(config: Config, run: Run) -> list[Run]:
+    """Return a run and those whose encoder it takes."""
+    taken = [source for phase in trainings(config, run) for source in encoder_from(config, run, phase)]
+    return [run, *(further for source in taken for further in sources(config, source))]
+
+
+def commits() -> int:
+    """Return how many commits lead to the one that is checked out: successive ones have successive slices.
+
+    Raises:
+        ConfigError: This is no checkout, or its history is cut off.
+    """
+    git = ["git", "-C", str(ROOT)]
+    answers = []
+    for question in (["rev-parse", "--is-shallow-repository"], ["rev-list", "--count", "HEAD"]):
+        done = subprocess.run([*git, *question], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ConfigError(f"git says: {done.stderr.strip()}; choose a slice yourself: --slice 0/{SLICES}")
+        answers.append(done.stdout.strip())
+    if answers[0] == "true":
+        raise ConfigError(f"the history is cut off (git fetch --unshallow); or choose a slice: --slice 0/{SLICES}")
+    return int(answers[1])
+
+
+def _numbers(part: str) -> tuple[int, int]:
+    first, _, slices = part.partition("/")
+    if not (first.isdecimal() and slices.isdecimal() and int(first) < int(slices)):
+        raise ConfigError(f"no slice {part!r}: write 0/{SLICES} … {SLICES - 1}/{SLICES}, or {COMMIT}")
+    return int(first), int(slices)
