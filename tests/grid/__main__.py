@@ -17,6 +17,7 @@ os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", CUDA_VISIBLE_DEVICES
 from sc2.config.load import load_config
 from sc2.errors import ConfigError
 from sc2.provenance.record import environment, git_state
+from sc2.system.locks import locked
 from sc2.system.surroundings import settle
 from tests.conftest import ROOT
 from tests.generated import state_of
@@ -53,16 +54,19 @@ def main() -> int:
     except ConfigError as error:
         parser.error(str(error))
     whole = todo == runs and asked.config == RUN_FILE and asked.limit_steps == STEPS
-    check = Check(config, asked.limit_steps, asked.folder.absolute())
     hardware, state, start = environment()["hardware"], state_of(git_state(ROOT)), time.monotonic()
+    folder = asked.folder.absolute()
+    # Children of a check that was killed hold the lock as well, until they end.
+    with locked(folder / ".lock", "check the grid"):
+        check = Check(config, asked.limit_steps, folder)
 
-    def write() -> None:
-        page.write(PAGE, check, runs, state, hardware)
+        def write() -> None:
+            page.write(PAGE, check, runs, state, hardware)
 
-    print(f"grid-check: {len(todo)} of {len(runs)} configurations", flush=True)
-    results = check.run(todo, workers=asked.workers, after=write if whole else lambda: None)
-    if whole:
-        write()
+        print(f"grid-check: {len(todo)} of {len(runs)} configurations", flush=True)
+        results = check.run(todo, workers=asked.workers, after=write if whole else lambda: None)
+        if whole:
+            write()
     failures = [f"{result.name}: {result.problem}" for result in results if result.problem]
     minutes = (time.monotonic() - start) / 60
     print("\n".join([*failures, f"grid-check: {len(failures)} of {len(results)} failed, {minutes:.1f} min"]))

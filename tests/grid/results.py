@@ -52,7 +52,7 @@ class Results:
 
 
 class Identities:
-    """Hashes of what a trial depends on: the ids of its jobs, and this folder.
+    """Hashes of what a trial depends on: the ids of its jobs, the files here that make and check it, and the libraries.
 
     Args:
         config: The run file.
@@ -62,7 +62,7 @@ class Identities:
     def __init__(self, config: Config, steps: int) -> None:
         self._config, self._code = config, Code()
         self._of_run: dict[Run, str] = {}
-        own = sorted(Path(__file__).parent.glob("*.py"))
+        own = [Path(__file__).with_name(f"{name}.py") for name in ("layouts", "trial", "weights")]
         self._own = [str(steps), *(path.read_text(encoding="utf-8") for path in (*own, ROOT / "requirements.lock"))]
 
     def of_data(self, name: str) -> str:
