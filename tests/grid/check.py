@@ -1,5 +1,6 @@
 """Tries the configurations in children, each in a folder of its own, and keeps the results."""
 
+import json
 import os
 import resource
 import shutil
@@ -19,6 +20,7 @@ from tests.grid.trial import Trial
 
 LONGEST_S = 1200
 """A configuration that takes longer has failed."""
+KIB_PER_MIB = 1024
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,12 @@ class Check:
         attempt = partial(self._attempt, by_name)
         for number, batch in enumerate(in_children(batches, attempt, workers=workers, seconds=LONGEST_S), start=1):
             (outcome,) = batch.outcomes
-            problem, mib = (batch.failures[0], 0) if outcome == FAILED else ("", int(outcome))
-            result = Result(batch.kind, by_name[batch.kind].of, problem, round(batch.seconds, 1), mib)
+            problem, taken = (batch.failures[0], (0, 0)) if outcome == FAILED else ("", json.loads(outcome))
+            cpu, mib = taken
+            result = Result(batch.kind, by_name[batch.kind].of, problem, round(batch.seconds, 1), cpu, mib)
             self.results.add(result)
-            said = f"FAILED: {problem}" if problem else f"passed, {result.seconds:.0f} s, {mib:,} MiB"
+            took = f"{result.seconds:.0f} s, {cpu} s of a processor, {mib:,} MiB"
+            said = f"FAILED: {problem}" if problem else f"passed, {took}"
             print(f"grid-check: {number}/{len(todo)} {batch.kind}: {said}", flush=True)
             after()
         results = (self.results.find(part.name, part.of) for part in work)
@@ -110,7 +114,7 @@ class Check:
         return there and result is not None and not result.problem
 
     def _attempt(self, by_name: dict[str, Work], name: str, number: int) -> str:
-        """Do one piece of work in a child; returns the most memory that it took, MiB."""
+        """Do one piece of work in a child; returns the processor time that it took and the most memory, [s, MiB]."""
         place = name.replace("/", "_")
         folder, log = self.folder / "work" / place, self.folder / "logs" / f"{place}.log"
         for path in (folder, log.parent):
@@ -128,4 +132,5 @@ class Check:
         finally:
             os.chdir(self.folder)
             shutil.rmtree(folder)
-        return str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        return json.dumps([round(used.ru_utime + used.ru_stime), used.ru_maxrss // KIB_PER_MIB])

@@ -32,16 +32,16 @@ def _content(check: Check, runs: Sequence[Run], state: str, hardware: Mapping[st
     found = check.found(runs)
     passed = {run: result for run, result in found.items() if not result.problem}
     failures = [result for result in found.values() if result.problem]
-    seconds = sum(result.seconds for result in found.values())
+    cpu = sum(result.cpu for result in found.values())
     days = sorted({result.date[:10] for result in found.values()}) or ["no day"]
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     yield f"Run on {when}, on {state}, on {hardware['cpu']} with {hardware['cores']} cores and " + (
         f"{hardware['memory_gib']} GiB of memory, one core for each configuration: {len(passed)} of {len(runs)} "
         f"configurations passed, {len(failures)} failed, {len(runs) - len(found)} were not tried. Together they took "
-        f"{seconds / 3600:.1f} hours of a core."
+        f"{cpu / 3600:.1f} hours of processor time."
     )
     yield ""
-    yield "| benchmark | method | points | passed | images in a step, by phase | seconds each | most MiB |"
+    yield "| benchmark | method | points | passed | images in a step, by phase | processor time, s | most memory, MiB |"
     yield "|---|---|---|---:|---|---:|---:|"
     for (benchmark, method, curve), members in _grouped(runs).items():
         results = [found[run] for run in members if run in found]
@@ -68,7 +68,7 @@ def _grouped(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Run]]:
 
 
 def _range(results: Sequence[Result]) -> str:
-    seconds = sorted(round(result.seconds) for result in results if not result.problem)
+    seconds = sorted(result.cpu for result in results if not result.problem)
     if not seconds:
         return ""
     return str(seconds[0]) if seconds[0] == seconds[-1] else f"{seconds[0]} … {seconds[-1]}"

@@ -20,7 +20,8 @@ class Result:
         name: The run, e.g. `ilsvrc2012_resnet50/entropic_student/0.08`; or what was made for several of them.
         of: Hash of the configuration and the code that it ran.
         problem: What went wrong; empty where it passed.
-        seconds: Wall-clock time, with everything.
+        seconds: Wall-clock time.
+        cpu: Processor time, seconds, on which other work on the machine has little influence; 0 where it failed.
         mib: Most memory of the process, MiB; 0 where it failed.
         date: When it ended, ISO 8601 in UTC.
     """
@@ -29,6 +30,7 @@ class Result:
     of: str
     problem: str
     seconds: float
+    cpu: int
     mib: int
     date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 

@@ -252,5 +252,5 @@ def test_one_configuration_for_real(root: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.grid", "--workers", "1", "--folder", str(tmp_path / "grid"), CHEAP]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
-    assert re.search(rf"{CHEAP}: passed, \d+ s, [\d,]+ MiB", done.stdout)
+    assert re.search(rf"{CHEAP}: passed, \d+ s, \d+ s of a processor, [\d,]+ MiB", done.stdout)
     assert not list((tmp_path / "grid" / "work").iterdir())
