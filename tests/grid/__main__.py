@@ -47,9 +47,9 @@ def main() -> int:
     from tests.grid import page
     from tests.grid.check import Check
 
-    config = load_config(asked.config.absolute())
-    runs = trained_runs(config)
     try:
+        config = load_config(asked.config.absolute())
+        runs = trained_runs(config)
         todo = chosen(runs, asked.only, asked.slice)
     except ConfigError as error:
         parser.error(str(error))

@@ -15,7 +15,14 @@ COMMIT = "commit"
 
 
 def trained_runs(config: Config) -> list[Run]:
-    """Return the runs of a run file that train something, with the first seed of each."""
+    """Return the runs of a run file that train something, with the first seed of each.
+
+    Raises:
+        ConfigError: A teacher is trained, not fetched.
+    """
+    for name, resolved in config.benchmarks.items():
+        if resolved.config.teacher.source == "train":
+            raise ConfigError(f"{config.path}: {name} trains its teacher: take a run file whose teachers are fetched")
     found: dict[tuple[str, str, str], Run] = {}
     for benchmark in config.benchmarks:
         for run in runs(config, benchmark):

@@ -47,6 +47,11 @@ def test_every_training_of_the_grid_is_tried(config: Config) -> None:
     assert len(tried) > 200
 
 
+def test_a_run_file_that_trains_its_teachers_is_refused(root: Path) -> None:
+    with pytest.raises(ConfigError, match="photodigits_quick_small_resnet trains its teacher"):
+        trained_runs(load_config(root / "config" / "quick.yaml"))
+
+
 def test_the_slices_are_the_whole_and_alike(config: Config) -> None:
     runs = trained_runs(config)
     slices = [chosen(runs, [], f"{number}/{SLICES}") for number in range(SLICES)]
