@@ -17,15 +17,14 @@ from sc2.job import RunningJob
 from sc2.jobs.identity import job
 from sc2.jobs.plan import Run, encoder_from, last_phase, phases_before, trainings
 from sc2.jobs.stages import STAGES
-from sc2.jobs.workload import training_size
 from sc2.tasks import get_task
 from sc2.training import driver, loop
 from sc2.training.recipe import Recipe
 from tests.grid.layouts import TEST_IMAGES, cut_index, write_layout
 from tests.grid.weights import random_weights
 
-BATCH, LARGE_PIXELS = 2, 600_000
-"""Images in a step; one where the input has more pixels, for the sake of time and memory."""
+BATCH = 2
+"""Images in a step: enough for batch norms and for padding images of two sizes to one."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +107,8 @@ class Trial:
         return ", ".join(batches)
 
     def _batch(self, run: Run, planned: int) -> int:
-        benchmark = self.config.benchmarks[run.benchmark]
-        width, height = training_size(benchmark)
-        affordable = BATCH if width * height <= LARGE_PIXELS else 1
-        return min(planned, max(affordable, get_task(benchmark.config.task).least_batch))
+        task = get_task(self.config.benchmarks[run.benchmark].config.task)
+        return min(planned, max(BATCH, task.least_batch))
 
     def _trained(self, run: Run, folder: Path) -> Path:
         """Train the phases of a run, and before them those of the run that it takes its encoder from."""
