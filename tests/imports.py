@@ -13,6 +13,7 @@ DECLARES = {
     "backbones": "def build(",
     "backbones/heads": "def attach(",
     "data": "class Params(",
+    "released": "def weights(",
     "report/figures": "def draw(",
     "report/pictures": "def draw(",
     "tasks": "TASK = ",

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sc2.commands.import_arguments import add_import_sc2bench
 from sc2.errors import SC2Error
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def add_tools(commands: "Commands") -> None:
         _add_dvc,
     ):
         add(commands)
+    add_import_sc2bench(commands, DEFAULT_CONFIG)
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

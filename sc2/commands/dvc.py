@@ -56,6 +56,8 @@ def _stages(config: Config) -> dict[str, Any]:
     data, teachers, exports = _results("data", config.datasets), _results("teachers", names), _results("export", names)
     measured = [*_results("evaluate", names), *_results("latency", names)]
     shown_data = _results("data", dict.fromkeys(config.benchmarks[name].config.dataset for name in shown))
+    taken = [name for name in names if any(method.released for method in config.benchmarks[name].methods.values())]
+    made = [*_results("train", trained), *_results("released", taken), *exports]
     drawn = [*_results("tables", names), *_results("figures", names)]
     drawn += [*_results("examples", shown), *_results("groups", config.run.groups)]
     datasets = [_relative(config.path.parent / "datasets" / f"{name}.yaml") for name in config.datasets]
@@ -63,7 +65,7 @@ def _stages(config: Config) -> dict[str, Any]:
     return {
         "data": _stage(config, "data", [], data, datasets),
         "teachers": _stage(config, "teachers", data, teachers),
-        "train": _stage(config, "models", [methods, *data, *teachers], [*_results("train", trained), *exports]),
+        "train": _stage(config, "models", [methods, *data, *teachers], made),
         "evaluate": _stage(config, "evaluations", [*data, *exports], measured),
         "figures": _stage(config, "all", [*shown_data, *_results("export", shown), *teachers, *measured], drawn),
     }

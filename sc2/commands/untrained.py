@@ -40,7 +40,7 @@ def untrained_recipe(of: Lookup, benchmark: Benchmark, method: MethodOnBenchmark
     if method.encoder_from is not None and not get_method(method.name).trains_encoder_only:
         source = of(method.encoder_from)
         encoder = untrained_state(of, source, source.methods[method.name], point)
-    return get_method(method.name).training(params, _context(benchmark, method, point, encoder))
+    return get_method(method.name).training(params, untrained_context(benchmark, method, point, encoder))
 
 
 def untrained_state(
@@ -57,12 +57,13 @@ def untrained_export(of: Lookup, benchmark: Benchmark, method: MethodOnBenchmark
     """Build and export a split with random weights (seed 0)."""
     torch.manual_seed(0)
     state = untrained_state(of, benchmark, method, point)
-    return get_method(method.name).export(_context(benchmark, method, point, None), state)
+    return get_method(method.name).export(untrained_context(benchmark, method, point), state)
 
 
-def _context(
-    benchmark: Benchmark, method: MethodOnBenchmark, point: str, encoder: Mapping[str, Tensor] | None
+def untrained_context(
+    benchmark: Benchmark, method: MethodOnBenchmark, point: str, encoder: Mapping[str, Tensor] | None = None
 ) -> BuildContext[Any]:
+    """Return what a method's network is built from, with a teacher of random weights and classes without names."""
     network, classes = benchmark.network, class_count(benchmark)
     state = build_network(network, classes).state_dict()
     names = [str(index) for index in range(classes)]

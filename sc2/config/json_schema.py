@@ -13,13 +13,14 @@ from sc2.config.found import dataset_kinds
 from sc2.config.schema import BenchmarkConfig, MethodFile, RunConfig
 from sc2.measure.published import Ordering
 from sc2.methods import get_method, method_names
+from sc2.released.spec import ReleasedRuns
 from sc2.strict import Name
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """Return the JSON schemas by file name: run file, benchmark, data set, orderings, and one per method."""
+    """Return the JSON schemas by file name: run file, benchmark, data set, what is published, and one per method."""
     kinds = reduce(or_, [importlib.import_module(f"sc2.data.{kind}").Params for kind in dataset_kinds()])
     any_dataset: Any = Annotated[kinds, Field(discriminator="kind")]
     schema_of = {
@@ -29,6 +30,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         "benchmark_extends": _partial(BenchmarkConfig.model_json_schema()) | {"required": ["extends"]},
         "dataset": TypeAdapter(any_dataset).json_schema(),
         "dataset_extends": _dataset_extends(TypeAdapter(any_dataset).json_schema()),
+        "released": ReleasedRuns.model_json_schema(),
         "orderings": TypeAdapter(dict[Name, Ordering]).json_schema(),
     }
     for name in method_names():

@@ -10,6 +10,7 @@ from sc2.config.found import backbone_arguments, backbone_names, dataset_kinds, 
 from sc2.config.published import read_numbers, read_orderings
 from sc2.config.reader import Reader
 from sc2.config.references import check_chain, check_grid, check_groups, check_references, points_at
+from sc2.config.released import with_released
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
 from sc2.config.schema import BenchmarkConfig, MethodFile, MethodGrid, RunConfig
 from sc2.config.yaml_files import Content, merge
@@ -241,6 +242,7 @@ def load_config(path: Path | str) -> Config:
         if not loader.problems:
             check_references(loader, run, benchmarks, path)
             check_groups(loader, run, source)
+            benchmarks = with_released(loader, benchmarks)
     orderings, numbers = read_orderings(loader), read_numbers(loader)
     if loader.problems or run is None:
         raise loader.error()

@@ -9,6 +9,7 @@ from sc2.backbones.spec import NetworkSpec
 from sc2.config.schema import BenchmarkConfig, RunConfig
 from sc2.measure.published import Ordering, PublishedNumber
 from sc2.methods import get_method
+from sc2.released.spec import Released
 from sc2.strict import Strict
 from sc2.tasks import get_task
 from sc2.tasks.base import HeadParams
@@ -28,6 +29,7 @@ class MethodOnBenchmark:
         chained: Parameters of all points but the first, where each starts from the weights of the point before; None
             without such a chain.
         at: Parameters of the points that have their own.
+        released: Published weights by operating point, which take the place of a training.
     """
 
     name: str
@@ -38,6 +40,7 @@ class MethodOnBenchmark:
     own_seeds: Sequence[str] = ()
     chained: Strict | None = None
     at: Mapping[str, Strict] = field(default_factory=dict)
+    released: Mapping[str, Released] = field(default_factory=dict)
 
     def seeds(self, run: RunConfig) -> list[str]:
         """Return the seeds of its runs, as many as the run file allows: its first one for a method without training."""
@@ -56,6 +59,11 @@ class MethodOnBenchmark:
         if self.chained is None or point not in self.points[1:]:
             return None
         return self.points[self.points.index(point) - 1]
+
+    def released_at(self, point: str, seed: str) -> Released | None:
+        """Return the published weights that a run has instead of a training; None if it is trained."""
+        released = self.released.get(point)
+        return released if released is not None and released.seed == seed else None
 
     def phase(self, name: str, point: str) -> Strict:
         """Return the parameters of a training phase at a point."""

@@ -188,7 +188,8 @@ def _snapshot(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
 
 
 def _train(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Described | None:
-    if keys["phase"] not in phases(method.name) or taken_whole(method) is not None:
+    released = method.released_at(keys["point"], keys["seed"])
+    if keys["phase"] not in phases(method.name) or taken_whole(method) is not None or released is not None:
         return None
     spec = _run_spec(benchmark, method, keys)
     # A phase sees only its own parameters, so that a later phase can change and rerun alone.
@@ -198,6 +199,16 @@ def _train(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Descr
         taken = {"encoder_from": method.encoder_from, "chained_from": method.chained_from(keys["point"])}
         spec |= {name: source for name, source in taken.items() if source is not None}
     return spec, _run_modules(benchmark, method)
+
+
+def _convert_released(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Described | None:
+    released = method.released_at(keys["point"], keys["seed"])
+    if released is None:
+        return None
+    # Where the file is does not matter, only which it is.
+    spec = _run_spec(benchmark, method, keys) | {"released": released.model_dump(mode="json", exclude={"file", "seed"})}
+    spec |= {"class_indices": getattr(benchmark.config.teacher, "class_indices", None)}
+    return spec, (*_run_modules(benchmark, method), f"sc2.released.{get_method(method.name).family}")
 
 
 def _export(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Described:
@@ -241,6 +252,7 @@ _BENCHMARK_STAGES: dict[str, Callable[[Config, Benchmark, Keys], Described | Non
 
 _RUN_STAGES: dict[str, Callable[[Benchmark, MethodOnBenchmark, Keys], Described | None]] = {
     "train": _train,
+    "convert_released": _convert_released,
     "export": _export,
     "evaluate": _evaluate,
 }

@@ -101,6 +101,7 @@ class Order:
                     sources[node] |= {
                         _node("train", other.benchmark, other.method, other.point, other.seed, earlier)
                         for other, earlier in before
+                        if earlier in trainings(config, other)
                     }
         return sources
 

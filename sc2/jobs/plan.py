@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
 from sc2.config.schema import ANCHORS
 from sc2.methods import get_method
+from sc2.released.spec import Released
 
 Keys = Mapping[str, str]
 
@@ -83,8 +84,15 @@ def last_phase(method: str) -> list[str]:
 
 
 def trainings(config: Config, run: Run) -> list[str]:
-    """Return the phases that a run trains, in order; none if it takes everything from another run."""
-    return phases(run.method) if _trained_elsewhere(config, run) is None else []
+    """Return the phases that a run trains, in order; none if it takes everything from another run, or has weights."""
+    here = _trained_elsewhere(config, run) is None and released(config, run) is None
+    return phases(run.method) if here else []
+
+
+def released(config: Config, run: Run) -> Released | None:
+    """Return the published weights that a run has instead of a training; None if it is trained."""
+    method = _method(config, run)
+    return None if method is None else method.released_at(run.point, run.seed)
 
 
 def exported(config: Config, run: Run) -> list[tuple[Run, str]]:
@@ -100,7 +108,9 @@ def _method(config: Config, run: Run) -> MethodOnBenchmark | None:
 
 def _trained_elsewhere(config: Config, run: Run) -> Run | None:
     method = _method(config, run)
-    source = taken_whole(method) if method is not None else None
+    if method is None or method.released_at(run.point, run.seed) is not None:
+        return None
+    source = taken_whole(method)
     return None if source is None else replace(run, benchmark=source)
 
 

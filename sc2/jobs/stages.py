@@ -100,6 +100,13 @@ STAGES: dict[str, Stage] = {
         entry="sc2.runs.train:run",
         calls=("training",),
     ),
+    "convert_released": Stage(
+        "turn published weights into the last checkpoint of a run, in place of its training",
+        keys=_RUN,
+        inputs={"teacher": "one", "released": "one"},
+        outputs=("checkpoint",),
+        entry="sc2.released.convert:run",
+    ),
     "export": Stage(
         "split a run into its device half and its server half and count their costs",
         keys=_RUN,

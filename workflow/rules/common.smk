@@ -7,6 +7,7 @@ from sc2.jobs.checksums import remember_checksums
 from sc2.jobs.order import Order
 from sc2.jobs.stages import STAGES
 from sc2.config.load import load_config
+from sc2.data.archive import data_dir
 from sc2.errors import ConfigError
 from sc2.forks.start import start_forks
 
@@ -97,8 +98,18 @@ def run_of(wildcards):
 
 
 def checkpoint(run, phase):
-    """Checkpoint of a training phase of a run."""
+    """Checkpoint of a training phase of a run; of the last one of a run with published weights."""
+    if plan.released(CONFIG, run) is not None:
+        return f"results/released/{folder_of(run)}/checkpoint.pt"
     return f"results/train/{folder_of(run)}/{phase}.pt"
+
+
+def released_file(wildcards):
+    """File of the published weights of a run."""
+    released = plan.released(CONFIG, run_of(wildcards))
+    if released is None:
+        raise unplanned("convert_released", wildcards)
+    return str(data_dir() / released.file)
 
 
 def phase_before(wildcards):
@@ -272,6 +283,11 @@ def records_of(benchmark):
         *teacher_files(benchmark, "teacher.prov.json"),
         *teacher_files(benchmark, "evaluation.prov.json"),
         *trainings,
+        *(
+            f"results/released/{folder_of(run)}/checkpoint.prov.json"
+            for run in plan.runs(CONFIG, benchmark)
+            if plan.released(CONFIG, run) is not None
+        ),
         *of_runs("results/export/{run}/export.prov.json", benchmark),
         *of_runs("results/evaluate/{run}/evaluate.prov.json", benchmark),
         *latencies_of(benchmark, "latency.prov.json"),

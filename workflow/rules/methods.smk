@@ -50,6 +50,43 @@ rule train:
         """
 
 
+rule convert_released:
+    """Published weights in the place of a training, see config/released/."""
+    input:
+        teacher=teacher_of,
+        released=released_file,
+    output:
+        checkpoint="results/released/{benchmark}/{method}/{point}/seed{seed}/checkpoint.pt",
+        record="results/released/{benchmark}/{method}/{point}/seed{seed}/checkpoint.prov.json",
+    log:
+        "logs/released/{benchmark}/{method}/{point}/seed{seed}.log",
+    priority: priority("convert_released")
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=6000,
+        runtime="30m",
+    params:
+        job=job_id("convert_released"),
+        config=run_file,
+    shell:
+        r"""
+        python -m sc2 convert_released \
+            --config {params.config:q} \
+            --benchmark {wildcards.benchmark:q} \
+            --method {wildcards.method:q} \
+            --point {wildcards.point:q} \
+            --seed {wildcards.seed:q} \
+            --teacher {input.teacher:q} \
+            --released {input.released:q} \
+            --out-checkpoint {output.checkpoint:q} \
+            --record {output.record:q} \
+            --job {params.job:q} \
+            --threads {threads} 2>&1 | tee {log:q}
+        """
+
+
 rule export:
     """Device half and server half as separate files, with newly built coding tables."""
     input:

@@ -1,0 +1,39 @@
+"""The commands that take published weights: their arguments, and the function that each one calls."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_import_sc2bench(commands: "Commands", config: str) -> None:
+    """Add the command; `config` is the default run file."""
+    parser = commands.add_parser(
+        "import-sc2bench",
+        help="take a checkpoint of the published SC2 code in the place of a training",
+        description="Convert and check a checkpoint of the published SC2 code, copy it into the data folder, and name "
+        "it in released/ beside the run file: export, evaluation and tables then use it as if it had been trained.",
+        epilog="example: sc2 import-sc2bench FILE.pt --benchmark ilsvrc2012_resnet50 --method entropic_student "
+        "--point 0.16 --config config/paper.yaml",
+    )
+    parser.add_argument("checkpoint", type=Path, help="the file")
+    parser.add_argument("--benchmark", required=True, help="benchmark of the run")
+    parser.add_argument("--method", required=True, help="method of the run")
+    parser.add_argument("--point", required=True, help="operating point of the run, e.g. 0.16")
+    parser.add_argument("--seed", default="0", help="seed whose training it replaces (default: 0)")
+    parser.add_argument("--config", type=Path, default=Path(config), help=f"the run file (default: {config})")
+    parser.set_defaults(run=_import_sc2bench)
+
+
+def _import_sc2bench(arguments: argparse.Namespace) -> None:
+    from sc2.system.surroundings import settle
+
+    settle(os.environ, threads=1)
+    from sc2.commands.import_released import import_sc2bench
+    from sc2.jobs.plan import Run
+
+    run = Run(arguments.benchmark, arguments.method, arguments.point, arguments.seed)
+    print(import_sc2bench(arguments.config, arguments.checkpoint, run))
