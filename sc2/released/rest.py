@@ -54,7 +54,8 @@ def classifier_rest(
         CheckpointError: An entry is unknown, or the outputs do not fit the classes.
     """
     own = _named(state, backbone)
-    several = {name for name, shape in _shapes(backbone, 2).items() if shape != _shapes(backbone, 3)[name]}
+    two, three = _shapes(backbone, 2), _shapes(backbone, 3)
+    several = {name for name, shape in two.items() if shape != three[name]}
     heads = sorted(several & own.keys())
     outputs = len(own[heads[0]]) if heads else 0
     if heads and outputs != len(classes):

@@ -106,3 +106,51 @@ def test_entropic_student(sc2bench: Reference, pixels: np.ndarray, tmp_path: Pat
     assert len(reference) > 3000
     assert payload.num_bytes == pytest.approx(len(reference), rel=1e-3)
     torch.testing.assert_close(server.answer(server.decode(payload)), logits, rtol=1e-5, atol=1e-5)
+
+
+def test_hyperprior_students(sc2bench: Reference, tmp_path: Path) -> None:
+    """The two hyperpriors, as trained (h_s in floating point): features of the bottleneck and logits."""
+    for name, key in (("entropic_student_mshp", "MSHP"), ("entropic_student_shp", "SHP")):
+        published = sc2bench("models.backbone").splittable_resnet(
+            {"key": f"{key}BasedResNetBottleneck", "kwargs": {}}, skips_avgpool=False, skips_fc=False
+        )
+        livened(published.bottleneck_layer, 40)
+        method = get_method(name)
+        context = method.context({}, "0.16", INPUT, teacher())
+        path = saved(published.state_dict(), tmp_path / f"{key}.pt")
+        ours: Any = converted(method, context, read_released(path), None)
+        y = torch.randn(1, 24, 31, 31) * 5
+        z = published.bottleneck_layer.h_a(y if key == "MSHP" else y.abs())
+        torch.testing.assert_close(ours.prior.hyper_analysis(y), z, rtol=0, atol=0)
+        expected = published.bottleneck_layer.h_s(z)
+        torch.testing.assert_close(ours.prior.hyper_synthesis(z), expected, rtol=0, atol=0)
+        torch.testing.assert_close(ours.decoder(y), published.bottleneck_layer.g_s(y), rtol=0, atol=0)
+        assert torch.equal(
+            ours.prior.entropy_bottleneck.quantiles, published.bottleneck_layer.entropy_bottleneck.quantiles
+        )
+        assert torch.equal(ours.tail.stages["layer3"][0].conv1.weight, published.layer3[0].conv1.weight)
+
+
+def test_fine_tuned_split(sc2bench: Reference, pixels: np.ndarray, tmp_path: Path) -> None:
+    """A ResNet-50 cut after layer2, with weights in eval mode that are the same on both sides: logits."""
+    from torchvision import models
+
+    classifier = models.resnet50()
+    published = (
+        sc2bench("models.wrapper")
+        .EntropicClassifier(
+            classifier,
+            {"sequential": ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2"]},
+            {"entropy_bottleneck_channels": 512},
+            {"sequential": ["layer3", "layer4", "avgpool"]},
+            {"sequential": ["fc"]},
+        )
+        .eval()
+    )
+    method = get_method("fine_tuned_split")
+    context = method.context({}, "layer2_1e-8", INPUT, teacher())
+    path = saved(published.state_dict(), tmp_path / "published.pt")
+    ours = converted(method, context, read_released(path), None).eval()
+    x = normalise(to_batch(pixels), context.input.pixels)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), published(x), rtol=0, atol=0)

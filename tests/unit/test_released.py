@@ -27,7 +27,9 @@ from sc2.methods.student.network import StudentNetwork
 from sc2.methods.student.priors import FACTORIZED
 from sc2.provenance.record import read_record
 from sc2.provenance.trace import format_trace, trace
+from sc2.released import learned_codec, reduction
 from sc2.released.file import current_names, read_released
+from sc2.released.parts import divided
 from tests.configuration import Project, put
 
 BENCHMARK, METHOD = "photodigits_quick_small_resnet", "entropic_student"
@@ -349,3 +351,50 @@ def test_a_network_that_no_library_has_is_refused(project: Project, run: Run) ->
     with pytest.raises(CheckpointError, match="nobody publishes weights of small_resnet"):
         import_sc2bench(project.folder / "quick.yaml", path, run)
     assert get_method(METHOD).phases()
+
+
+# Other families
+
+
+def test_a_reduction_keeps_its_parts_and_a_codec_leaves_the_classifier_beside_it() -> None:
+    state = {"bottleneck_layer.encoder.0.weight": torch.ones(1), "bottleneck_layer.decoder.11.bias": torch.ones(2)}
+    state |= {"layer2.0.conv1.weight": torch.ones(3)}
+    parts = divided(state, lambda others: {f"stages.{name}": value for name, value in others.items()})
+    assert {name: len(value) for name, value in reduction.weights(None, parts).items()} == {
+        "encoder.0.weight": 1,
+        "decoder.11.bias": 2,
+        "tail.stages.layer2.0.conv1.weight": 3,
+    }
+    for start in ("", "compression_model."):
+        codec = {f"{start}g_a.0.weight": torch.ones(1), f"{start}h_s.0.bias": torch.ones(2)}
+        beside = {"classification_model.fc.bias": torch.ones(3)} if start else {}
+        own = learned_codec.weights(None, divided({**codec, **beside}, lambda others: {}))
+        assert {name: len(value) for name, value in own.items()} == {"codec.g_a.0.weight": 1, "codec.h_s.0.bias": 2}
+
+
+def test_a_hybrid_vits_parts_have_their_places_in_timms_network() -> None:
+    """The published class takes the network apart; its names are put together again."""
+    import timm
+
+    from sc2.backbones.spec import BackboneSpec
+    from sc2.released.rest import classifier_rest
+
+    with torch.device("meta"):
+        library = timm.create_model("vit_small_r26_s32_224").state_dict()
+    apart = {
+        "patch_embed.backbone.stages.": "patch_embed_pruned_stages.",
+        "patch_embed.backbone.norm.": "patch_embed_norm.",
+        "patch_embed.proj.": "patch_embed_proj.",
+    }
+    published = {}
+    for name, value in library.items():
+        if not name.startswith(("patch_embed.backbone.stem", "patch_embed.backbone.stages.0.")):
+            start = next((start for start in apart if name.startswith(start)), "")
+            published[apart.get(start, "") + name.removeprefix(start)] = value
+    classes = [str(number) for number in range(1000)]
+    own = classifier_rest(published, BackboneSpec(name="hybrid_vit"), classes, None)
+    assert len(own) == len(published) > 150
+    assert own["stages.head.proj.weight"].shape == library["patch_embed.proj.weight"].shape
+    assert {name.split(".")[1] for name in own} == {"layer2", "layer3", "head"} | (
+        {"layer4"} if any(name.startswith("stages.layer4") for name in own) else set()
+    )
