@@ -24,6 +24,21 @@ class Parts:
     others: dict[str, Tensor]
     rest: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
+    def placed(self, places: Mapping[str, str]) -> dict[str, Tensor]:
+        """Return all entries under the names of a network here: the bottleneck as `moved`, the others as its tail.
+
+        Args:
+            places: As of `moved`.
+
+        Raises:
+            CheckpointError: There is an entry with no place.
+        """
+        return moved(self.bottleneck, places) | self.tail(self.others)
+
+    def tail(self, others: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return entries of the network behind the bottleneck under the names that they have in its `tail`."""
+        return {f"tail.{name}": value for name, value in self.rest(others).items()}
+
 
 def divided(state: Mapping[str, Tensor], rest: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]) -> Parts:
     """Divide a published state dict; in a dense network the bottleneck is deeper inside."""

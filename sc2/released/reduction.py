@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from sc2.methods.reduction.network import ReductionNetwork
-from sc2.released.parts import Parts, moved
+from sc2.released.parts import Parts
 from sc2.split.method import BuildContext
 
 
@@ -24,5 +24,4 @@ def weights(method: Any, parts: Parts) -> dict[str, Tensor]:
     Raises:
         CheckpointError: There is an entry with no place.
     """
-    own = moved(parts.bottleneck, {"encoder.": "encoder.", "decoder.": "decoder."})
-    return own | {f"tail.{name}": value for name, value in parts.rest(parts.others).items()}
+    return parts.placed({"encoder.": "encoder.", "decoder.": "decoder."})

@@ -9,7 +9,7 @@ from sc2.methods.student.fine_tuned import PastedBottleneck
 from sc2.methods.student.fine_tuned_split import AXIS, FineTunedSplit
 from sc2.methods.student.method import BottleneckMethod
 from sc2.methods.student.network import StudentNetwork
-from sc2.released.parts import Parts, moved
+from sc2.released.parts import Parts
 from sc2.split.method import BuildContext
 
 _PLACES = {
@@ -46,9 +46,7 @@ def weights(method: Any, parts: Parts) -> dict[str, Tensor]:
 
 
 def _student(parts: Parts) -> dict[str, Tensor]:
-    places = {**_PLACES, **{f"h_a.{index}.": f"prior.hyper_analysis.{index + 1}." for index in range(3)}}
-    own = moved(parts.bottleneck, places)
-    return own | {f"tail.{name}": value for name, value in parts.rest(parts.others).items()}
+    return parts.placed({**_PLACES, **{f"h_a.{i}.": f"prior.hyper_analysis.{i + 1}." for i in range(3)}})
 
 
 def _fine_tuned(parts: Parts) -> dict[str, Tensor]:
@@ -58,7 +56,7 @@ def _fine_tuned(parts: Parts) -> dict[str, Tensor]:
         prior = {name.replace("entropy_bottleneck.", "", 1): value for name, value in prior.items()}
     before, after = _divided(parts.others)
     own = {f"encoder.{name}": value for name, value in parts.rest(before).items()}
-    return own | prior | {f"tail.{name}": value for name, value in parts.rest(after).items()}
+    return own | prior | parts.tail(after)
 
 
 def _divided(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
