@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sc2.commands.import_arguments import add_import_sc2bench
+from sc2.commands.import_arguments import add_import_sc2bench, add_import_units
 from sc2.errors import SC2Error
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def add_tools(commands: "Commands") -> None:
     ):
         add(commands)
     add_import_sc2bench(commands, DEFAULT_CONFIG)
+    add_import_units(commands, DEFAULT_CONFIG)
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

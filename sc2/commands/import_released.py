@@ -8,7 +8,7 @@ import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -21,48 +21,52 @@ from sc2.data.archive import data_dir
 from sc2.errors import CheckpointError, ConfigError, DataError
 from sc2.jobs.plan import Run
 from sc2.methods import get_method
-from sc2.released.convert import converted
-from sc2.released.file import read_released
-from sc2.released.spec import Released
+from sc2.released.convert import converted, read_files
+from sc2.released.spec import Released, ReleasedFile
 
 _HEADER = """\
 # yaml-language-server: $schema=../schema/released.schema.json
-# Published weights that take the place of a training, written by `sc2 import-sc2bench`. Without an entry, its run is
+# Published weights that take the place of a training, written by `sc2 import-…`. Without an entry, its run is
 # trained again.
 """
 
 
-def import_sc2bench(config_path: Path, checkpoint: Path, run: Run) -> str:
-    """Take a checkpoint of the published SC2 code for a run, and return what to do next.
+def import_released(config_path: Path, run: Run, checkpoint: Path, frequencies: Path | None = None) -> str:
+    """Take a published checkpoint for a run, and return what to do next.
 
     Args:
         config_path: A run file that plans the run.
-        checkpoint: The file.
         run: The run whose training it replaces.
+        checkpoint: A checkpoint of the published SC2 code, or a published bottleneck unit.
+        frequencies: For a unit, the published table of how often its symbols occur.
 
     Raises:
         ConfigError: The run file does not plan the run, or the method is not trained.
-        CheckpointError: The file cannot be read without running code, or does not fit.
+        CheckpointError: A file cannot be read without running code, or does not fit.
         DataError: The data folder holds another file of that name, or cannot be written.
     """
     config = load_config(config_path)
     benchmark, method = _planned(config, run)
-    if not checkpoint.is_file():
-        raise CheckpointError(f"{checkpoint}: there is no such file")
+    _refuse(benchmark, run, unit=frequencies is not None)
+    files = [file for file in (checkpoint, frequencies) if file is not None]
+    for file in files:
+        if not file.is_file():
+            raise CheckpointError(f"{file}: there is no such file")
     context = untrained_context(benchmark, method, run.point)
     given = getattr(benchmark.config.teacher, "class_indices", None)
     # The names of the classes are those of a data set that need not be here.
     chosen = list(given.values()) if isinstance(given, Mapping) else given
     try:
-        converted(get_method(run.method), context, read_released(checkpoint), chosen)
+        converted(get_method(run.method), context, read_files(context, *files), chosen)
     except CheckpointError as error:
         raise CheckpointError(f"{checkpoint} is not taken: {error}") from error
-    name, sha256 = _kept(checkpoint)
-    released = Released(source="sc2bench", file=name, sha256=sha256, seed=run.seed)
+    kept, *table = [_kept(file) for file in files]
+    source: Literal["sc2bench", "spic"] = "spic" if table else "sc2bench"
+    released = Released(source=source, **dict(kept), seed=run.seed, frequencies=table[0] if table else None)
     file = _noted(config_path.parent, run, released)
     target = f"results/evaluate/{run.benchmark}/{run.method}/{run.point}/seed{run.seed}/summary.json"
     return (
-        f"{name} (sha256 {sha256}) takes the place of the training, see {file}; to evaluate it:\\n"
+        f"{kept.file} (sha256 {kept.sha256}) takes the place of the training, see {file}; to evaluate it:\n"
         f"snakemake --cores all {target} --configfile {config_path}"
     )
 
@@ -92,14 +96,25 @@ def _planned(config: Config, run: Run) -> tuple[Benchmark, MethodOnBenchmark]:
     return benchmark, method
 
 
-def _kept(file: Path) -> tuple[str, str]:
+def _refuse(benchmark: Benchmark, run: Run, *, unit: bool) -> None:
+    """Refuse what a command cannot take.
+
+    Raises:
+        ConfigError: The message says what can.
+    """
+    if unit != (get_method(run.method).family == "unit"):
+        command = "import-sc2bench" if unit else "import-units"
+        raise ConfigError(f"the published weights of {run.method} have another layout: take them with sc2 {command}")
+
+
+def _kept(file: Path) -> ReleasedFile:
     """Copy a file into the data folder, unless it is there; return its name in that folder, and its SHA-256."""
     folder = data_dir()
     try:
         with file.open("rb") as opened:
             sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
         if file.resolve().is_relative_to(folder.resolve()):
-            return file.resolve().relative_to(folder.resolve()).as_posix(), sha256
+            return ReleasedFile(file=file.resolve().relative_to(folder.resolve()).as_posix(), sha256=sha256)
         target = folder / file.name
         if target.exists():
             with target.open("rb") as opened:
@@ -111,14 +126,14 @@ def _kept(file: Path) -> tuple[str, str]:
             shutil.copyfile(file, target)
     except OSError as error:
         raise DataError(f"{file} cannot be copied into {folder}: {error.strerror or error}") from error
-    return file.name, sha256
+    return ReleasedFile(file=file.name, sha256=sha256)
 
 
 def _noted(folder: Path, run: Run, released: Released) -> Path:
     """Write into the benchmark's file of published weights that a run takes some, and return the file."""
     file = file_of(folder, run.benchmark)
     content: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {"methods": {}}
-    content["methods"].setdefault(run.method, {})[run.point] = released.model_dump(mode="json")
+    content["methods"].setdefault(run.method, {})[run.point] = released.model_dump(mode="json", exclude_none=True)
     file.parent.mkdir(exist_ok=True)
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
     file.write_text(_HEADER + text, encoding="utf-8")

@@ -206,7 +206,10 @@ def _convert_released(benchmark: Benchmark, method: MethodOnBenchmark, keys: Key
     if released is None:
         return None
     # Where the file is does not matter, only which it is.
-    spec = _run_spec(benchmark, method, keys) | {"released": released.model_dump(mode="json", exclude={"file", "seed"})}
+    hashes = released.model_dump(
+        mode="json", exclude={"file": True, "seed": True, "frequencies": {"file"}}, exclude_none=True
+    )
+    spec = _run_spec(benchmark, method, keys) | {"released": hashes}
     spec |= {"class_indices": getattr(benchmark.config.teacher, "class_indices", None)}
     return spec, (*_run_modules(benchmark, method), f"sc2.released.{get_method(method.name).family}")
 

@@ -103,7 +103,7 @@ STAGES: dict[str, Stage] = {
     "convert_released": Stage(
         "turn published weights into the last checkpoint of a run, in place of its training",
         keys=_RUN,
-        inputs={"teacher": "one", "released": "one"},
+        inputs={"teacher": "one", "released": "many"},
         outputs=("checkpoint",),
         entry="sc2.released.convert:run",
     ),

@@ -93,3 +93,18 @@ def test_the_decoder_gives_the_size_back_and_leaves_no_gap() -> None:
             assert bool((reached > 0).all()) == (kernel >= stride or latent.numel() == 1)
             encoder = functional.conv2d(torch.ones(1, 1, size, size), torch.ones(1, 1, 3, 3), stride=stride, padding=1)
             assert encoder.shape == latent.shape
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "side"),
+    [(14, 2, 15), (14, 4, 17), (7, 2, 7), (7, 4, 7)],
+    ids=["S3, 2", "S3, 4", "S1, 2", "S1, 4"],
+)
+def test_published_sizes_where_they_are_not_to_be_exact(size: int, stride: int, side: int) -> None:
+    """The same weights as of an exact decoder; another padding, and none in the output."""
+    exact, published = (unit_decoder(8, 3, stride, size, exact=value) for value in (True, False))
+    published.load_state_dict(exact.state_dict())
+    latent = torch.rand(1, 3, latent_size(size, stride), latent_size(size, stride))
+    assert published.eval()(latent).shape[2:] == (side, side)
+    assert published[3].output_padding == (0, 0)
+    assert torch.equal(published(latent), exact.eval()(latent)) == (side == size)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sc2.checkpoint import load_phase, save_atomically
 from sc2.cli import main
-from sc2.commands.import_released import import_sc2bench
+from sc2.commands.import_released import import_released
 from sc2.commands.untrained import class_count, untrained_context
 from sc2.config.load import load_config
 from sc2.config.resolved import Config
@@ -217,7 +217,7 @@ def test_a_file_for_no_benchmark_is_named(project: Project) -> None:
 
 def test_from_a_published_file_to_the_halves(project: Project, run: Run, published: Path, tmp_path: Path) -> None:
     """The whole way, with a record each: the command, the checkpoint, the export; the weights arrive unchanged."""
-    told = import_sc2bench(project.folder / "quick.yaml", published, run)
+    told = import_released(project.folder / "quick.yaml", run, published)
     sha256 = hashlib.sha256(published.read_bytes()).hexdigest()
     assert sha256 in told
     assert (tmp_path / "data" / "published.pt").read_bytes() == published.read_bytes()
@@ -228,7 +228,7 @@ def test_from_a_published_file_to_the_halves(project: Project, run: Run, publish
     save_atomically(content, tmp_path / "teacher.pt")
     folder = Path("results/released")
     checkpoint = folder / "checkpoint.pt"
-    stage(project, "convert_released", run, {"released": Path("data/published.pt")}, {"checkpoint": checkpoint})
+    stage(project, "convert_released", run, {"released": [Path("data/published.pt")]}, {"checkpoint": checkpoint})
     state = load_phase(checkpoint, METHOD)
     original = torch.load(published, weights_only=False)["model"]
     for name in ("bottleneck_layer.encoder.0.weight", "layer3.0.conv1.weight", "fc.bias"):
@@ -280,7 +280,7 @@ def test_another_file_of_the_same_name_is_not_overwritten(project: Project, run:
     Path("data").mkdir()
     Path("data/one.pt").write_bytes(b"mine")
     with pytest.raises(DataError, match="another file of this name"):
-        import_sc2bench(project.folder / "quick.yaml", path, run)
+        import_released(project.folder / "quick.yaml", run, path)
     assert Path("data/one.pt").read_bytes() == b"mine"
     assert not (project.folder / "released").exists()
 
@@ -289,20 +289,20 @@ def test_weights_of_another_width_are_refused_with_the_first_difference(project:
     path = one_published(project, run)
     project.edit(FILE, put("methods", METHOD, "params", "encoder_channels", [5, 5, 5]))
     with pytest.raises(CheckpointError, match=r"one\.pt is not taken: .*encoder.*in the file.*Check benchmark"):
-        import_sc2bench(project.folder / "quick.yaml", path, run)
+        import_released(project.folder / "quick.yaml", run, path)
 
 
 def test_entries_that_have_no_place_or_are_missing_are_named(project: Project, run: Run) -> None:
     state = torch.load(one_published(project, run))
     torch.save({**state, "layer9.weight": torch.ones(1)}, "more.pt")
     with pytest.raises(CheckpointError, match=r"layer9\.weight, which is none of resnet"):
-        import_sc2bench(project.folder / "quick.yaml", Path("more.pt"), run)
+        import_released(project.folder / "quick.yaml", run, Path("more.pt"))
     torch.save({**state, "bottleneck_layer.h_q.weight": torch.ones(1)}, "more.pt")
     with pytest.raises(CheckpointError, match=r"h_q\.weight, which this method's has not"):
-        import_sc2bench(project.folder / "quick.yaml", Path("more.pt"), run)
+        import_released(project.folder / "quick.yaml", run, Path("more.pt"))
     torch.save({name: value for name, value in state.items() if "fc.bias" not in name}, "less.pt")
     with pytest.raises(CheckpointError, match=r"1 entries differ, e\.g\. no tail\.stages\.head\.2\.bias"):
-        import_sc2bench(project.folder / "quick.yaml", Path("less.pt"), run)
+        import_released(project.folder / "quick.yaml", run, Path("less.pt"))
 
 
 def test_outputs_are_chosen_by_the_benchmarks_class_indices(project: Project, run: Run) -> None:
@@ -332,13 +332,13 @@ def test_outputs_are_chosen_by_the_benchmarks_class_indices(project: Project, ru
 )
 def test_a_run_that_is_not_planned_is_refused(project: Project, run: Run, change: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        import_sc2bench(project.folder / "quick.yaml", Path("any.pt"), Run(**{**vars(run), **change}))
+        import_released(project.folder / "quick.yaml", Run(**{**vars(run), **change}), Path("any.pt"))
 
 
 def test_a_chain_of_points_is_refused(project: Project, run: Run) -> None:
     project.edit(FILE, put("methods", METHOD, "chain", {}))
     with pytest.raises(ConfigError, match="remove `chain`"):
-        import_sc2bench(project.folder / "quick.yaml", Path("any.pt"), run)
+        import_released(project.folder / "quick.yaml", run, Path("any.pt"))
     named(project, {METHOD: {run.point: {"source": "sc2bench", "file": "a.pt", "sha256": HASH}}})
     [(place, told)] = project.problems("quick.yaml")
     assert place == f"{RELEASED}: methods.{METHOD}"
@@ -349,7 +349,7 @@ def test_a_network_that_no_library_has_is_refused(project: Project, run: Run) ->
     path = one_published(project, run)
     project.edit(PARENT, put("teacher", "backbone", {"name": "small_resnet"}))
     with pytest.raises(CheckpointError, match="nobody publishes weights of small_resnet"):
-        import_sc2bench(project.folder / "quick.yaml", path, run)
+        import_released(project.folder / "quick.yaml", run, path)
     assert get_method(METHOD).phases()
 
 

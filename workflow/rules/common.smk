@@ -104,12 +104,12 @@ def checkpoint(run, phase):
     return f"results/train/{folder_of(run)}/{phase}.pt"
 
 
-def released_file(wildcards):
-    """File of the published weights of a run."""
+def released_files(wildcards):
+    """File of the published weights of a run, and of their frequency table if they have one."""
     released = plan.released(CONFIG, run_of(wildcards))
     if released is None:
         raise unplanned("convert_released", wildcards)
-    return str(data_dir() / released.file)
+    return [str(data_dir() / file.file) for file in released.files]
 
 
 def phase_before(wildcards):

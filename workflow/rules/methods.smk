@@ -54,7 +54,7 @@ rule convert_released:
     """Published weights in the place of a training, see config/released/."""
     input:
         teacher=teacher_of,
-        released=released_file,
+        released=released_files,
     output:
         checkpoint="results/released/{benchmark}/{method}/{point}/seed{seed}/checkpoint.pt",
         record="results/released/{benchmark}/{method}/{point}/seed{seed}/checkpoint.prov.json",

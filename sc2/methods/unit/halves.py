@@ -36,6 +36,7 @@ class UnitContent(HalfContent):
         stride: Stride of the unit's depthwise convolutions, s.
         step: Width of the quantiser's intervals, q.
         signed: Whether the features at the cut have negative values.
+        exact: Whether the decoder returns maps of `size`.
         state: Weights of the half's stages of the network and of its part of the unit.
         tables: `cdf`, `cdf_length` and `offset` of the coder, one row for each of the k channels.
     """
@@ -49,6 +50,7 @@ class UnitContent(HalfContent):
     stride: int
     step: float
     signed: bool
+    exact: bool
     state: dict[str, Tensor]
     tables: dict[str, Tensor]
 
@@ -118,7 +120,7 @@ class UnitServer(ServerHalf):
 
     def __init__(self, content: UnitServerContent) -> None:
         sizes = (content.channels, content.latent_channels, content.stride, content.size)
-        decoder = unit_decoder(*sizes, signed=content.signed)
+        decoder = unit_decoder(*sizes, signed=content.signed, exact=content.exact)
         tail = build_network(content.backbone, content.num_classes).after(content.cut)
         self.network = _frozen({"decoder": decoder, "tail": tail}, content.state)
         self.coder = TableCoder.of(content.tables)
@@ -157,6 +159,7 @@ def split_unit(network: UnitNetwork, context: BuildContext[UnitArch], point: Uni
         stride=point.stride,
         step=point.step,
         signed=network.signed,
+        exact=network.exact,
         state=rest,
         tables=tables,
     )

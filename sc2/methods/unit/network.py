@@ -39,9 +39,14 @@ def unit_encoder(channels: int, latent_channels: int, stride: int) -> nn.Sequent
     )
 
 
-def unit_decoder(channels: int, latent_channels: int, stride: int, size: int, *, signed: bool = False) -> nn.Sequential:
-    """Return the decoder: latent [B, k, ⌈H/s⌉, ⌈H/s⌉] to features [B, C, H, H], H = `size`; ≥ 0 unless `signed`."""
-    kernel, padding, extra = transposed_geometry(size, stride)
+def unit_decoder(
+    channels: int, latent_channels: int, stride: int, size: int, *, signed: bool = False, exact: bool = True
+) -> nn.Sequential:
+    """Return the decoder: latent [B, k, ⌈H/s⌉, ⌈H/s⌉] to features [B, C, H, H], H = `size`; ≥ 0 unless `signed`.
+
+    Where it is not `exact`, features may be larger, see `transposed_geometry`.
+    """
+    kernel, padding, extra = transposed_geometry(size, stride, exact=exact)
     layers: list[nn.Module] = [
         nn.ConvTranspose2d(latent_channels, channels, 1, bias=False),
         nn.BatchNorm2d(channels),
@@ -61,8 +66,11 @@ def unit_decoder(channels: int, latent_channels: int, stride: int, size: int, *,
     return nn.Sequential(*layers, *([] if signed else [nn.ReLU(inplace=True)]))
 
 
-def transposed_geometry(size: int, stride: int) -> tuple[int, int, int]:
+def transposed_geometry(size: int, stride: int, *, exact: bool = True) -> tuple[int, int, int]:
     """Return (kernel, padding, output padding) that expand ⌈size / stride⌉ positions to exactly `size`.
+
+    The published units have no output padding. Where it is needed, they have no padding either and return a larger map:
+    15 positions for 14 with stride 2, 17 with stride 4. So it is here unless the size is to be `exact`.
 
     The last position starts `rest` = 1 … stride places before the end, so kernel - 2·padding + output padding must be
     `rest`. The kernel is 3, or the smallest odd number ≥ stride where windows of 3 would leave gaps; stride 4 with a
@@ -71,7 +79,8 @@ def transposed_geometry(size: int, stride: int) -> tuple[int, int, int]:
     rest = size - (latent_size(size, stride) - 1) * stride
     kernel = 3 if stride <= 3 or (stride, rest) == (4, 3) else stride | 1
     padding = (kernel - rest + 1) // 2
-    return kernel, padding, rest - kernel + 2 * padding
+    extra = rest - kernel + 2 * padding
+    return (kernel, padding, extra) if exact or not extra else (kernel, 0, 0)
 
 
 def latent_size(size: int, stride: int) -> int:
@@ -86,7 +95,7 @@ class UnitNetwork(nn.Module):
     every unit.
 
     Raises:
-        ConfigError: The network has no such cut, or no square feature map there.
+        ConfigError: The network has no such cut, or no square feature map there, or positions would move.
     """
 
     counts: Tensor
@@ -101,8 +110,11 @@ class UnitNetwork(nn.Module):
         assert square is not None, "a unit needs one fixed input size, i.e. `input.fit: crop`"
         self.channels, self.size = map_shape(model, point.cut, square)
         self.encoder = unit_encoder(self.channels, point.latent_channels, point.stride)
-        self.signed = context.arch.signed_features
-        self.decoder = unit_decoder(self.channels, point.latent_channels, point.stride, self.size, signed=self.signed)
+        self.signed, self.exact = context.arch.signed_features, context.arch.exact_size
+        if not self.exact and context.teacher.backbone.head is not None:
+            raise ConfigError("exact_size: false is for classification: larger maps would move what is predicted")
+        sizes = (self.channels, point.latent_channels, point.stride, self.size)
+        self.decoder = unit_decoder(*sizes, signed=self.signed, exact=self.exact)
         self.prior = LogisticMixturePrior(point.latent_channels)
         self.register_buffer("counts", torch.zeros(point.latent_channels, COUNTED, dtype=torch.int64))
 

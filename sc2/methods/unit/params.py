@@ -13,6 +13,11 @@ class UnitArch(Strict):
         description="Whether the features at the cuts have negative values, as between an EfficientNet-Lite0's blocks: "
         "then no ReLU follows the unit's last batch norm (ours; in a ResNet they do not)",
     )
+    exact_size: bool = Field(
+        default=True,
+        description="Whether the decoder returns maps of the size at the cut; false: as published, 15×15 and 17×17 for "
+        "14×14 (docs/papers.md#unit-architecture)",
+    )
 
 
 class UnitTraining(Strict):
