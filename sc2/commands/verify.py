@@ -3,13 +3,16 @@
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from sc2.commands.in_place import changed_in_place
 from sc2.config.load import load_config
 from sc2.config.resolved import Config
-from sc2.jobs.identity import job
-from sc2.provenance.findings import Report, format_report, prune, removable
+from sc2.jobs.identity import Job, job
+from sc2.provenance.findings import Report, format_report, order, prune, removable
 from sc2.provenance.repair import Repair, clear_away, format_repair, plan_repair
 from sc2.provenance.verify import verify
 
@@ -45,8 +48,15 @@ def verify_results(
 
 
 def check(config: Config, results: Path) -> Report:
-    """Verify results against a configuration and the current code."""
-    return verify(results, lambda stage, keys: job(config, stage, keys))
+    """Verify results against a configuration and the current code, and files that data sets are read from in place."""
+
+    def planned(stage: str, keys: Mapping[str, str]) -> Job | None:
+        return job(config, stage, keys)
+
+    report = verify(results, planned)
+    changed = list(changed_in_place(results, planned))
+    bad = {path for finding in changed for path in finding.bad}
+    return replace(report, findings=sorted([*report.findings, *changed], key=order), good=report.good - bad)
 
 
 def repair_command(config_path: Path, results: Path = RESULTS, action: str = "repair") -> str:

@@ -16,10 +16,9 @@ from pydantic import Field
 
 from sc2.data.annotations import check_size, check_upright, fitted_boxes
 from sc2.data.archive import LARGEST_ANNOTATIONS
-from sc2.data.files import ArchiveSource, ArchivesSource, Files, FolderSource, open_files
+from sc2.data.files import ArchiveSource, ArchivesSource, Files, FolderSource, folder_of, looked, open_files
 from sc2.data.source import Box, NewSample, Source
 from sc2.data.splits import hold_out
-from sc2.data.transform import decode_upright
 from sc2.errors import DataError
 from sc2.foreign import flag, number, text, whole
 from sc2.strict import Strict
@@ -111,7 +110,7 @@ def open_dataset(config: Mapping[str, Any]) -> Source:
     )
     counts = {split: len(ids) for split, ids in splits.items()}
     split_of = {name: split for split, ids in splits.items() for name in ids}
-    return Source(train.classes, counts, _samples(files, split_of, pool | tested))
+    return Source(train.classes, counts, _samples(files, split_of, pool | tested), folder_of(files))
 
 
 def read_instances(name: str, data: bytes) -> Instances:
@@ -259,12 +258,11 @@ def _require_images(files: Files, instances: Instances, missing: list[str]) -> N
 
 
 def _samples(files: Files, split_of: Mapping[str, str], images: Mapping[str, Image]) -> Iterator[NewSample]:
-    for name, data in files.read(split_of):
+    for name, found in looked(files, split_of):
         title, image = f"{files.title}, {name}", images[name]
-        decoded, orientation = decode_upright(data, title)  # fail now, not during training
-        check_size(title, decoded.size, image.size)
+        check_size(title, found.size, image.size)
         if image.boxes:
-            check_upright(title, decoded.size, image.size, orientation)
+            check_upright(title, found.size, image.size, found.orientation)
         path = PurePosixPath(name)
-        boxes = fitted_boxes(title, decoded.size, image.boxes)
-        yield NewSample(split_of[name], "/".join(path.parts[-2:]), None, data, path.suffix.lower(), boxes)
+        boxes = fitted_boxes(title, found.size, image.boxes)
+        yield NewSample(split_of[name], "/".join(path.parts[-2:]), None, found.content, path.suffix.lower(), boxes)

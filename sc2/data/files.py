@@ -3,8 +3,6 @@
 All kinds of data set that read the user's files share these sources.
 """
 
-import os
-import stat
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +12,13 @@ from pydantic import Field
 
 from sc2.data.archive import LARGEST_IMAGE, data_dir, member_names, read_members, verified
 from sc2.data.download import Remote, fetched, require_space
+from sc2.data.folders import FilesInPlace, FolderFiles, in_place
+from sc2.data.source import Content, Looked
+from sc2.data.transform import decode_upright
 from sc2.data.zipped import is_zip, read_zip, zip_names
 from sc2.errors import DataError
 from sc2.foreign import text
 from sc2.strict import Strict
-from sc2.system.walk import walk
 
 _URL = r"^(https?|file)://[^\s]+[^\s/]$"
 
@@ -69,13 +69,18 @@ class FolderSource(Strict):
     """A folder inside the data folder that the user has filled.
 
     It has no hash of its own: different files under the same names result in different prepared data, whose hashes are
-    in the records.
+    in the records. With `in_place`, that is a list of the files and their hashes.
     """
 
     kind: Literal["folder"] = Field(description="Always `folder`.")
     folder: str = Field(
         pattern=r"^[^/\\.][^/\\]*$",
         description="Name of the folder in the data folder (SC2_DATA or data/); may be a symbolic link.",
+    )
+    in_place: bool = Field(
+        default=False,
+        description="Whether images stay where they are and only a list of them, with their hashes, is stored: for "
+        "data sets too large for a second copy.",
     )
 
 
@@ -91,6 +96,30 @@ class Files(Protocol):
 
     def read(self, wanted: Collection[str], *, limit: int = LARGEST_IMAGE) -> Iterator[tuple[str, bytes]]:
         """Yield name and content of the wanted files, in any order; one of more than `limit` bytes is refused."""
+
+
+def looked(files: Files, wanted: Collection[str]) -> Iterator[tuple[str, Looked]]:
+    """Yield name and image of the wanted files, in any order.
+
+    Raises:
+        DataError: One cannot be read or decoded; the message names it.
+    """
+    if isinstance(files, FilesInPlace):
+        yield from files.looked(wanted)
+        return
+    for name, data in files.read(wanted):
+        image, orientation = decode_upright(data, f"{files.title}, {name}")
+        yield name, Looked(data, image.size, orientation)
+
+
+def kept(files: Files, name: str, data: bytes) -> Content:
+    """Return a file as it is stored, for its content."""
+    return in_place(name, data) if isinstance(files, FilesInPlace) else data
+
+
+def folder_of(files: Files) -> str | None:
+    """Return the name in the data folder of the folder where the files stay; None if they are stored anew."""
+    return files.name if isinstance(files, FilesInPlace) else None
 
 
 @dataclass(frozen=True)
@@ -148,42 +177,6 @@ class SeveralArchives:
                 yield from archive.read(own, limit=limit)
 
 
-@dataclass(frozen=True)
-class FolderFiles:
-    """The files below a folder."""
-
-    path: Path
-
-    @property
-    def title(self) -> str:
-        """The path of the folder."""
-        return str(self.path)
-
-    def names(self) -> list[str]:
-        """Return the names of all files below the folder, including those in linked folders, sorted."""
-        return sorted(walk(self.path))
-
-    def read(self, wanted: Collection[str], *, limit: int = LARGEST_IMAGE) -> Iterator[tuple[str, bytes]]:
-        """Yield the wanted files, sorted."""
-        for name in sorted(wanted):
-            try:
-                data = _content(self.path / name, limit)
-            except OSError as error:
-                raise DataError(f"{self.path / name}: cannot be read ({error}). Fix it.") from error
-            yield name, data
-
-
-def _content(path: Path, limit: int) -> bytes:
-    # Non-blocking: opening a pipe would wait for its other end.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise DataError(f"{path}: a pipe or a device, not a file. Remove it.")
-        if status.st_size > limit:
-            raise DataError(f"{path}: {status.st_size} bytes, but at most {limit} are read.")
-        return file.read(limit)
-
-
 def readable_name(title: str, name: str) -> str:
     """Return the name of a file if it is printable UTF-8.
 
@@ -229,4 +222,4 @@ def open_files(source: ArchiveSource | ArchivesSource | FolderSource) -> Files:
             f"{folder}: no such folder. Put the folder or a link to it there, or set the environment variable SC2_DATA "
             f"to the folder that holds {source.folder}/."
         )
-    return FolderFiles(folder)
+    return FilesInPlace(folder, source.folder) if source.in_place else FolderFiles(folder)

@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from sc2.data.augment import Changes, changed, drawn_changes, drawn_crops
-from sc2.data.crops import cropped
+from sc2.data.crops import cropped, numbers_per_image
 from sc2.data.geometry import Placement
+from sc2.data.loader import loaded
 from sc2.data.spec import Augmentation, SizeSpec
 from sc2.data.store import SampleStore
 from sc2.data.transform import Pixels
@@ -55,6 +57,34 @@ class Item(NamedTuple):
     target: Any
 
 
+class Plan(NamedTuple):
+    """What a batch is made of; everything random in it is drawn already.
+
+    Attributes:
+        indices: Numbers of its images.
+        augment: What `crops` were drawn for.
+        changes: How the images are changed, None if they are not.
+        crops: Numbers that place each image's random crop, None without one.
+    """
+
+    indices: Sequence[int]
+    augment: Augmentation = UNCHANGED
+    changes: Changes | None = None
+    crops: list[list[float]] | None = None
+
+    @classmethod
+    def drawn(cls, indices: Sequence[int], augment: Augmentation, generator: torch.Generator) -> "Plan":
+        """Draw what is random in a batch of training images."""
+        changes = drawn_changes(len(indices), augment, generator)
+        return cls(indices, augment, changes, drawn_crops(len(indices), augment, generator))
+
+    def part(self, number: int, of: int) -> "Plan":
+        """Return one of `of` parts of the batch, in order and as equal as they can be."""
+        own = slice(number * len(self.indices) // of, (number + 1) * len(self.indices) // of)
+        changes = None if self.changes is None else Changes(*(values[own] for values in self.changes))
+        return Plan(self.indices[own], self.augment, changes, None if self.crops is None else self.crops[own])
+
+
 class _Whole(NamedTuple):
     """A whole split: its images, uint8 [N, 3, H, W], and the target of each."""
 
@@ -95,6 +125,8 @@ class ImageTensors(Dataset[Item]):
         if i in self._kept:
             return self._kept[i]
         item = self._item(i, *self.store.prepared(i, self.spec))
+        if get_worker_info() is not None:  # each worker would keep others
+            return item
         size = item.image.nbytes + getattr(item.target, "nbytes", 0)
         if size <= self._room:
             self._room -= size
@@ -107,11 +139,17 @@ class ImageTensors(Dataset[Item]):
         image = torch.from_numpy(np.ascontiguousarray(pixels[:height, :width].transpose(2, 0, 1)))
         return Item(image, self.targets.placed(self.targets.target(self.store, i), placement.unpadded()))
 
+    @property
+    def _fits(self) -> bool:
+        """Whether all items have one size and fit into memory."""
+        side = self.spec.square
+        return side is not None and len(self.store) * side**2 * _CHANNELS_AND_MASK <= MEMORY_LIMIT
+
     @cached_property
     def _whole(self) -> _Whole | None:
         """All items of the split, if they have one size and fit into memory; read when first asked for."""
         side, count = self.spec.square, len(self.store)
-        if side is None or count * side**2 * _CHANNELS_AND_MASK > MEMORY_LIMIT:
+        if side is None or not self._fits:
             return None
         images = torch.empty(count, 3, side, side, dtype=torch.uint8)
         targets: list[Any] = [None] * count
@@ -119,18 +157,15 @@ class ImageTensors(Dataset[Item]):
             images[i], targets[i] = self._item(i, pixels, placement)
         return _Whole(images, targets)
 
-    def batch(
-        self, indices: Sequence[int], augment: Augmentation = UNCHANGED, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Any]:
-        """Return several samples: images uint8 [B, 3, H, W], copied, and targets as the task collates them.
+    def made(self, plan: Plan) -> tuple[Tensor, Any]:
+        """Return a batch: images uint8 [B, 3, H, W], copied, and targets as the task collates them.
 
         Images of different sizes are padded with zeros on the right and at the bottom: to the largest one, and to the
-        specification's `multiple`. Images and targets are augmented alike when there is a generator to draw from.
+        specification's `multiple`. Images and targets are changed alike.
         """
-        changes = None if generator is None else drawn_changes(len(indices), augment, generator)
-        crops = None if generator is None else drawn_crops(len(indices), augment, generator)
-        if crops is not None:
-            items = [self._cropped(i, augment, numbers) for i, numbers in zip(indices, crops, strict=True)]
+        indices, changes = plan.indices, plan.changes
+        if plan.crops is not None:
+            items = [self._cropped(i, plan.augment, numbers) for i, numbers in zip(indices, plan.crops, strict=True)]
             return self._padded(items, changes)
         if self._whole is None:
             return self._padded([self[i] for i in indices], changes)
@@ -140,6 +175,10 @@ class ImageTensors(Dataset[Item]):
             return images.index_select(0, chosen), self.targets.collate(targets)
         targets = self._changed(targets, [(images.shape[3], images.shape[2])] * len(indices), changes)
         return changed(images, chosen, changes), self.targets.collate(targets)
+
+    def gains_from_workers(self, augment: Augmentation) -> bool:
+        """Return whether batches take long: their images are decoded anew, not picked from memory."""
+        return bool(numbers_per_image(augment)) or not self._fits
 
     def _cropped(self, i: int, augment: Augmentation, numbers: Sequence[float]) -> Item:
         """Return sample `i` cropped at random, decoded anew: every epoch sees another part of it."""
@@ -177,7 +216,16 @@ class ImageTensors(Dataset[Item]):
 
 
 def batches(
-    dataset: ImageTensors, batch_size: int, *, seed: int | None, epoch: int = 0, augment: Augmentation = UNCHANGED
+    dataset: ImageTensors,
+    batch_size: int,
+    *,
+    seed: int | None,
+    epoch: int = 0,
+    augment: Augmentation = UNCHANGED,
+    start: int = 0,
+    part: tuple[int, int] = (0, 1),
+    workers: int = 0,
+    pinned: bool = False,
 ) -> Iterator[tuple[Tensor, Any]]:
     """Yield the batches of one epoch: images uint8 [B, 3, H, W], and their targets as the task collates them.
 
@@ -189,21 +237,35 @@ def batches(
         epoch: Number of the epoch, from 0.
         augment: Random crops, then `flip` (mirror left to right with probability ½), then `shift_px` (shift by up to
             this many pixels in both directions, the border filled by mirroring); ignored in evaluation.
+        start: Number of the first batch; those before it are drawn, but not read.
+        part: Which part of each batch, and of how many, for as many processes that share it; all draw the same numbers.
+        workers: Processes that make batches ahead; 0 makes each in this process, when it is asked for. The batches are
+            the same, and so are the random numbers that this process draws afterwards.
+        pinned: Whether batches are put into page-locked memory, which a GPU reads faster; only with workers.
 
     Raises:
         DataError: A training split is smaller than one batch, so nothing would be trained.
     """
+    plans = (plan.part(*part) for plan in islice(_plans(dataset, batch_size, seed, epoch, augment), start, None))
+    if not workers or not dataset.gains_from_workers(UNCHANGED if seed is None else augment):
+        return map(dataset.made, plans)
+    return loaded(dataset.made, plans, workers, pinned=pinned)
+
+
+def _plans(
+    dataset: ImageTensors, batch_size: int, seed: int | None, epoch: int, augment: Augmentation
+) -> Iterator[Plan]:
     count = len(dataset)
     if seed is None:
         for start in range(0, count, batch_size):
-            yield dataset.batch(range(start, min(start + batch_size, count)))
+            yield Plan(range(start, min(start + batch_size, count)))
         return
     if count < batch_size:
         raise DataError(f"{dataset.store.tar}: {count} images, fewer than one batch of {batch_size}. Lower batch_size.")
     generator = torch.Generator().manual_seed(_mixed(seed, epoch))
     order = torch.randperm(count, generator=generator)
     for start in range(0, count - batch_size + 1, batch_size):
-        yield dataset.batch(order[start : start + batch_size].tolist(), augment, generator)
+        yield Plan.drawn(order[start : start + batch_size].tolist(), augment, generator)
 
 
 def _padded(image: Tensor, height: int, width: int) -> Tensor:

@@ -29,7 +29,7 @@ def run(job: RunningJob) -> None:
     """
     name, dataset = job.spec["name"], job.spec["dataset"]
     source = _kind(dataset["kind"]).open_dataset(dataset)
-    with StoreWriter(name, source.classes, job.outputs) as writer:
+    with StoreWriter(name, source.classes, job.outputs, source.folder) as writer:
         total, quiet = sum(source.counts.values()), not sys.stderr.isatty()
         for sample in tqdm(source.samples, total=total, desc=name, unit="image", leave=False, disable=quiet):
             writer.add(sample)

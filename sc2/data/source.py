@@ -49,6 +49,34 @@ class Box:
 
 
 @dataclass(frozen=True)
+class InPlace:
+    """A file that stays where it is: its name below the data set's folder, its size in bytes, its SHA-256."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+Content = bytes | InPlace
+"""A file on its way into the store: its content, or where it stays."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """An image file that was decoded once, so that a damaged one is noticed now and not during training.
+
+    Attributes:
+        content: The file.
+        size: Width and height of the upright image, pixels.
+        orientation: Its EXIF orientation, 1 to 8.
+    """
+
+    content: Content
+    size: tuple[int, int]
+    orientation: int
+
+
+@dataclass(frozen=True)
 class NewSample:
     """One sample on its way into the store.
 
@@ -56,7 +84,7 @@ class NewSample:
         split: `train`, `val` or `test`.
         id: Name of the sample, unique in its split; the order of the ids is the order of the stored split.
         label: Class of the image, an index into the data set's classes; None if the data set has no labels of images.
-        image: The encoded image file, stored unchanged.
+        image: The encoded image file, stored unchanged or left where it is.
         suffix: File ending of the image, e.g. `.ppm`.
         boxes: One box per object, none if the data set has no boxes.
         mask: A one-channel (or palette) image file of the size of the upright image: background 0, pixels of class k
@@ -68,10 +96,10 @@ class NewSample:
     split: str
     id: str
     label: int | None
-    image: bytes
+    image: Content
     suffix: str
     boxes: tuple[Box, ...] = ()
-    mask: bytes | None = None
+    mask: Content | None = None
     mask_suffix: str = ".pgm"
     groups: Mapping[str, str] = field(default_factory=dict)
 
@@ -84,8 +112,10 @@ class Source:
         classes: Names of the classes; a label is an index into them.
         counts: Number of samples of each split, known before the first one is made.
         samples: The samples, in any order; can be iterated over once.
+        folder: Name of the folder in the data folder where all files stay; None if they are stored anew.
     """
 
     classes: tuple[str, ...]
     counts: Mapping[str, int]
     samples: Iterator[NewSample]
+    folder: str | None = None

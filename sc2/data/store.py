@@ -2,21 +2,21 @@
 
 A data set is one uncompressed tar per split, one `index.jsonl` with a line per sample, and one `meta.json`. The index
 holds the offset of every image inside its tar, so samples can be read in any order without unpacking. The same samples
-produce the same bytes: the tars hold no times, owners or machine names.
+produce the same bytes: the tars hold no times, owners or machine names. Of a data set that is read in place, the tars
+hold only the list of its files (`sc2.data.blobs`).
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from sc2.data.blobs import Blobs
 from sc2.data.geometry import Placement, Size
 from sc2.data.index import LARGEST_META, REBUILD, Blob, Sample, read_index, typed
 from sc2.data.source import SPLITS, Box
@@ -78,7 +78,8 @@ class SampleStore:
             split: `train`, `val` or `test`.
 
         Raises:
-            DataError: A file is missing or damaged, or the tar is shorter than the index says.
+            DataError: A file is missing or damaged, the tar is shorter than the index says, or there is no folder of
+                that name.
         """
         self.tar, self.split = tar, split
         self.samples = read_index(index, split)
@@ -86,10 +87,8 @@ class SampleStore:
             raise DataError(f"{index}: contains no sample of split {split!r} (of {', '.join(SPLITS)}). {REBUILD}")
         if not tar.is_file():
             raise DataError(f"{tar}: missing. Run the workflow: `prepare_data` makes it.")
-        blobs = [blob for sample in self.samples for blob in (sample, sample.mask) if blob]
-        end, size = max(blob.offset + blob.size for blob in blobs), tar.stat().st_size
-        if size < end:
-            raise DataError(f"{tar}: truncated, {size} bytes, but {index} expects at least {end}. {REBUILD}")
+        self._blobs = Blobs(tar)
+        self._blobs.check(index, [blob for sample in self.samples for blob in (sample, sample.mask) if blob])
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -140,9 +139,9 @@ class SampleStore:
     def all_prepared(self, spec: SizeSpec) -> Iterator[tuple[int, Pixels, Placement]]:
         """Yield the number of every sample and what `prepared` returns for it, in one pass through the tar."""
         order = sorted(range(len(self)), key=lambda i: self.samples[i].offset)
-        with self._opened() as file:
+        with self._blobs.opened() as tar:
             for i in order:
-                yield i, *self._prepared(self.samples[i], self._part(file, self.samples[i]), spec)
+                yield i, *self._prepared(self.samples[i], self._blobs.read(tar, self.samples[i]), spec)
 
     def boxes(self, i: int) -> tuple[Box, ...]:
         """Return the boxes of sample `i` in pixels of the upright image; none if it shows no object.
@@ -169,11 +168,11 @@ class SampleStore:
         blob = self.samples[i].mask
         if blob is None:
             raise DataError(f"{self.tar}: sample {self.samples[i].id} has no mask. Choose a data set with masks.")
-        return Image.fromarray(decode_mask(self._blob(blob), f"{self.tar}, member {blob.member}"))
+        return Image.fromarray(decode_mask(self._blob(blob), self._blobs.where(blob)))
 
     def _decoded(self, sample: Sample, data: bytes) -> Image.Image:
         try:
-            return decode_image(data, f"{self.tar}, member {sample.member} ({sample.id})")
+            return decode_image(data, f"{self._blobs.where(sample)} ({sample.id})")
         except DataError as error:
             raise DataError(f"{error} Replace it in the source of the data set. {REBUILD}") from error
 
@@ -194,27 +193,5 @@ class SampleStore:
             raise DataError(f"{self.tar}, sample {sample.id}: {error}") from error
 
     def _blob(self, blob: Blob) -> bytes:
-        with self._opened() as file:
-            return self._part(file, blob)
-
-    @contextmanager
-    def _opened(self) -> Iterator[BinaryIO]:
-        try:
-            file = self.tar.open("rb")
-        except OSError as error:
-            raise self._unreadable(error) from error
-        with file:
-            yield file
-
-    def _part(self, file: BinaryIO, blob: Blob) -> bytes:
-        try:
-            file.seek(blob.offset)
-            data = file.read(blob.size)
-        except OSError as error:
-            raise self._unreadable(error) from error
-        if hashlib.sha256(data).hexdigest() != blob.sha256:
-            raise DataError(f"{self.tar}: member {blob.member} does not match the index. {REBUILD}")
-        return data
-
-    def _unreadable(self, error: OSError) -> DataError:
-        return DataError(f"{self.tar}: cannot be read ({error}). {REBUILD}")
+        with self._blobs.opened() as tar:
+            return self._blobs.read(tar, blob)

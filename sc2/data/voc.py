@@ -14,10 +14,9 @@ from xml.etree import ElementTree
 from pydantic import Field
 
 from sc2.data.annotations import check_mask, check_size, check_upright, fitted_boxes
-from sc2.data.files import ArchiveSource, Files, FolderSource, open_files
+from sc2.data.files import ArchiveSource, Files, FolderSource, folder_of, kept, looked, open_files
 from sc2.data.source import Box, NewSample, Source
 from sc2.data.splits import hold_out
-from sc2.data.transform import decode_upright
 from sc2.errors import DataError
 from sc2.foreign import text, written_flag, written_number
 from sc2.strict import Strict
@@ -76,7 +75,8 @@ def open_dataset(config: Mapping[str, Any]) -> Source:
         seed=params.seed,
     )
     counts = {split: len(ids) for split, ids in splits.items()}
-    return Source(CLASSES, counts, _samples(tree, {id_: split for split, ids in splits.items() for id_ in ids}))
+    split_of = {id_: split for split, ids in splits.items() for id_ in ids}
+    return Source(CLASSES, counts, _samples(tree, split_of), folder_of(files))
 
 
 class _Tree:
@@ -156,17 +156,16 @@ def _samples(tree: _Tree, split_of: Mapping[str, str]) -> Iterator[NewSample]:
     id_of = {tree.drawn(id_): id_ for id_ in split_of}
     drawn = {id_of[name]: _Drawn(name, data) for name, data in tree.files.read(id_of)}
     id_of = {tree.image(id_): id_ for id_ in split_of}
-    for name, data in tree.files.read(id_of):
+    for name, image in looked(tree.files, id_of):
         id_ = id_of[name]
-        image, orientation = decode_upright(data, f"{tree.files.title}, {name}")  # fail now, not during training
-        size = image.size
-        title = f"{tree.files.title}, {drawn[id_].name}"
-        sample = NewSample(split_of[id_], id_, None, data, ".jpg")
+        own = drawn[id_]
+        title = f"{tree.files.title}, {own.name}"
+        sample = NewSample(split_of[id_], id_, None, image.content, ".jpg")
         if tree.params.uses == "segmentation":
-            check_mask(title, drawn[id_].data, size, len(CLASSES), orientation=orientation)
-            yield replace(sample, mask=drawn[id_].data, mask_suffix=".png")
+            check_mask(title, own.data, image.size, len(CLASSES), orientation=image.orientation)
+            yield replace(sample, mask=kept(tree.files, own.name, own.data), mask_suffix=".png")
         else:
-            yield replace(sample, boxes=read_boxes(title, drawn[id_].data, size, orientation=orientation))
+            yield replace(sample, boxes=read_boxes(title, own.data, image.size, orientation=image.orientation))
 
 
 def read_boxes(name: str, data: bytes, image: tuple[int, int], *, orientation: int = 1) -> tuple[Box, ...]:

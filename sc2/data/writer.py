@@ -12,8 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sc2.data.blobs import MANIFEST, manifest
 from sc2.data.index import Blob, Sample, index_line
-from sc2.data.source import SPLITS, NewSample
+from sc2.data.source import SPLITS, Content, NewSample
 from sc2.errors import DataError
 from sc2.system.atomic import temporary_name
 
@@ -32,9 +33,15 @@ class StoreWriter:
     without an error; otherwise they are removed.
     """
 
-    def __init__(self, name: str, classes: tuple[str, ...], paths: Mapping[str, Path]) -> None:
-        """Prepare to write to `paths`: `index`, `meta`, and one tar per split (`train`, `val`, `test`)."""
-        self._name, self._classes = name, classes
+    def __init__(
+        self, name: str, classes: tuple[str, ...], paths: Mapping[str, Path], folder: str | None = None
+    ) -> None:
+        """Prepare to write to `paths`: `index`, `meta`, and one tar per split (`train`, `val`, `test`).
+
+        `folder` is where in the data folder the files of samples stay that are `InPlace`.
+        """
+        self._name, self._classes, self._folder = name, classes, folder
+        self._listed: dict[str, list[Blob]] = {split: [] for split in SPLITS}
         self._paths = {key: paths[key] for key in (*SPLITS, "meta", "index")}
         self._partial = {key: temporary_name(path) for key, path in self._paths.items()}
         self._tars: dict[str, tarfile.TarFile] = {}
@@ -50,7 +57,9 @@ class StoreWriter:
     ) -> None:
         done = False
         try:
-            for tar in self._tars.values():
+            for split, tar in self._tars.items():
+                if kind is None and self._folder is not None:
+                    self._append(split, MANIFEST, manifest(self._folder, self._listed[split]))
                 tar.close()
             if kind is None:
                 self._publish()
@@ -80,10 +89,10 @@ class StoreWriter:
                 raise DataError(f"{self._name}: {sample.id} has an empty box, {box}")
         # Numbers as names always fit into ustar's 100 characters and are never unsafe.
         number = f"{len(rows):06d}"
-        image = self._append(sample.split, number + sample.suffix, sample.image)
+        image = self._stored(sample.split, number + sample.suffix, sample.image)
         mask = None
         if sample.mask is not None:
-            mask = self._append(sample.split, f"{number}.mask{sample.mask_suffix}", sample.mask)
+            mask = self._stored(sample.split, f"{number}.mask{sample.mask_suffix}", sample.mask)
         rows[sample.id] = Sample(
             **asdict(image),
             id=sample.id,
@@ -113,6 +122,14 @@ class StoreWriter:
                     raise DataError(f"{facts}. Nothing would be tested: use different images for the test split.")
                 print(f"warning: {facts}. {effect}", file=sys.stderr)
             seen |= {sample.sha256: f"{split} image {id_}" for id_, sample in own.items()}
+
+    def _stored(self, split: str, member: str, content: Content) -> Blob:
+        """Append a file to the tar under a name, or list it under its own."""
+        if isinstance(content, bytes):
+            return self._append(split, member, content)
+        blob = Blob(content.name, 0, content.size, content.sha256)
+        self._listed[split].append(blob)
+        return blob
 
     def _append(self, split: str, member: str, data: bytes) -> Blob:
         tar, info = self._tars[split], tarfile.TarInfo(member)  # mode 0644, times and owners 0 by default

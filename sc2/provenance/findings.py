@@ -33,6 +33,11 @@ class Finding:
     targets: tuple[str, ...] = ()
 
 
+def order(finding: Finding) -> tuple[int, str, str]:
+    """Return what findings are sorted by: kind, path, message."""
+    return KINDS.index(finding.kind), finding.path, finding.message
+
+
 @dataclass(frozen=True)
 class Report:
     """The result of `verify`.

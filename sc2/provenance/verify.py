@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from sc2.errors import ProvenanceError
 from sc2.provenance.changes import Jobs, PlannedJob, code_changes, spec_changes
-from sc2.provenance.findings import KINDS, Finding, Report, format_report, prune, removable
+from sc2.provenance.findings import Finding, Report, format_report, order, prune, removable
 from sc2.provenance.record import (
     SUFFIX,
     Damaged,
@@ -99,7 +99,7 @@ def verify(root: Path, jobs: Jobs) -> Report:
     check = _Check(root, jobs)
     check.hash_files()
     findings = [*check.findings, *check.files(), *check.stale(), *check.unrecorded()]
-    findings.sort(key=lambda finding: (KINDS.index(finding.kind), finding.path, finding.message))
+    findings.sort(key=order)
     outside = sum(entry.job is None and entry.problem is None for entry in check.entries)
     return Report(root, findings, check.read - outside, outside, check.good(findings))
 

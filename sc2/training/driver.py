@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sc2.data.images import ImageTensors, batches
+from sc2.data.loader import wanted_workers
 from sc2.data.normalise import normalise
 from sc2.data.spec import Augmentation, InputSpec, PixelSpec
 from sc2.data.store import SampleStore
@@ -44,13 +45,14 @@ def training_batches(
 ) -> tuple[Batches, int]:
     """Return a function from an epoch to its training batches, and the number of batches.
 
-    A batch is images float32 [B, 3, H, W], normalised, and their collated targets, both on `device`.
+    A batch is images float32 [B, 3, H, W], normalised, and their collated targets, both on `device`. The function also
+    takes `start`, the number of the epoch's first batch that is needed: those before it are not read.
     """
     spec, augment = InputSpec.model_validate(job.spec["input"]), Augmentation.model_validate(job.spec["augment"])
     images = ImageTensors(SampleStore(job.input("index"), job.input("train"), "train"), spec, task)
 
-    def epoch_batches(epoch: int) -> Iterator[tuple[Tensor, Any]]:
-        raw = batches(images, batch_size, seed=seed, epoch=epoch, augment=augment)
+    def epoch_batches(epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Any]]:
+        raw = batches(images, batch_size, seed=seed, epoch=epoch, augment=augment, start=start, **_ahead(device))
         return map(partial(_prepared, spec, task, device), raw)
 
     return epoch_batches, len(images) // batch_size
@@ -62,12 +64,17 @@ def validation_batches(job: RunningJob, task: Task, device: torch.device) -> Bat
     images = ImageTensors(SampleStore(job.input("index"), job.input("val"), "val"), spec, task)
 
     def all_batches(epoch: int) -> Iterator[tuple[Tensor, Any]]:
-        raw = batches(images, task.evaluation_batch, seed=None)
+        raw = batches(images, task.evaluation_batch, seed=None, **_ahead(device))
         return map(partial(_prepared, spec, task, device), raw)
 
     return all_batches
 
 
+def _ahead(device: torch.device) -> dict[str, Any]:
+    """Return how batches are made ahead: no result depends on it."""
+    return {"workers": wanted_workers(), "pinned": device.type == "cuda"}
+
+
 def _prepared(spec: PixelSpec, task: Task, device: torch.device, batch: tuple[Tensor, Any]) -> tuple[Tensor, Any]:
-    images = normalise(batch[0].to(device), spec)
+    images = normalise(batch[0].to(device, non_blocking=True), spec)
     return images.contiguous(memory_format=torch.channels_last), task.moved(batch[1], device)

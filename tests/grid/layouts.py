@@ -11,7 +11,6 @@ from PIL import Image
 from timm.data import ImageNetInfo
 
 from sc2.data.voc import CLASSES
-from sc2.strict import Strict
 
 TEST_IMAGES = 2
 _SIZES = ((500, 375), (640, 480))
@@ -20,7 +19,7 @@ _NO_CATEGORY = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 """The numbers up to 90 that COCO gives to none of its 80 categories."""
 
 
-def write_layout(dataset: Strict, folder: Path, train_images: int) -> dict[str, Any]:
+def write_layout(dataset: Any, folder: Path, train_images: int) -> dict[str, Any]:
     """Write a tiny data set and return the configuration that reads it: that of the real one, but for where it is.
 
     Args:
@@ -35,7 +34,7 @@ def write_layout(dataset: Strict, folder: Path, train_images: int) -> dict[str, 
     if kind not in _LAYOUTS:
         raise LookupError(f"no layout for data sets of kind {kind}; there are: {', '.join(_LAYOUTS)}")
     own = _LAYOUTS[kind](dataset, folder, train_images)
-    source = {"kind": "folder", "folder": folder.name}
+    source = {"kind": "folder", "folder": folder.name, "in_place": getattr(dataset.source, "in_place", False)}
     return {**dataset.model_dump(mode="json"), "source": source, **own}
 
 

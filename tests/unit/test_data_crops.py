@@ -134,8 +134,8 @@ def test_boxes_follow_their_image(scenes: Any, augment: Augmentation, spec: Size
 def test_what_is_drawn_depends_on_seed_and_epoch_alone(scenes: Any) -> None:
     dataset = ImageTensors(scenes, SQUARE, get_task("classification"))
 
-    def epoch(**options: int) -> list[torch.Tensor]:
-        return [images for images, _ in batches(dataset, 4, augment=RESIZED, **{"seed": 0, "epoch": 0, **options})]
+    def epoch(*, seed: int = 0, epoch: int = 0) -> list[torch.Tensor]:
+        return [images for images, _ in batches(dataset, 4, augment=RESIZED, seed=seed, epoch=epoch)]
 
     first = epoch()
     torch.manual_seed(99)

@@ -7,8 +7,9 @@ import torch
 from PIL import Image
 
 from sc2.data import images
+from sc2.data.blobs import Blobs
 from sc2.data.geometry import Placement
-from sc2.data.images import UNCHANGED, ImageTensors, batches
+from sc2.data.images import UNCHANGED, ImageTensors, Plan, batches
 from sc2.data.photodigits import open_dataset
 from sc2.data.source import SPLITS, Box, NewSample
 from sc2.data.spec import Augmentation, SizeSpec
@@ -65,18 +66,18 @@ def test_items(dataset, store):
 
 def test_the_split_is_read_once_in_its_order_and_copies_are_handed_out(dataset, monkeypatch):
     opened, offsets = [], []
-    opening, read = SampleStore._opened, SampleStore._part
+    opening, read = Blobs.opened, Blobs.read
 
-    def counted(store):
-        opened.append(store)
-        return opening(store)
+    def counted(blobs):
+        opened.append(blobs)
+        return opening(blobs)
 
-    def followed(store, file, blob):
+    def followed(blobs, file, blob):
         offsets.append(blob.offset)
-        return read(store, file, blob)
+        return read(blobs, file, blob)
 
-    monkeypatch.setattr(SampleStore, "_opened", counted)
-    monkeypatch.setattr(SampleStore, "_part", followed)
+    monkeypatch.setattr(Blobs, "opened", counted)
+    monkeypatch.setattr(Blobs, "read", followed)
     first = run(dataset)
     for image, _ in first:
         image.zero_()
@@ -177,7 +178,7 @@ def test_evaluation_takes_everything_in_order(dataset):
     found = run(dataset, seed=None)
     assert [len(labels) for _, labels in found] == [5, 5, 5, 5, 3]
     assert torch.cat([labels for _, labels in found]).tolist() == dataset.store.labels
-    assert torch.equal(torch.cat([image for image, _ in found]), dataset.batch(range(23))[0])
+    assert torch.equal(torch.cat([image for image, _ in found]), dataset.made(Plan(range(23)))[0])
 
 
 def test_training_depends_on_seed_and_epoch_alone(dataset):
@@ -312,7 +313,7 @@ def test_images_of_different_sizes_share_a_padded_batch(scenes):
 @pytest.mark.parametrize("augment", [UNCHANGED, FLIP, SHIFT, BOTH])
 def test_boxes_and_masks_follow_their_image(scenes, spec, augment):
     dataset = ImageTensors(scenes, spec, Places())
-    plain = {tuple(box) for box in dataset.batch(range(6))[1][0]}
+    plain = {tuple(box) for box in dataset.made(Plan(range(6)))[1][0]}
     seen = set()
     for epoch in range(4):
         for found, (boxes, masks) in batches(dataset, 3, seed=0, epoch=epoch, augment=augment):

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from sc2.data.archive import LARGEST_IMAGE
-from sc2.data.files import FolderFiles
+from sc2.data.folders import FolderFiles
 from sc2.data.geometry import Placement
 from sc2.data.spec import SizeSpec
 from sc2.data.transform import LARGEST_PX, prepare_image
@@ -168,7 +168,7 @@ def test_a_whole_image_longer_than_any_server_takes_is_refused() -> None:
 
 READ = """
 from sc2.data.archive import read_members
-from sc2.data.files import FolderFiles
+from sc2.data.folders import FolderFiles
 try:
     files = FolderFiles(Path(sys.argv[1])) if Path(sys.argv[1]).is_dir() else None
     read = files.read(files.names()) if files else read_members(Path(sys.argv[1]), {"a.jpg"})
