@@ -7,8 +7,8 @@ from itertools import accumulate, count, pairwise, product
 
 
 def unpack(data):
-    """Return shape and streams of a container of version 1."""
-    assert data[:5] == b"\x89SC2\x01", "not a container of version 1"
+    """Return version, shape and streams of a container."""
+    assert data[:5] in (b"\x89SC2\x01", b"\x89SC2\x02"), "not a container of version 1 or 2"
     assert zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little"), "damaged"
     numbers, at = list[int](), 13
     while len(numbers) < 2 or len(numbers) < 2 + sum(numbers[:2]):
@@ -16,18 +16,19 @@ def unpack(data):
         numbers.append(sum((byte & 0x7F) << 7 * n for n, byte in enumerate(data[start:at])))
     ends = list(accumulate(numbers[2 + numbers[0] :], initial=at))
     assert ends[-1] == len(data) - 4, "not as long as announced"
-    return numbers[2 : 2 + numbers[0]], [data[start:end] for start, end in pairwise(ends)]
+    return data[4], numbers[2 : 2 + numbers[0]], [data[start:end] for start, end in pairwise(ends)]
 
 
 class RangeDecoder:
     """Reads a stream, each time an interval of 2^24 parts."""
 
     def __init__(self, stream):
-        self.words = [int.from_bytes(stream[at : at + 4].ljust(4, b"\0"), "big") for at in range(0, len(stream), 4)]
+        self.stream, self.read = stream, 0
         self.range, self.offset = 2**64 - 1, self.word() << 32 | self.word()
 
     def word(self):
-        return self.words.pop(0) if self.words else 0
+        self.read += 4
+        return int.from_bytes(self.stream[self.read - 4 : self.read].ljust(4, b"\0"), "big")
 
     def entry(self, bounds):
         scale = self.range >> 24
@@ -42,7 +43,13 @@ class RangeDecoder:
     def number(self, bits):
         return self.entry([value << (24 - bits) for value in range(2**bits + 1)])
 
-    def take(self, tables, indexes):
+    def escaped(self, version):
+        length = self.number(5)
+        sent = length if version == 1 else max(0, length - 1)
+        rest = sum(self.number(min(16, sent - shift)) << shift for shift in range(0, sent, 16))
+        return rest + (sent < length) * 2**sent
+
+    def take(self, tables, indexes, version):
         """Return the symbols whose tables are `indexes`: table by table, then what the escapes stand for."""
         symbols, escaped = [0] * len(indexes), []
         for index in sorted(set(indexes)):
@@ -54,21 +61,24 @@ class RangeDecoder:
                 if symbols[position] == start + entries - 1:
                     escaped.append((position, start, entries - 1))
         for position, start, escape in escaped:
-            length = self.number(5)
-            value = sum(self.number(min(16, length - shift)) << shift for shift in range(0, length, 16))
+            value = self.escaped(version)
             symbols[position] = start + (-(value + 1) // 2 if value % 2 else escape + value // 2)
         return symbols
 
-    def finish(self):
-        assert (self.words, self.offset < 2**33 - 1) == ([], True), "longer than its symbols need"
+    def finish(self, version):
+        zeros = self.read - len(self.stream)
+        assert zeros >= 0, "longer than its symbols need"
+        assert self.offset < (2**33 - 1 if version == 1 else 256**zeros), "not the first of its length"
+        if version == 2 and self.stream:
+            shorter = (256 - self.stream[-1]) * 256**zeros
+            assert self.stream[-1] > 0, "a zero at the end"
+            assert self.offset + shorter >= self.range, "longer than its symbols need"
 
 
-def factorized(stream, tables, size):
-    """Return the symbols of one table per channel by channel, row, column."""
-    ranges, order = RangeDecoder(stream), list(product(range(len(tables)), range(size[0]), range(size[1])))
-    symbols = dict(zip(order, ranges.take(tables, [at[0] for at in order]), strict=True))
-    ranges.finish()
-    return symbols
+def factorized(ranges, tables, size, version):
+    """Return the next symbols, of one table per channel, by channel, row, column."""
+    order = list(product(range(len(tables)), range(size[0]), range(size[1])))
+    return dict(zip(order, ranges.take(tables, [at[0] for at in order], version), strict=True))
 
 
 def size_after(layers, size):
@@ -127,24 +137,30 @@ def parameters(model, y, at, side):
 
 def decode(container, model):
     """Return the whole numbers of a payload: symbols, or y in units of 2^-12, by channel, row, column."""
-    shape, streams = unpack(container)
+    version, shape, streams = unpack(container)
     if model["coder"] == "affine":
         return [*struct.unpack_from("<fB", streams[0]), *streams[0][5:]]
     size = [4 * -(-side // 64) for side in shape] if model["shape"] == "image" else shape
+    readers = [RangeDecoder(stream) for stream in streams]
     if model["coder"] == "factorized":
-        return list(factorized(streams[0], model["tables"], size).values())
+        symbols = factorized(readers[0], model["tables"], size, version)
+        readers[0].finish(version)
+        return list(symbols.values())
     z_size = [
         next(n for n in count(1) if size_after(model["synthesis"], (n, n))[axis] >= size[axis]) for axis in (0, 1)
     ]
-    z = {at: 4096 * v + model["shift"][at[0]] for at, v in factorized(streams[1], model["z"], z_size).items()}
+    symbols = factorized(readers[-1], model["z"], z_size, version)
+    z = {at: 4096 * symbol + model["shift"][at[0]] for at, symbol in symbols.items()}
     side, channels = run(model["synthesis"], z, z_size), model["channels"]
-    ranges, y = RangeDecoder(streams[0]), dict[tuple[int, ...], int]()
+    y = dict[tuple[int, ...], int]()
     step_of = {at: 3 * at[0] + at[1] if "context" in model else 0 for at in product(*map(range, size))}
     for step in sorted(set(step_of.values())):
         here = [at for at in step_of if step_of[at] == step]
         of = {at: parameters(model, y, at, [side.get((c, *at), 0) for c in range(2 * channels)]) for at in here}
         order = [(c, *at) for c in range(channels) for at in here]
-        symbols = ranges.take(model["y"], [bisect_left(model["thresholds"], of[at[1:]][at[0]]) for at in order])
+        indexes = [bisect_left(model["thresholds"], of[at[1:]][at[0]]) for at in order]
+        symbols = readers[0].take(model["y"], indexes, version)
         y |= {at: 4096 * v + of[at[1:]][channels + at[0]] for at, v in zip(order, symbols, strict=True)}
-    ranges.finish()
+    for reader in readers:
+        reader.finish(version)
     return [y[at] for at in sorted(y)]

@@ -24,7 +24,7 @@ from sc2.bpg.encode import encode
 from sc2.errors import WireError
 from sc2.methods import method_names
 from sc2.split.method import ServerHalf
-from sc2.split.wire import Payload, pack, unpack
+from sc2.split.wire import VERSION, Payload, pack, unpack
 from sc2.tasks import get_task
 from tests.tiny_halves import tiny_halves, tiny_payload
 from tests.unit.bpg_files import BPGENC_BLACK, FIXTURES, photograph
@@ -107,7 +107,7 @@ def container(payload: Payload, seed: int) -> bytes:
     for _ in range(generator.choice((0, 1, 1, 2))):
         index = generator.randrange(len(streams) + 1)
         streams[index : index + 1] = [damaged(stream, generator) for stream in streams[index : index + 1]]
-    return pack(Payload(tuple(streams), tuple(shape)), FINGERPRINT)
+    return pack(Payload(tuple(streams), tuple(shape), generator.choice((1, *[VERSION] * 3))), FINGERPRINT)
 
 
 @cache

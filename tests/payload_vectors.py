@@ -1,8 +1,9 @@
-"""Makes `vectors/payloads.json`: of every learned method a container, what its server half holds, and the values in it.
+"""Makes `vectors/payloads_2.json`: of every learned method a container, what its server half holds, and its values.
 
     python -m tests.payload_vectors
 
-Everything is as docs/wire-format.md describes it, as plain lists; of the 64 Gaussian tables only those that occur.
+`vectors/payloads.json` holds the same of version 1 and stays as it is. Everything is as docs/wire-format.md describes
+it, as plain lists; of the 64 Gaussian tables only those that occur.
 """
 
 import json
@@ -17,7 +18,8 @@ from sc2.split.wire import Payload, fingerprint_of, pack
 from tests.independent_decoder import decode
 from tests.tiny_halves import tiny_export, tiny_halves, tiny_payload
 
-FILE = Path(__file__).parent / "vectors" / "payloads.json"
+FILE = Path(__file__).parent / "vectors" / "payloads_2.json"
+FILE_1 = Path(__file__).parent / "vectors" / "payloads.json"
 FAMILIES = ("learned_codec", "reduction", "student", "unit")
 
 

@@ -1,268 +1,228 @@
 """The entropy coder: integers to bytes and back, with integer tables.
 
-A table is a density as CompressAI's entropy models quantise it: cumulative counts that end at 2^16, and the value of
-the first entry; its last entry is the escape, which stands for every value outside the table. The range coder is
-constriction's. It sees only integer counts, so it writes and reads the same bytes on every machine.
-
+The range coder is constriction's. It sees only integer counts, so it writes and reads the same bytes on every machine.
 Symbols are coded grouped by table: the coder processes whole arrays at once, which makes it fast. The values of escaped
-symbols follow at the end.
+symbols follow at the end of their step.
+
+A stream has the shortest form that its symbols have (docs/wire-format.md#the-end-of-a-stream), and that one alone is
+read. Streams of version 1 of the format, which were whole words, are read but no longer written.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import constriction
 import numpy as np
 from numpy.typing import NDArray
 
+from sc2.entropy.tables import LENGTH_BITS, Groups, Integers, Tables, unfolded
 from sc2.errors import WireError
 
-Integers = NDArray[np.int32]
-PRECISION_BITS = 16
+VERSION = 2
+"""The version of the wire format whose streams are written."""
 _CHUNK_BITS = 16
-_MOST_ESCAPE_BITS = 31
+_LENGTHS = constriction.stream.model.Uniform(2**LENGTH_BITS)
+_CHUNKS = [constriction.stream.model.Uniform(2**size) if size else None for size in range(_CHUNK_BITS + 1)]
 
 
-@dataclass(frozen=True)
-class Groups:
-    """Symbols grouped by table.
-
-    Attributes:
-        order: Original position of each symbol, int32 [n]; a full slice if they are already grouped.
-        tables: Table of each group, ascending.
-        starts: Start of each group.
-        sizes: Symbols in each group.
-    """
-
-    order: Integers | slice
-    tables: Integers
-    starts: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, indexes: Integers) -> "Groups":
-        """Group symbols by the table of each, int32 [n]."""
-        order: Integers | slice = slice(None)
-        starts = _starts(indexes)
-        if (np.diff(indexes[starts]) < 0).any():
-            order = np.argsort(indexes, kind="stable").astype(np.int32)
-            indexes = indexes[order]
-            starts = _starts(indexes)
-        return cls(order, indexes[starts], starts, np.diff(starts, append=len(indexes)))
-
-    def __iter__(self) -> Iterator[tuple[int, slice]]:
-        """Yield table and slice of each group."""
-        parts = map(slice, self.starts.tolist(), (self.starts + self.sizes).tolist())
-        return zip(self.tables.tolist(), parts, strict=True)
-
-    def largest(self, values: NDArray[np.uint32]) -> NDArray[np.uint32]:
-        """Return the largest value of each group, given one value per symbol, uint32 [n]."""
-        return np.maximum.reduceat(values, self.starts)
-
-
-class TableCoder:
-    """Codes symbols int32 [n], the i-th under table `indexes[i]`.
-
-    Args:
-        cdf: Cumulative counts int32 [T, L]: a row starts at 0 and ends at 2^16; later entries are ignored.
-        cdf_length: Number of used entries of each row, int32 [T]; at least three, for one value and the escape.
-        offset: Value of each table's first entry, int32 [T].
-    """
-
-    def __init__(self, cdf: Any, cdf_length: Any, offset: Any) -> None:
-        self.cdf = np.asarray(cdf, dtype=np.int64)
-        self.offset = np.asarray(offset, dtype=np.int64)
-        self.escape = np.asarray(cdf_length, dtype=np.int64) - 2
-        self._models: dict[int, Any] = {}
-
-    @classmethod
-    def of(cls, tables: Mapping[str, Any]) -> "TableCoder":
-        """Build a coder from the entries `cdf`, `cdf_length` and `offset` (arrays or tensors)."""
-        return cls(tables["cdf"], tables["cdf_length"], tables["offset"])
+class TableCoder(Tables):
+    """Codes symbols int32 [n], the i-th under table `indexes[i]`, as a stream of their own."""
 
     def encode(self, symbols: Integers, indexes: Integers) -> bytes:
-        """Return the bytes of symbols int32 [n] under tables `indexes`, int32 [n]; never empty."""
-        encoder = StepEncoder(self)
-        encoder.put(symbols, indexes)
+        """Return the bytes of symbols int32 [n] under tables `indexes`, int32 [n]."""
+        return self.encode_groups(symbols, Groups.of(indexes))
+
+    def encode_groups(self, symbols: Integers, groups: Groups) -> bytes:
+        """Return the bytes of symbols int32 [n], grouped by table."""
+        encoder = StreamEncoder()
+        encoder.put(self, symbols, groups)
         return encoder.finish()
 
-    def decode(self, data: bytes, indexes: Integers) -> Integers:
+    def decode(self, data: bytes, indexes: Integers, version: int = VERSION) -> Integers:
         """Return the symbols, int32 [n], under tables `indexes`, int32 [n].
 
         Damaged bytes result in wrong symbols or an error; the container detects damage.
 
         Raises:
-            WireError: No encoder can have written these bytes for this number of symbols.
+            WireError: No encoder of this version can have written these bytes for this number of symbols.
         """
-        decoder = StepDecoder(self, data)
-        symbols = decoder.take(indexes)
+        return self.decode_groups(data, Groups.of(indexes), version)
+
+    def decode_groups(self, data: bytes, groups: Groups, version: int = VERSION) -> Integers:
+        """Return the symbols, int32 [n], grouped by table.
+
+        Raises:
+            WireError: As `decode`.
+        """
+        decoder = StreamDecoder(data, version)
+        symbols = decoder.take(self, groups)
         decoder.finish()
         return symbols
 
-    def bits(self, symbols: Integers, indexes: Integers) -> float:
-        """Return the ideal code length of symbols [n] under tables `indexes` [n], including escapes, in bits."""
-        entries, _, numbers = _escaped(symbols.astype(np.int64) - self.offset[indexes], self.escape[indexes])
-        counts = self.cdf[indexes, entries + 1] - self.cdf[indexes, entries]
-        # Bit lengths of integers below 2^53, from the exponents of their floating-point values.
-        lengths = np.frexp(numbers.astype(np.float64))[1]
-        return float((PRECISION_BITS - np.log2(counts)).sum() + (_LENGTH_BITS + lengths).sum())
 
-    def entries(self, symbols: Integers, groups: Groups) -> tuple[Integers, list[int]]:
-        """Return the table entries of symbols, both int32 [n], and the numbers that encode the escaped ones in order.
+class StreamEncoder:
+    """Codes symbols into one stream, in steps, because the tables of a step may depend on the symbols before it."""
 
-        Raises:
-            WireError: A symbol is too far outside its table.
-        """
-        entries = self.offsets(groups)
-        # In 32 bits, with wrap-around: as unsigned numbers, values below the table and values beyond 32 bits are both
-        # large, because tables are short and offsets small.
-        np.subtract(symbols, entries, out=entries)
-        escaped = groups.largest(entries.view(np.uint32)) >= self.escape[groups.tables]
-        numbers: list[int] = []
-        for (table, part), has_escaped in zip(groups, escaped.tolist(), strict=True):
-            if has_escaped:
-                entries[part], escapes = self._with_escapes(symbols[part], table)
-                numbers += escapes
-        return entries, numbers
-
-    def _with_escapes(self, symbols: Integers, table: int) -> tuple[Integers, list[int]]:
-        values = symbols.astype(np.int64) - self.offset[table]
-        entries, outside, numbers = _escaped(values, np.full(len(values), self.escape[table]))
-        if numbers.max() >= 2**_MOST_ESCAPE_BITS:
-            worst = symbols[outside][int(np.argmax(numbers))]
-            raise WireError(f"a latent value of {worst} cannot be coded; is the model sound?")
-        return entries, numbers.tolist()
-
-    def offsets(self, groups: Groups) -> Integers:
-        """Return the value of the first entry of each symbol's table, int32 [n]."""
-        return np.repeat(self.offset[groups.tables].astype(np.int32), groups.sizes)
-
-    def model(self, table: int) -> Any:
-        """Return the range coder's model of a table."""
-        if table not in self._models:
-            counts = np.diff(self.cdf[table, : self.escape[table] + 2])
-            # Counts divided by a power of two are exact floats, so the fixed-point numbers are the same everywhere.
-            self._models[table] = constriction.stream.model.Categorical(counts / 2**PRECISION_BITS, perfect=False)
-        return self._models[table]
-
-
-class StepEncoder:
-    """Codes symbols in steps into one stream, for tables that depend on the symbols before them."""
-
-    def __init__(self, tables: TableCoder) -> None:
-        self.tables = tables
+    def __init__(self) -> None:
         self._coder = constriction.stream.queue.RangeEncoder()
 
-    def put(self, symbols: Integers, indexes: Integers) -> None:
-        """Append symbols int32 [n] under tables `indexes`, int32 [n]."""
-        groups = Groups.of(indexes)
-        entries, escaped = self.tables.entries(symbols[groups.order], groups)
+    def put(self, tables: Tables, symbols: Integers, groups: Groups) -> None:
+        """Append symbols int32 [n], grouped by table."""
+        entries, escaped = tables.entries(symbols[groups.order], groups)
         for table, part in groups:
-            self._coder.encode(entries[part], self.tables.model(table))
+            self._coder.encode(entries[part], tables.model(table))
         for number in escaped:
-            _encode_number(self._coder, number)
+            for piece, model in _pieces_of(number):
+                self._coder.encode(piece, model)
 
     def finish(self) -> bytes:
-        """Return the bytes of all steps; never empty."""
-        # Words are big-endian, so bytes that the coder did not need are zeros at the end.
-        return self._coder.get_compressed().astype(">u4").tobytes().rstrip(b"\0") or b"\0"
+        """Return the bytes of all steps: the shortest that decode to their symbols, whatever zeros follow them."""
+        return _shortest(self._coder)
 
 
-class StepDecoder:
-    """Decodes what a `StepEncoder` wrote, in the same steps."""
+class StreamDecoder:
+    """Decodes what a `StreamEncoder` wrote, in the same steps.
 
-    def __init__(self, tables: TableCoder, data: bytes) -> None:
-        self.tables = tables
-        self._coder = constriction.stream.queue.RangeDecoder(_words(data))
-        self._bytes, self._symbols = len(data), 0
+    Args:
+        data: The whole stream.
+        version: Version of the wire format that it was written in.
+    """
 
-    def take(self, indexes: Integers) -> Integers:
-        """Return the next symbols, int32 [n], under tables `indexes`, int32 [n].
+    def __init__(self, data: bytes, version: int = VERSION) -> None:
+        self._data, self._version = data, version
+        self._coder = constriction.stream.queue.RangeDecoder(_words(data, version))
+        self._symbols = 0
+        # What has been read, to compare the stream with what an encoder makes of it.
+        self._read: list[tuple[Any, Any]] = []
+
+    def take(self, tables: Tables, groups: Groups) -> Integers:
+        """Return the next symbols, int32 [n], grouped by table.
 
         Raises:
             WireError: No encoder can have written these bytes for this number of symbols.
         """
-        self._symbols += len(indexes)
-        try:
-            return self._take(indexes)
-        except AssertionError as error:
-            raise WireError(f"the stream of {self._bytes} bytes is not from this entropy coder: {error}") from error
-
-    def finish(self) -> None:
-        """Check that nothing is left.
-
-        Raises:
-            WireError: The stream is longer than its symbols need.
-        """
-        if not self._coder.maybe_exhausted():
-            raise WireError(f"the stream of {self._bytes} bytes is longer than its {self._symbols} symbols need")
-
-    def _take(self, indexes: Integers) -> Integers:
-        groups, tables = Groups.of(indexes), self.tables
-        entries = np.empty(len(indexes), dtype=np.int32)
+        entries = np.empty(len(groups), dtype=np.int32)
+        self._symbols += len(entries)
         for table, part in groups:
-            entries[part] = self._coder.decode(tables.model(table), part.stop - part.start)
-        symbols = tables.offsets(groups)
-        np.add(symbols, entries, out=symbols)
-        escaped = groups.largest(entries.view(np.uint32)) == tables.escape[groups.tables]
-        for (table, part), has_escaped in zip(groups, escaped.tolist(), strict=True):
-            if has_escaped:
-                offset, escape = int(tables.offset[table]), int(tables.escape[table])
-                for position in (part.start + np.flatnonzero(entries[part] == escape)).tolist():
-                    symbols[position] = offset + _unfolded(_decode_number(self._coder), escape)
+            entries[part] = self._next(tables.model(table), part.stop - part.start)
+        symbols, escaped = tables.symbols(entries, groups)
+        for position, offset, escape in escaped:
+            symbols[position] = offset + unfolded(self._number(), escape)
         if isinstance(groups.order, slice):
             return symbols
         restored = np.empty_like(symbols)
         restored[groups.order] = symbols
         return restored
 
+    def finish(self) -> None:
+        """Check that the stream is the one that the encoder writes.
 
-_LENGTH_BITS = 5
-_LENGTHS = constriction.stream.model.Uniform(2**_LENGTH_BITS)
+        Raises:
+            WireError: It is longer than its symbols need, or another than theirs.
+        """
+        if self._version == 1:
+            needed = self._coder.maybe_exhausted()
+        else:
+            encoder = constriction.stream.queue.RangeEncoder()
+            for entries, model in self._read:
+                encoder.encode(entries, model)
+            written = _shortest(encoder)
+            needed = len(written) == len(self._data)
+            if needed and written != self._data:
+                raise WireError(f"the stream of {len(written)} bytes is not what the encoder writes for its symbols")
+        if not needed:
+            raise WireError(f"the stream of {len(self._data)} bytes is longer than its {self._symbols} symbols need")
+
+    def _next(self, model: Any, *count: int) -> Any:
+        """Return the next entries under one model, int32 [count], or one entry without a count."""
+        try:
+            entries = self._coder.decode(model, *count)
+        except AssertionError as error:
+            raise WireError(f"the stream of {len(self._data)} bytes is not from this entropy coder: {error}") from error
+        self._read.append((entries, model))
+        return entries
+
+    def _number(self) -> int:
+        """Return a number below 2^31: its bit length comes first, then its bits."""
+        length = int(self._next(_LENGTHS))
+        # The first bit is 1; version 1 sends it.
+        sent = length if self._version == 1 else max(0, length - 1)
+        rest = sum(int(self._next(_CHUNKS[size])) << shift for shift, size in _chunks(sent))
+        return rest + (1 << sent if sent < length else 0)
 
 
-def _escaped(values: NDArray[np.int64], escapes: NDArray[np.int64]) -> tuple[Any, Any, Any]:
-    """Return the table entries [n] of values [n], which of them are escapes, and the numbers that encode those.
+@contextmanager
+def one_stream(streams: Sequence[bytes], version: int) -> Iterator[StreamDecoder]:
+    """Yield the decoder of a payload of one stream; at the end of the block all of it must have been read.
 
-    The numbers are odd for values below a table and even above it, smaller for nearer values.
+    Raises:
+        WireError: There is not exactly one stream, or it is not what the encoder writes for what was read.
     """
-    outside = (values < 0) | (values >= escapes)
-    far, escape = values[outside], escapes[outside]
-    return np.where(outside, escapes, values), outside, np.where(far >= 0, 2 * (far - escape), -2 * far - 1)
+    if len(streams) != 1:
+        raise WireError(f"the payload has one stream, not {len(streams)}")
+    decoder = StreamDecoder(streams[0], version)
+    yield decoder
+    decoder.finish()
 
 
-def _starts(tables: Integers) -> NDArray[np.int64]:
-    """Return the starts of runs of equal tables [n]."""
-    return np.concatenate(([0], np.flatnonzero(tables[1:] != tables[:-1]) + 1))
+@contextmanager
+def side_and_main(streams: Sequence[bytes], version: int) -> Iterator[tuple[StreamDecoder, StreamDecoder]]:
+    """Yield the decoders of the side information z and of y, which is read after it: from version 2 on, the same.
+
+    Raises:
+        WireError: There are not as many streams as the version has, or one is not what the encoder writes for what was
+            read.
+    """
+    if version > 1:
+        with one_stream(streams, version) as both:
+            yield both, both
+        return
+    if len(streams) != 2:
+        raise WireError(f"a payload of version 1 has two streams, y and z, not {len(streams)}")
+    main, side = (StreamDecoder(stream, version) for stream in streams)
+    yield side, main
+    side.finish()
+    main.finish()
 
 
-def _unfolded(number: int, escape: int) -> int:
-    """Return the value, minus its table's offset, that the number of an escaped symbol encodes."""
-    return -(number + 1) // 2 if number % 2 else number // 2 + escape
+def _pieces_of(number: int) -> Iterator[tuple[int, Any]]:
+    """Yield the values that encode a number below 2^31, and their models: its bit length, then all bits but the first.
 
-
-def _encode_number(coder: Any, number: int) -> None:
-    """Code a number below 2^31: its bit length, then its bits."""
+    The first is always 1: were it sent, a number would have more than one form.
+    """
     length = number.bit_length()
-    coder.encode(length, _LENGTHS)
-    for shift, size in _chunks(length):
-        coder.encode(number >> shift & (2**size - 1), constriction.stream.model.Uniform(2**size))
-
-
-def _decode_number(coder: Any) -> int:
-    chunks = _chunks(int(coder.decode(_LENGTHS)))
-    return sum(int(coder.decode(constriction.stream.model.Uniform(2**size))) << shift for shift, size in chunks)
+    yield length, _LENGTHS
+    for shift, size in _chunks(max(0, length - 1)):
+        yield number >> shift & (2**size - 1), _CHUNKS[size]
 
 
 def _chunks(length: int) -> list[tuple[int, int]]:
-    """Return (shift, size) of the pieces in which a number of `length` bits is coded."""
+    """Return (shift, size) of the pieces in which `length` bits are coded, the lowest first."""
     return [(shift, min(_CHUNK_BITS, length - shift)) for shift in range(0, length, _CHUNK_BITS)]
 
 
-def _words(data: bytes) -> NDArray[np.uint32]:
-    if not data:
+def _shortest(encoder: Any) -> bytes:
+    """Return the shortest bytes that, with zeros after them, lie in the interval of what has been coded.
+
+    In units of the last bit of the coder's state of 64 bits, the interval is low … low + size. The number in it that is
+    a multiple of the largest power of 256 ends in the most zero bytes, and there is one such number only.
+    """
+    num_words, (low, size) = encoder.pos()
+    words = encoder.get_compressed()[:num_words]
+    zeros = next(count for count in range(8, -1, -1) if -(-low >> 8 * count) << 8 * count < low + size)
+    chosen = -(-low >> 8 * zeros) << 8 * zeros
+    # `get_compressed` rounds up to a whole word; where that has carried into the words before, `chosen` carries too.
+    carries = (chosen >> 64) - (low + 2**32 - 1 >> 64)
+    head = words.astype(">u4").tobytes()
+    if carries:
+        head = (int.from_bytes(head, "big") + 1).to_bytes(len(head), "big")
+    return (head + (chosen % 2**64).to_bytes(8, "big")).rstrip(b"\0")
+
+
+def _words(data: bytes, version: int) -> NDArray[np.uint32]:
+    if version == 1 and not data:
         raise WireError("the stream is empty")
-    if len(data) > 1 and data[-1] == 0:
+    if data[-1:] == b"\0" and (version > 1 or len(data) > 1):
         raise WireError("the stream ends in a zero byte, which the encoder never writes")
     return np.frombuffer(data + b"\0" * (-len(data) % 4), dtype=">u4").astype(np.uint32)

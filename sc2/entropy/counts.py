@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sc2.entropy.coder import PRECISION_BITS
+from sc2.entropy.tables import PRECISION_BITS
 
 Counts = NDArray[np.int64]
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from sc2.entropy.coder import Integers, TableCoder
+from sc2.entropy.coder import VERSION, StreamDecoder, StreamEncoder, TableCoder
+from sc2.entropy.tables import Groups
 
 if TYPE_CHECKING:
     from compressai.entropy_models import EntropyBottleneck
@@ -67,22 +67,40 @@ class FactorizedCoder:
         """Return the latent y_hat, float32 [1, C, h, w], of symbols [1, C, h, w]."""
         return symbols + self.medians
 
-    def encode(self, symbols: Tensor) -> bytes:
-        """Return the bytes of symbols, int32 [1, C, h, w]."""
-        return self.coder.encode(symbols.numpy().reshape(-1), self._indexes(*symbols.shape[2:]))
+    def put(self, encoder: StreamEncoder, symbols: Tensor) -> None:
+        """Append symbols, int32 [1, C, h, w], to a stream."""
+        encoder.put(self.coder, symbols.numpy().reshape(-1), self._groups(*symbols.shape[2:]))
 
-    def decode(self, data: bytes, height: int, width: int) -> Tensor:
+    def take(self, decoder: StreamDecoder, height: int, width: int) -> Tensor:
+        """Return the next symbols of a stream, int32 [1, C, height, width].
+
+        Raises:
+            WireError: No encoder can have written the stream for this shape.
+        """
+        values = decoder.take(self.coder, self._groups(height, width))
+        return torch.from_numpy(values).reshape(1, self.channels, height, width)
+
+    def encode(self, symbols: Tensor) -> bytes:
+        """Return the bytes of symbols, int32 [1, C, h, w], in a stream of their own."""
+        encoder = StreamEncoder()
+        self.put(encoder, symbols)
+        return encoder.finish()
+
+    def decode(self, data: bytes, height: int, width: int, version: int = VERSION) -> Tensor:
         """Return the symbols, int32 [1, C, height, width], that `encode` turned into `data`.
 
         Raises:
-            WireError: No encoder can have written the data for this shape.
+            WireError: No encoder of this version can have written the data for this shape.
         """
-        values = self.coder.decode(data, self._indexes(height, width))
-        return torch.from_numpy(values).reshape(1, self.channels, height, width)
+        decoder = StreamDecoder(data, version)
+        symbols = self.take(decoder, height, width)
+        decoder.finish()
+        return symbols
 
     def bits(self, symbols: Tensor) -> float:
         """Return the ideal code length of symbols int32 [1, C, h, w] under the tables, in bits."""
-        return self.coder.bits(symbols.numpy().reshape(-1), self._indexes(*symbols.shape[2:]))
+        groups = self._groups(*symbols.shape[2:])
+        return self.coder.bits(symbols.numpy().reshape(-1), groups.tables.repeat(groups.sizes))
 
-    def _indexes(self, height: int, width: int) -> Integers:
-        return np.repeat(np.arange(self.channels, dtype=np.int32), height * width)
+    def _groups(self, height: int, width: int) -> Groups:
+        return Groups.rows(self.channels, height * width)

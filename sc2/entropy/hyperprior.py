@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from sc2.entropy.coder import Integers, TableCoder
+from sc2.entropy.coder import StreamDecoder, StreamEncoder, TableCoder, side_and_main
 from sc2.entropy.exact import ONE, ExactNetwork, exact_layers, fixed_point
 from sc2.entropy.factorized import FactorizedCoder, tables_of
-from sc2.errors import WireError
+from sc2.entropy.tables import Groups, Integers
 
 if TYPE_CHECKING:
     from compressai.entropy_models import EntropyBottleneck
@@ -72,17 +72,17 @@ class GaussianCoder:
         """Return the tables, int32, of scales (integers in units of 2^-12), in the same shape, e.g. [1, C, h, w]."""
         return torch.bucketize(scales.double().contiguous(), self.thresholds).int()
 
-    def encode(self, symbols: Tensor, indexes: Tensor) -> bytes:
-        """Return the bytes of symbols, int32 of any shape, under tables of the same shape."""
-        return self.coder.encode(_flat(symbols), _flat(indexes))
+    def put(self, encoder: StreamEncoder, symbols: Tensor, indexes: Tensor) -> None:
+        """Append symbols, int32 of any shape, under tables of the same shape, to a stream."""
+        encoder.put(self.coder, _flat(symbols), Groups.of(_flat(indexes)))
 
-    def decode(self, data: bytes, indexes: Tensor) -> Tensor:
-        """Return the symbols, int32 in the shape of `indexes`.
+    def take(self, decoder: StreamDecoder, indexes: Tensor) -> Tensor:
+        """Return the next symbols of a stream, int32 in the shape of `indexes`.
 
         Raises:
-            WireError: No encoder can have written the data for these tables.
+            WireError: No encoder can have written the stream for these tables.
         """
-        return torch.from_numpy(self.coder.decode(data, _flat(indexes))).reshape(indexes.shape)
+        return torch.from_numpy(decoder.take(self.coder, Groups.of(_flat(indexes)))).reshape(indexes.shape)
 
     def bits(self, symbols: Tensor, indexes: Tensor) -> float:
         """Return the ideal code length of symbols, int32 of any shape, under tables of the same shape, in bits."""
@@ -159,7 +159,7 @@ class HyperSymbols:
 
 
 class HyperpriorCoder:
-    """Codes latents y [1, C, h, w] with their side information z [1, L, zh, zw] into two streams, y then z."""
+    """Codes latents y [1, C, h, w] with their side information z [1, L, zh, zw] into one stream, z then y."""
 
     def __init__(self, tables: Mapping[str, Any]) -> None:
         self.synthesis = HyperSynthesis(tables["synthesis"], tables["shift"], int(tables["channels"]))
@@ -178,21 +178,23 @@ class HyperpriorCoder:
         _, means = self._parameters(symbols.z, *symbols.y.shape[2:])
         return symbols.y.float() + means
 
-    def encode(self, symbols: HyperSymbols) -> tuple[bytes, bytes]:
-        """Return the streams of y and z."""
-        return self.y_coder.encode(symbols.y, symbols.indexes), self.z_coder.encode(symbols.z)
+    def encode(self, symbols: HyperSymbols) -> bytes:
+        """Return the stream of z and y."""
+        encoder = StreamEncoder()
+        self.z_coder.put(encoder, symbols.z)
+        self.y_coder.put(encoder, symbols.y, symbols.indexes)
+        return encoder.finish()
 
-    def decode(self, streams: Sequence[bytes], height: int, width: int) -> Tensor:
+    def decode(self, streams: Sequence[bytes], height: int, width: int, version: int) -> Tensor:
         """Return y_hat, float32 [1, C, height, width]. The caller must limit the size: a wrong one costs memory.
 
         Raises:
-            WireError: There are not exactly two streams, or no encoder can have written them for this size.
+            WireError: No encoder of this version of the wire format can have written the streams for this size.
         """
-        if len(streams) != 2:
-            raise WireError(f"a hyperprior payload has two streams, y and z, not {len(streams)}")
-        z = self.z_coder.decode(streams[1], *self.synthesis.z_size(height, width))
-        indexes, means = self._parameters(z, height, width)
-        return self.y_coder.decode(streams[0], indexes).float() + means
+        with side_and_main(streams, version) as (side, main):
+            z = self.z_coder.take(side, *self.synthesis.z_size(height, width))
+            indexes, means = self._parameters(z, height, width)
+            return self.y_coder.take(main, indexes).float() + means
 
     def bits(self, symbols: HyperSymbols) -> float:
         """Return the ideal code length of y and z under their tables, in bits."""

@@ -12,9 +12,10 @@ import torch
 from pydantic import ConfigDict
 from torch import Tensor, nn
 
+from sc2.entropy.coder import one_stream
 from sc2.entropy.factorized import FactorizedCoder
 from sc2.entropy.hyperprior import HyperpriorCoder, HyperSymbols
-from sc2.errors import CheckpointError, WireError
+from sc2.errors import CheckpointError
 from sc2.strict import Strict
 
 
@@ -75,23 +76,23 @@ class LatentEncoder(ABC):
         """Round a latent [1, C, h, w] to the symbols that `encode` takes."""
 
     @abstractmethod
-    def encode(self, symbols: Any) -> tuple[bytes, ...]:
-        """Code the result of `symbols` into streams."""
+    def encode(self, symbols: Any) -> bytes:
+        """Code the result of `symbols` into one stream."""
 
     @abstractmethod
     def bits(self, symbols: Any) -> float:
-        """Return the ideal code length of all streams under the tables, in bits."""
+        """Return the ideal code length of the stream under the tables, in bits."""
 
 
 class LatentDecoder(ABC):
     """The server's end of a prior."""
 
     @abstractmethod
-    def decode(self, streams: Sequence[bytes], height: int, width: int) -> Tensor:
-        """Return y_hat [1, C, height, width].
+    def decode(self, streams: Sequence[bytes], height: int, width: int, version: int) -> Tensor:
+        """Return y_hat [1, C, height, width] for the streams of a version of the wire format.
 
         Raises:
-            WireError: The streams do not fit this prior or this size.
+            WireError: The streams do not fit this prior, this size or this version.
         """
 
 
@@ -121,8 +122,8 @@ class _FactorizedEncoder(LatentEncoder):
     def symbols(self, y: Tensor) -> Tensor:
         return self.coder.symbols(y)
 
-    def encode(self, symbols: Tensor) -> tuple[bytes, ...]:
-        return (self.coder.encode(symbols),)
+    def encode(self, symbols: Tensor) -> bytes:
+        return self.coder.encode(symbols)
 
     def bits(self, symbols: Tensor) -> float:
         return self.coder.bits(symbols)
@@ -132,10 +133,9 @@ class _FactorizedDecoder(LatentDecoder):
     def __init__(self, content: PriorContent) -> None:
         self.coder = FactorizedCoder(content.tables)
 
-    def decode(self, streams: Sequence[bytes], height: int, width: int) -> Tensor:
-        if len(streams) != 1:
-            raise WireError(f"a factorised-prior payload has one stream, not {len(streams)}")
-        return self.coder.latent(self.coder.decode(streams[0], height, width))
+    def decode(self, streams: Sequence[bytes], height: int, width: int, version: int) -> Tensor:
+        with one_stream(streams, version) as decoder:
+            return self.coder.latent(self.coder.take(decoder, height, width))
 
 
 class Factorized(PriorKind):
@@ -161,7 +161,7 @@ class _HyperEncoder(LatentEncoder):
     def symbols(self, y: Tensor) -> HyperSymbols:
         return self.coder.symbols(y, self.analysis(y))
 
-    def encode(self, symbols: HyperSymbols) -> tuple[bytes, ...]:
+    def encode(self, symbols: HyperSymbols) -> bytes:
         return self.coder.encode(symbols)
 
     def bits(self, symbols: HyperSymbols) -> float:
@@ -172,9 +172,9 @@ class _HyperDecoder(LatentDecoder):
     def __init__(self, content: PriorContent) -> None:
         self.coder = HyperpriorCoder(content.tables)
 
-    def decode(self, streams: Sequence[bytes], height: int, width: int) -> Tensor:
+    def decode(self, streams: Sequence[bytes], height: int, width: int, version: int) -> Tensor:
         with torch.no_grad():
-            return self.coder.decode(streams, height, width)
+            return self.coder.decode(streams, height, width, version)
 
 
 class Hyperprior(PriorKind):

@@ -16,7 +16,10 @@ from sc2.errors import WireError
 
 # The first byte is not ASCII, so that a link that treats the container as text is noticed at once.
 MAGIC = b"\x89SC2"
-VERSION = 1
+VERSION = 2
+"""The version that is written: the one in which the device halves of this program code their payloads."""
+VERSIONS = (1, 2)
+"""The versions that are read. They have the same layout and differ in how payloads are coded."""
 FINGERPRINT_BYTES = 8
 CRC_BYTES = 4
 MAX_SHAPE_INTEGERS = 255
@@ -38,10 +41,12 @@ class Payload:
         streams: The byte strings of the entropy coder or codec, in the order in which the decoder expects them.
         shape: What the decoder needs besides the bytes, e.g. height and width of the latent; each integer is in
             0 … 2³² − 1.
+        version: Version of the wire format in which the streams are coded; a decoder chooses by it.
     """
 
     streams: tuple[bytes, ...]
     shape: tuple[int, ...]
+    version: int = VERSION
 
     @property
     def num_bytes(self) -> int:
@@ -90,7 +95,9 @@ def pack(payload: Payload, fingerprint: bytes) -> bytes:
         WireError: The payload or the fingerprint does not fit the format.
     """
     _check_fingerprint(fingerprint)
-    header = b"".join((MAGIC, bytes((VERSION,)), fingerprint, _varints(_header_integers(payload))))
+    if payload.version not in VERSIONS:
+        raise WireError(f"there is no version {payload.version} of the container")
+    header = b"".join((MAGIC, bytes((payload.version,)), fingerprint, _varints(_header_integers(payload))))
     _check_size(len(header) + payload.num_bytes + CRC_BYTES)
     body = b"".join((header, *payload.streams))
     return body + _checksum(body)
@@ -144,7 +151,7 @@ def unpack(data: bytes, fingerprint: bytes | None) -> Payload:
             f"the container was made by another model: it names the device half {header.fingerprint.hex()}, "
             f"but this decoder belongs to {fingerprint.hex()}; decode with the server half of the same export"
         )
-    return Payload(streams=_split(body, header), shape=header.shape)
+    return Payload(streams=_split(body, header), shape=header.shape, version=header.version)
 
 
 def read_header(data: bytes | bytearray) -> Header:
@@ -159,8 +166,9 @@ def read_header(data: bytes | bytearray) -> Header:
     if not MAGIC.startswith(data[: len(MAGIC)]):
         raise WireError(f"not an sc2 container: it starts with {data[:4].hex()}, not with {MAGIC.hex()}")
     # Only magic and version are in the same place in every version: the rest may be shorter in another one.
-    if len(data) > len(MAGIC) and data[len(MAGIC)] != VERSION:
-        raise WireError(f"container version {data[len(MAGIC)]} is not supported; this program reads version {VERSION}")
+    if len(data) > len(MAGIC) and data[len(MAGIC)] not in VERSIONS:
+        known = " and ".join(map(str, VERSIONS))
+        raise WireError(f"container version {data[len(MAGIC)]} is not supported; this program reads versions {known}")
     if len(data) < _FIXED_BYTES:
         raise WireError(f"the container is truncated: {len(data)} bytes, shorter than the shortest header")
     reader = _VarintReader(data, _FIXED_BYTES)
@@ -175,7 +183,7 @@ def read_header(data: bytes | bytearray) -> Header:
     shape = tuple(reader.integer() for _ in range(num_integers))
     lengths = tuple(reader.integer() for _ in range(num_streams))
     fingerprint = data[len(MAGIC) + 1 : _FIXED_BYTES]
-    header = Header(VERSION, bytes(fingerprint), shape, lengths, reader.position)
+    header = Header(data[len(MAGIC)], bytes(fingerprint), shape, lengths, reader.position)
     _check_size(header.container_bytes)
     return header
 

@@ -4,15 +4,20 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import constriction
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from sc2.entropy.coder import Integers, StepDecoder, StepEncoder, TableCoder, _encode_number
+from sc2.entropy import coder as entropy_coder
+from sc2.entropy.coder import StreamDecoder, StreamEncoder, TableCoder
 from sc2.entropy.factorized import FactorizedCoder, tables_of
+from sc2.entropy.tables import Groups, Integers
 from sc2.errors import WireError
 from sc2.measure.latency import single_thread
+from sc2.split import wire
+from tests.independent_decoder import RangeDecoder
 
 
 def tables(generator: np.random.Generator, count: int) -> tuple[Integers, Integers, Integers]:
@@ -38,12 +43,19 @@ def test_any_message_survives(seed: int) -> None:
         symbols[generator.integers(0, len(symbols), 4)] = generator.integers(-(2**29), 2**29, 4)
     data = coder.encode(symbols, indexes)
     assert np.array_equal(coder.decode(data, indexes), symbols)
-    assert len(data) <= coder.bits(symbols, indexes) / 8 + 5
+    assert len(data) <= coder.bits(symbols, indexes) / 8 + 1.2
+
+
+def bounds_of(coder: TableCoder, table: int) -> list[int]:
+    """Return a table's bounds in parts of 2^24, as docs/wire-format.md has them."""
+    counts = coder.cdf[table, : coder.escape[table] + 2].tolist()
+    entries = len(counts) - 1
+    return [count * (2**24 - entries) // 2**16 + at for at, count in enumerate(counts)]
 
 
 def channel_by_channel(coder: TableCoder, symbols: Integers, indexes: Integers) -> bytes:
-    """Code as `TableCoder.encode` does, but table by table and in Python's integers."""
-    encoder, numbers = constriction.stream.queue.RangeEncoder(), []
+    """Code as `TableCoder.encode` does, but table by table and in Python's integers of any length."""
+    intervals, numbers = list[tuple[int, int]](), []
     for table in sorted(set(indexes.tolist())):
         entries, escape = [], int(coder.escape[table])
         for symbol in symbols[indexes == table].tolist():
@@ -51,10 +63,30 @@ def channel_by_channel(coder: TableCoder, symbols: Integers, indexes: Integers) 
             if not 0 <= value < escape:
                 numbers.append(2 * (value - escape) if value >= 0 else -2 * value - 1)
             entries.append(value if 0 <= value < escape else escape)
-        encoder.encode(np.array(entries, np.int32), coder.model(table))
+        bounds = bounds_of(coder, table)
+        intervals += [(bounds[entry], bounds[entry + 1] - bounds[entry]) for entry in entries]
     for number in numbers:
-        _encode_number(encoder, number)
-    return encoder.get_compressed().astype(">u4").tobytes().rstrip(b"\0") or b"\0"
+        length = number.bit_length()
+        intervals.append((length << 19, 1 << 19))
+        for shift in range(0, length - 1, 16):
+            size = min(16, length - 1 - shift)
+            intervals.append(((number >> shift) % 2**size << (24 - size), 1 << (24 - size)))
+    return shortest(intervals)
+
+
+def shortest(intervals: list[tuple[int, int]]) -> bytes:
+    """Return the first of the shortest byte strings that are fractions in the interval, tried length by length."""
+    low, size, bits = 0, 2**64 - 1, 64
+    for start, width in intervals:
+        scale = size >> 24
+        low, size = low + scale * start, scale * width
+        if size < 2**32:
+            low, size, bits = low << 32, size << 32, bits + 32
+    for length in range(bits // 8 + 1):
+        unit = 1 << (bits - 8 * length)
+        if (number := -(-low // unit)) * unit < low + size:
+            return number.to_bytes(length, "big")
+    raise AssertionError("an interval holds its own lower end")
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -81,10 +113,11 @@ def test_a_value_that_does_not_fit_is_refused_whatever_the_offset(symbol: int) -
 def test_the_ideal_length_is_that_of_the_counts() -> None:
     coder = TableCoder([[0, 2**15, 2**15 + 2**14, 2**16]], [4], [7])
     assert coder.bits(np.array([7, 8], np.int32), np.zeros(2, np.int32)) == 1 + 2
-    # Escape: the entry's 2 bits, the 5 bits of a length, and the number: 9 is the first above the table (0, 0 bits),
-    # 6 the first below (1, 1 bit).
+    # Escape: the entry's 2 bits, the 5 bits of a length, and the number without its first bit: 9 is the first above the
+    # table (0), 6 the first below (1), 12 the fourth above (6).
     assert coder.bits(np.array([9], np.int32), np.zeros(1, np.int32)) == 2 + 5
-    assert coder.bits(np.array([6], np.int32), np.zeros(1, np.int32)) == 2 + 5 + 1
+    assert coder.bits(np.array([6], np.int32), np.zeros(1, np.int32)) == 2 + 5
+    assert coder.bits(np.array([12], np.int32), np.zeros(1, np.int32)) == 2 + 5 + 2
 
 
 def test_a_message_of_its_own_model_has_its_ideal_length() -> None:
@@ -98,12 +131,138 @@ def test_a_message_of_its_own_model_has_its_ideal_length() -> None:
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [(b"", "empty"), (b"abc\0", "zero byte"), (b"\xff" * 4000, "longer than its|not from this")],
+    [
+        (b"abc\0", "zero byte"),
+        (b"\0", "zero byte"),
+        (b"\xff" * 4000, "longer than its|not from this"),
+        (b"abcdef\1", "7 bytes is longer than its 20 symbols"),
+        (b"\x55\x55\x54", "3 bytes is not what the encoder writes"),
+    ],
 )
 def test_what_the_encoder_never_writes_is_refused(data: bytes, message: str) -> None:
     coder = TableCoder([[0, 2**15, 2**16 - 1, 2**16]], [4], [0])
     with pytest.raises(WireError, match=message):
         coder.decode(data, np.zeros(20, np.int32))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [(b"", "empty"), (b"abc\0", "zero byte"), (b"\xff" * 4000, "longer than its|not from this")],
+)
+def test_what_the_encoder_of_version_1_never_wrote_is_refused(data: bytes, message: str) -> None:
+    coder = TableCoder([[0, 2**15, 2**16 - 1, 2**16]], [4], [0])
+    with pytest.raises(WireError, match=message):
+        coder.decode(data, np.zeros(20, np.int32), version=1)
+
+
+def test_the_streams_are_of_the_version_that_the_container_names() -> None:
+    assert entropy_coder.VERSION == wire.VERSION
+
+
+# The end of a stream
+
+
+many = settings(derandomize=True, deadline=None, database=None, max_examples=300)
+SYMBOLS = st.lists(st.integers(-3, 9), min_size=1, max_size=40)
+UNEVEN = TableCoder([[0, 1, 2, 60000, 65535, 65536], [0, 32768, 65535, 65536, 0, 0]], [6, 4], [0, -1])
+
+
+def two_tables(size: int) -> Integers:
+    return (np.arange(size) % 2).astype(np.int32)
+
+
+@many
+@given(SYMBOLS)
+def test_a_stream_is_the_shortest_of_its_interval(values: list[int]) -> None:
+    symbols, indexes = np.array(values, np.int32), two_tables(len(values))
+    data = UNEVEN.encode(symbols, indexes)
+    assert data == channel_by_channel(UNEVEN, symbols, indexes)
+    assert UNEVEN.decode(data, indexes).tolist() == values
+    assert len(data) < UNEVEN.bits(symbols, indexes) / 8 + 1.01
+
+
+@many
+@given(SYMBOLS, st.binary(max_size=3), st.integers(0, 4), st.integers(-2, 2))
+def test_no_other_stream_gives_the_same_symbols(values: list[int], more: bytes, cut: int, step: int) -> None:
+    """Cut short, made longer, and moved by a little: each is refused or has other symbols."""
+    symbols, indexes = np.array(values, np.int32), two_tables(len(values))
+    data = UNEVEN.encode(symbols, indexes)
+    moved = max(0, int.from_bytes(data, "big") + step) % 256 ** len(data)
+    for other in (data[: len(data) - cut] + more, moved.to_bytes(len(data), "big")):
+        if other != data:
+            assert accepted(UNEVEN, other, indexes) != values
+
+
+@many
+@given(st.binary(max_size=12), st.integers(1, 30))
+def test_only_what_the_encoder_writes_is_read(data: bytes, size: int) -> None:
+    """Any bytes: both decoders refuse them, or they are what the encoder makes of what they say."""
+    indexes = two_tables(size)
+    values = accepted(UNEVEN, data, indexes)
+    if values is not None:
+        assert UNEVEN.encode(np.array(values, np.int32), indexes) == data
+    assert values == accepted_independently(UNEVEN, data, indexes)
+
+
+def test_streams_at_the_ends_of_the_range_are_read_by_both() -> None:
+    """The lowest and the highest interval of each length: the empty stream, and carries through all bytes."""
+    table = TableCoder([[0, 1, 65535, 65536]], [4], [0])
+    for size in range(1, 60):
+        indexes = np.zeros(size, np.int32)
+        for first, rest in ((0, 0), (1, 0), (0, 1), (2, 2), (2, 0), (1, 1)):
+            symbols = np.array([first, *[rest] * (size - 1)], np.int32)
+            data = table.encode(symbols, indexes)
+            assert data == channel_by_channel(table, symbols, indexes)
+            assert (data == b"") == (not symbols.any())
+            assert accepted(table, data, indexes) == accepted_independently(table, data, indexes) == symbols.tolist()
+
+
+def test_a_carry_through_whole_words_reaches_the_first() -> None:
+    """Half of the range, then ever closer to its middle from below: the shortest number in there is the middle."""
+    half = TableCoder([[0, 2**15, 2**16 - 1, 2**16], [0, 1, 2, 2**16, 0][:4]], [4, 4], [0, 0])
+    carried = 0
+    for size in range(1, 40):
+        indexes = np.array([0, *[1] * size], np.int32)
+        for last in (0, 1):
+            symbols = np.array([0, *[2] * (size - 1), last], np.int32)
+            data = half.encode(symbols, indexes)
+            assert data == channel_by_channel(half, symbols, indexes)
+            assert half.decode(data, indexes).tolist() == symbols.tolist()
+            carried += data.startswith(b"\x80")
+    assert carried < 80
+
+
+def accepted(coder: TableCoder, data: bytes, indexes: Integers) -> list[int] | None:
+    try:
+        values: list[int] = coder.decode(data, indexes).tolist()
+    except WireError:
+        return None
+    return values
+
+
+def accepted_independently(coder: TableCoder, data: bytes, indexes: Integers) -> list[int] | None:
+    rows = zip(coder.cdf, coder.escape.tolist(), coder.offset.tolist(), strict=True)
+    plain = [{"offset": offset, "cdf": row[: escape + 2].tolist()} for row, escape, offset in rows]
+    reader = RangeDecoder(data)
+    try:
+        values: list[int] = reader.take(plain, indexes.tolist(), 2)
+        reader.finish(2)
+    except AssertionError:
+        return None
+    return values
+
+
+def test_a_stream_is_on_average_a_third_of_a_byte_longer_than_ideal() -> None:
+    """Of messages of their own model: 1/2 - (1 - 1/256) / ln 256 = 0.32 bytes, by a uniform fraction of a byte."""
+    generator, excess = np.random.default_rng(5), []
+    share = np.array([0.05, 0.15, 0.5, 0.2, 0.1])
+    counts = np.concatenate(([0], np.cumsum((share * 65535).astype(int)), [65536]))
+    coder = TableCoder([counts], [len(counts)], [-2])
+    for size in generator.integers(5, 80, 4000).tolist():
+        symbols, indexes = (generator.choice(5, size, p=share) - 2).astype(np.int32), np.zeros(size, np.int32)
+        excess.append(len(coder.encode(symbols, indexes)) - coder.bits(symbols, indexes) / 8)
+    assert np.mean(excess) == pytest.approx(0.32, abs=0.02)
+    assert max(excess) < 1.01
 
 
 def test_a_value_beyond_all_measure_is_refused() -> None:
@@ -162,16 +321,16 @@ def test_a_message_in_steps_survives(seed: int) -> None:
         symbols = (offset[indexes] + generator.integers(0, np.maximum(1, lengths[indexes] - 2))).astype(np.int32)
         symbols[0] += generator.choice([0, 1000])
         steps.append((symbols, indexes))
-    encoder = StepEncoder(coder)
-    for step in steps:
-        encoder.put(*step)
-    data = encoder.finish()
-    decoder = StepDecoder(coder, data)
+    encoder = StreamEncoder()
     for symbols, indexes in steps:
-        assert np.array_equal(decoder.take(indexes), symbols)
+        encoder.put(coder, symbols, Groups.of(indexes))
+    data = encoder.finish()
+    decoder = StreamDecoder(data)
+    for symbols, indexes in steps:
+        assert np.array_equal(decoder.take(coder, Groups.of(indexes)), symbols)
     decoder.finish()
-    assert len(data) <= sum(coder.bits(*step) for step in steps) / 8 + 5
-    early = StepDecoder(coder, data + b"\1" * 12)
-    early.take(steps[0][1])
+    assert len(data) <= sum(coder.bits(*step) for step in steps) / 8 + 1.2
+    early = StreamDecoder(data + b"\1" * 12)
+    early.take(coder, Groups.of(steps[0][1]))
     with pytest.raises(WireError, match="longer than its"):
         early.finish()

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from sc2.entropy.coder import PRECISION_BITS, TableCoder
+from sc2.entropy.coder import TableCoder
 from sc2.entropy.counts import count_symbols, pooled_frequencies, tables_of_counts
 from sc2.entropy.logistic_mixture import LogisticMixturePrior
+from sc2.entropy.tables import PRECISION_BITS
 
 
 def test_symbols_are_counted_per_channel_and_large_ones_together() -> None:

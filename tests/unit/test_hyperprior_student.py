@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sc2.entropy.coder import VERSION
 from sc2.entropy.exact import ExactNetwork, exact_layers
 from sc2.entropy.hyperprior import HyperpriorCoder
 from sc2.errors import CheckpointError, WireError
@@ -130,7 +131,7 @@ def test_every_size_of_a_latent_has_its_scales(kind: Prior) -> None:
     for height, width in [(1, 1), (2, 5), (3, 3), (4, 15), (8, 6), (9, 7), (13, 31), (15, 16), (17, 10)]:
         with torch.no_grad():
             symbols = encoder.symbols(y := latents(1, 6, height, width))
-        y_hat = decoder.decode(encoder.encode(symbols), height, width)
+        y_hat = decoder.decode([encoder.encode(symbols)], height, width, VERSION)
         assert y_hat.shape == y.shape
         assert (y_hat - y).abs().max() <= 0.5 + 1e-5
         assert tuple(symbols.z.shape[2:]) == ((height + 4) // 4, (width + 4) // 4)
@@ -157,7 +158,7 @@ def test_the_forward_pass_in_eval_mode_is_what_the_wire_carries(prior: TrainedPr
             y = latents(1, seed=seed)
             y_hat, likelihoods = prior(y)
             symbols = coder.symbols(y, prior.hyper_analysis(y))
-            received = coder.decode(coder.encode(symbols), 15, 15)
+            received = coder.decode([coder.encode(symbols)], 15, 15, VERSION)
             assert torch.equal(received, y_hat)
             ideal = sum(-torch.log2(p).sum().item() for p in likelihoods)
             # Tables in steps of 13 % cost a little, and an escape is cheaper than the floor of the density, 30 bits.
@@ -218,8 +219,10 @@ def _equal(one: Any, other: Any) -> bool:
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
 def test_a_payload_of_another_prior_is_refused(kind: Prior) -> None:
     decoder = kind.ends.decoder(trained(kind, steps=1).export().server)
-    with pytest.raises(WireError, match="stream"):
-        decoder.decode([b"abc"] * (2 if kind is FACTORIZED else 1), 7, 7)
+    with pytest.raises(WireError, match="one stream, not 2"):
+        decoder.decode([b"abc"] * 2, 7, 7, VERSION)
+    with pytest.raises(WireError, match="one stream, not 2" if kind is FACTORIZED else "two streams, y and z, not 1"):
+        decoder.decode([b"abc"] * (2 if kind is FACTORIZED else 1), 7, 7, 1)
 
 
 def test_a_device_half_of_another_prior_is_refused() -> None:

@@ -51,7 +51,7 @@ def test_a_sparse_file_and_an_endless_one_are_refused_at_their_start(tmp_path: P
 
 def test_a_header_that_announces_more_than_any_container_has_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "claims"
-    head = b"\x89SC2\x01" + MODEL
+    head = b"\x89SC2\x02" + MODEL
     path.write_bytes(head + b"\x00\x01" + b"\xff\xff\xff\xff\x0f" + bytes(100))
     assert read(path).startswith(f"a container of {2**32 - 1 + 13 + 7 + 4} bytes; the largest has")
     path.write_bytes(head + b"\x00\x01" + b"\xff\xff\xff\x7f" + bytes(100))
@@ -88,8 +88,8 @@ def test_every_truncated_file_is_named(size: int, tmp_path: Path) -> None:
 
 def test_another_version_is_named_however_short_it_is() -> None:
     for rest in (b"", b"x", bytes(8), bytes(40)):
-        with pytest.raises(WireError, match="version 2 is not supported"):
-            unpack(b"\x89SC2\x02" + rest, MODEL)
+        with pytest.raises(WireError, match="version 3 is not supported"):
+            unpack(b"\x89SC2\x03" + rest, MODEL)
 
 
 def test_an_endless_image_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

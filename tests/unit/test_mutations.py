@@ -49,7 +49,7 @@ def test_arbitrary_payloads_are_read_or_refused(name: str, streams: Sequence[byt
 
 
 @many
-@given(st.binary(max_size=200) | st.binary(max_size=60).map(lambda rest: b"\x89SC2\x01" + FINGERPRINT + rest))
+@given(st.binary(max_size=200) | st.binary(max_size=60).map(lambda rest: b"\x89SC2\x02" + FINGERPRINT + rest))
 def test_arbitrary_containers_are_unpacked_or_refused(data: bytes) -> None:
     for read in (read_header, lambda data: unpack(data, FINGERPRINT), lambda data: read_container(io.BytesIO(data))):
         try:

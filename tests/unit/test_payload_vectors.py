@@ -20,11 +20,16 @@ from sc2.methods.learned_codec.priors import PRIORS
 from sc2.methods.reduction.affine import dequantize, from_bytes
 from sc2.split.wire import pack, unpack
 from tests import independent_decoder
-from tests.payload_vectors import FILE, learned_methods, vector
+from tests.payload_vectors import FILE, FILE_1, learned_methods, vector
 
 PAGE = Path(__file__).parents[2] / "docs" / "wire-format.md"
-VECTORS: list[dict[str, Any]] = json.loads(FILE.read_text(encoding="utf-8"))
-each_vector = pytest.mark.parametrize("vector", VECTORS, ids=[each["method"] for each in VECTORS])
+BY_VERSION: dict[int, list[dict[str, Any]]] = {
+    version: json.loads(file.read_text(encoding="utf-8")) for version, file in ((1, FILE_1), (2, FILE))
+}
+VECTORS = [(version, each) for version, vectors in BY_VERSION.items() for each in vectors]
+each_vector = pytest.mark.parametrize(
+    ("version", "vector"), VECTORS, ids=[f"{each['method']} {version}" for version, each in VECTORS]
+)
 
 
 def as_float32(value: float) -> float:
@@ -44,19 +49,22 @@ def values_of(numbers: list[Any], model: dict[str, Any]) -> list[float]:
     return [as_float32(number + model["medians"][at // per]) for at, number in enumerate(numbers)]
 
 
-def test_there_is_a_vector_of_every_learned_method() -> None:
-    assert [each["method"] for each in VECTORS] == learned_methods()
+@pytest.mark.parametrize("version", [1, 2])
+def test_there_is_a_vector_of_every_learned_method(version: int) -> None:
+    assert [each["method"] for each in BY_VERSION[version]] == learned_methods()
+    assert {bytes.fromhex(each["container"])[4] for each in BY_VERSION[version]} == {version}
 
 
 def test_the_independent_decoder_is_short_and_independent() -> None:
     source = Path(independent_decoder.__file__).read_text(encoding="utf-8")
-    assert len(source.splitlines()) <= 150
+    assert len(source.splitlines()) <= 170
     imported = set(re.findall(r"^(?:from|import) (\w+)", source, re.MULTILINE))
     assert imported == {"struct", "zlib", "bisect", "itertools"}
 
 
 @each_vector
-def test_the_independent_decoder_reads_it(vector: dict[str, Any]) -> None:
+def test_the_independent_decoder_reads_it(version: int, vector: dict[str, Any]) -> None:
+    assert independent_decoder.unpack(bytes.fromhex(vector["container"]))[0] == version
     numbers = independent_decoder.decode(bytes.fromhex(vector["container"]), vector["model"])
     assert values_of(numbers, vector["model"]) == vector["values"]
 
@@ -68,24 +76,26 @@ def received(container: bytes, model: dict[str, Any]) -> Tensor:
         return dequantize(from_bytes(payload.streams[0], payload.shape))
     height, width = map(latent_side, payload.shape) if model["shape"] == "image" else payload.shape
     if "step" not in model:
-        return prior_of(model).decode(payload.streams, height, width)
+        return prior_of(model).decode(payload.streams, height, width, payload.version)
     indexes = np.repeat(np.arange(len(model["tables"]), dtype=np.int32), height * width)
     coder = TableCoder.of(tensors(model["tables"]))
-    return torch.from_numpy(coder.decode(payload.streams[0], indexes)) * model["step"]
+    return torch.from_numpy(coder.decode(payload.streams[0], indexes, payload.version)) * model["step"]
 
 
 @each_vector
-def test_the_project_reads_it(vector: dict[str, Any]) -> None:
-    """What old device halves have sent must decode to the same as long as the version is 1."""
+def test_the_project_reads_it(version: int, vector: dict[str, Any]) -> None:
+    """What old device halves have sent must decode to the same as long as the version is read."""
+    assert unpack(bytes.fromhex(vector["container"]), None).version == version
     assert received(bytes.fromhex(vector["container"]), vector["model"]).flatten().tolist() == vector["values"]
 
 
 @each_vector
-def test_bytes_at_the_end_are_refused(vector: dict[str, Any]) -> None:
+def test_bytes_at_the_end_are_refused(version: int, vector: dict[str, Any]) -> None:
     payload, model = unpack(bytes.fromhex(vector["container"]), None), vector["model"]
+    assert payload.version == version
     longer = pack(replace(payload, streams=(payload.streams[0] + b"\1" * 8, *payload.streams[1:])), bytes(8))
     if model["coder"] != "affine":
-        with pytest.raises(AssertionError, match="longer than its symbols need"):
+        with pytest.raises(AssertionError, match=r"longer than its symbols need|not the first of its length"):
             independent_decoder.decode(longer, model)
     with pytest.raises(WireError, match=r"longer than its \d+ symbols need|but a quantised tensor"):
         received(longer, model)
@@ -105,7 +115,7 @@ class Noting(independent_decoder.RangeDecoder):
         return found
 
 
-def encoded(intervals: list[tuple[int, int]]) -> bytes:
+def encoded(intervals: list[tuple[int, int]], version: int = 2) -> bytes:
     """Return the stream that the page's encoder makes of intervals, in Python's integers of any length."""
     low, size, words = 0, 2**64 - 1, 1
     for start, width in intervals:
@@ -113,17 +123,27 @@ def encoded(intervals: list[tuple[int, int]]) -> bytes:
         low, size = low + scale * start, scale * width
         if size < 2**32:
             low, size, words = low << 32, size << 32, words + 1
+    if version == 2:
+        length = next(n for n in range(4 * words + 5) if _rounded_up(low, 4 * words + 4 - n) < low + size)
+        return (_rounded_up(low, 4 * words + 4 - length) >> 8 * (4 * words + 4 - length)).to_bytes(length, "big")
     return (-(-low >> 32)).to_bytes(4 * words, "big").rstrip(b"\0") or b"\0"
 
 
+def _rounded_up(number: int, zeros: int) -> int:
+    """Return the next number, from this one on, that ends in so many zero bytes."""
+    return -(-number // 256**zeros) * 256**zeros
+
+
 @each_vector
-def test_the_encoder_of_the_page_writes_it(vector: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_encoder_of_the_page_writes_it(
+    version: int, vector: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     notes: list[list[tuple[int, int]]] = []
     monkeypatch.setattr(independent_decoder, "RangeDecoder", lambda stream: Noting(stream, notes))
     container = bytes.fromhex(vector["container"])
     independent_decoder.decode(container, vector["model"])
     streams = unpack(container, None).streams if vector["model"]["coder"] != "affine" else ()
-    assert sorted(map(encoded, notes)) == sorted(streams)
+    assert sorted(encoded(intervals, version) for intervals in notes) == sorted(streams)
 
 
 @pytest.mark.parametrize("name", ["entropic_student_mshp", "bottleneck_unit"])
@@ -136,11 +156,12 @@ def test_vectors_of_today_are_read_as_well(name: str) -> None:
 
 def test_the_example_of_the_page() -> None:
     """The page works one stream out by hand."""
-    [stream] = re.findall(r"The stream is `([0-9a-f ]+)`", PAGE.read_text(encoding="utf-8"))
+    [found] = re.findall(r"The stream is `([0-9a-f ]+)`, in version 1 `([0-9a-f ]+)`", PAGE.read_text(encoding="utf-8"))
     tables = [{"offset": -1, "cdf": [0, 16384, 49152, 65535, 65536]}]
-    ranges = independent_decoder.RangeDecoder(bytes.fromhex(stream))
-    assert ranges.take(tables, [0, 0, 0, 0]) == [0, -1, 5, 1]
-    ranges.finish()
+    for version, stream in zip((2, 1), found, strict=True):
+        ranges = independent_decoder.RangeDecoder(bytes.fromhex(stream))
+        assert ranges.take(tables, [0, 0, 0, 0], version) == [0, -1, 5, 1]
+        ranges.finish(version)
 
 
 def prior_of(model: dict[str, Any]) -> Any:

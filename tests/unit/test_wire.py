@@ -52,7 +52,7 @@ def test_round_trip(payload: Payload) -> None:
     assert unpack(data, None) == payload
     assert pack(payload, MODEL) == data
     header = read_header(data)
-    assert (header.version, header.fingerprint, header.shape) == (1, MODEL, payload.shape)
+    assert (header.version, header.fingerprint, header.shape) == (2, MODEL, payload.shape)
     assert header.stream_lengths == tuple(len(stream) for stream in payload.streams)
     assert header.container_bytes == len(data)
     assert read_header(data[: header.num_bytes]) == header
@@ -68,9 +68,14 @@ def test_overhead_is_small() -> None:
 
 
 def test_hand_assembled_container() -> None:
-    body = b"\x89SC2" + b"\x01" + MODEL + b"\x02\x01" + b"\x0f\xac\x02" + b"\x03" + b"abc"
-    assert unpack(sealed(body), MODEL) == Payload((b"abc",), (15, 300))
-    assert pack(Payload((b"abc",), (15, 300)), MODEL) == sealed(body)
+    for version in (1, 2):
+        body = b"\x89SC2" + bytes([version]) + MODEL + b"\x02\x01" + b"\x0f\xac\x02" + b"\x03" + b"abc"
+        payload = Payload((b"abc",), (15, 300), version)
+        assert unpack(sealed(body), MODEL) == payload
+        assert pack(payload, MODEL) == sealed(body)
+    assert Payload((b"abc",), (15, 300)).version == 2, "what is written without a word about it"
+    with pytest.raises(WireError, match="no version 3"):
+        pack(Payload((b"abc",), (), 3), MODEL)
 
 
 @pytest.mark.parametrize("payload", [PAYLOADS[0], PAYLOADS[2], PAYLOADS[3], PAYLOADS[4]])
@@ -91,16 +96,16 @@ def test_every_truncation_is_found(payload: Payload) -> None:
 
 
 def test_random_bytes_never_raise_anything_else() -> None:
-    start = b"\x89SC2\x01" + MODEL
+    start = b"\x89SC2\x02" + MODEL
     for seed in range(2000):
         message(start + fingerprint_of(seed.to_bytes(4, "little")))
 
 
 def test_problems_are_told_apart() -> None:
     good = pack(Payload((b"abc",), (15, 15)), MODEL)
-    head = b"\x89SC2\x01" + MODEL
+    head = b"\x89SC2\x02" + MODEL
     assert "not an sc2 container" in message(b"GIF89a" + bytes(40))
-    assert "version 2 is not supported" in message(sealed(b"\x89SC2\x02" + good[5:-4]))
+    assert "version 3 is not supported" in message(sealed(b"\x89SC2\x03" + good[5:-4]))
     assert "1 unexpected bytes after" in message(good + b"\x00")
     assert "checksum" in message(good[:-1] + bytes([good[-1] ^ 1]))
     assert "checksum" in message(good[:6] + bytes([good[6] ^ 1]) + good[7:])

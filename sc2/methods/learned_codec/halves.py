@@ -83,7 +83,7 @@ class LearnedCodecDevice(DeviceHalf):
 
     def code(self, latent: Analysed) -> Payload:
         """Range-code the symbols; the shape on the wire is the image's (H, W)."""
-        return Payload(self.coder.encode(latent.symbols), (latent.height, latent.width))
+        return Payload((self.coder.encode(latent.symbols),), (latent.height, latent.width))
 
     def bits(self, latent: Analysed) -> float:
         """Return the ideal code length of the result of `analyse` under the tables (bits)."""
@@ -118,7 +118,7 @@ class LearnedCodecServer(ServerHalf):
         if len(payload.shape) != 2 or not all(payload.shape):
             raise WireError("a payload of a learned codec has two shape integers, the image's height and width")
         height, width = payload.shape
-        return self.coder.decode(payload.streams, latent_side(height), latent_side(width))
+        return self.coder.decode(payload.streams, latent_side(height), latent_side(width), payload.version)
 
     def reconstruct(self, latent: Tensor, height: int, width: int) -> Tensor:
         """Return images [B, 3, height, width] in [0, 1] for latents [B, M, h, w]."""

@@ -2,8 +2,8 @@
 
 Source: docs/papers.md#joint-autoregressive.
 
-Symbols of y are coded step by step, because the tables of a step depend on the values of those before it; z is coded
-at once. Streams: y, then z.
+z is coded first and at once; the symbols of y follow in the same stream step by step, because the tables of a step
+depend on the values of those before it.
 """
 
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ import torch
 from pydantic import ConfigDict
 from torch import Tensor
 
-from sc2.entropy.coder import Integers, StepDecoder, StepEncoder
+from sc2.entropy.coder import StreamEncoder, side_and_main
 from sc2.entropy.exact import ONE
 from sc2.entropy.factorized import FactorizedCoder
 from sc2.entropy.hyperprior import GaussianCoder, HyperSynthesis
-from sc2.errors import WireError
+from sc2.entropy.tables import Groups, Integers
 from sc2.methods.learned_codec.context import ContextLayers, ContextModel, Step
 from sc2.strict import Strict
 
@@ -80,31 +80,27 @@ class JointCoder:
         self.context.walk(self._side(z_symbols, *y.shape[2:]), rounded)
         return JointSymbols(tuple(coded), z_symbols)
 
-    def encode(self, symbols: JointSymbols) -> tuple[bytes, bytes]:
-        """Code the symbols of y [1, M, h, w] and z [1, N, zh, zw] into their two streams."""
-        encoder = StepEncoder(self.y_coder.coder)
-        for step in symbols.steps:
-            encoder.put(*step)
-        return encoder.finish(), self.z_coder.encode(symbols.z)
+    def encode(self, symbols: JointSymbols) -> bytes:
+        """Code the symbols of z [1, N, zh, zw] and y [1, M, h, w] into one stream."""
+        encoder = StreamEncoder()
+        self.z_coder.put(encoder, symbols.z)
+        for values, indexes in symbols.steps:
+            encoder.put(self.y_coder.coder, values, Groups.of(indexes))
+        return encoder.finish()
 
-    def decode(self, streams: Sequence[bytes], height: int, width: int) -> Tensor:
+    def decode(self, streams: Sequence[bytes], height: int, width: int, version: int) -> Tensor:
         """Return y_hat [1, M, height, width]. The caller limits the size, because a false one costs memory.
 
         Raises:
-            WireError: There are not two streams, or no encoder can have written them for this size.
+            WireError: No encoder of this version of the wire format can have written the streams for this size.
         """
-        if len(streams) != 2:
-            raise WireError(f"a payload of the joint prior has two streams, y and z, not {len(streams)}")
-        z = self.z_coder.decode(streams[1], *self.synthesis.z_size(height, width))
-        decoder = StepDecoder(self.y_coder.coder, streams[0])
+        with side_and_main(streams, version) as (side, main):
+            z = self.z_coder.take(side, *self.synthesis.z_size(height, width))
 
-        def received(step: Step, scales: Tensor, means: Tensor) -> Tensor:
-            symbols = decoder.take(_flat(self.y_coder.indexes(scales)))
-            return torch.from_numpy(symbols).double().reshape(scales.shape)
+            def received(step: Step, scales: Tensor, means: Tensor) -> Tensor:
+                return self.y_coder.take(main, self.y_coder.indexes(scales)).double()
 
-        latent = self.context.walk(self._side(z, height, width), received)
-        decoder.finish()
-        return (latent / ONE).float()
+            return (self.context.walk(self._side(z, height, width), received) / ONE).float()
 
     def bits(self, symbols: JointSymbols) -> float:
         """Return the ideal code length of y [1, M, h, w] and z [1, N, zh, zw] under their tables (bits)."""

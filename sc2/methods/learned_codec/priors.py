@@ -34,7 +34,7 @@ class _JointEncoder(LatentEncoder):
     def symbols(self, y: Tensor) -> JointSymbols:
         return self.coder.symbols(y, self.analysis(y))
 
-    def encode(self, symbols: JointSymbols) -> tuple[bytes, ...]:
+    def encode(self, symbols: JointSymbols) -> bytes:
         return self.coder.encode(symbols)
 
     def bits(self, symbols: JointSymbols) -> float:
@@ -45,9 +45,9 @@ class _JointDecoder(LatentDecoder):
     def __init__(self, content: PriorContent) -> None:
         self.coder = JointCoder(JointTables.model_validate(content.tables))
 
-    def decode(self, streams: Sequence[bytes], height: int, width: int) -> Tensor:
+    def decode(self, streams: Sequence[bytes], height: int, width: int, version: int) -> Tensor:
         with torch.no_grad():
-            return self.coder.decode(streams, height, width)
+            return self.coder.decode(streams, height, width, version)
 
 
 class Joint(Hyperprior):

@@ -90,7 +90,7 @@ class StudentDevice(DeviceHalf):
     def code(self, latent: tuple[Any, tuple[int, int]]) -> Payload:
         """Range-code the symbols; the shape on the wire is the latent's (h, w)."""
         symbols, shape = latent
-        return Payload(self.coder.encode(symbols), shape)
+        return Payload((self.coder.encode(symbols),), shape)
 
     def bits(self, latent: tuple[Any, tuple[int, int]]) -> float:
         """Return the ideal code length of the result of `analyse` under the device's tables (bits)."""
@@ -119,7 +119,7 @@ class StudentServer(ServerHalf):
             raise WireError("a payload of the Entropic Student has two shape integers, the latent's height and width")
         height, width = payload.shape
         refuse_foreign_latent((height, width), self.largest)
-        return self.coder.decode(payload.streams, height, width)
+        return self.coder.decode(payload.streams, height, width, payload.version)
 
     def answer(self, batch: Tensor) -> Any:
         """Return the task's output for latents [B, C, h, w]."""

@@ -12,9 +12,10 @@ from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
 from sc2.data.normalise import normalise, to_batch
 from sc2.data.spec import PixelSpec
-from sc2.entropy.coder import Integers, TableCoder
+from sc2.entropy.coder import TableCoder
 from sc2.entropy.counts import pooled_frequencies, tables_of_counts
 from sc2.entropy.huffman import HuffmanCode
+from sc2.entropy.tables import Integers
 from sc2.errors import WireError
 from sc2.methods.unit.network import UnitNetwork, latent_size, unit_decoder, unit_encoder
 from sc2.methods.unit.params import UnitArch
@@ -135,7 +136,8 @@ class UnitServer(ServerHalf):
                 f"this unit's payload has one stream and the shape {self.side}×{self.side}, "
                 f"not {len(payload.streams)} and {'×'.join(map(str, payload.shape)) or 'none'}"
             )
-        symbols = self.coder.decode(payload.streams[0], _tables_in_order(self.channels, self.side**2))
+        indexes = _tables_in_order(self.channels, self.side**2)
+        symbols = self.coder.decode(payload.streams[0], indexes, payload.version)
         return torch.from_numpy(symbols).reshape(1, self.channels, self.side, self.side) * self.step
 
     def answer(self, batch: Tensor) -> Any:
