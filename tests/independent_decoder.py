@@ -10,13 +10,39 @@ def unpack(data):
     """Return version, shape and streams of a container."""
     assert data[:5] in (b"\x89SC2\x01", b"\x89SC2\x02"), "not a container of version 1 or 2"
     assert zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little"), "damaged"
-    numbers, at = list[int](), 13
-    while len(numbers) < 2 or len(numbers) < 2 + sum(numbers[:2]):
+    (integers, streams), at = varints(data, 13, 2)
+    numbers, at = varints(data, at, integers + streams)
+    ends = list(accumulate(numbers[integers:], initial=at))
+    assert ends[-1] == len(data) - 4, "not as long as announced"
+    return data[4], numbers[:integers], [data[start:end] for start, end in pairwise(ends)]
+
+
+def varints(data, at, number):
+    """Return so many whole numbers, and where the next one begins."""
+    numbers = list[int]()
+    for _ in range(number):
         start, at = at, next(end for end in range(at + 1, at + 6) if data[end - 1] < 0x80)
         numbers.append(sum((byte & 0x7F) << 7 * n for n, byte in enumerate(data[start:at])))
-    ends = list(accumulate(numbers[2 + numbers[0] :], initial=at))
-    assert ends[-1] == len(data) - 4, "not as long as announced"
-    return data[4], numbers[2 : 2 + numbers[0]], [data[start:end] for start, end in pairwise(ends)]
+    return numbers, at
+
+
+def unpack_packet(hello, number, packet):
+    """Return version, shape and streams of the packet of a number in the session that a hello began."""
+    assert hello[:5] == b"\x89SCH\x01", "not the hello of a session"
+    assert zlib.crc32(hello[:-4]) == int.from_bytes(hello[-4:], "little"), "damaged"
+    register = 0xFFFF
+    for byte in hello + number.to_bytes(8, "little") + packet[:-2]:
+        register ^= byte << 8
+        for _ in range(8):
+            register = (register << 1 ^ (0x1021 if register & 0x8000 else 0)) & 0xFFFF
+    assert register == int.from_bytes(packet[-2:], "little"), "damaged, or of another session or number"
+    assert packet[0] & 0x7F == number % 128, "of another number"
+    (integers, streams), at = varints(hello, 18, 2)
+    shape, _ = varints(hello, at, integers)
+    own, at = varints(packet, 1, integers if packet[0] & 0x80 else 0)
+    lengths, at = varints(packet, at, max(0, streams - 1))
+    ends = list(accumulate(lengths, initial=at)) + [len(packet) - 2] * (streams > 0)
+    return hello[5], own or shape, [packet[start:end] for start, end in pairwise(ends)]
 
 
 class RangeDecoder:

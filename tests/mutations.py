@@ -1,6 +1,7 @@
-"""Damaged containers and BPG files by seed, and a run that counts how they end.
+"""Damaged containers, packets and BPG files by seed, and a run that counts how they end.
 
     python -m tests.mutations --kind containers --start 0 --count 100000
+    python -m tests.mutations --kind packets --count 100000
     python -m tests.mutations --kind bpg --count 20000
 
 The same seed is the same file. A file must be read or end in a `WireError`; anything else, a warning too, is a failure
@@ -8,6 +9,7 @@ and ends the run with the seed.
 """
 
 import argparse
+import binascii
 import json
 import random
 import resource
@@ -18,12 +20,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from sc2.bpg.decode import decode
 from sc2.bpg.encode import encode
 from sc2.errors import WireError
 from sc2.methods import method_names
 from sc2.split.method import ServerHalf
+from sc2.split.session import PACKET_CRC_BYTES, SESSION_BYTES, DeviceSession, ServerSession
 from sc2.split.wire import VERSION, Payload, pack, unpack
 from sc2.tasks import get_task
 from tests.tiny_halves import tiny_halves, tiny_payload
@@ -33,6 +37,9 @@ FINGERPRINT = bytes(range(8))
 CORPUS = Path(__file__).parent / "corpus" / "bpg"
 _NUMBERS = (0, 1, 2, 3, 5, 16, 127, 128, 255, 1024, 65_535, 2**31 - 1, 2**31, 2**32 - 1)
 _FLOATS = (0.0, -0.0, 1e-45, 1.0, -3.4e38, 3.4e38, float("inf"), float("nan"))
+
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -110,6 +117,35 @@ def container(payload: Payload, seed: int) -> bytes:
     return pack(Payload(tuple(streams), tuple(shape), generator.choice((1, *[VERSION] * 3))), FINGERPRINT)
 
 
+def packet(payload: Payload, seed: int) -> tuple[bytes, bytes]:
+    """Return the hello of a session and a damaged packet: in most cases with a right checksum, or a damaged hello."""
+    generator = random.Random(seed)
+    hello = DeviceSession(FINGERPRINT, payload, generator.randbytes(SESSION_BYTES)).hello
+    usual = Payload(payload.streams, (*payload.shape[:-1], generator.choice(_NUMBERS)) if payload.shape else ())
+    whole = DeviceSession(FINGERPRINT, payload, hello[14 : 14 + SESSION_BYTES])
+    sent = whole.packet(generator.choice((payload, usual)))
+    match generator.randrange(6):
+        case 0:
+            return damaged(hello, generator), sent
+        case 1:
+            return hello, damaged(sent, generator)
+        case _:
+            body = damaged(sent[:-PACKET_CRC_BYTES], generator)
+            crc = binascii.crc_hqx(hello + bytes(8) + body, 0xFFFF)
+            return hello, body + crc.to_bytes(PACKET_CRC_BYTES, "little")
+
+
+def read_packet(server: ServerHalf, messages: tuple[bytes, bytes]) -> None:
+    """Do with a hello and a packet what a server does.
+
+    Raises:
+        WireError: One is refused.
+    """
+    hello, sent = messages
+    latent = server.decode(ServerSession(hello, FINGERPRINT).receive(sent, after_loss=True).payload)
+    assert len(get_task("classification").answers(server.answer(latent))) == 1
+
+
 @cache
 def bpg_files() -> list[bytes]:
     """Whole files of all kinds, small ones."""
@@ -139,7 +175,7 @@ def read_container(server: ServerHalf, data: bytes) -> None:
     assert len(get_task("classification").answers(server.answer(latent))) == 1
 
 
-def ends(files: Iterable[tuple[int, bytes]], read: Callable[[bytes], object]) -> Ends:
+def ends(files: Iterable[tuple[int, T]], read: Callable[[T], object]) -> Ends:
     """Read files, each with its seed, and count how that ends.
 
     Raises:
@@ -156,10 +192,14 @@ def ends(files: Iterable[tuple[int, bytes]], read: Callable[[bytes], object]) ->
         except WireError:
             counts.refused += 1
         except Exception as error:
-            raise Foreign(f"seed {seed}: {type(error).__name__}: {error}; the file: {data[:2000].hex()}") from error
+            raise Foreign(f"seed {seed}: {type(error).__name__}: {error}; the file: {_hex(data)[:4000]}") from error
         counts.slowest_s = max(counts.slowest_s, time.perf_counter() - start)
     counts.memory_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     return counts
+
+
+def _hex(data: object) -> str:
+    return data.hex() if isinstance(data, bytes) else str(data)
 
 
 def container_ends(name: str, seeds: Iterable[int]) -> Ends:
@@ -170,6 +210,14 @@ def container_ends(name: str, seeds: Iterable[int]) -> Ends:
     return ends(((seed, container(whole[seed % 4], seed)) for seed in seeds), lambda data: read_container(server, data))
 
 
+def packet_ends(name: str, seeds: Iterable[int]) -> Ends:
+    """Read damaged sessions of a method, of one packet each."""
+    device, server = tiny_halves(name)
+    whole = [tiny_payload(name, device, seed) for seed in range(4)]
+    files = ((seed, packet(whole[seed % 4], seed)) for seed in seeds)
+    return ends(files, lambda messages: read_packet(server, messages))
+
+
 def bpg_ends(seeds: Iterable[int]) -> Ends:
     """Read damaged BPG files, of at most 2^20 pixels."""
     return ends(((seed, bpg_file(seed)) for seed in seeds), lambda data: decode(data, max_pixels=2**20))
@@ -178,7 +226,7 @@ def bpg_ends(seeds: Iterable[int]) -> Ends:
 def main() -> None:
     """Run a number of seeds; prints a line of JSON for each method, or for BPG."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kind", choices=("containers", "bpg"), required=True)
+    parser.add_argument("--kind", choices=("containers", "packets", "bpg"), required=True)
     parser.add_argument("--method", action="append", choices=method_names(), help="only these methods")
     parser.add_argument("--start", type=int, default=0, help="first seed")
     parser.add_argument("--count", type=int, required=True, help="files in all, spread over the methods")
@@ -190,8 +238,9 @@ def main() -> None:
     names = arguments.method or method_names()
     for index, name in enumerate(names):
         share = arguments.count // len(names) + (index < arguments.count % len(names))
-        counts = container_ends(name, range(arguments.start, arguments.start + share))
-        print(json.dumps({"kind": "container", "method": name, **asdict(counts)}), flush=True)
+        seeds = range(arguments.start, arguments.start + share)
+        counts = (container_ends if arguments.kind == "containers" else packet_ends)(name, seeds)
+        print(json.dumps({"kind": arguments.kind, "method": name, **asdict(counts)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ _RUN_BEFORE_POINT = (*text("method", "method_title"), Column("trained", "flag"),
 
 _SIZES = (
     *(floats(3, *(f"payload_bytes_{statistic}" for statistic in ("mean", "std", "p50", "p95", "p99")))),
-    *floats(3, "container_bytes_mean"),
+    *floats(3, "container_bytes_mean", "session_bytes_mean"),
     *floats(3, "codec_header_bytes_mean", "estimated_bits_mean", nullable=True),
     *floats(6, "sc2bench_kb_mean", "sc2bench_kb_std"),
 )
@@ -112,7 +112,7 @@ def latency_columns() -> tuple[Column, ...]:
 
 
 AVERAGED = (
-    *floats(3, "payload_bytes_mean", "container_bytes_mean"),
+    *floats(3, "payload_bytes_mean", "container_bytes_mean", "session_bytes_mean"),
     *floats(3, "estimated_bits_mean", nullable=True),
     *floats(6, "sc2bench_kb_mean"),
     *floats(3, "sc2bench_encoder_kb", "encoder_macs"),

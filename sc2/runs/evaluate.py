@@ -1,7 +1,7 @@
 """Stage `evaluate`: every test image through the device half, the container and the server half.
 
-Sizes are measured on real bytes: each image is encoded, packed, unpacked, checked and decoded on its own; only the
-network after the decoder runs in batches.
+Sizes are measured on real bytes: each image is encoded, packed, unpacked, checked and decoded on its own, and sent as a
+packet of a session beside it; only the network after the decoder runs in batches.
 """
 
 import json
@@ -23,10 +23,12 @@ from sc2.methods import get_method
 from sc2.runs.answers import Answers
 from sc2.runs.halves import load_device, load_server
 from sc2.split.method import DeviceHalf, Method, ServerHalf
-from sc2.split.wire import pack, unpack
+from sc2.split.session import DeviceSession, ServerSession
+from sc2.split.wire import Payload, pack, unpack
 from sc2.tasks import get_task
 
-_COLUMNS = ("id", "payload_bytes", "container_bytes", "codec_header_bytes", "estimated_bits", "sc2bench_kb")
+_MEANS = ("container_bytes", "session_bytes", "codec_header_bytes", "estimated_bits")
+_COLUMNS = ("id", "payload_bytes", *_MEANS, "sc2bench_kb")
 """Columns of every method on every task, before the task's own."""
 
 
@@ -39,20 +41,43 @@ def run(job: RunningJob) -> None:
     store = SampleStore(job.input("index"), job.input("test"), "test")
     spec = InputSpec.model_validate(job.spec["input"])
     answers = Answers(task, store, spec, len(server_content["classes"]), server.answer)
-    rows = _send_all(job, method, device, server, bytes.fromhex(content["fingerprint"]), answers)
+    link = _Link(bytes.fromhex(content["fingerprint"]))
+    rows = _send_all(job, method, device, server, link, answers)
     pd.DataFrame(rows).assign(**answers.columns()).to_parquet(job.outputs["samples"], index=False)
     costs = json.loads(job.input("costs").read_text(encoding="utf-8"))
     summary = _identity(job, method) | summarise(pd.DataFrame(rows), answers.scorer.summary()) | costs
     job.outputs["summary"].write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
+class _Link:
+    """Carries payloads both ways that there are: each in a container, and as packets of one session."""
+
+    def __init__(self, fingerprint: bytes) -> None:
+        self.fingerprint = fingerprint
+        self._ends: tuple[DeviceSession, ServerSession] | None = None
+
+    def carry(self, payload: Payload) -> tuple[Payload, dict[str, int]]:
+        """Return what arrives, and the bytes of both ways."""
+        container, packet = pack(payload, self.fingerprint), self._packet(payload)
+        return unpack(container, self.fingerprint), {"container_bytes": len(container), "session_bytes": len(packet)}
+
+    def _packet(self, payload: Payload) -> bytes:
+        if self._ends is None:
+            device = DeviceSession(self.fingerprint, payload)
+            self._ends = device, ServerSession(device.hello, self.fingerprint)
+        device, server = self._ends
+        packet = device.packet(payload)
+        assert server.receive(packet).payload == payload, "a packet changed what it carries"
+        return packet
+
+
 def _send_all(
-    job: RunningJob, method: Method, device: DeviceHalf, server: ServerHalf, fingerprint: bytes, answers: Answers
+    job: RunningJob, method: Method, device: DeviceHalf, server: ServerHalf, link: _Link, answers: Answers
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     bar = tqdm(range(len(answers.store)), desc=job.label, leave=False, disable=not sys.stderr.isatty())
     for index in bar:
-        row, received = _send(method, device, server, fingerprint, answers.image(index))
+        row, received = _send(method, device, server, link, answers.image(index))
         rows.append({"id": answers.store.samples[index].id, **row})
         answers.receive(index, received)
     answers.finish()
@@ -60,15 +85,15 @@ def _send_all(
 
 
 def _send(
-    method: Method, device: DeviceHalf, server: ServerHalf, fingerprint: bytes, pixels: np.ndarray
+    method: Method, device: DeviceHalf, server: ServerHalf, link: _Link, pixels: np.ndarray
 ) -> tuple[dict[str, Any], Tensor]:
     latent = device.analyse(pixels)
     payload = device.code(latent)
-    container = pack(payload, fingerprint)
-    received = server.decode(unpack(container, fingerprint))
+    arrived, sizes = link.carry(payload)
+    received = server.decode(arrived)
     row = {
         "payload_bytes": payload.num_bytes,
-        "container_bytes": len(container),
+        **sizes,
         "codec_header_bytes": method.codec_header_bytes(payload),
         "estimated_bits": method.estimate_bits(device, latent),
         "sc2bench_kb": sc2bench_kb(payload, method.upstream_size_rule),
@@ -102,7 +127,7 @@ def summarise(samples: pd.DataFrame, quality: Mapping[str, float | None]) -> dic
     summary: dict[str, Any] = {"images": len(samples), **quality}
     payload = distribution(samples["payload_bytes"].tolist())
     summary |= {f"payload_bytes_{name}": value for name, value in payload.items()}
-    summary |= dict(_means(samples, ("container_bytes", "codec_header_bytes", "estimated_bits")))
+    summary |= dict(_means(samples, _MEANS))
     upstream = distribution(samples["sc2bench_kb"].tolist())
     summary |= {"sc2bench_kb_mean": upstream["mean"], "sc2bench_kb_std": upstream["std"]}
     further = sorted(set(samples.columns) - set(_COLUMNS))

@@ -8,11 +8,11 @@ exactly what `pack` writes. The layout is documented in `docs/wire-format.md`. T
 import hashlib
 import operator
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from sc2.errors import WireError
+from sc2.split.varints import MAX_VARINT_BYTES, VarintReader, varints
 
 # The first byte is not ASCII, so that a link that treats the container as text is noticed at once.
 MAGIC = b"\x89SC2"
@@ -24,13 +24,11 @@ FINGERPRINT_BYTES = 8
 CRC_BYTES = 4
 MAX_SHAPE_INTEGERS = 255
 MAX_STREAMS = 65_535
-MAX_INTEGER = 2**32 - 1
 MAX_CONTAINER_BYTES = 2**28
 """Upper limit, because a damaged header may announce any length."""
-_MAX_VARINT_BYTES = 5  # 5 * 7 bits hold 32 bits
 _FIXED_BYTES = len(MAGIC) + 1 + FINGERPRINT_BYTES
 _PIECE_BYTES = 2**20
-_MAX_HEADER_BYTES = _FIXED_BYTES + _MAX_VARINT_BYTES * (2 + MAX_SHAPE_INTEGERS + MAX_STREAMS)
+_MAX_HEADER_BYTES = _FIXED_BYTES + MAX_VARINT_BYTES * (2 + MAX_SHAPE_INTEGERS + MAX_STREAMS)
 
 
 @dataclass(frozen=True)
@@ -94,13 +92,13 @@ def pack(payload: Payload, fingerprint: bytes) -> bytes:
     Raises:
         WireError: The payload or the fingerprint does not fit the format.
     """
-    _check_fingerprint(fingerprint)
+    check_fingerprint(fingerprint)
     if payload.version not in VERSIONS:
         raise WireError(f"there is no version {payload.version} of the container")
-    header = b"".join((MAGIC, bytes((payload.version,)), fingerprint, _varints(_header_integers(payload))))
-    _check_size(len(header) + payload.num_bytes + CRC_BYTES)
+    header = b"".join((MAGIC, bytes((payload.version,)), fingerprint, varints(_header_integers(payload))))
+    check_size(len(header) + payload.num_bytes + CRC_BYTES)
     body = b"".join((header, *payload.streams))
-    return body + _checksum(body)
+    return body + checksum(body)
 
 
 def read_container(file: BinaryIO) -> bytes:
@@ -137,13 +135,13 @@ def unpack(data: bytes, fingerprint: bytes | None) -> Payload:
             another model. The message says which.
     """
     if fingerprint is not None:
-        _check_fingerprint(fingerprint)
+        check_fingerprint(fingerprint)
     header = read_header(data)
     _check_length(header, len(data))
     body, stored = data[:-CRC_BYTES], data[-CRC_BYTES:]
-    if stored != _checksum(body):
+    if stored != checksum(body):
         raise WireError(
-            f"the container is damaged: its checksum is {stored.hex()}, but its bytes have {_checksum(body).hex()}"
+            f"the container is damaged: its checksum is {stored.hex()}, but its bytes have {checksum(body).hex()}"
         )
     # Only after the checksum: a damaged fingerprint must not be reported as another model.
     if fingerprint is not None and header.fingerprint != fingerprint:
@@ -171,7 +169,7 @@ def read_header(data: bytes | bytearray) -> Header:
         raise WireError(f"container version {data[len(MAGIC)]} is not supported; this program reads versions {known}")
     if len(data) < _FIXED_BYTES:
         raise WireError(f"the container is truncated: {len(data)} bytes, shorter than the shortest header")
-    reader = _VarintReader(data, _FIXED_BYTES)
+    reader = VarintReader(data, _FIXED_BYTES, "container")
     num_integers = reader.count("shape integers", MAX_SHAPE_INTEGERS)
     num_streams = reader.count("streams", MAX_STREAMS)
     # Each integer takes at least one byte: do not start reading a list that cannot be complete.
@@ -184,50 +182,18 @@ def read_header(data: bytes | bytearray) -> Header:
     lengths = tuple(reader.integer() for _ in range(num_streams))
     fingerprint = data[len(MAGIC) + 1 : _FIXED_BYTES]
     header = Header(data[len(MAGIC)], bytes(fingerprint), shape, lengths, reader.position)
-    _check_size(header.container_bytes)
+    check_size(header.container_bytes)
     return header
 
 
-class _VarintReader:
-    """Reads consecutive LEB128 integers and refuses every form that `_varint` does not write."""
-
-    def __init__(self, data: bytes | bytearray, position: int) -> None:
-        self.data = data
-        self.position = position
-
-    def integer(self) -> int:
-        start, value = self.position, 0
-        for index in range(_MAX_VARINT_BYTES):
-            if start + index >= len(self.data):
-                raise WireError(f"the container is truncated: an integer of its header ends after {index} bytes")
-            byte = self.data[start + index]
-            value |= (byte & 0x7F) << (7 * index)
-            if byte < 0x80:
-                self.position = start + index + 1
-                return self._checked(value, last=byte, size=index + 1)
-        raise WireError(f"the header is damaged: the integer at byte {start} is longer than {_MAX_VARINT_BYTES} bytes")
-
-    def count(self, what: str, limit: int) -> int:
-        value = self.integer()
-        if value > limit:
-            raise WireError(f"the header is damaged: {value} {what}, at most {limit} are allowed")
-        return value
-
-    def _checked(self, value: int, last: int, size: int) -> int:
-        # One encoding per value: otherwise two different containers could hold the same payload.
-        if last == 0 and size > 1:
-            raise WireError(f"the header is damaged: the integer before byte {self.position} is not in shortest form")
-        if value > MAX_INTEGER:
-            raise WireError(f"the header is damaged: the integer {value} is above {MAX_INTEGER}")
-        return value
-
-
-def _check_size(size: int) -> None:
+def check_size(size: int) -> None:
+    """Refuse a message above `MAX_CONTAINER_BYTES`."""
     if size > MAX_CONTAINER_BYTES:
         raise WireError(f"a container of {size} bytes; the largest has {MAX_CONTAINER_BYTES}")
 
 
-def _check_fingerprint(fingerprint: bytes) -> None:
+def check_fingerprint(fingerprint: bytes) -> None:
+    """Refuse what is no fingerprint of a device half."""
     if len(fingerprint) != FINGERPRINT_BYTES:
         raise WireError(f"a fingerprint has {FINGERPRINT_BYTES} bytes, not {len(fingerprint)}")
 
@@ -240,11 +206,7 @@ def _header_integers(payload: Payload) -> list[int]:
         raise WireError(f"{len(payload.streams)} streams; a container holds at most {MAX_STREAMS}")
     integers = [len(payload.shape), len(payload.streams)]
     integers += [operator.index(integer) for integer in payload.shape]
-    integers += [len(stream) for stream in payload.streams]
-    for integer in integers:
-        if not 0 <= integer <= MAX_INTEGER:
-            raise WireError(f"a container holds integers from 0 to {MAX_INTEGER}, not {integer}")
-    return integers
+    return integers + [len(stream) for stream in payload.streams]
 
 
 def _check_length(header: Header, size: int) -> None:
@@ -263,19 +225,6 @@ def _split(body: bytes, header: Header) -> tuple[bytes, ...]:
     return tuple(streams)
 
 
-def _varints(values: Iterable[int]) -> bytes:
-    return b"".join(_varint(value) for value in values)
-
-
-def _varint(value: int) -> bytes:
-    """Return `value` as unsigned LEB128: 7 bits a byte, lowest first, bit 7 set on all bytes but the last."""
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _checksum(body: bytes) -> bytes:
+def checksum(body: bytes) -> bytes:
+    """Return the CRC-32 of what comes before it, 4 bytes."""
     return zlib.crc32(body).to_bytes(CRC_BYTES, "little")

@@ -31,7 +31,12 @@ ANCHOR = {"1": (100.0, 60.0), "2": (200.0, 68.0), "3": (400.0, 72.0), "4": (800.
 def run(method: str, point: str, size: float, top1: float, **changes: Any) -> dict[str, Any]:
     """A measurement; what no comparison reads is the same everywhere."""
     sizes = {f"payload_bytes_{name}": size for name in ("mean", "std", "p50", "p95", "p99")}
-    sizes |= {"container_bytes_mean": size, "sc2bench_kb_mean": size / 1024, "sc2bench_kb_std": 0}
+    sizes |= {
+        "container_bytes_mean": size,
+        "session_bytes_mean": size,
+        "sc2bench_kb_mean": size / 1024,
+        "sc2bench_kb_std": 0,
+    }
     keys: dict[str, Any] = {
         "benchmark": "b",
         "task": "classification",

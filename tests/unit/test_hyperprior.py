@@ -70,7 +70,8 @@ def test_symbols_tables_and_sizes_are_compressais(trained: Trained) -> None:
         ours = trained.coder.decode([stream], y.shape[2], y.shape[3], VERSION)
         assert ((ours - y_hat).abs() < 0.01).float().mean() > 0.99
         theirs = len(y_bytes) + len(z_bytes)
-        assert -8 - 0.005 * theirs <= len(stream) - theirs <= 0.005 * theirs
+        # Two ends less, and numbers of escaped symbols in fewer bits.
+        assert -8 - 0.01 * theirs <= len(stream) - theirs <= 0.005 * theirs
 
 
 def test_the_same_tables_give_the_same_symbols(trained: Trained) -> None:

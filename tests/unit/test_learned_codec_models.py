@@ -135,7 +135,8 @@ def test_bytes_and_images_are_compressais(made: Split) -> None:
         expected = model.decompress(**reference)["x_hat"]
     theirs = sum(len(strings[0]) for strings in reference["strings"])
     assert theirs > 200
-    assert abs(payload.num_bytes - theirs) <= 0.01 * theirs + 12
+    # An escaped symbol, of which an untrained codec has many, takes fewer bits.
+    assert -12 - 0.05 * theirs <= payload.num_bytes - theirs <= 0.01 * theirs + 4
     received = made.server.reconstruct(made.server.receive(payload), 128, 192)
     # Means in steps of 2^-12 can move a value that lies between two symbols; most of the picture is the same.
     assert (received - expected).abs().median() < 1e-3

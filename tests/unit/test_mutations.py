@@ -15,7 +15,7 @@ from sc2.errors import WireError
 from sc2.methods import method_names
 from sc2.split.wire import Payload, pack, read_container, read_header, unpack
 from tests import mutations
-from tests.mutations import FINGERPRINT, Foreign, bpg_ends, bpg_file, container, container_ends, ends
+from tests.mutations import FINGERPRINT, Foreign, bpg_ends, bpg_file, container, container_ends, ends, packet_ends
 from tests.tiny_halves import tiny_halves, tiny_payload
 
 few = settings(derandomize=True, deadline=None, database=None, max_examples=40)
@@ -28,6 +28,14 @@ def test_damaged_containers_of_a_method_are_read_or_refused(name: str) -> None:
     counts = container_ends(name, range(40))
     assert counts.refused > 10
     assert counts.read + counts.refused == 40
+    assert counts.slowest_s < 5
+
+
+@pytest.mark.parametrize("name", ["entropic_student_mshp", "codec_feature_jpeg", "jpeg", "bottleneck_unit"])
+def test_damaged_packets_of_a_method_are_read_or_refused(name: str) -> None:
+    counts = packet_ends(name, range(80))
+    assert counts.refused > 30
+    assert counts.read + counts.refused == 80
     assert counts.slowest_s < 5
 
 

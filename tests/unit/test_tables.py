@@ -25,18 +25,18 @@ TEACHER = {
 RATE_QUALITY = """\
 benchmark,task,method,method_title,trained,rate_axis,curve,point,seed,images,top1_pct,top5_pct,\
 payload_bytes_mean,payload_bytes_std,payload_bytes_p50,payload_bytes_p95,payload_bytes_p99,\
-container_bytes_mean,codec_header_bytes_mean,estimated_bits_mean,sc2bench_kb_mean,sc2bench_kb_std,\
+container_bytes_mean,session_bytes_mean,codec_header_bytes_mean,estimated_bits_mean,sc2bench_kb_mean,sc2bench_kb_std,\
 top1_pct_low,top1_pct_high,payload_bytes_mean_low,payload_bytes_mean_high,\
 encoder_params,encoder_param_bytes,encoder_table_bytes,sc2bench_encoder_kb,encoder_macs,server_params,server_macs,device_model,\
 record_id
 b,classification,webp,WebP,false,quality,,9,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
-140.500,20.000,,0.098145,0.000000,15.0039,84.9961,100.500,100.500,0,0,0,0.000,0,10,20,c0de,1234567890123456
+140.500,121.000,20.000,,0.098145,0.000000,15.0039,84.9961,100.500,100.500,0,0,0,0.000,0,10,20,c0de,1234567890123456
 b,classification,webp,WebP,false,quality,,10,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
-140.500,20.000,,0.098145,0.000000,15.0039,84.9961,100.500,100.500,0,0,0,0.000,0,10,20,c0de,1234567890123456
+140.500,121.000,20.000,,0.098145,0.000000,15.0039,84.9961,100.500,100.500,0,0,0,0.000,0,10,20,c0de,1234567890123456
 b,classification,es,Entropic Student (FP),true,beta,big,0.5,0,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
-140.500,,801.250,0.098145,0.000000,15.0039,84.9961,100.500,100.500,6,24,8,0.031,7,10,20,c0de,00000000000000ff
+140.500,121.000,,801.250,0.098145,0.000000,15.0039,84.9961,100.500,100.500,6,24,8,0.031,7,10,20,c0de,00000000000000ff
 b,classification,es,Entropic Student (FP),true,beta,big,0.5,10,4,50.0000,66.6667,100.500,0.000,100.000,101.000,101.000,\
-140.500,,801.250,0.098145,0.000000,15.0039,84.9961,100.500,100.500,6,24,8,0.031,7,10,20,c0de,00000000000000ff
+140.500,121.000,,801.250,0.098145,0.000000,15.0039,84.9961,100.500,100.500,6,24,8,0.031,7,10,20,c0de,00000000000000ff
 """
 LATENCY = """\
 benchmark,method,point,seed,encoder_ms_p50,encoder_ms_low,encoder_ms_high,coder_encode_ms_p50,coder_encode_ms_low,\
@@ -56,7 +56,7 @@ def summary(method: str, point: str, seed: str = "0", /, **changes: Any) -> dict
     learned = method == "es"
     sizes = {"payload_bytes_mean": 100.5, "payload_bytes_std": -1e-9, "payload_bytes_p50": 100}
     sizes |= {"payload_bytes_p95": 101, "payload_bytes_p99": 101.0, "container_bytes_mean": 140.5}
-    sizes |= {"sc2bench_kb_mean": 100.5 / 1024}
+    sizes |= {"session_bytes_mean": 121, "sc2bench_kb_mean": 100.5 / 1024}
     codec = {"method_title": "WebP", "rate_axis": "quality", "record_id": "1234567890123456", "encoder_params": 0}
     codec |= {
         "curve": "",
