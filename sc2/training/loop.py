@@ -1,14 +1,15 @@
 """The training loop: every phase of every method and every teacher goes through `fit`.
 
-All randomness in an epoch depends on (seed, epoch) only, and the whole state is saved after each epoch, so that a
-training that was killed and restarted ends with the same weights.
+All randomness in an epoch depends on (seed, epoch) only. The whole state is saved after each epoch, at least every ten
+minutes within one, and when a signal asks for the end: a training that was interrupted and started again ends with the
+same weights.
 """
 
 import hashlib
 import math
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,52 +17,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from sc2.checkpoint import save_atomically
-from sc2.errors import CheckpointError, SC2Error
+from sc2.errors import SC2Error
 from sc2.training.recipe import Recipe, Terms
+from sc2.training.state import History, TrainingState
+from sc2.training.stopping import Stopped, Stopping
 
 Batches = Callable[[int], Iterator[tuple[Tensor, Any]]]
 """Batches of one epoch: images float [B, 3, H, W] normalised, and their targets, whose length is B."""
-
-History = list[dict[str, float]]
-
-
-@dataclass
-class _State:
-    """Everything an interrupted training needs to resume."""
-
-    recipe: Recipe
-    optimizer: torch.optim.Optimizer
-    auxiliary: torch.optim.Optimizer | None
-    epoch: int
-    history: History
-    best: dict[str, Any] | None
-
-    def save(self, path: Path) -> None:
-        content = {
-            "model": self.recipe.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "auxiliary": self.auxiliary.state_dict() if self.auxiliary else None,
-            "epoch": self.epoch,
-            "history": self.history,
-            "best": self.best,
-        }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_atomically(content, path)
-
-    def load(self, path: Path) -> None:
-        try:
-            content = torch.load(path, weights_only=True, map_location="cpu")
-        except Exception as error:  # torch raises all kinds of errors on a damaged file
-            reason = str(error).partition("\n")[0][:160] or type(error).__name__
-            raise CheckpointError(
-                f"{path}: the state of an interrupted training is damaged ({reason}); delete it to start over"
-            ) from error
-        self.recipe.model.load_state_dict(content["model"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        if self.auxiliary:
-            self.auxiliary.load_state_dict(content["auxiliary"])
-        self.epoch, self.history, self.best = content["epoch"], content["history"], content["best"]
 
 
 def fit(
@@ -74,7 +36,7 @@ def fit(
         train: Training batches of an epoch, images [B, 3, H, W] and targets; see `Batches`.
         val: Validation batches, the same in every epoch.
         seed: Seed of the run.
-        state_path: Where the state is kept between epochs; removed by the caller once the result is saved.
+        state_path: Where the state is kept; removed by the caller once the result is saved.
         label: Shown at the start of each progress line.
         steps_per_epoch: Number of training batches per epoch.
 
@@ -84,22 +46,83 @@ def fit(
     Raises:
         SC2Error: The loss is not finite.
         CheckpointError: The state of the interrupted training is damaged.
+        Stopped: A signal has asked for the end; the state is saved.
     """
     recipe.set_modes()
     optimizer = recipe.optimizer(recipe.trained_parameters())
     auxiliary = None
     if recipe.auxiliary is not None:
         auxiliary = torch.optim.Adam(recipe.auxiliary_parameters, lr=recipe.auxiliary_lr)
-    state = _State(recipe, optimizer, auxiliary, 0, [], None)
-    if state_path.is_file():
-        state.load(state_path)
-        print(f"[{label}] resumes after epoch {state.epoch} of {recipe.epochs}", file=sys.stderr, flush=True)
+    state = TrainingState(recipe, optimizer, auxiliary, state_path)
+    if state.load():
+        print(f"[{label}] resumes {_progress(state, steps_per_epoch)}", file=sys.stderr, flush=True)
     base_rates = [group.get("initial_lr", group["lr"]) for group in optimizer.param_groups]
     for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
         group["initial_lr"] = rate
-    while state.epoch < recipe.epochs:
-        _epoch(state, train, val, seed=seed, label=label, steps=steps_per_epoch)
-        state.save(state_path)
+    with Stopping() as stopping:
+        try:
+            while state.epoch < recipe.epochs:
+                _epoch(state, train, val, stopping, seed=seed, label=label, steps=steps_per_epoch)
+            _keep(state, train, val)
+        except Stopped as stop:
+            with stopping.ignored():
+                state.save()
+            done = _progress(state, steps_per_epoch)
+            raise Stopped(f"{stop} {done}; the state is saved, and the same command goes on from there") from None
+    return state.history
+
+
+def _progress(state: TrainingState, steps: int) -> str:
+    done = f" and {state.step} of {steps} steps" if state.step else ""
+    return f"after epoch {state.epoch} of {state.recipe.epochs}{done}"
+
+
+def _epoch(
+    state: TrainingState, train: Batches, val: Batches, stopping: Stopping, *, seed: int, label: str, steps: int
+) -> None:
+    recipe, total = state.recipe, steps * state.recipe.epochs
+    recipe.set_modes()
+    for images, targets in _rest(state, train, seed=seed, label=label, steps=steps):
+        with stopping.held():
+            factor = recipe.learning_rate(state.epoch * steps + state.step, total)
+            for group in state.optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+            terms = _step(state, images, targets)
+            state.stepped({name: value.item() for name, value in terms.items()})
+            if state.is_due:
+                state.save()
+    row = {"epoch": float(state.epoch + 1)}
+    row |= {f"train_{name}": value / steps for name, value in state.sums.items()}
+    row |= {f"val_{name}": value for name, value in validate(recipe, val).items()}
+    with stopping.held():
+        state.validated(row)
+        _keep_if_better(state, row)
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")
+        state.save()
+        print(f"[{label}] epoch {state.epoch}/{recipe.epochs}  {shown}", file=sys.stderr, flush=True)
+
+
+def _rest(state: TrainingState, train: Batches, *, seed: int, label: str, steps: int) -> Iterator[tuple[Tensor, Any]]:
+    """Yield the batches of the epoch that are left, and set what is random in their steps.
+
+    What iterating over batches draws itself does not count: it depends on how they are read.
+    """
+    if state.step == steps:
+        return
+    # Read and dropped up to where the epoch was interrupted: their order and changes are drawn one after another.
+    batches = islice(train(state.epoch), state.step, None)
+    first = list(islice(batches, 1))
+    if state.step:
+        state.draw_on()
+    else:
+        torch.manual_seed(derived_seed(seed, state.epoch))
+    every = chain(first, batches)
+    yield from tqdm(every, total=steps, initial=state.step, desc=label, leave=False, disable=not sys.stderr.isatty())
+
+
+def _keep(state: TrainingState, train: Batches, val: Batches) -> None:
+    """Load the weights of the epoch to keep, and do what the recipe does with them."""
+    recipe = state.recipe
     if not recipe.epochs:
         # Nothing to train, e.g. published weights used unchanged: the history is their validation result.
         state.history.append({"epoch": 0.0} | {f"val_{name}": value for name, value in validate(recipe, val).items()})
@@ -112,33 +135,9 @@ def fit(
     if recipe.epochs:
         # Weights that were not trained stay unchanged, published ones to the last bit.
         recipe.finish()
-    return state.history
 
 
-def _epoch(state: _State, train: Batches, val: Batches, *, seed: int, label: str, steps: int) -> None:
-    recipe, total = state.recipe, steps * state.recipe.epochs
-    recipe.set_modes()
-    torch.manual_seed(derived_seed(seed, state.epoch))
-    sums: dict[str, float] = {}
-    bar = tqdm(train(state.epoch), total=steps, desc=label, leave=False, disable=not sys.stderr.isatty())
-    for index, (images, targets) in enumerate(bar):
-        factor = recipe.learning_rate(state.epoch * steps + index, total)
-        for group in state.optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * factor
-        terms = _step(state, images, targets)
-        for name, value in terms.items():
-            sums[name] = sums.get(name, 0.0) + value.item()
-    state.epoch += 1
-    row = {"epoch": float(state.epoch)}
-    row |= {f"train_{name}": value / steps for name, value in sums.items()}
-    row |= {f"val_{name}": value for name, value in validate(recipe, val).items()}
-    state.history.append(row)
-    _keep_if_better(state, row)
-    shown = "  ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")
-    print(f"[{label}] epoch {state.epoch}/{recipe.epochs}  {shown}", file=sys.stderr, flush=True)
-
-
-def _step(state: _State, images: Tensor, targets: Any) -> Terms:
+def _step(state: TrainingState, images: Tensor, targets: Any) -> Terms:
     recipe = state.recipe
     terms = recipe.step(images, targets)
     if not torch.isfinite(terms["loss"]):
@@ -173,7 +172,7 @@ def validate(recipe: Recipe, val: Batches) -> dict[str, float]:
     return {name: value / images_seen for name, value in sums.items()} | judged
 
 
-def _keep_if_better(state: _State, row: dict[str, float]) -> None:
+def _keep_if_better(state: TrainingState, row: dict[str, float]) -> None:
     if state.recipe.select is None:
         return
     term, direction = state.recipe.select

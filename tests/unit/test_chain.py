@@ -15,8 +15,8 @@ from sc2.jobs.identity import Job, job
 from sc2.jobs.plan import Run, encoder_from, previous
 from sc2.provenance.trace import format_trace, trace
 from sc2.runs.train import run as train
-from sc2.training import loop
 from sc2.training.recipe import Recipe
+from sc2.training.state import TrainingState
 from tests.configuration import DEFAULT, Edit, Mistake, assert_named, load_changed, put
 from tests.planning import NAME, Load, load_small
 from tests.recorded import Project as Recorded
@@ -262,17 +262,17 @@ def test_a_chained_training_that_was_killed_goes_on_from_its_own_state(
     before = [first.outputs["checkpoint"]]
     whole, killed = (chained(name, "0.02", before, 3) for name in ("whole", "killed"))
     train(whole)
-    save = loop._State.save
+    save = TrainingState.save
 
-    def dies(state: loop._State, path: Path) -> None:
-        save(state, path)
+    def dies(state: TrainingState) -> None:
+        save(state)
         if state.epoch == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop._State, "save", dies)
+    monkeypatch.setattr(TrainingState, "save", dies)
     with pytest.raises(KeyboardInterrupt):
         train(killed)
-    monkeypatch.setattr(loop._State, "save", save)
+    monkeypatch.setattr(TrainingState, "save", save)
     capsys.readouterr()
     train(killed)
     assert "resumes after epoch 2 of 3" in capsys.readouterr().err

@@ -94,28 +94,32 @@ def test_edited_method_is_stale_and_snakemake_agrees(project: Project) -> None:
 
 
 def test_killed_training_goes_on_and_ends_with_the_same_weights(project: Project) -> None:
-    """Killed twice: by a power cut, which takes Snakemake along, and alone, as by a lack of memory."""
+    """By a power cut, which takes Snakemake along; and alone, by a lack of memory and by a time limit."""
     folder = project.path / f"results/train/{BENCHMARK}/{STUDENT}/4/seed0"
     target = f"results/train/{BENCHMARK}/{STUDENT}/4/seed0/distill.pt"
     before = sha256(project.path / target)
     shutil.rmtree(folder)
-    kill_in_training(project, target, epoch=2, with_snakemake=True)
-    assert not list(folder.glob("*")), "something half-written was left behind"
-    assert "--unlock" in project.snakemake(target, status=1)
-    project.run("snakemake", "--unlock")
-    shown = kill_in_training(project, target, epoch=4, with_snakemake=False)
-    assert re.search(r"resumes after epoch [12] of 12", shown), shown
+    end_trainings(project, target, {2: signal.SIGKILL}, with_snakemake=True)
     assert not list(folder.glob("*")), "something half-written was left behind"
     assert len(list(project.path.glob("scratch/training/*.pt"))) == 1
-    shown = project.snakemake(target)
-    assert re.search(r"resumes after epoch ([3-9]|10|11) of 12", shown), shown
+    assert "--unlock" in project.snakemake(target, status=1)
+    project.run("snakemake", "--unlock")
+    shown = end_trainings(project, target, {4: signal.SIGKILL, 8: signal.SIGTERM}, with_snakemake=False)
+    assert re.search(r"resumes after epoch [12] of 12", shown), shown
+    assert re.search(r"resumes after epoch [3-7] of 12", shown), shown
+    assert re.search(r"stopped by SIGTERM after epoch ([89]|1[0-2]) of 12.*; the state is saved", shown), shown
+    assert re.search(r"resumes after epoch ([89]|1[0-2]) of 12", shown), shown
     assert sha256(project.path / target) == before
     assert not list(project.path.glob("scratch/training/*")), "the state of a finished training was left behind"
     assert project.planned(target) == set()
 
 
-def kill_in_training(project: Project, target: str, *, epoch: int, with_snakemake: bool) -> str:
-    """Start Snakemake on a training and kill it (SIGKILL) when it reports an epoch; return what was printed."""
+def end_trainings(project: Project, target: str, ends: dict[int, signal.Signals], *, with_snakemake: bool) -> str:
+    """Start Snakemake on a training and send a signal whenever it reports an epoch; return what was printed.
+
+    The training starts again by itself, unless Snakemake is killed too.
+    """
+    left = dict(ends)
     with subprocess.Popen(
         ["snakemake", "--cores", "1", target],
         cwd=project.path,
@@ -128,16 +132,15 @@ def kill_in_training(project: Project, target: str, *, epoch: int, with_snakemak
         shown = ""
         for line in workflow.stdout:
             shown += line
-            if f" epoch {epoch}/" in line:
-                break
-        (job,) = [
-            child for child in psutil.Process(workflow.pid).children(recursive=True) if "train" in child.cmdline()
-        ]
-        if with_snakemake:
-            workflow.kill()
-        job.kill()
-        shown += workflow.stdout.read()
-        assert workflow.wait() == (-signal.SIGKILL if with_snakemake else 1), shown
+            number = next((left.pop(epoch) for epoch in [*left] if f" epoch {epoch}/" in line), None)
+            if number is None:
+                continue
+            children = psutil.Process(workflow.pid).children(recursive=True)
+            (job,) = [child for child in children if "train" in child.cmdline()]
+            if with_snakemake:
+                workflow.kill()
+            job.send_signal(number)
+        assert workflow.wait() == (-signal.SIGKILL if with_snakemake else 0), shown
     return shown
 
 
