@@ -82,6 +82,15 @@ def all_cores(wildcards):
     return workflow.cores or 1
 
 
+def memory(megabytes):
+    """Memory of a job, for a cluster: of each retry as much again, in case it was killed because it needs more."""
+
+    def of(wildcards, attempt):
+        return megabytes * attempt
+
+    return of
+
+
 def folder_of(run):
     """The folder of a run's results, relative to the folder of a stage."""
     return RUN.format(benchmark=run.benchmark, method=run.method, point=run.point, seed=run.seed)

@@ -16,7 +16,7 @@ rule prepare_data:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime="4h",
     params:
         job=job_id("prepare_data"),

@@ -23,7 +23,7 @@ rule train:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime="24h",
         gpu=1,
     params:
@@ -67,7 +67,7 @@ rule convert_released:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime="30m",
     params:
         job=job_id("convert_released"),
@@ -106,7 +106,7 @@ rule export:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="1h",
     params:
         job=job_id("export"),
@@ -149,7 +149,7 @@ rule evaluate:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="12h",
     params:
         job=job_id("evaluate"),
@@ -193,7 +193,7 @@ rule measure_latency:
         "../../environment.yml"
     threads: all_cores
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="4h",
     params:
         job=job_id("measure_latency"),

@@ -31,7 +31,7 @@ rule make_tables:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="30m",
     params:
         job=job_id("make_tables"),
@@ -82,7 +82,7 @@ rule plot_figure:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime="10m",
     params:
         job=job_id("plot_figure"),
@@ -120,7 +120,7 @@ rule draw_examples:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="30m",
     params:
         job=job_id("draw_examples"),
@@ -159,7 +159,7 @@ rule compare_tasks:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime="10m",
     params:
         job=job_id("compare_tasks"),
@@ -196,7 +196,7 @@ rule snapshot:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime="10m",
     params:
         job=job_id("snapshot"),
@@ -232,7 +232,7 @@ rule snapshot_group:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime="10m",
     params:
         job=job_id("snapshot_group"),

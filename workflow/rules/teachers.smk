@@ -24,7 +24,7 @@ rule train_teacher:
         "../../environment.yml"
     threads: 1  # sums depend on it, see sc2/system/surroundings.py
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="24h",
         gpu=1,
     params:
@@ -65,7 +65,7 @@ rule fetch_teacher:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="1h",
     params:
         job=job_id("fetch_teacher"),
@@ -100,7 +100,7 @@ rule evaluate_teacher:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="2h",
     params:
         job=job_id("evaluate_teacher"),
