@@ -10,7 +10,7 @@ A network for a dense task has *taps*: the stages whose outputs its head takes (
 may serve only its loss: no prediction needs them, and a cut may lie after them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -58,12 +58,18 @@ class StagedModel(nn.Module):
     def features(self, x: Tensor) -> Features:
         """Run all stages except the head on x [B, C, H, W] and return the input of the head."""
         features = dict.fromkeys(self.taps[:1], x)
+        last = x
+        for name, last in self.outputs(x):
+            if name in self.taps:
+                features[name] = last
+        return features if self.taps else last
+
+    def outputs(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Yield name and output of each stage except the head, in order, for x [B, C, H, W]."""
         for name, stage in self.stages.items():
             if name != HEAD:
                 x = stage(x)
-                if name in self.taps:
-                    features[name] = x
-        return features if self.taps else x
+                yield name, x
 
     @property
     def head(self) -> nn.Module:

@@ -49,6 +49,14 @@ def _add_encode(commands: "Commands") -> None:
     parser.add_argument("checkpoint", type=Path, help="device.pt, or the folder that holds it")
     parser.add_argument("image", type=Path, help="any image that Pillow reads")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the file to write, e.g. out.sc2")
+    rate = parser.add_mutually_exclusive_group()
+    rate.add_argument("--rate", help="another operating point of a half with several, e.g. 2.5")
+    rate.add_argument(
+        "--budget",
+        type=int,
+        metavar="BYTES",
+        help="the highest rate of such a half whose file has at most so many bytes",
+    )
     parser.set_defaults(run=_encode)
 
 
@@ -175,7 +183,10 @@ def _add_dvc(commands: "Commands") -> None:
 def _encode(arguments: argparse.Namespace) -> None:
     from sc2.commands.link import encode_file
 
-    print(encode_file(arguments.checkpoint, arguments.image, arguments.output))
+    line = encode_file(
+        arguments.checkpoint, arguments.image, arguments.output, rate=arguments.rate, budget=arguments.budget
+    )
+    print(line)
 
 
 def _decode(arguments: argparse.Namespace) -> None:

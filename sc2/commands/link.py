@@ -13,22 +13,40 @@ from sc2.data.transform import decode_image, prepare_image
 from sc2.errors import ConfigError, DataError, WireError
 from sc2.runs.halves import load_device, load_server
 from sc2.split.method import ServerHalf
+from sc2.split.rates import at_rate, within
 from sc2.split.wire import pack, read_container, unpack
 from sc2.tasks import get_task
 
 
-def encode_file(checkpoint: Path, image: Path, output: Path) -> str:
+def encode_file(
+    checkpoint: Path, image: Path, output: Path, *, rate: str | None = None, budget: int | None = None
+) -> str:
     """Compress an image with a device half into a container file, and return one line for the user.
+
+    Args:
+        checkpoint: The device half.
+        image: The image's file.
+        output: The file to write.
+        rate: Another operating point of a half with several.
+        budget: Most bytes of the file: the highest rate that fits is sent.
 
     Raises:
         CheckpointError: There is no usable device half.
+        ConfigError: The half does not have this rate, or none that fits into the budget.
         DataError: The image cannot be read or is too large, or the container cannot be written.
     """
     device, content = load_device(checkpoint)
     spec = InputSpec.model_validate(content["input"])
     pixels = np.asarray(prepare_image(decode_image(_read_image(image), str(image)), spec))
-    payload = device.encode(pixels)
-    container = pack(payload, bytes.fromhex(content["fingerprint"]))
+    fingerprint = bytes.fromhex(content["fingerprint"])
+    if rate is not None:
+        device = at_rate(device, rate)
+    payload = (
+        device.encode(pixels)
+        if budget is None
+        else within(device, pixels, budget, sent_bytes=lambda sent: len(pack(sent, fingerprint)))
+    )
+    container = pack(payload, fingerprint)
     try:
         output.write_bytes(container)
     except OSError as error:

@@ -9,7 +9,7 @@ from sc2.config.explain import choices
 from sc2.config.found import backbone_arguments, backbone_names, dataset_kinds, figure_names
 from sc2.config.published import read_numbers, read_orderings
 from sc2.config.reader import Reader
-from sc2.config.references import check_chain, check_grid, check_groups, check_references, points_at
+from sc2.config.references import check_chain, check_grid, check_groups, check_points, check_references, points_at
 from sc2.config.released import with_released
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
 from sc2.config.schema import BenchmarkConfig, MethodFile, MethodGrid, RunConfig
@@ -78,6 +78,7 @@ class _Loader(Reader):
                 )
         resolved = MethodOnBenchmark(name, defaults.title, points, params, grid.encoder_from, grid.seeds, chained, at)
         check_chain(self, resolved, source)
+        check_points(self, resolved, source)
         for key, network in method.networks(resolved.arch).items():
             self.network(network.name, network.args, source, (*keys, "params", key))
         if method.one_size and config.input.fit != "crop":

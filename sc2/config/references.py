@@ -77,6 +77,9 @@ def check_grid(reader: Reader, name: str, grid: MethodGrid, source: Content) -> 
         problems["at"] = f"{name} is not trained, so that there is no phase to change: remove this key"
     elif grid.at and grid.chain is not None:
         problems["at"] = "in a chain, chain.params says what differs: remove one of the two keys"
+    for key in ("chain", "at") if method.one_training else ():
+        if getattr(grid, key):
+            problems[key] = f"one training gives {name} every operating point: remove this key"
     for key, problem in problems.items():
         where = ("methods", name, key)
         reader.add(source.file_of(where), where, problem)
@@ -129,6 +132,22 @@ def check_chain(reader: Reader, method: MethodOnBenchmark, source: Content) -> N
             message = f"the weights have other shapes at {point} than at {before}: remove this key or one of the points"
             reader.add(source.file_of(where), where, message)
             return
+
+
+def check_points(reader: Reader, method: MethodOnBenchmark, source: Content) -> None:
+    """Check that a method's operating points go with its architecture.
+
+    Args:
+        reader: Collects the problems.
+        method: A method on a benchmark.
+        source: The content of the benchmark's file.
+    """
+    known = get_method(method.name)
+    for position, point in enumerate(method.points):
+        problem = None if known.rate_axis.problem(point) else known.point_problem(method.arch, point)
+        if problem is not None:
+            where = ("methods", method.name, "points", position)
+            reader.add(source.file_of(where), where, problem)
 
 
 def _body_problem(

@@ -10,7 +10,7 @@ from typing import Any
 from sc2.config.published import TEACHER
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
 from sc2.data.geometry import nominal_size
-from sc2.jobs.plan import Keys, anchor, phases, phases_before, runs, taken_whole
+from sc2.jobs.plan import Keys, anchor, phases, phases_before, runs, taken_whole, trained_point
 from sc2.jobs.stages import STAGES
 from sc2.methods import get_method, module_of
 from sc2.provenance.fingerprint import Fingerprint, fingerprint
@@ -189,7 +189,8 @@ def _snapshot(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
 
 def _train(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Described | None:
     released = method.released_at(keys["point"], keys["seed"])
-    if keys["phase"] not in phases(method.name) or taken_whole(method) is not None or released is not None:
+    elsewhere = taken_whole(method) is not None or trained_point(method, keys["point"]) != keys["point"]
+    if keys["phase"] not in phases(method.name) or elsewhere or released is not None:
         return None
     spec = _run_spec(benchmark, method, keys)
     # A phase sees only its own parameters, so that a later phase can change and rerun alone.

@@ -111,7 +111,15 @@ def _trained_elsewhere(config: Config, run: Run) -> Run | None:
     if method is None or method.released_at(run.point, run.seed) is not None:
         return None
     source = taken_whole(method)
-    return None if source is None else replace(run, benchmark=source)
+    if source is not None:
+        return replace(run, benchmark=source)
+    first = trained_point(method, run.point)
+    return None if first == run.point else replace(run, point=first)
+
+
+def trained_point(method: MethodOnBenchmark, point: str) -> str:
+    """Return the operating point whose training gives the weights of a point: itself, or the grid's first one."""
+    return method.points[0] if get_method(method.name).one_training else point
 
 
 def taken_whole(method: MethodOnBenchmark) -> str | None:
@@ -136,7 +144,8 @@ def encoder_from(config: Config, run: Run, phase: str) -> list[Run]:
     method = config.benchmarks[run.benchmark].methods.get(run.method)
     if method is None or method.encoder_from is None or phases_before(run.method, phase):
         return []
-    return [replace(run, benchmark=method.encoder_from)]
+    source = replace(run, benchmark=method.encoder_from)
+    return [_trained_elsewhere(config, source) or source]
 
 
 def examples(config: Config, benchmark: str) -> list[str]:

@@ -12,10 +12,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast
 
-from pydantic import ConfigDict
-
 from sc2.data.spec import InputSpec
 from sc2.split.axes import Axis
+from sc2.split.content import HalfContent
 from sc2.strict import Strict
 from sc2.tasks import get_task
 
@@ -67,19 +66,6 @@ class BuildContext(Generic[A]):
         return len(self.teacher.classes)
 
 
-class HalfContent(Strict):
-    """What one half of a split is built from: plain values, specifications and tensors only.
-
-    Every family declares two subclasses, with `state` for the weights. The file of a half holds `plain()`.
-    """
-
-    model_config = ConfigDict(arbitrary_types_allowed=True)
-
-    def plain(self) -> dict[str, Any]:
-        """Return the content as a dictionary of plain values and tensors, as it is saved."""
-        return self.model_dump(mode="python")
-
-
 @dataclass(frozen=True)
 class Export:
     """The two halves of a trained split.
@@ -101,6 +87,13 @@ class DeviceHalf(ABC):
 
     network: nn.Module | None = None
     tables: Mapping[str, Tensor]
+
+    rates: Sequence[str] = ()
+    """Operating points that it can send at, from the fewest bytes to the most; empty where it has one only."""
+
+    def at(self, rate: str) -> DeviceHalf:
+        """Return the same half sending at another of its `rates`."""
+        raise NotImplementedError(f"{type(self).__name__} has one rate only")
 
     @abstractmethod
     def analyse(self, pixels: np.ndarray) -> Any:
@@ -163,6 +156,10 @@ class Method(ABC, Generic[A]):
 
     trains_encoder_only: ClassVar[bool] = False
     """Whether it trains only the encoder: a run that reuses one has no training and exports the other run's weights."""
+
+    one_training: ClassVar[bool] = False
+    """Whether one training gives every operating point: that of the first point in a grid, which must not depend on
+    the point. The other points export its weights."""
 
     one_size: ClassVar[bool] = False
     """Whether its networks need one fixed input size, so that the benchmark must have `input.fit: crop`."""
@@ -231,6 +228,15 @@ class Method(ABC, Generic[A]):
             A short label for legends, e.g. the layer that is split after; empty where the method has one curve.
         """
         return ""
+
+    def point_problem(self, arch: A, point: str) -> str | None:
+        """Say why an operating point that the axis allows does not go with an architecture; None where it does.
+
+        Args:
+            arch: The method's parameters without those of its training phases.
+            point: An operating point that `rate_axis` allows.
+        """
+        return None
 
     def architecture(self, arch: A, point: str) -> Hashable:
         """Return what an operating point says about the shapes of the trained weights.

@@ -18,7 +18,8 @@ from pydantic import AfterValidator
 from sc2.backbones.spec import NetworkSpec
 from sc2.data.spec import InputSpec
 from sc2.errors import WireError
-from sc2.split.method import A, BuildContext, DeviceHalf, Export, HalfContent, Method, ServerHalf
+from sc2.split.content import HalfContent
+from sc2.split.method import A, BuildContext, DeviceHalf, Export, Method, ServerHalf
 from sc2.split.wire import Payload
 
 if TYPE_CHECKING:

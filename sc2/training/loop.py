@@ -84,7 +84,9 @@ def _epoch(
     recipe.set_modes()
     for images, targets in _rest(state, train, seed=seed, label=label, steps=steps):
         with stopping.held():
-            factor = recipe.learning_rate(state.epoch * steps + state.step, total)
+            step = state.epoch * steps + state.step
+            recipe.progress(step / total)
+            factor = recipe.learning_rate(step, total)
             for group in state.optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
             terms = _step(state, images, targets)
@@ -144,6 +146,8 @@ def _step(state: TrainingState, images: Tensor, targets: Any) -> Terms:
         raise SC2Error(f"the loss is {terms['loss'].item()} in epoch {state.epoch + 1}; lower the learning rate")
     state.optimizer.zero_grad(set_to_none=True)
     terms["loss"].backward()
+    if recipe.clip is not None:
+        torch.nn.utils.clip_grad_norm_(recipe.trained_parameters(), recipe.clip)
     state.optimizer.step()
     if state.auxiliary is not None and recipe.auxiliary is not None:
         # After the main step and with separate gradients: the quantiles follow the density and never change it.

@@ -40,6 +40,8 @@ class Recipe:
         auxiliary_lr: Their learning rate (Adam).
         calibrate: Receives the images [B, 3, H, W] of each training batch once more, with the kept weights in eval mode
             and without gradients: for what is counted on the training split rather than learned.
+        progress: Called before each step with the fraction of the phase that is over, for losses that change with it.
+        clip: Largest norm of a step's gradient; longer ones are scaled down to it.
         finish: Called with the kept weights, before they are saved; not called where nothing was trained.
     """
 
@@ -58,12 +60,15 @@ class Recipe:
     auxiliary_parameters: Sequence[nn.Parameter] = ()
     auxiliary_lr: float = 1e-3
     calibrate: Callable[[Iterable[Tensor]], None] | None = None
+    progress: Callable[[float], None] = field(default=lambda _done: None)
+    clip: float | None = None
     finish: Callable[[], None] = field(default=lambda: None)
 
     def trained_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters of the main optimiser: all trained ones except the auxiliary ones, each once."""
-        auxiliary = {id(parameter) for parameter in self.auxiliary_parameters}
-        by_id = {id(p): p for module in self.trained for p in module.parameters() if id(p) not in auxiliary}
+        """Return the parameters of the main optimiser: all trained ones except auxiliary and frozen ones, each once."""
+        others = {id(parameter) for parameter in self.auxiliary_parameters}
+        others |= {id(parameter) for module in self.frozen for parameter in module.parameters()}
+        by_id = {id(p): p for module in self.trained for p in module.parameters() if id(p) not in others}
         return list(by_id.values())
 
     def set_modes(self) -> None:

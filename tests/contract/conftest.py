@@ -43,6 +43,15 @@ TINY_PARAMS: dict[str, dict[str, Any]] = {
         "decoder_channels": [8, 8],
         "phases": {"train": {"epochs": 2, "batch_size": 4}},
     },
+    "gained_student": {
+        **{"width": 8, "depth": 1, "latent_channels": 4, "decoder_width": 8, "decoder_depth": 1},
+        **{"cut": "layer1", "decoder_upscale": 2, "hints": ["layer1", "layer4"], "prices": [1e-2, 1e-3, 1e-4]},
+        "phases": {"joint": {"epochs": 2, "batch_size": 4}},
+    },
+    "entropic_student_joint": {
+        **{"encoder_channels": [6, 5, 4], "decoder_channels": [8, 8], "prices": [1e-2, 1e-3, 1e-4], "first_gain": 50},
+        "phases": {"joint": {"epochs": 2, "batch_size": 4}},
+    },
     "fine_tuned_split": {"phases": {"finetune": {"epochs": 2, "batch_size": 4}}},
     "local_model": {"phases": {"train": {"epochs": 2, "batch_size": 4}}},
     "bottleneck_unit": {"phases": {"unit": {"epochs": 2, "batch_size": 4}}},
@@ -58,6 +67,8 @@ TINY_POINTS: dict[str, tuple[str, str]] = {
     "lossless_image": ("png", "webp"),
     "teacher_on_device": ("top1", "top5"),
     "fine_tuned_split": ("layer2_0.001", "layer3_1"),
+    "gained_student": ("2", "0"),
+    "entropic_student_joint": ("1.5", "0"),
     "bottleneck_unit": ("layer2_q0.25_s2_k6", "layer1_q0.5_s1_k4"),
     "bottleneck_unit_distilled": ("stem_q0.25_s4_k5", "layer2_q0.25_s2_k6"),
 }
@@ -67,7 +78,10 @@ TINY_POINTS_OF_TASK: dict[tuple[str, str], tuple[str, str]] = {
     ("segmentation", "bottleneck_unit"): ("layer4_q0.25_s1_k6", "layer2_q0.25_s2_k6"),
 }
 # Methods whose training depends on the task. The others' is tried on classification alone, where it is the same.
-TRAINED_BY_TASK = ("bottleneck_unit", "channel_reduction_quantization", "end_to_end", "entropic_student")
+TRAINED_BY_TASK = (
+    *("bottleneck_unit", "channel_reduction_quantization", "end_to_end", "entropic_student"),
+    "gained_student",
+)
 LEARNED_CODEC = {"channels": [[6, 8]], "phases": {"train": {"epochs": 2, "batch_size": 4, "lr": 1e-3}}}
 for _name in ("factorized_prior", "scale_hyperprior", "mean_scale_hyperprior", "joint_autoregressive"):
     TINY_PARAMS[_name] = LEARNED_CODEC

@@ -32,6 +32,7 @@ from tests.contract.conftest import (
 ONE_ARCHITECTURE = (
     *("entropic_student", "entropic_student_shp", "entropic_student_mshp", "end_to_end"),
     *("factorized_prior", "scale_hyperprior", "mean_scale_hyperprior", "joint_autoregressive"),
+    *("gained_student", "entropic_student_joint"),
 )
 """Methods whose two points here differ in no shape; the codecs have one pair of widths for all qualities."""
 

@@ -159,10 +159,14 @@ def closures(root: Path) -> list[Job]:
     return found
 
 
-def test_an_edit_of_the_students_network_reruns_its_own_jobs_alone(root: Path) -> None:
-    """The case that the rooms were built for: g_a and g_s of the Entropic Student."""
-    concerned = [j for j in closures(root) if "sc2/methods/student/bottleneck.py" in j.fingerprint.files]
-    assert {module_of(j.keys["method"]).split(".")[2] for j in concerned} == {"student"}
+@pytest.mark.parametrize(
+    ("file", "families"),
+    [("layers/bottleneck.py", {"student", "gained"}), ("methods/student/network.py", {"student"})],
+)
+def test_an_edit_of_the_students_network_reruns_its_own_jobs_alone(root: Path, file: str, families: set[str]) -> None:
+    """The case that the rooms were built for: g_a and g_s of the Entropic Student, which two families build."""
+    concerned = [j for j in closures(root) if f"sc2/{file}" in j.fingerprint.files]
+    assert {module_of(j.keys["method"]).split(".")[2] for j in concerned} == families
 
 
 def test_an_edit_of_halves_trains_nothing_again(root: Path) -> None:

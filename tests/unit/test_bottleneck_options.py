@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sc2.methods.student.bottleneck import synthesis
+from sc2.layers.bottleneck import synthesis
 from sc2.methods.student.hyperprior import MEAN_SCALE_HYPERPRIOR, SCALE_HYPERPRIOR
 from sc2.methods.student.params import HyperpriorArch
 from sc2.methods.student.priors import FACTORIZED, StudentPrior

@@ -13,13 +13,13 @@ from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
 from sc2.config.load import load_benchmark, load_config
 from sc2.entropy.factorized import FactorizedCoder, settle, tables_of
+from sc2.layers.bottleneck import analysis, synthesis
 from sc2.measure.macs import count_macs
 from sc2.measure.rate import sc2bench_kb
 from sc2.measure.size import parameter_count, state_bits
 from sc2.methods import get_method
 from sc2.methods.reduction.affine import SIDE_BYTES, quantize, to_bytes
 from sc2.methods.reduction.network import expansion, reduction
-from sc2.methods.student.bottleneck import analysis, synthesis
 from sc2.methods.student.network import StudentNetwork
 from sc2.methods.student.priors import FACTORIZED
 from sc2.split.wire import Payload

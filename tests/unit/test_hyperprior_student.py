@@ -14,11 +14,11 @@ from sc2.entropy.coder import VERSION
 from sc2.entropy.exact import ExactNetwork, exact_layers
 from sc2.entropy.hyperprior import HyperpriorCoder
 from sc2.errors import CheckpointError, WireError
+from sc2.layers.bottleneck import analysis
 from sc2.layers.priors import PriorContent
 from sc2.measure.macs import count_macs
 from sc2.measure.size import parameter_count, state_bits
 from sc2.methods import get_method
-from sc2.methods.student.bottleneck import analysis
 from sc2.methods.student.hyperprior import (
     MEAN_SCALE_HYPERPRIOR,
     SCALE_HYPERPRIOR,

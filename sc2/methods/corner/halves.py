@@ -11,7 +11,8 @@ from sc2.backbones.spec import NetworkSpec
 from sc2.data.normalise import normalise, to_batch
 from sc2.data.spec import PixelSpec
 from sc2.errors import WireError
-from sc2.split.method import A, BuildContext, DeviceHalf, Export, HalfContent, ServerHalf
+from sc2.split.content import HalfContent
+from sc2.split.method import A, BuildContext, DeviceHalf, Export, ServerHalf
 from sc2.split.wire import Payload
 
 

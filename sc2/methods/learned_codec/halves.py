@@ -17,7 +17,8 @@ from sc2.layers.priors import DevicePrior, PriorContent
 from sc2.methods.learned_codec.images import IMAGES_AT_ONCE, STRIDE, latent_side, pad, unpad
 from sc2.methods.learned_codec.priors import PRIORS
 from sc2.methods.learned_codec.transforms import analysis, synthesis
-from sc2.split.method import DeviceHalf, HalfContent, ServerHalf
+from sc2.split.content import HalfContent
+from sc2.split.method import DeviceHalf, ServerHalf
 from sc2.split.wire import Payload
 
 

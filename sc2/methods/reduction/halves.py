@@ -15,7 +15,8 @@ from sc2.errors import WireError
 from sc2.methods.reduction.affine import Quantized, dequantize, from_bytes, quantize, to_bytes
 from sc2.methods.reduction.network import ReductionNetwork, expansion, reduction
 from sc2.methods.reduction.params import AXIS, ReductionArch
-from sc2.split.method import BuildContext, DeviceHalf, Export, HalfContent, ServerHalf
+from sc2.split.content import HalfContent
+from sc2.split.method import BuildContext, DeviceHalf, Export, ServerHalf
 from sc2.split.wire import Payload
 
 

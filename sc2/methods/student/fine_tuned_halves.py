@@ -10,7 +10,8 @@ from sc2.data.limits import largest_latent
 from sc2.data.spec import PixelSpec
 from sc2.layers.priors import FACTORIZED, DevicePrior, PriorContent
 from sc2.methods.student.halves import StudentDevice, StudentServer
-from sc2.split.method import A, BuildContext, Export, HalfContent
+from sc2.split.content import HalfContent
+from sc2.split.method import A, BuildContext, Export
 
 if TYPE_CHECKING:
     from sc2.methods.student.fine_tuned import PastedBottleneck

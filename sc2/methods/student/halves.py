@@ -13,10 +13,11 @@ from sc2.data.limits import largest_latent, refuse_foreign_latent
 from sc2.data.normalise import normalise, to_batch
 from sc2.data.spec import PixelSpec
 from sc2.errors import WireError
+from sc2.layers.bottleneck import analysis, synthesis
 from sc2.layers.priors import DevicePrior, PriorContent, PriorKind
-from sc2.methods.student.bottleneck import analysis, synthesis
 from sc2.methods.student.params import B
-from sc2.split.method import BuildContext, DeviceHalf, Export, HalfContent, ServerHalf
+from sc2.split.content import HalfContent
+from sc2.split.method import BuildContext, DeviceHalf, Export, ServerHalf
 from sc2.split.wire import Payload
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sc2.backbones.base import Features, stage_channels
 from sc2.backbones.teacher import teacher_model
-from sc2.methods.student.bottleneck import analysis, synthesis
+from sc2.layers.bottleneck import analysis, synthesis
 from sc2.methods.student.params import B
 from sc2.methods.student.priors import StudentPrior
 from sc2.split.method import BuildContext

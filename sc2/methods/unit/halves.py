@@ -20,7 +20,8 @@ from sc2.errors import WireError
 from sc2.methods.unit.network import UnitNetwork, latent_size, unit_decoder, unit_encoder
 from sc2.methods.unit.params import UnitArch
 from sc2.methods.unit.point import UnitPoint
-from sc2.split.method import BuildContext, DeviceHalf, Export, HalfContent, ServerHalf
+from sc2.split.content import HalfContent
+from sc2.split.method import BuildContext, DeviceHalf, Export, ServerHalf
 from sc2.split.wire import Payload
 
 
