@@ -59,6 +59,19 @@ def _name(value: str) -> str:
     return value
 
 
+VARIANT = re.compile(rf"{NAME.pattern}(\.{NAME.pattern})?")
+"""A method, or a variant of one: `jpeg`, `jpeg.grey`."""
+
+
+def _method_name(value: str) -> str:
+    if len(value) > LONGEST_NAME or not VARIANT.fullmatch(value):
+        raise ValueError(
+            "use lower case letters, digits and single underscores; a variant has a dot before its own name"
+        )
+    return value
+
+
+MethodName = Annotated[str, AfterValidator(_method_name), text_matching(VARIANT)]
 Name = Annotated[str, AfterValidator(_name), text_matching(NAME)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Positive = Annotated[float, Field(gt=0)]

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import filterfalse
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,23 @@ from sc2.config.explain import choices
 from sc2.config.found import backbone_arguments, backbone_names, dataset_kinds, figure_names
 from sc2.config.published import read_numbers, read_orderings
 from sc2.config.reader import Reader
-from sc2.config.references import check_chain, check_grid, check_groups, check_points, check_references, points_at
+from sc2.config.references import (
+    check_batch_size,
+    check_batch_sizes,
+    check_chain,
+    check_grid,
+    check_groups,
+    check_points,
+    check_references,
+    points_at,
+)
 from sc2.config.released import with_released
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
 from sc2.config.schema import BenchmarkConfig, MethodFile, MethodGrid, RunConfig
+from sc2.config.variants import grid_of
 from sc2.config.yaml_files import Content, merge
 from sc2.errors import ConfigError
-from sc2.methods import get_method, method_names
+from sc2.methods import base_of, get_method, is_method, method_names
 from sc2.split.method import Method
 from sc2.strict import Strict
 from sc2.tasks import get_task
@@ -47,7 +58,7 @@ class _Loader(Reader):
 
     def method(self, name: str, config: BenchmarkConfig, source: Content) -> MethodOnBenchmark | None:
         keys = ("methods", name)
-        file = self.file("methods", name, (source.file_of(keys), keys))
+        file = self.file("methods", base_of(name), (source.file_of(keys), keys))
         content = None if file is None else self.read(file)
         if file is None or content is None:
             return None
@@ -55,7 +66,7 @@ class _Loader(Reader):
         defaults = self.model(MethodFile, own, content)
         if defaults is None:
             return None
-        method, grid = get_method(name), config.methods.get(name, MethodGrid())
+        method, grid = get_method(name), grid_of(self, name, config, source)
         self.points(method, defaults.points, own, ("points",))
         self.points(method, grid.points, source, (*keys, "points"))
         points = grid.points or defaults.points
@@ -68,7 +79,7 @@ class _Loader(Reader):
         params = self.model(method.Params, source, content, (*keys, "params"))
         if params is None:
             return None
-        self.batch_sizes(config, params, source, (*keys, "params"))
+        check_batch_sizes(self, config, params, source, (*keys, "params"))
         chained, at = None, {}
         if check_grid(self, name, grid, source):
             at = self.at_points(name, grid, points, content, config, source)
@@ -76,7 +87,9 @@ class _Loader(Reader):
                 chained = self.phases(
                     name, content, grid.chain.params.phases, config, source, (*keys, "chain", "params")
                 )
-        resolved = MethodOnBenchmark(name, defaults.title, points, params, grid.encoder_from, grid.seeds, chained, at)
+        resolved = MethodOnBenchmark(
+            name, grid.title or defaults.title, points, params, grid.encoder_from, grid.seeds, chained, at
+        )
         check_chain(self, resolved, source)
         check_points(self, resolved, source)
         for key, network in method.networks(resolved.arch).items():
@@ -115,7 +128,7 @@ class _Loader(Reader):
         """Return a method's parameters with other phases, None if they are not valid."""
         params = self.model(get_method(name).Params, source, merge(content, {"phases": phases}), keys)
         if params is not None:
-            self.batch_sizes(config, params, source, keys)
+            check_batch_sizes(self, config, params, source, keys)
         return params
 
     def points(self, method: Method[Any], points: Sequence[str], source: Content, keys: tuple[str, ...]) -> None:
@@ -146,21 +159,8 @@ class _Loader(Reader):
                 )
                 self.add(source.file_of(where), where, message)
         else:
-            self.batch_size(config, teacher.training, source, ("teacher", "training"))
+            check_batch_size(self, config, teacher.training, source, ("teacher", "training"))
         return self.model(task.Head, source, teacher.head, ("teacher", "head"))
-
-    def batch_sizes(self, config: BenchmarkConfig, params: Any, source: Content, keys: tuple[Any, ...]) -> None:
-        """Check the training phases of a method's parameters, if it has any, as `batch_size` does."""
-        for name, phase in getattr(params, "phases", ()):
-            self.batch_size(config, phase, source, (*keys, "phases", name))
-
-    def batch_size(self, config: BenchmarkConfig, training: Any, source: Content, keys: tuple[Any, ...]) -> None:
-        """Check that a training has enough images per step for the task's head."""
-        least, given = get_task(config.task).least_batch, getattr(training, "batch_size", None)
-        if given is not None and given < least:
-            where = (*keys, "batch_size")
-            message = f"must be at least {least} in {config.task}: its head normalises over the batch (it says {given})"
-            self.add(source.file_of(where), where, message)
 
     def network(self, name: str, args: Iterable[str], source: Content, keys: tuple[Any, ...]) -> None:
         """Check a network's name and the names of its arguments, without importing it."""
@@ -186,7 +186,7 @@ class _Loader(Reader):
         backbone = config.teacher.backbone
         self.network(backbone.name, backbone.args, source, ("teacher", "backbone"))
         head = self.head(config, source)
-        for method in sorted(set(config.methods) - set(method_names())):
+        for method in sorted(filterfalse(is_method, config.methods)):
             keys = ("methods", method)
             self.add(source.file_of(keys), keys, f"unknown method; {choices(method, method_names())}")
         for position, method in enumerate(config.examples.methods):
@@ -194,10 +194,11 @@ class _Loader(Reader):
                 where = ("examples", "methods", position)
                 self.add(source.file_of(where), where, f"has no grid here; {choices(method, sorted(config.methods))}")
         if methods is None:
-            methods = [name for name in method_names() if name in config.methods or self.has_points(name)]
+            own = [name for name in method_names() if name in config.methods or self.has_points(name)]
+            methods = [*own, *(name for name in config.methods if is_method(name) and name != base_of(name))]
         resolved, skipped = {}, {}
         for position, method in enumerate(methods):
-            if method not in method_names():
+            if not is_method(method):
                 self.add(run_file, (*asked_by[1], position), f"unknown method; {choices(method, method_names())}")
             elif method not in config.methods and not self.has_points(method):
                 message = f"{method!r} has no grid: add it under the key methods of {file}, or remove it here"

@@ -9,9 +9,10 @@ from typing import Any
 from sc2.config.explain import choices
 from sc2.config.reader import Reader, files_of
 from sc2.config.resolved import Benchmark, MethodOnBenchmark
-from sc2.config.schema import MethodGrid, RunConfig
+from sc2.config.schema import BenchmarkConfig, MethodGrid, RunConfig
 from sc2.config.yaml_files import Content
 from sc2.methods import get_method
+from sc2.tasks import get_task
 
 
 def check_references(reader: Reader, run: RunConfig, benchmarks: Mapping[str, Benchmark], run_file: Path) -> None:
@@ -148,6 +149,33 @@ def check_points(reader: Reader, method: MethodOnBenchmark, source: Content) -> 
         if problem is not None:
             where = ("methods", method.name, "points", position)
             reader.add(source.file_of(where), where, problem)
+
+
+def check_batch_sizes(
+    reader: Reader, config: BenchmarkConfig, params: Any, source: Content, keys: tuple[Any, ...]
+) -> None:
+    """Check the training phases of a method's parameters, if it has any, as `check_batch_size` does."""
+    for name, phase in getattr(params, "phases", ()):
+        check_batch_size(reader, config, phase, source, (*keys, "phases", name))
+
+
+def check_batch_size(
+    reader: Reader, config: BenchmarkConfig, training: Any, source: Content, keys: tuple[Any, ...]
+) -> None:
+    """Check that a training has enough images per step for the task's head.
+
+    Args:
+        reader: Collects the problems.
+        config: The benchmark.
+        training: Parameters of a training; one without a batch size is not checked.
+        source: The content of the benchmark's file.
+        keys: Where the parameters are in it.
+    """
+    least, given = get_task(config.task).least_batch, getattr(training, "batch_size", None)
+    if given is not None and given < least:
+        where = (*keys, "batch_size")
+        message = f"must be at least {least} in {config.task}: its head normalises over the batch (it says {given})"
+        reader.add(source.file_of(where), where, message)
 
 
 def _body_problem(

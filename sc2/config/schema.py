@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from sc2.data.spec import Augmentation, InputSpec
 from sc2.foreign import text
 from sc2.measure.spec import LatencySpec
-from sc2.strict import LONGEST_NAME, Name, Strict, text_matching
+from sc2.strict import LONGEST_NAME, MethodName, Name, Strict, text_matching
 from sc2.tasks import task_names
 from sc2.teachers.spec import Teacher
 
@@ -84,7 +84,7 @@ class RunConfig(Strict):
     extends: Name | None = Field(
         default=None, description="Run file in the same folder, without .yaml, from which missing keys are inherited"
     )
-    benchmarks: dict[Name, Annotated[list[Name], Field(min_length=1), AfterValidator(_no_duplicates)]] = Field(
+    benchmarks: dict[Name, Annotated[list[MethodName], Field(min_length=1), AfterValidator(_no_duplicates)]] = Field(
         min_length=1, description="Benchmark (file in config/benchmarks/) → its methods, in the order of the tables"
     )
     seeds: Seeds = Field(
@@ -139,6 +139,11 @@ class AtPoints(Strict):
 class MethodGrid(Strict):
     """One method on one benchmark: its operating points and where it differs from the method's defaults."""
 
+    title: Title | None = Field(
+        default=None,
+        description="Its name for readers; needed, and only allowed, for a variant (`method.variant`), which has all "
+        "other keys of the method's grid here where it does not say otherwise",
+    )
     points: list[Point] = Field(
         default=[],
         min_length=1,
@@ -170,7 +175,7 @@ class MethodGrid(Strict):
 class ExamplesSpec(Strict):
     """Pictures of predictions at falling rates."""
 
-    methods: list[Name] = Field(default=[], description="Methods to show, one figure each")
+    methods: list[MethodName] = Field(default=[], description="Methods to show, one figure each")
     images: int = Field(default=4, gt=0, description="Number of test images to show, the first ones of the split")
 
     _unique = field_validator("methods")(_no_duplicates)
@@ -190,12 +195,12 @@ class BenchmarkConfig(Strict):
     teacher: Teacher
     latency: LatencySpec = LatencySpec()
     examples: ExamplesSpec = ExamplesSpec()
-    anchor: Name | None = Field(
+    anchor: MethodName | None = Field(
         default=None,
         description="Method that the curves are compared with (BD-rate), one that the run file runs here; by default "
         f"{' or '.join(ANCHORS)} where it does, else its first method",
     )
-    methods: dict[Name, MethodGrid] = Field(
+    methods: dict[MethodName, MethodGrid] = Field(
         min_length=1,
         description="Grids; the run file selects which of them to run. A method with points in its own file needs none",
     )

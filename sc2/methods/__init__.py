@@ -25,19 +25,29 @@ def method_names() -> list[str]:
     return list(_modules())
 
 
+def base_of(name: str) -> str:
+    """Return the method that a variant is one of: `jpeg` for `jpeg.grey`, and for `jpeg` itself."""
+    return name.partition(".")[0]
+
+
+def is_method(name: str) -> bool:
+    """Return whether there is a method of a name, or of which a name is a variant."""
+    return base_of(name) in _modules()
+
+
 def module_of(name: str) -> str:
-    """Return the dotted name of a method's module.
+    """Return the dotted name of the module of a method, or of the one that a variant is one of.
 
     Raises:
         ConfigError: There is no such method.
     """
-    if name not in _modules():
+    if not is_method(name):
         raise ConfigError(f"no method {name!r}; there are: {', '.join(method_names())}")
-    return _modules()[name]
+    return _modules()[base_of(name)]
 
 
 def get_method(name: str) -> Method:
-    """Return the method called `name`.
+    """Return the method called `name`, or of which `name` is a variant.
 
     Raises:
         ConfigError: There is no such method.

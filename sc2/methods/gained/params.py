@@ -23,7 +23,7 @@ class GainedArch(Hinted):
 
     prices: list[float] = Field(
         default=[6e-4, 2.4e-4, 1e-4, 4e-5, 1.5e-5, 6e-6],
-        min_length=2,
+        min_length=1,
         description="Price of a bit at the rates 0, 1, …, in units of the training loss (nats); falling",
     )
     between: int = Field(

@@ -7,17 +7,15 @@ rates lies between their values.
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 _LEAST_LIKELIHOOD = 1e-9
 
 
 def rate_weights(rates: Tensor, count: int) -> Tensor:
     """Return the weights [B, `count`] of positions [B] between 0 and `count` - 1."""
-    below = rates.floor().clamp(max=count - 2).long()
-    share = (rates - below).unsqueeze(1)
-    first, second = (functional.one_hot(index, count).to(rates.dtype) for index in (below, below + 1))
-    return first * (1 - share) + second * share
+    # How far each trained rate is from the position: nothing remains of those more than one away.
+    trained = torch.arange(count, dtype=rates.dtype, device=rates.device)
+    return (1 - (rates.unsqueeze(1) - trained).abs()).clamp(min=0)
 
 
 class RateScale(nn.Module):
