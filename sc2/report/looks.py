@@ -60,6 +60,7 @@ FAMILIES: dict[str, Family] = {
     "student": Family("Entropy-coded bottlenecks", "#0072B2"),
     "reduction": Family("Quantised bottlenecks", "#D55E00"),
     "unit": Family("Bottleneck units", "#882255"),
+    "gained": Family("One training, every rate (ours)", "#E3120B"),
     CORNER: Family("Corners: no split", "#666666"),
 }
 """The families that methods name (`Method.family`), in the order of the legends; others come before the corners."""
@@ -83,6 +84,8 @@ LOOKS: dict[str, Look] = {
     "channel_reduction_quantization": Look("#D55E00", "v", _LONG),
     "bottleneck_unit": Look("#882255", "X", "-", 1.2),
     "bottleneck_unit_distilled": Look("#B8143D", (4, 1, 45), _DASH, 1.4),
+    "gained_student": Look("#E3120B", "D", "-"),
+    "entropic_student_joint": Look("#FF7F7A", "o", _LONG),
     "teacher_on_device": Look("#000000", "*", _NO_LINE, 2.0),
     "local_model": Look("#666666", "H", _NO_LINE, 1.4),
     "lossless_image": Look("#999999", "s", _NO_LINE, 1.2),
