@@ -166,10 +166,13 @@ def decode(container, model):
     version, shape, streams = unpack(container)
     if model["coder"] == "affine":
         return [*struct.unpack_from("<fB", streams[0]), *streams[0][5:]]
-    size = [4 * -(-side // 64) for side in shape] if model["shape"] == "image" else shape
+    size = [4 * -(-side // 64) for side in shape] if model["shape"] == "image" else shape[-2:]
     readers = [RangeDecoder(stream) for stream in streams]
     if model["coder"] == "factorized":
-        symbols = factorized(readers[0], model["tables"], size, version)
+        tables = model["tables"]
+        if model["shape"] == "rate and latent":
+            tables = tables[shape[0] * model["channels"] : (shape[0] + 1) * model["channels"]]
+        symbols = factorized(readers[0], tables, size, version)
         readers[0].finish(version)
         return list(symbols.values())
     z_size = [

@@ -11,16 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from sc2.methods import get_method, method_names
+from sc2.methods.gained.rates import RateScale, rate_weights
 from sc2.split.wire import Payload, fingerprint_of, pack
 from tests.independent_decoder import decode
 from tests.tiny_halves import tiny_export, tiny_halves, tiny_payload
 
 FILE = Path(__file__).parent / "vectors" / "payloads_2.json"
 FILE_1 = Path(__file__).parent / "vectors" / "payloads.json"
-FAMILIES = ("learned_codec", "reduction", "student", "unit")
+FAMILIES = ("gained", "learned_codec", "reduction", "student", "unit")
 
 
 def learned_methods() -> list[str]:
@@ -37,11 +39,25 @@ def vector(name: str) -> dict[str, Any]:
     return {"method": name, "container": container.hex(), "model": model_of(name, payload), "values": values}
 
 
+def gains_of(content: Mapping[str, Any]) -> list[list[float]]:
+    """Return the gain of each channel at each rate of the device."""
+    gain = RateScale(content["state"]["gain.log_factor"])
+    steps = (content["rates"] - 1) * (content["between"] + 1) + 1
+    positions = torch.linspace(0, content["rates"] - 1, steps)
+    with torch.no_grad():
+        gains: list[list[float]] = gain.factors(rate_weights(positions, content["rates"]))[..., 0, 0].tolist()
+    return gains
+
+
 def model_of(name: str, payload: Payload) -> dict[str, Any]:
     """Return what the server half of a method holds for decoding a payload."""
     content = tiny_export(name).server.plain()
     if get_method(name).family == "reduction":
         return {"coder": "affine"}
+    if get_method(name).family == "gained":
+        gains = gains_of(content)[payload.shape[0]]
+        model = {"coder": "factorized", "shape": "rate and latent", "channels": content["channels"], "gains": gains}
+        return {**model, "tables": rows(content["tables"])}
     if get_method(name).family == "unit":
         return {"coder": "factorized", "shape": "latent", "tables": rows(content["tables"]), "step": content["step"]}
     shape = "image" if get_method(name).family == "learned_codec" else "latent"

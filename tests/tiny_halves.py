@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sc2.methods import get_method
+from sc2.methods.gained.halves import GainedDevice
 from sc2.methods.learned_codec.halves import Analysed, LearnedCodecDevice
 from sc2.methods.reduction.affine import quantize
 from sc2.methods.reduction.halves import QuantizedDevice
@@ -21,6 +22,7 @@ WHOLE = CROP | {"fit": "whole", "resize": 64, "longest": 128, "multiple": 64, "c
 SMALLEST: dict[str, dict[str, Any]] = {
     "student": {"encoder_channels": [4, 3, 2], "hyper_channels": 2},
     "learned_codec": {"channels": [[2, 3]]},
+    "gained": {"width": 4, "encoder_channels": [4, 3, 2], "latent_channels": 2},
 }
 SMALLEST_POINTS = {"channel_reduction_quantization": "2"}
 
@@ -59,6 +61,9 @@ def tiny_payload(name: str, device: DeviceHalf, seed: int = 0) -> Payload:
 
     if isinstance(device, UnitDevice):
         return device.code(drawn(*_latent_shape(device)).round().int())
+    if isinstance(device, GainedDevice):
+        channels = len(device.tables["cdf"]) // len(device.rates)
+        return device.code(drawn(1, channels, 3, 4).round().int())
     if isinstance(device, QuantizedDevice):
         return device.code(quantize(drawn(*_latent_shape(device))))
     if get_method(name).family == "learned_codec":
@@ -79,10 +84,14 @@ def _latent_shape(device: Any) -> tuple[int, ...]:
 
 
 def _lively(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Give the networks behind a hyperprior's z weights that matter, and a unit counts of symbols."""
+    """Give the networks behind a hyperprior's z weights that matter, and units and gained splits counts of symbols."""
     for name, value in state.items():
         if any(part in name for part in ("hyper_synthesis", "h_s", "entropy_parameters", "context_prediction.weight")):
             state[name] = 2 * value if value.ndim > 1 else value + 4 * torch.rand_like(value)
+        if name == "prior.counts":
+            middle, columns = value.shape[2] // 2, torch.arange(value.shape[2])
+            seen = (columns - middle).abs() < 3 + torch.arange(value.shape[1])[:, None]
+            state[name] = torch.randint_like(value, 0, 50) * seen
         if name == "counts":
             seen = torch.arange(value.shape[1]) < 5 + torch.arange(len(value))[:, None]
             state[name] = torch.randint_like(value, 0, 50) * seen

@@ -15,6 +15,7 @@ from torch import Tensor
 from sc2.entropy.coder import TableCoder
 from sc2.errors import WireError
 from sc2.layers.priors import FACTORIZED, Hyperprior, PriorContent
+from sc2.methods import get_method
 from sc2.methods.learned_codec.images import latent_side
 from sc2.methods.learned_codec.priors import PRIORS
 from sc2.methods.reduction.affine import dequantize, from_bytes
@@ -46,12 +47,17 @@ def values_of(numbers: list[Any], model: dict[str, Any]) -> list[float]:
     per = len(numbers) // len(model["tables"])
     if "step" in model:
         return [as_float32(number * model["step"]) for number in numbers]
+    if "gains" in model:
+        per = len(numbers) // model["channels"]
+        return [as_float32(number / model["gains"][at // per]) for at, number in enumerate(numbers)]
     return [as_float32(number + model["medians"][at // per]) for at, number in enumerate(numbers)]
 
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_there_is_a_vector_of_every_learned_method(version: int) -> None:
-    assert [each["method"] for each in BY_VERSION[version]] == learned_methods()
+    # Methods that came after version 1 have no containers of it.
+    known = [name for name in learned_methods() if version == 2 or get_method(name).family != "gained"]
+    assert [each["method"] for each in BY_VERSION[version]] == known
     assert {bytes.fromhex(each["container"])[4] for each in BY_VERSION[version]} == {version}
 
 
@@ -74,7 +80,13 @@ def received(container: bytes, model: dict[str, Any]) -> Tensor:
     payload = unpack(container, None)
     if model["coder"] == "affine":
         return dequantize(from_bytes(payload.streams[0], payload.shape))
-    height, width = map(latent_side, payload.shape) if model["shape"] == "image" else payload.shape
+    height, width = map(latent_side, payload.shape) if model["shape"] == "image" else payload.shape[-2:]
+    if "gains" in model:
+        channels = model["channels"]
+        tables = np.arange(channels, dtype=np.int32) + payload.shape[0] * channels
+        indexes = np.repeat(tables, height * width)
+        symbols = TableCoder.of(tensors(model["tables"])).decode(payload.streams[0], indexes, payload.version)
+        return torch.from_numpy(symbols).reshape(channels, -1) / torch.tensor(model["gains"]).unsqueeze(1)
     if "step" not in model:
         return prior_of(model).decode(payload.streams, height, width, payload.version)
     indexes = np.repeat(np.arange(len(model["tables"]), dtype=np.int32), height * width)

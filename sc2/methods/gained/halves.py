@@ -16,8 +16,9 @@ from sc2.backbones.spec import NetworkSpec
 from sc2.data.limits import largest_latent, refuse_foreign_latent
 from sc2.data.normalise import normalise, to_batch
 from sc2.data.spec import PixelSpec
-from sc2.entropy.coder import Integers, TableCoder
+from sc2.entropy.coder import TableCoder
 from sc2.entropy.counts import tables_of_counts
+from sc2.entropy.tables import Integers
 from sc2.errors import WireError
 from sc2.methods.gained.network import GainedNetwork
 from sc2.methods.gained.params import LARGEST_SYMBOL, A
@@ -163,7 +164,8 @@ class GainedServer(ServerHalf):
         if step >= self.steps:
             raise WireError(f"the payload has the rate {step}, but this model has rates 0 … {self.steps - 1}")
         refuse_foreign_latent((height, width), self.largest)
-        symbols = self.coder.decode(payload.streams[0], _tables_in_order(step, self.channels, height * width))
+        indexes = _tables_in_order(step, self.channels, height * width)
+        symbols = self.coder.decode(payload.streams[0], indexes, payload.version)
         return torch.from_numpy(symbols).reshape(1, self.channels, height, width) / self._factors[step]
 
     def answer(self, batch: Tensor) -> Any:
