@@ -1,7 +1,7 @@
 """`make profile`: where the time of a run goes, and how this project compares with other ways to do the same.
 
 Reads the records of the results that are here, and times in processor time, so that other work on the machine disturbs
-little. docs/performance.md gets the tables. Takes about two minutes.
+little. docs/performance.md gets the tables. Takes about three minutes.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def main() -> None:
     # After the number of threads is set: these import torch.
     import torch
 
-    from tests.performance import jobs, measure, page
+    from tests.performance import decoding, jobs, measure, page
     from tests.performance.setting import Images, Setting
 
     torch.set_num_threads(1)
@@ -40,7 +40,9 @@ def main() -> None:
         comparisons = [measure.steps(setting, repeats=5), measure.evaluations(setting, repeats=5)]
         if sys.platform == "linux":
             comparisons += measure.starts(Path(folder) / "starts", repeats=3)
-    page.write(PAGE, found, run_file.as_posix(), comparisons, state_of(git_state(ROOT)), environment()["hardware"])
+        images = decoding.measure(Path(folder) / "photographs", count=512, repeats=3)
+    state, hardware = state_of(git_state(ROOT)), environment()["hardware"]
+    page.write(PAGE, found, run_file.as_posix(), comparisons, images, state, hardware)
     print(f"profile: {len(found)} records; the tables are in {PAGE.relative_to(ROOT)}")
 
 

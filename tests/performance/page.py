@@ -8,6 +8,7 @@ from typing import Any
 from sc2.provenance.record import Record
 from tests.generated import put
 from tests.performance import jobs
+from tests.performance.decoding import Decoding, lines
 from tests.performance.measure import Comparison
 
 COMMAND = "make profile"
@@ -18,6 +19,7 @@ def write(
     found: Sequence[Record],
     run_file: str,
     comparisons: Sequence[Comparison],
+    decoded: Decoding,
     state: str,
     hardware: Mapping[str, Any],
 ) -> None:
@@ -28,12 +30,13 @@ def write(
         found: Records of the run.
         run_file: Name of its run file.
         comparisons: What was timed.
+        decoded: How fast training images are decoded.
         state: Which code it was timed on.
         hardware: As records hold it.
     """
     machine = f"{hardware['cpu']} with {hardware['cores']} cores"
     timed = f"Timed on {datetime.now(UTC):%Y-%m-%d}, on {state}, on {machine}."
-    put(page, COMMAND, [*_run(found, run_file), *_comparisons(comparisons, timed)])
+    put(page, COMMAND, [*_run(found, run_file), *_comparisons(comparisons, timed), "", *lines(decoded, timed)])
 
 
 def _run(found: Sequence[Record], run_file: str) -> Iterator[str]:

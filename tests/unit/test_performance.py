@@ -16,12 +16,15 @@ from sc2.runs.halves import load_device, load_server
 from sc2.split.method import DeviceHalf, ServerHalf
 from tests.configuration import CONFIG
 from tests.generated import marks, put
-from tests.performance import jobs, measure, page
+from tests.performance import decoding, jobs, measure, page
+from tests.performance.decoding import Decoder, Decoding, Speed
 from tests.performance.measure import Comparison
 from tests.performance.published import Student, send
 from tests.performance.setting import Images, Setting, recipe_of
 from tests.recorded import Project
 
+DECODERS = [Decoder("one", 2.0, 1.0), Decoder("another", 1.5, 0.25)]
+DECODED = Decoding(110.0, DECODERS, 4.0, [Speed(0, 240), Speed(2, 470)])
 HARDWARE = {"cpu": "a processor", "cores": 2}
 
 
@@ -116,14 +119,14 @@ def test_the_tables_are_written_between_the_marks(project: Project, tmp_path: Pa
     path.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
     comparison = Comparison("a step", [0.1, 0.2], [0.3, 0.8], 10)
     for _ in range(2):
-        page.write(path, found, "config/mine.yaml", [comparison], "commit 0123456789", HARDWARE)
+        page.write(path, found, "config/mine.yaml", [comparison], DECODED, "commit 0123456789", HARDWARE)
     text = path.read_text()
     assert text.startswith(f"before\n{begin}\n")
     assert text.endswith(f"{end}\nafter\n")
     assert f"{len(found)} jobs took" in text
     assert "| a step | 15 | 55 | 3.5 (3 to 4) | 2 |" in text
     assert sum(row.jobs for row in jobs.by_stage(found)) == len(found)
-    page.write(path, [], "config/mine.yaml", [comparison], "commit 0123456789", HARDWARE)
+    page.write(path, [], "config/mine.yaml", [comparison], DECODED, "commit 0123456789", HARDWARE)
     assert "None of its results is here." in path.read_text()
 
 
@@ -139,3 +142,22 @@ def test_a_page_keeps_the_parts_of_other_commands(tmp_path: Path) -> None:
     put(path, "make a", ["A"])
     put(path, "make b", ["B"])
     assert [line for line in path.read_text().split("\n") if line in ("A", "B")] == ["A", "B"]
+
+
+def test_the_page_says_how_fast_images_are_decoded_and_how_many_cores_a_gpu_needs() -> None:
+    text = "\n".join(decoding.lines(DECODED, "Timed today."))
+    assert "| another | 1.50 | 25 % |" in text
+    assert "| 2 | 470 |" in text
+    # 4 ms of a core for each of 2,500 images a second: ten cores.
+    assert "on 2,500 images per second 10.0" in text
+
+
+def test_decoding_is_measured_on_photographs_read_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "BATCH", 4)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    measured = decoding.measure(tmp_path, count=9, repeats=1)
+    assert [speed.workers for speed in measured.speeds] == [0, 1, 2]
+    assert min(speed.images_per_s for speed in measured.speeds) > 0
+    assert [decoder.share_equal for decoder in measured.decoders] == [1, 1, 1]
+    assert all(Image.open(path).size == (500, 375) for path in (tmp_path / "photographs/train/one").iterdir())
+    assert (tmp_path / "train.tar").stat().st_size < 20_000
