@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from sc2.errors import CheckpointError
@@ -70,6 +71,10 @@ _NOT_IN_ALL = ("num_batches_tracked", "target", "likelihood_lower_bound.bound", 
 """Entries that older files lack: a counter that nothing reads, and constants of the libraries."""
 
 
+_LOSS_ALONE = ".head.aux."
+"""Part of a segmentation network that only its loss reads; a file that lacks it gets zeros."""
+
+
 def load(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Load published weights into a network; all of its own must be there, and no others.
 
@@ -78,7 +83,10 @@ def load(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     """
     own = network.state_dict()
     may_lack = {name for name in own if name.rpartition(".")[2] in _BUILT or name.endswith(_NOT_IN_ALL)}
-    missing = sorted(own.keys() - state.keys() - may_lack)
+    spare: dict[str, Tensor] = {}
+    if not any(_LOSS_ALONE in name for name in state):
+        spare = {name: torch.zeros_like(value) for name, value in own.items() if _LOSS_ALONE in name}
+    missing = sorted(own.keys() - state.keys() - may_lack - spare.keys())
     unknown = sorted(state.keys() - own.keys())
     shapes = [
         f"{name}: {tuple(value.shape)} in the file, {tuple(own[name].shape)} here"
@@ -92,4 +100,4 @@ def load(network: nn.Module, state: Mapping[str, Tensor]) -> None:
             f"the published weights do not fit: {count} entries differ, e.g. {'; '.join(problems)}. Check benchmark, "
             "method and point, and the method's params (widths, cut) in the configuration"
         )
-    network.load_state_dict({**own, **state})
+    network.load_state_dict({**own, **spare, **state})

@@ -91,6 +91,8 @@ def _named(state: Mapping[str, Tensor], backbone: BackboneSpec) -> dict[str, Ten
     for name, value in state.items():
         start = next((part for part in parts if name.startswith(part)), "")
         known = names.get(parts.get(start, "") + name.removeprefix(start))
+        if known is None and name.endswith("num_batches_tracked"):
+            continue  # of a batch norm that is frozen here: a counter that nothing reads
         if known is None:
             raise CheckpointError(
                 f"the file has the entry {name}, which is none of {backbone.name} {backbone.args or ''}: is it a "

@@ -157,16 +157,18 @@ def published(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Divide the weights of torchvision's Faster R-CNN into those of its body and those of a `DetectionHead`.
 
-    The published COCO weights belong to batch norms without the epsilon that was added to the library later; it is
-    taken off their variances instead, so that they compute the same.
+    The published COCO weights belong to frozen batch norms without the epsilon that was added to the library later; it
+    is taken off their variances instead, so that they compute the same. Weights of ordinary batch norms, which count
+    batches, had it all along.
 
     Args:
         state: The state dict of the whole detector.
         indices: The labels to keep, from 1, in this order: COCO's 80 categories have numbers up to 90. None keeps all.
     """
     body = _below(state, "backbone.body.")
+    frozen = not any(name.endswith("num_batches_tracked") for name in body)
     for name, value in body.items():
-        if name.endswith("running_var"):
+        if frozen and name.endswith("running_var"):
             body[name] = value - BATCH_NORM_EPSILON
     head = {
         **{f"fpn.{name}": value for name, value in _below(state, "backbone.fpn.").items()},
