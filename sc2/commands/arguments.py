@@ -114,6 +114,7 @@ def _add_plan(commands: "Commands") -> None:
     parser.add_argument(
         "--benchmark", nargs="+", default=[], metavar="NAME", help="with --measure: only these benchmarks"
     )
+    parser.add_argument("--sizes", action="store_true", help="with --measure: only the sizes of files, no times")
     parser.add_argument("--measured", type=Path, metavar="FILE", help="step times that --measure wrote")
     parser.add_argument(
         "--images", nargs="+", default=[], metavar="NAME=COUNT", help="training images of data sets not yet prepared"
@@ -236,7 +237,7 @@ def _plan(arguments: argparse.Namespace) -> None:
         settle(os.environ, threads=arguments.threads)
         from sc2.commands.measure import measure
 
-        measure(config, arguments.measure, arguments.benchmark)
+        measure(config, arguments.measure, arguments.benchmark, times=not arguments.sizes)
     file = arguments.measured or arguments.measure
     images = dict(map(_images_of, arguments.images))
     print(Plan(config, arguments.results, None if file is None else read_measured(file), images).text())

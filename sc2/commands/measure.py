@@ -16,13 +16,14 @@ from sc2.runs.step_time import step_time, tensor_bytes
 from sc2.tasks import get_task
 
 
-def measure(config: Config, path: Path, only: list[str]) -> None:
-    """Time what a file does not hold yet, and write it after each.
+def measure(config: Config, path: Path, only: list[str], *, times: bool = True) -> None:
+    """Time and weigh what a file does not hold yet, and write it after each.
 
     Args:
         config: The configuration.
         path: The file; it goes on where it stopped.
         only: Benchmarks to measure; empty for all.
+        times: Whether to time steps; otherwise only files are weighed.
 
     Raises:
         ConfigError: There is no such benchmark, or the file is of another machine.
@@ -37,8 +38,10 @@ def measure(config: Config, path: Path, only: list[str]) -> None:
     if measured.hardware != here:
         raise ConfigError(f"{path} was measured on another machine: name another file, or remove it")
     for work in workload(config):
-        if (not only or work.benchmark in only) and work.key not in measured.steps:
-            measured.steps[work.key] = _step(config, work)
+        known = measured.steps.get(work.key, {})
+        enough = bool(known) and not (times and work.epochs and set(known) == {"checkpoint_bytes"})
+        if (not only or work.benchmark in only) and not enough:
+            measured.steps[work.key] = _step(config, work, times)
             print(f"{work.key}: {measured.steps[work.key]}", file=sys.stderr, flush=True)
             measured.save(path)
     of = config.benchmarks.__getitem__
@@ -52,13 +55,13 @@ def measure(config: Config, path: Path, only: list[str]) -> None:
     measured.save(path)
 
 
-def _step(config: Config, work: Work) -> dict[str, Any]:
+def _step(config: Config, work: Work, times: bool) -> dict[str, Any]:
     benchmark = config.benchmarks[work.benchmark]
     method, of = benchmark.methods[work.method], config.benchmarks.__getitem__
     torch.manual_seed(0)
     try:
         recipe = untrained_recipe(of, benchmark, method, work.phase, work.runs[0].point)
-        if not work.epochs:
+        if not (times and work.epochs):
             return {"checkpoint_bytes": tensor_bytes(recipe.model.state_dict())}
         task = get_task(benchmark.config.task)
         return vars(step_time(recipe, task, training_size(benchmark), class_count(benchmark)))

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sc2.provenance.fingerprint import package_root
 from sc2.provenance.inputs import describe_inputs
 from sc2.provenance.record import InputFile, git_state, hashes_of, read_record, record_id, sha256_file, write_record
 from sc2.system.atomic import remove_leftovers
+from sc2.system.gpus import reserved
 from sc2.system.locks import locked
 
 Inputs = Mapping[str, Path | list[Path]]
@@ -82,7 +84,9 @@ def _run_alone(planned: Job, running: RunningJob, record: Path, inputs: Describe
         if (waited or again) and _is_done(running, record):
             print(f"[{running.label}] was completed by that process", file=sys.stderr)
             return
-        _run(planned, running, record, inputs)
+        # Its time is taken from when it has its GPU.
+        with reserved(os.environ) if STAGES[running.stage].gpu else nullcontext():
+            _run(planned, running, record, inputs)
 
 
 def _run(planned: Job, running: RunningJob, record: Path, inputs: Described) -> None:

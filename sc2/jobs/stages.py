@@ -25,6 +25,7 @@ class Stage:
         outputs: Output files by name.
         calls: The `HOOKS` of a method that it calls; changed code of the other hooks reruns no job of the stage.
         entry: The function that runs it, as `module:function`.
+        gpu: Whether it computes on a GPU where there is one.
     """
 
     help: str
@@ -33,6 +34,7 @@ class Stage:
     outputs: tuple[str, ...]
     entry: str
     calls: tuple[str, ...] = ()
+    gpu: bool = False
 
     @property
     def never_calls(self) -> frozenset[str]:
@@ -74,6 +76,7 @@ STAGES: dict[str, Stage] = {
         inputs={"index": "one", "meta": "one", "train": "one", "val": "one", "body": "many"},
         outputs=("checkpoint", "history"),
         entry="sc2.teachers.train:run",
+        gpu=True,
     ),
     "fetch_teacher": Stage(
         "download or read a benchmark's teacher and check its hash",
@@ -99,6 +102,7 @@ STAGES: dict[str, Stage] = {
         outputs=("checkpoint", "history"),
         entry="sc2.runs.train:run",
         calls=("training",),
+        gpu=True,
     ),
     "convert_released": Stage(
         "turn published weights into the last checkpoint of a run, in place of its training",

@@ -10,6 +10,7 @@ from sc2.config.load import load_config
 from sc2.data.archive import data_dir
 from sc2.errors import ConfigError
 from sc2.forks.start import start_forks
+from sc2.system import gpus
 
 if len(workflow.configfiles) > 1:
     raise WorkflowError("give one run file at most: it says all there is to run")
@@ -80,6 +81,20 @@ def run_file(wildcards, output):
 def all_cores(wildcards):
     """All cores that Snakemake may use; read late, because `snakemake --unlock` and the like have none."""
     return workflow.cores or 1
+
+
+def limit_gpus():
+    """Start no more local trainings than there are places on GPUs; one that waits for a place would occupy a core.
+
+    `--resources gpu=N` sets another number. Where there are no GPUs, trainings run without.
+    """
+    try:
+        places = gpus.slots(os.environ)
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
+    for available in (workflow.scheduler.global_resources, workflow.scheduler.resources):
+        if places:
+            available.setdefault("gpu", places)
 
 
 def memory(megabytes):
