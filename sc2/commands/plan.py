@@ -121,7 +121,7 @@ class Plan:
         return "\n".join([*lines, *skipped(self.config)])
 
     def _table(self) -> str:
-        rows = [["benchmark", "method", "points", "runs", "trainings", "epochs", "hours", "GB"]]
+        rows = [["benchmark", "method", "points", "runs", "trainings", "epochs", "steps", "hours", "GB"]]
         for name, benchmark in self.config.benchmarks.items():
             for method in benchmark.methods.values():
                 works = [work for work in self.works if (work.benchmark, work.method) == (name, method.name)]
@@ -135,11 +135,16 @@ class Plan:
                         str(sum(1 for _ in runs(self.config, name, method.name))),
                         str(count or "–"),
                         " ".join(map(str, epochs)) if any(epochs) else "–",
+                        self._steps(name, works) if count else "–",
                         str(self.hours(works)) if count else "–",
                         str(self.storage(name, method.name)),
                     ]
                 )
         return aligned(rows, numbers_from=2)
+
+    def _steps(self, benchmark: str, works: Sequence[Work]) -> str:
+        images = self.images[self.config.benchmarks[benchmark].config.dataset]
+        return UNKNOWN if images is None else f"{sum(len(work.runs) * work.steps(images) for work in works):,}"
 
     def _tasks(self) -> str:
         rows = [["task", "runs", "trainings", "hours", "GB"]]

@@ -58,6 +58,13 @@ def test_hours_are_steps_times_their_time(config: Config, tmp_path: Path) -> Non
     assert plan.storage(NAME, "jpeg") == Amount(2 * 2.0)
     text = plan.text()
     assert "8 runs of 3 methods on 1 benchmarks, with 8 trainings" in text
+    steps = sum(
+        2 * phases.phase(phase, point).epochs * (1000 // phases.phase(phase, point).batch_size)
+        for point in phases.points
+        for phase in ("distill", "finetune")
+    )
+    [row] = [line.split() for line in text.splitlines() if line.split()[1:2] == ["entropic_student"]]
+    assert row[-3] == f"{steps:,}"
     assert "hours: of training on a GPU, as measured" in text
     assert "not known" not in text
 
@@ -66,7 +73,7 @@ def test_what_is_not_measured_is_said_and_not_invented(config: Config, tmp_path:
     text = Plan(config, tmp_path, None).text()
     assert "hours: nothing is measured" in text
     [row] = [line.split() for line in text.splitlines() if line.split()[1:2] == ["entropic_student"]]
-    assert row[-2:] == ["?", "?"]
+    assert row[-3:] == ["?", "?", "?"]
     assert f"the number of training images of {DATA}: prepare the data (snakemake data)" in text
     assert f"--images {DATA}=COUNT" in text
     kinds = len(workload(config))

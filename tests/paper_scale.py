@@ -1,0 +1,30 @@
+"""Writes what `sc2 plan` says of the papers' grid into docs/paper-scale.md: `make paper-scale`."""
+
+from pathlib import Path
+
+from sc2.commands.measured import read_measured
+from sc2.commands.plan import Plan
+from sc2.config.load import load_config
+from tests.conftest import ROOT
+from tests.generated import put
+
+COMMAND = "make paper-scale"
+PAGE = ROOT / "docs/paper-scale.md"
+MEASURED = ROOT / "docs/paper-scale.json"
+"""What was measured of it: sizes of files so far. Go on with: sc2 plan --config config/paper.yaml --measure FILE."""
+IMAGES = {"ilsvrc2012": 1_281_167 - 10 * 1000, "coco2017": 118_287 - 100, "voc2012": 1_464 - 50}
+"""Published training images, less those that are held out to choose a model (config/datasets/)."""
+
+
+def lines() -> list[str]:
+    """Return what the page holds between its marks."""
+    config = load_config(Path("config/paper.yaml"))
+    # Nothing that happens to have been run here counts.
+    plan = Plan(config, Path("no-results"), read_measured(MEASURED), IMAGES)
+    given = " ".join(f"{name}={count}" for name, count in IMAGES.items())
+    command = f"$ sc2 plan --config config/paper.yaml --measured docs/paper-scale.json --images {given}"
+    return ["```text", command, *plan.text().splitlines(), "```"]
+
+
+if __name__ == "__main__":
+    put(PAGE, COMMAND, lines())
