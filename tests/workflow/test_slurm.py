@@ -83,20 +83,20 @@ def of(cluster: Slurm, comment: str) -> list[dict[str, str]]:
     return [job for job in cluster.jobs() if job["Comment"] == comment]
 
 
-def test_the_tables_are_those_of_a_local_run(ran: tuple[Project, str], finished: Project) -> None:
+def the_tables_are_those_of_a_local_run(ran: tuple[Project, str], finished: Project) -> None:
     project, _ = ran
     for name in TABLES:
         path = f"results/tables/{BENCHMARK}/{name}.csv"
         assert project.read(path) == finished.read(path), name
 
 
-def test_nothing_is_left_to_do_for_a_local_run(ran: tuple[Project, str]) -> None:
+def nothing_is_left_to_do_for_a_local_run(ran: tuple[Project, str]) -> None:
     project, _ = ran
     assert project.planned() == set()
     assert "all as recorded" in project.sc2("verify").stdout
 
 
-def test_a_killed_training_is_submitted_again_with_more_memory(ran: tuple[Project, str], cluster: Slurm) -> None:
+def a_killed_training_is_submitted_again_with_more_memory(ran: tuple[Project, str], cluster: Slurm) -> None:
     _, shown = ran
     first, second = of(cluster, KILLED)
     assert (first["JobState"], second["JobState"]) == ("CANCELLED", "COMPLETED")
@@ -104,7 +104,7 @@ def test_a_killed_training_is_submitted_again_with_more_memory(ran: tuple[Projec
     assert "Trying to restart job" in shown
 
 
-def test_trainings_ask_for_a_gpu_and_nothing_else_does(ran: tuple[Project, str], cluster: Slurm) -> None:
+def trainings_ask_for_a_gpu_and_nothing_else_does(ran: tuple[Project, str], cluster: Slurm) -> None:
     for training in TRAININGS:
         assert {job["TresPerJob"] for job in of(cluster, training)} == {"gres:gpu:1"}
     [teacher] = of(cluster, f"rule_train_teacher_wildcards_{BENCHMARK}_0")
@@ -113,7 +113,7 @@ def test_trainings_ask_for_a_gpu_and_nothing_else_does(ran: tuple[Project, str],
     assert not [job for job in others if "gpu" in job.get("TresPerJob", "") + job.get("TresPerNode", "")]
 
 
-def test_short_jobs_are_submitted_together(ran: tuple[Project, str], cluster: Slurm) -> None:
+def short_jobs_are_submitted_together(ran: tuple[Project, str], cluster: Slurm) -> None:
     """Data, a teacher, its evaluation, trainings, the killed one again, two latencies; and all runs, and the report."""
     assert len(of(cluster, "rule_runs_evaluate_export")) == 1
     assert len(of(cluster, "rule_report_make_tables_plot_figure")) == 1
@@ -124,10 +124,20 @@ def test_short_jobs_are_submitted_together(ran: tuple[Project, str], cluster: Sl
     assert len(PLOTS) > 1
 
 
-def test_nothing_runs_beside_a_latency_measurement(ran: tuple[Project, str], cluster: Slurm) -> None:
+def nothing_runs_beside_a_latency_measurement(ran: tuple[Project, str], cluster: Slurm) -> None:
     jobs = cluster.jobs()
     measured = [job for job in jobs if "measure_latency" in job["Comment"]]
     assert [job["OverSubscribe"] for job in measured] == ["NO", "NO"]
     for job in measured:
         others = [other for other in jobs if other["JobId"] != job["JobId"]]
         assert not [o for o in others if o["StartTime"] < job["EndTime"] and job["StartTime"] < o["EndTime"]]
+
+
+def test_the_workflow_runs_on_slurm(ran: tuple[Project, str], cluster: Slurm, finished: Project) -> None:
+    """One test, because processes of pytest-xdist would each run a cluster of their own for minutes."""
+    the_tables_are_those_of_a_local_run(ran, finished)
+    nothing_is_left_to_do_for_a_local_run(ran)
+    a_killed_training_is_submitted_again_with_more_memory(ran, cluster)
+    trainings_ask_for_a_gpu_and_nothing_else_does(ran, cluster)
+    short_jobs_are_submitted_together(ran, cluster)
+    nothing_runs_beside_a_latency_measurement(ran, cluster)
