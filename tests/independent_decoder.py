@@ -107,6 +107,19 @@ def factorized(ranges, tables, size, version):
     return dict(zip(order, ranges.take(tables, [at[0] for at in order], version), strict=True))
 
 
+def neighbours(ranges, tables, low, size, version):
+    """Return the next symbols, under tables that the symbols above and to the left choose."""
+    symbols = dict[tuple[int, ...], int]()
+    for step in range(sum(size) - 1):
+        rows = [row for row in range(size[0]) if 0 <= step - row < size[1]]
+        order = [(channel, row, step - row) for channel in range(len(tables) // 9) for row in rows]
+        around = [(c, symbols.get((c, r - 1, k), 0), symbols.get((c, r, k - 1), 0)) for c, r, k in order]
+        levels = [(c, *(max(0, min(2, value - low)) for value in values)) for c, *values in around]
+        indexes = [9 * channel + 3 * above + left for channel, above, left in levels]
+        symbols |= dict(zip(order, ranges.take(tables, indexes, version), strict=True))
+    return {at: symbols[at] for at in sorted(symbols)}
+
+
 def size_after(layers, size):
     """Return height and width of the output of layers for an input of a size."""
     for layer in layers:
@@ -172,7 +185,11 @@ def decode(container, model):
         tables = model["tables"]
         if model["shape"] == "rate and latent":
             tables = tables[shape[0] * model["channels"] : (shape[0] + 1) * model["channels"]]
-        symbols = factorized(readers[0], tables, size, version)
+        symbols = (
+            neighbours(readers[0], tables, model["low"], size, version)
+            if "low" in model
+            else factorized(readers[0], tables, size, version)
+        )
         readers[0].finish(version)
         return list(symbols.values())
     z_size = [

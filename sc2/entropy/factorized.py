@@ -1,4 +1,4 @@
-"""A trained factorised prior as integer tables, and the coder of its latents.
+"""A factorised prior as integer tables, and the coder of its latents.
 
 Device and server need no densities, only their quantised form: cumulative counts per channel (16-bit precision), the
 first value of each channel's table, and the medians around which the latent is rounded. Integer tables produce the same
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sc2.entropy.coder import VERSION, StreamDecoder, StreamEncoder, TableCoder
+from sc2.entropy.neighbours import NeighbourCoder
 from sc2.entropy.tables import Groups
 
 if TYPE_CHECKING:
@@ -52,11 +53,16 @@ def tables_of(bottleneck: EntropyBottleneck) -> dict[str, Tensor]:
 
 
 class FactorizedCoder:
-    """Codes latents [1, C, h, w] with one table per channel."""
+    """Codes latents [1, C, h, w] with one table per channel, or with several that coded neighbours choose from.
+
+    Args:
+        tables: As `tables_of` returns them, or those of a `NeighbourCoder` and `medians`.
+    """
 
     def __init__(self, tables: Mapping[str, Tensor]) -> None:
         self.coder = TableCoder.of(tables)
-        self.channels = len(tables["cdf"])
+        self.neighbours = NeighbourCoder(tables) if "low" in tables else None
+        self.channels = len(tables["medians"])
         self.medians = tables["medians"].view(1, -1, 1, 1)
 
     def symbols(self, latent: Tensor) -> Tensor:
@@ -69,7 +75,10 @@ class FactorizedCoder:
 
     def put(self, encoder: StreamEncoder, symbols: Tensor) -> None:
         """Append symbols, int32 [1, C, h, w], to a stream."""
-        encoder.put(self.coder, symbols.numpy().reshape(-1), self._groups(*symbols.shape[2:]))
+        if self.neighbours is not None:
+            self.neighbours.put(encoder, symbols)
+        else:
+            encoder.put(self.coder, symbols.numpy().reshape(-1), self._groups(*symbols.shape[2:]))
 
     def take(self, decoder: StreamDecoder, height: int, width: int) -> Tensor:
         """Return the next symbols of a stream, int32 [1, C, height, width].
@@ -77,6 +86,8 @@ class FactorizedCoder:
         Raises:
             WireError: No encoder can have written the stream for this shape.
         """
+        if self.neighbours is not None:
+            return self.neighbours.take(decoder, height, width)
         values = decoder.take(self.coder, self._groups(height, width))
         return torch.from_numpy(values).reshape(1, self.channels, height, width)
 
@@ -99,6 +110,8 @@ class FactorizedCoder:
 
     def bits(self, symbols: Tensor) -> float:
         """Return the ideal code length of symbols int32 [1, C, h, w] under the tables, in bits."""
+        if self.neighbours is not None:
+            return self.neighbours.bits(symbols)
         groups = self._groups(*symbols.shape[2:])
         return self.coder.bits(symbols.numpy().reshape(-1), groups.tables.repeat(groups.sizes))
 

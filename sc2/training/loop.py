@@ -131,12 +131,12 @@ def _keep(state: TrainingState, train: Batches, val: Batches) -> None:
     if state.best is not None:
         recipe.model.load_state_dict(state.best["model"])
     recipe.model.eval()
-    if recipe.calibrate is not None:
-        with torch.no_grad():
-            recipe.calibrate(images for images, _ in train(state.epoch))
     if recipe.epochs:
         # Weights that were not trained stay unchanged, published ones to the last bit.
         recipe.finish()
+    if recipe.calibrate is not None:
+        with torch.no_grad():
+            recipe.calibrate(images for images, _ in train(state.epoch))
 
 
 def _step(state: TrainingState, images: Tensor, targets: Any) -> Terms:

@@ -38,11 +38,11 @@ class Recipe:
         auxiliary: A loss of parameters that have a separate optimiser (quantiles of the entropy model).
         auxiliary_parameters: Those parameters; the main optimiser never gets them.
         auxiliary_lr: Their learning rate (Adam).
-        calibrate: Receives the images [B, 3, H, W] of each training batch once more, with the kept weights in eval mode
-            and without gradients: for what is counted on the training split rather than learned.
         progress: Called before each step with the fraction of the phase that is over, for losses that change with it.
         clip: Largest norm of a step's gradient; longer ones are scaled down to it.
         finish: Called with the kept weights, before they are saved; not called where nothing was trained.
+        calibrate: Receives the images [B, 3, H, W] of each training batch once more after `finish`, with the kept weights
+            in eval mode and without gradients: for what is counted on the training split rather than learned.
     """
 
     model: nn.Module

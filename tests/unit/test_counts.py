@@ -82,3 +82,20 @@ def test_one_logistic_density_in_closed_form() -> None:
 
 def test_impossible_values_have_a_finite_price() -> None:
     assert LogisticMixturePrior(1).bits(torch.full((1, 1, 1, 1), 1e6)).item() == pytest.approx(np.log2(1e9), rel=1e-3)
+
+
+def test_signed_symbols_are_counted_around_zero() -> None:
+    symbols = torch.tensor([-3, -2, -2, 0, 1, 4, 200, -200]).view(1, 1, 2, 4)
+    counts = count_symbols(symbols, 8, first=-3)
+    # Columns -3 … 3; the last one holds 4, 200 and -200.
+    assert counts.tolist() == [[1, 2, 0, 1, 1, 0, 0, 3]]
+    tables = tables_of_counts(counts, first=-3)
+    assert tables["offset"].tolist() == [-3]
+    assert tables["cdf_length"].tolist() == [7], "-3 … 1 and the escape"
+    only_positive = tables_of_counts(torch.tensor([[0, 0, 0, 0, 5, 0]]), first=-2)
+    assert (only_positive["offset"].tolist(), only_positive["cdf_length"].tolist()) == ([0], [5]), "0, 1, 2, the escape"
+
+
+def test_counts_of_any_size_are_scaled() -> None:
+    tables = tables_of_counts(torch.tensor([[2**60, 2**60, 0]]))
+    assert tables["cdf"].tolist() == [[0, 32768, 65535, 65536]]

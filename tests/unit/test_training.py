@@ -157,7 +157,7 @@ def test_finish_sees_the_kept_weights_in_eval_mode(tmp_path: Path) -> None:
     assert seen == [(2 * STEPS, False)]
 
 
-def test_calibration_sees_the_training_images_under_the_kept_weights_before_the_end(tmp_path: Path) -> None:
+def test_calibration_sees_the_training_images_under_the_weights_that_are_saved(tmp_path: Path) -> None:
     """One more pass over the training batches, of an epoch of its own, in eval mode and without gradients."""
     model, epochs = Weight(), []
     seen: list[Any] = []
@@ -172,7 +172,7 @@ def test_calibration_sees_the_training_images_under_the_kept_weights_before_the_
     recipe = counting_recipe(model, validate=scripted(model, [3.0, 1.0, 2.0]), select=("value", "min"))
     recipe.calibrate, recipe.finish = calibrate, lambda: seen.append("finish")
     train(recipe, tmp_path, train_batches)
-    assert seen == [(2 * STEPS, False, False, [2] * STEPS), "finish"]
+    assert seen == ["finish", (2 * STEPS, False, False, [2] * STEPS)]
     assert epochs == [0, 1, 2, 3]
 
 

@@ -48,6 +48,11 @@ class BottleneckArch(Replacement):
         description="What g_s gets in training: the latent with uniform noise, as in the papers, or (mixed, ours) the "
         "rounded latent with the gradient of the unrounded one, while the bits are those under noise",
     )
+    coder: Literal["static", "neighbours"] = Field(
+        default="static",
+        description="Tables on the wire: one per channel, from the density, as in the papers; or (neighbours, ours) "
+        "nine per channel, counted on training images, of which the symbols above and to the left choose one",
+    )
 
     @property
     def latent_channels(self) -> int:
@@ -62,6 +67,7 @@ class StudentArch(BottleneckArch, Hinted):
 class HyperpriorArch(StudentArch):
     """The same with a hyperprior (docs/papers.md#hyperprior-bottlenecks)."""
 
+    coder: Literal["static"] = Field(default="static", description="Tables on the wire: z's choose those of y")
     hyper_channels: int = Field(default=16, gt=0, description="Channels of z, the side information")
 
 

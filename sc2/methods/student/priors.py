@@ -30,7 +30,7 @@ class StudentPrior(Generic[A_contra]):
 def _factorized(arch: BottleneckArch) -> "TrainedPrior":
     from sc2.methods.student.trained_priors import FactorizedPrior
 
-    return FactorizedPrior(arch.latent_channels, mixed=arch.quantiser == "mixed")
+    return FactorizedPrior(arch.latent_channels, mixed=arch.quantiser == "mixed", neighbours=arch.coder == "neighbours")
 
 
 FACTORIZED = StudentPrior(_factorized, ends.FACTORIZED)

@@ -63,6 +63,7 @@ def rate_recipe(
         auxiliary_parameters=prior.quantiles(),
         auxiliary_lr=params.quantiles_lr,
         finish=prior.settle,
+        calibrate=prior.counting(network.get_submodule("encoder")),
     )
 
 

@@ -1,6 +1,7 @@
 """Trainable entropy models on CompressAI's densities: likelihoods, rounding in eval mode, export."""
 
 from abc import abstractmethod
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from sc2.entropy.exact import ONE, exact_layers, fixed_point
 from sc2.entropy.factorized import settle, tables_of
 from sc2.entropy.hyperprior import HyperSynthesis, hyperprior_tables, scale_table
+from sc2.entropy.neighbours import CLASSES, count_neighbours, neighbour_tables
 from sc2.layers.priors import DevicePrior, HyperpriorContent, PriorContent
 
 
@@ -50,6 +52,14 @@ class TrainedPrior(nn.Module):
     def export(self) -> PriorExport:
         """Return what the halves need, with fresh coding tables; the module is not changed."""
 
+    def counting(self, encoder: nn.Module) -> Callable[[Iterable[Tensor]], None] | None:
+        """Return what counts the symbols of an encoder's training images, None if no tables are made of counts.
+
+        Args:
+            encoder: Images [B, 3, H, W] to y [B, C, h, w].
+        """
+        return None
+
     def quantiles_loss(self) -> Tensor:
         """Return the loss of the quantiles, a scalar; they have a separate optimiser."""
         loss: Tensor = self.entropy_bottleneck.loss()
@@ -64,25 +74,59 @@ class TrainedPrior(nn.Module):
         settle(self.entropy_bottleneck)
 
 
-class FactorizedPrior(TrainedPrior):
-    """One density per channel (docs/papers.md#fp-bottleneck)."""
+_FIRST_COUNTED, _COUNTED = -127, 256
+"""Symbols from -127 to 127 are counted each for itself, all others together."""
 
-    def __init__(self, channels: int, *, mixed: bool = False) -> None:
+
+class FactorizedPrior(TrainedPrior):
+    """One density per channel (docs/papers.md#fp-bottleneck).
+
+    Args:
+        channels: C, the channels of y.
+        mixed: See `TrainedPrior`.
+        neighbours: Whether symbols are coded under tables that their neighbours choose, which are counted.
+    """
+
+    neighbour_counts: Tensor
+
+    def __init__(self, channels: int, *, mixed: bool = False, neighbours: bool = False) -> None:
         super().__init__()
-        self.mixed = mixed
+        self.mixed, self.neighbours = mixed, neighbours
         self.entropy_bottleneck = EntropyBottleneck(channels)
+        if neighbours:
+            counts = torch.zeros(CLASSES * channels, _COUNTED, dtype=torch.int64)
+            self.register_buffer("neighbour_counts", counts)
+
+    def counting(self, encoder: nn.Module) -> Callable[[Iterable[Tensor]], None] | None:
+        """Return what counts the symbols of an encoder's training images by class of their neighbours."""
+        if not self.neighbours:
+            return None
+
+        def count(batches: Iterable[Tensor]) -> None:
+            self.neighbour_counts.zero_()
+            for images in batches:
+                symbols = torch.round(encoder(images) - self._medians()).int()
+                self.neighbour_counts += count_neighbours(symbols, _COUNTED, first=_FIRST_COUNTED)
+
+        return count
+
+    def _medians(self) -> Tensor:
+        return self.entropy_bottleneck.quantiles[:, :, 1:2].detach().reshape(1, -1, 1, 1)
 
     def forward(self, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return y_hat and the likelihoods of y, both [B, C, h, w] as y."""
         y_hat, likelihoods = self.entropy_bottleneck(y)
         if self.mixed and self.training:
-            y_hat = _rounded(y, self.entropy_bottleneck.quantiles[:, :, 1:2].detach().reshape(1, -1, 1, 1))
+            y_hat = _rounded(y, self._medians())
         return y_hat, (likelihoods,)
 
     def export(self) -> PriorExport:
         """Return the tables for both halves."""
         bottleneck = deepcopy(self.entropy_bottleneck)
-        content = PriorContent(tables=tables_of(bottleneck))
+        tables = tables_of(bottleneck)
+        if self.neighbours:
+            tables = neighbour_tables(self.neighbour_counts, first=_FIRST_COUNTED) | {"medians": tables["medians"]}
+        content = PriorContent(tables=tables)
         return PriorExport(content, content, _prefixed("entropy_bottleneck", bottleneck))
 
 

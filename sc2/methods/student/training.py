@@ -69,6 +69,7 @@ def distill_recipe(params: Distill, context: BuildContext[S], prior: StudentPrio
         recipe.auxiliary_parameters = student.prior.quantiles()
         recipe.auxiliary_lr = params.quantiles_lr
         recipe.finish = student.prior.settle
+        recipe.calibrate = student.prior.counting(student.encoder)
     return recipe
 
 
