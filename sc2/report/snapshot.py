@@ -22,7 +22,7 @@ from sc2.report.table_io import read_table
 COPIED = (".csv", ".svg", ".webp")
 """What a snapshot may hold beside its page: what is small, and keeps its bytes while what it shows stays the same."""
 
-MAX_BYTES = 300_000
+MAX_BYTES = 400_000
 """Size of the largest file of a snapshot: git keeps every version of it."""
 
 

@@ -41,8 +41,8 @@ class Recipe:
         progress: Called before each step with the fraction of the phase that is over, for losses that change with it.
         clip: Largest norm of a step's gradient; longer ones are scaled down to it.
         finish: Called with the kept weights, before they are saved; not called where nothing was trained.
-        calibrate: Receives the images [B, 3, H, W] of each training batch once more after `finish`, with the kept weights
-            in eval mode and without gradients: for what is counted on the training split rather than learned.
+        calibrate: Receives the images [B, 3, H, W] of each training batch once more after `finish`, with the kept
+            weights in eval mode and without gradients: for what is counted on the training split, not learned.
     """
 
     model: nn.Module

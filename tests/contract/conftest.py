@@ -68,7 +68,7 @@ TINY_POINTS: dict[str, tuple[str, str]] = {
     "teacher_on_device": ("top1", "top5"),
     "fine_tuned_split": ("layer2_0.001", "layer3_1"),
     "gained_student": ("2", "0"),
-    "entropic_student_joint": ("1.5", "0"),
+    "entropic_student_joint": ("2", "0"),
     "bottleneck_unit": ("layer2_q0.25_s2_k6", "layer1_q0.5_s1_k4"),
     "bottleneck_unit_distilled": ("stem_q0.25_s4_k5", "layer2_q0.25_s2_k6"),
 }

@@ -11,7 +11,7 @@ from sc2.config.load import load_benchmark, load_config
 from sc2.config.reader import Reader
 from sc2.config.yaml_files import Content, merge
 from sc2.errors import ConfigError
-from sc2.methods import method_names
+from sc2.methods import base_of, method_names
 from tests.configuration import CONFIG, DEFAULT, Project, drop, put
 
 RUN_FILES = sorted(CONFIG.glob("*.yaml"))
@@ -49,7 +49,7 @@ def test_every_file_is_reached_from_a_run_file() -> None:
     methods = {name for config in configs for b in config.benchmarks.values() for name in b.methods}
     reached = {file for name in benchmarks for file, _ in extended(name).files}
     reached |= {CONFIG / "datasets" / f"{name}.yaml" for name in datasets}
-    reached |= {CONFIG / "methods" / f"{name}.yaml" for name in methods}
+    reached |= {CONFIG / "methods" / f"{base_of(name)}.yaml" for name in methods}
     reached |= {CONFIG / "published" / "orderings.yaml"} if all(config.orderings for config in configs) else set()
     assert reached | set(RUN_FILES) == set(ALL_FILES)
     assert len(ALL_FILES) > 8
@@ -170,7 +170,7 @@ def test_a_missing_run_file(project: Project) -> None:
     [(where, message)] = project.problems("imagnette.yaml")
     assert where == "imagnette.yaml"
     assert message.startswith(
-        "there is no such run file; did you mean 'imagenette'? allowed: coco, coco_sample, config, full, "
+        "there is no such run file; did you mean 'imagenette'? allowed: ablation, coco, coco_sample, config, full, "
         "imagenette, imagenette_sample, paper, quick, voc"
     )
 

@@ -126,7 +126,7 @@ def test_many_curves_have_bars_and_few_have_bands_as_well(name: str) -> None:
         return len(every), sum(isinstance(c, ErrorbarContainer) for axes in figure.axes for c in axes.containers)
 
     # All but three codecs and three corners, two of them with three curves.
-    assert drawn(render(name, list(LOOKS), seeds=3)) == (0, 14 + 2 * 2)
+    assert drawn(render(name, list(LOOKS), seeds=3)) == (0, 16 + 2 * 2)
     assert drawn(twenty(name)) == (0, 0)
     assert drawn(render(name, ["jpeg", "entropic_student", "end_to_end"], seeds=3)) == (2, 2)
 

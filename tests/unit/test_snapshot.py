@@ -291,7 +291,7 @@ def test_what_does_not_belong_together_is_refused(job: RunningJob, tmp_path: Pat
 
 def test_large_files_and_other_kinds_of_files_are_refused(job: RunningJob, tmp_path: Path) -> None:
     (tmp_path / "large.csv").write_bytes(b"1" * (snapshot.MAX_BYTES + 1))
-    with pytest.raises(DataError, match=r"large\.csv: larger than the 300,000 bytes"):
+    with pytest.raises(DataError, match=r"large\.csv: larger than the 400,000 bytes"):
         snapshot.copy_to(job, [tmp_path / "large.csv"], job.outputs["readme"].parent)
     with pytest.raises(DataError, match=r"rate_accuracy\.png: a snapshot holds \.csv, \.svg, \.webp, no other"):
         snapshot.copy_to(job, [tmp_path / "rate_accuracy.png"], job.outputs["readme"].parent)
