@@ -22,6 +22,9 @@ class RunningJob:
         outputs: Paths by name; their folders exist.
         record_id: Id of the provenance record that will be written beside the outputs (16 hex digits).
         threads: CPU threads the job may use.
+        gpus: Processes that a training runs in, one per GPU; results are the same up to rounding.
+        micro_batch: Most images that a training computes at once; None for no limit. Results are the same up to
+            rounding.
         label: Shown at the start of each progress line.
         beside: Files that the stage writes beside its outputs because their names depend on its inputs; the stage adds
             each before it writes it. Where the job fails they are removed like the outputs.
@@ -34,6 +37,8 @@ class RunningJob:
     outputs: Mapping[str, Path]
     record_id: str
     threads: int = 1
+    gpus: int = 1
+    micro_batch: int | None = None
     label: str = field(default="")
     beside: list[Path] = field(default_factory=list)
 

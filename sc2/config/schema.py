@@ -78,6 +78,21 @@ Seeds = Annotated[
 ]
 
 
+class Compute(Strict):
+    """How trainings are computed; none of it changes their results by more than rounding."""
+
+    gpus: int = Field(
+        default=1,
+        ge=1,
+        description="Processes that share each batch of a training, one per GPU (torchrun), or per core without GPUs",
+    )
+    micro_batch: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most images that a process computes at once; null, as without the key: a whole batch",
+    )
+
+
 class RunConfig(Strict):
     """What to run (`config/config.yaml`)."""
 
@@ -103,7 +118,7 @@ class RunConfig(Strict):
         min_length=1,
         description="Figures per benchmark (files in sc2/report/figures/)",
     )
-
+    compute: Compute = Field(default=Compute(), description="How trainings are computed")
     groups: dict[Name, Annotated[list[Name], Field(min_length=2), AfterValidator(_no_duplicates)]] = Field(
         default={},
         description="Name → benchmarks from the list above that are shown side by side; their common methods are "

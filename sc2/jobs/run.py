@@ -55,7 +55,8 @@ def run_stage(
         DataError: An input is missing.
         ProvenanceError: The record of an input is damaged, or the stage did not write an output.
     """
-    planned = job(load_config(config_path), stage, keys)
+    config = load_config(config_path)
+    planned = job(config, stage, keys)
     name = "/".join([stage, *keys.values()])
     if planned is None:
         raise ConfigError(f"{config_path} has no job {name}; check the keys against the run file and the benchmark")
@@ -70,6 +71,8 @@ def run_stage(
         outputs=outputs,
         record_id=record_id(stage, planned.keys, planned.spec, planned.code, hashes_of(described)),
         threads=threads,
+        gpus=config.run.compute.gpus,
+        micro_batch=config.run.compute.micro_batch,
         label="/".join(keys.values()),
     )
     _run_alone(planned, running, record, described)

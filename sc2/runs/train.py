@@ -6,8 +6,10 @@ from sc2.checkpoint import load_checkpoint, load_phase, save_atomically
 from sc2.job import RunningJob
 from sc2.methods import get_method
 from sc2.training.driver import train_recipe
+from sc2.training.processes import in_processes, is_first
 
 
+@in_processes
 def run(job: RunningJob) -> None:
     """Train one phase and write its checkpoint (`method`, `phase`, `state`) and its history.
 
@@ -34,4 +36,5 @@ def run(job: RunningJob) -> None:
             method.reuse_encoder(recipe.model, encoder)
     train_recipe(recipe, job, context.task, seed=int(job.keys["seed"]))
     content = {"kind": "phase", "method": job.keys["method"], "phase": job.keys["phase"]}
-    save_atomically({**content, "state": recipe.model.state_dict()}, job.outputs["checkpoint"])
+    if is_first():
+        save_atomically({**content, "state": recipe.model.state_dict()}, job.outputs["checkpoint"])

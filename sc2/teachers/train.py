@@ -16,9 +16,11 @@ from sc2.job import RunningJob
 from sc2.tasks import get_task
 from sc2.teachers.spec import PublishedWeights, TrainedTeacher
 from sc2.training.driver import train_recipe
+from sc2.training.processes import in_processes, is_first
 from sc2.training.supervised import supervised_recipe
 
 
+@in_processes
 def run(job: RunningJob) -> None:
     """Train the teacher; the checkpoint holds `task`, `backbone`, `classes` and `state`."""
     teacher, task = TrainedTeacher.model_validate(job.spec["teacher"]), get_task(job.spec["task"])
@@ -37,7 +39,8 @@ def run(job: RunningJob) -> None:
     recipe = supervised_recipe(model, training, task, len(classes), body_lr_factor=training.body_lr_factor)
     train_recipe(recipe, job, task, seed=seed)
     content = {"kind": "teacher", "task": task.name, "backbone": network.model_dump(mode="json"), "classes": classes}
-    save_atomically({**content, "state": model.state_dict()}, job.outputs["checkpoint"])
+    if is_first():
+        save_atomically({**content, "state": model.state_dict()}, job.outputs["checkpoint"])
 
 
 def take_over_body(model: StagedModel, backbone: BackboneSpec, weights: Mapping[str, Tensor]) -> None:

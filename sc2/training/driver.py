@@ -16,6 +16,7 @@ from sc2.job import RunningJob
 from sc2.tasks.base import Task
 from sc2.training.history import write_history
 from sc2.training.loop import Batches, fit
+from sc2.training.processes import division, is_first
 from sc2.training.recipe import Recipe
 
 
@@ -35,9 +36,11 @@ def train_recipe(recipe: Recipe, job: RunningJob, task: Task, *, seed: int) -> N
         state_path=job.state,
         label=job.label,
         steps_per_epoch=steps,
+        division=division(job),
     )
     recipe.model.to("cpu").to(memory_format=torch.contiguous_format)
-    write_history(history, job.outputs["history"])
+    if is_first():
+        write_history(history, job.outputs["history"])
 
 
 def training_batches(

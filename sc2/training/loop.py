@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from sc2.errors import SC2Error
 from sc2.training.recipe import Recipe, Terms
+from sc2.training.shares import WHOLE, Division
 from sc2.training.state import History, TrainingState
 from sc2.training.stopping import Stopped, Stopping
 
@@ -27,7 +28,15 @@ Batches = Callable[[int], Iterator[tuple[Tensor, Any]]]
 
 
 def fit(
-    recipe: Recipe, train: Batches, val: Batches, *, seed: int, state_path: Path, label: str, steps_per_epoch: int
+    recipe: Recipe,
+    train: Batches,
+    val: Batches,
+    *,
+    seed: int,
+    state_path: Path,
+    label: str,
+    steps_per_epoch: int,
+    division: Division = WHOLE,
 ) -> History:
     """Train one phase; afterwards the recipe's model holds the weights that were kept.
 
@@ -39,6 +48,7 @@ def fit(
         state_path: Where the state is kept; removed by the caller once the result is saved.
         label: Shown at the start of each progress line.
         steps_per_epoch: Number of training batches per epoch.
+        division: Which part of each training batch this process computes, and how many images at once.
 
     Returns:
         One row per epoch: `epoch`, `train_*` means over the epoch and `val_*`; without epochs one row of `val_*`.
@@ -48,21 +58,15 @@ def fit(
         CheckpointError: The state of the interrupted training is damaged.
         Stopped: A signal has asked for the end; the state is saved.
     """
-    recipe.set_modes()
-    optimizer = recipe.optimizer(recipe.trained_parameters())
-    auxiliary = None
-    if recipe.auxiliary is not None:
-        auxiliary = torch.optim.Adam(recipe.auxiliary_parameters, lr=recipe.auxiliary_lr)
-    state = TrainingState(recipe, optimizer, auxiliary, state_path)
-    if state.load():
-        print(f"[{label}] resumes {_progress(state, steps_per_epoch)}", file=sys.stderr, flush=True)
-    base_rates = [group.get("initial_lr", group["lr"]) for group in optimizer.param_groups]
-    for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
-        group["initial_lr"] = rate
-    with Stopping() as stopping:
+    state = _begun(recipe, None if division.rank else state_path)
+    if state.load(state_path):
+        _say(division, f"[{label}] resumes {_progress(state, steps_per_epoch)}")
+    for group in state.optimizer.param_groups:
+        group.setdefault("initial_lr", group["lr"])
+    with Stopping(division.any_asks if division.processes > 1 else None) as stopping:
         try:
             while state.epoch < recipe.epochs:
-                _epoch(state, train, val, stopping, seed=seed, label=label, steps=steps_per_epoch)
+                _epoch(state, train, val, stopping, division, seed=seed, label=label, steps=steps_per_epoch)
             _keep(state, train, val)
         except Stopped as stop:
             with stopping.ignored():
@@ -72,13 +76,35 @@ def fit(
     return state.history
 
 
+def _begun(recipe: Recipe, path: Path | None) -> TrainingState:
+    recipe.set_modes()
+    optimizer = recipe.optimizer(recipe.trained_parameters())
+    auxiliary = None
+    if recipe.auxiliary is not None:
+        auxiliary = torch.optim.Adam(recipe.auxiliary_parameters, lr=recipe.auxiliary_lr)
+    return TrainingState(recipe, optimizer, auxiliary, path)
+
+
 def _progress(state: TrainingState, steps: int) -> str:
     done = f" and {state.step} of {steps} steps" if state.step else ""
     return f"after epoch {state.epoch} of {state.recipe.epochs}{done}"
 
 
+def _say(division: Division, text: str) -> None:
+    if not division.rank:
+        print(text, file=sys.stderr, flush=True)
+
+
 def _epoch(
-    state: TrainingState, train: Batches, val: Batches, stopping: Stopping, *, seed: int, label: str, steps: int
+    state: TrainingState,
+    train: Batches,
+    val: Batches,
+    stopping: Stopping,
+    division: Division,
+    *,
+    seed: int,
+    label: str,
+    steps: int,
 ) -> None:
     recipe, total = state.recipe, steps * state.recipe.epochs
     recipe.set_modes()
@@ -89,7 +115,7 @@ def _epoch(
             factor = recipe.learning_rate(step, total)
             for group in state.optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
-            terms = _step(state, images, targets)
+            terms = _step(state, division, images, targets)
             state.stepped({name: value.item() for name, value in terms.items()})
             if state.is_due:
                 state.save()
@@ -101,7 +127,7 @@ def _epoch(
         _keep_if_better(state, row)
         shown = "  ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")
         state.save()
-        print(f"[{label}] epoch {state.epoch}/{recipe.epochs}  {shown}", file=sys.stderr, flush=True)
+        _say(division, f"[{label}] epoch {state.epoch}/{recipe.epochs}  {shown}")
 
 
 def _rest(state: TrainingState, train: Batches, *, seed: int, label: str, steps: int) -> Iterator[tuple[Tensor, Any]]:
@@ -139,13 +165,12 @@ def _keep(state: TrainingState, train: Batches, val: Batches) -> None:
             recipe.calibrate(images for images, _ in train(state.epoch))
 
 
-def _step(state: TrainingState, images: Tensor, targets: Any) -> Terms:
+def _step(state: TrainingState, division: Division, images: Tensor, targets: Any) -> Terms:
     recipe = state.recipe
-    terms = recipe.step(images, targets)
+    state.optimizer.zero_grad(set_to_none=True)
+    terms = division.step(recipe, images, targets)
     if not torch.isfinite(terms["loss"]):
         raise SC2Error(f"the loss is {terms['loss'].item()} in epoch {state.epoch + 1}; lower the learning rate")
-    state.optimizer.zero_grad(set_to_none=True)
-    terms["loss"].backward()
     if recipe.clip is not None:
         torch.nn.utils.clip_grad_norm_(recipe.trained_parameters(), recipe.clip)
     state.optimizer.step()

@@ -27,6 +27,7 @@ class Recipe:
         trained: The parts of it that the phase trains.
         frozen: Modules whose weights and running statistics must not change; kept in eval mode, teacher included.
         step: Loss terms of a training batch: images float [B, 3, H, W] normalised, targets as the task collates them.
+        summed: Terms of `step` that are sums over the batch; the others are means over its images.
         optimizer: Builds the optimiser of the trained parameters.
         learning_rate: Factor on the learning rate at a fraction of the phase: `factor(step, total_steps)`.
         epochs: Passes over the training split.
@@ -54,6 +55,7 @@ class Recipe:
     batch_size: int
     validate: Callable[[Tensor, Any], Terms]
     frozen: Sequence[nn.Module] = ()
+    summed: Sequence[str] = ()
     judge: Judge | None = None
     select: tuple[str, Literal["min", "max"]] | None = None
     auxiliary: Callable[[], Tensor] | None = None

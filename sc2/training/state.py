@@ -11,6 +11,7 @@ from torch import Tensor
 from sc2.checkpoint import save_atomically
 from sc2.errors import CheckpointError
 from sc2.training.recipe import Recipe
+from sc2.training.shares import chance, draw_from
 
 SAVE_EVERY_S = 600.0
 """Seconds of training after which the state is saved in the middle of an epoch: more is never lost to SIGKILL."""
@@ -26,7 +27,7 @@ class TrainingState:
         recipe: Its model holds the weights.
         optimizer: Of the trained parameters.
         auxiliary: Of the recipe's auxiliary parameters, if any.
-        path: Where the state is saved.
+        path: Where the state is saved; None in a process that does not write.
         epoch: Epochs done, their validation included.
         step: Steps done of the epoch after these.
         sums: Sums of the terms of these steps, for the epoch's means.
@@ -37,7 +38,7 @@ class TrainingState:
     recipe: Recipe
     optimizer: torch.optim.Optimizer
     auxiliary: torch.optim.Optimizer | None
-    path: Path
+    path: Path | None
     epoch: int = 0
     step: int = 0
     sums: dict[str, float] = field(default_factory=dict)
@@ -49,9 +50,7 @@ class TrainingState:
 
     def draw_on(self) -> None:
         """Let random numbers go on where those of the last step have ended."""
-        torch.set_rng_state(self._chance[0])
-        if len(self._chance) > 1:
-            torch.cuda.set_rng_state_all(self._chance[1:])
+        draw_from(self._chance)
 
     def stepped(self, terms: dict[str, float]) -> None:
         """Count a step with these terms of its loss."""
@@ -59,8 +58,7 @@ class TrainingState:
         for name, value in terms.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         # Taken now: what is drawn before the next step, by whoever, is not part of the training.
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-        self._chance = [torch.get_rng_state(), *cuda]
+        self._chance = chance()
 
     def validated(self, row: dict[str, float]) -> None:
         """Count an epoch with this row of the history."""
@@ -74,7 +72,7 @@ class TrainingState:
 
     def save(self) -> None:
         """Save, unless nothing has been trained since it was saved last."""
-        if (self.epoch, self.step) == self._saved:
+        if self.path is None or (self.epoch, self.step) == self._saved:
             return
         content = {
             "model": self.recipe.model.state_dict(),
@@ -91,20 +89,20 @@ class TrainingState:
         save_atomically(content, self.path)
         self._saved, self._saved_s = (self.epoch, self.step), time.monotonic()
 
-    def load(self) -> bool:
+    def load(self, path: Path) -> bool:
         """Take up a saved state and return whether there is one.
 
         Raises:
             CheckpointError: It is damaged.
         """
-        if not self.path.is_file():
+        if not path.is_file():
             return False
         try:
-            content = torch.load(self.path, weights_only=True, map_location="cpu")
+            content = torch.load(path, weights_only=True, map_location="cpu")
         except Exception as error:  # torch raises all kinds of errors on a damaged file
             reason = str(error).partition("\n")[0][:160] or type(error).__name__
             raise CheckpointError(
-                f"{self.path}: the state of an interrupted training is damaged ({reason}); delete it to start over"
+                f"{path}: the state of an interrupted training is damaged ({reason}); delete it to start over"
             ) from error
         self.recipe.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
@@ -22,12 +22,17 @@ class Stopping:
     """While it is entered, a signal raises `Stopped`: at once, or at the end of what `held` surrounds.
 
     A second Ctrl-C there ends the process as it would without this. Signals that the process ignores stay ignored.
+
+    Args:
+        together: Where several processes train together: tells all of them whether one has received a signal. They stop
+            at the end of the same block only.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, together: Callable[[bool], bool] | None = None) -> None:
         self._process = os.getpid()
         self._before: dict[int, Any] = {}
-        self._held = False
+        self._together = together
+        self._held = together is not None
         self.received: signal.Signals | None = None
 
     def __enter__(self) -> Self:
@@ -53,8 +58,9 @@ class Stopping:
         try:
             yield
         finally:
-            self._held = False
-        if self.received is not None:
+            self._held = self._together is not None
+        stop = self.received is not None
+        if stop if self._together is None else self._together(stop):
             raise self._stopped()
 
     @contextmanager
@@ -79,5 +85,5 @@ class Stopping:
             raise self._stopped()
 
     def _stopped(self) -> Stopped:
-        assert self.received is not None
-        return Stopped(f"stopped by {self.received.name}")
+        # Another process may have received it.
+        return Stopped(f"stopped by {(self.received or signal.SIGTERM).name}")

@@ -263,16 +263,21 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
         signal.signal(signal.SIGINT, before)
 
 
-def _wait() -> None:
+def _wait(started: Any) -> None:
+    started.set()
     for _ in range(400):
         time.sleep(0.05)
 
 
 def test_a_process_forked_from_a_training_ends_by_the_signal() -> None:
     """As of those that read images: they inherit the handlers, and nothing of what these are for."""
+    context = multiprocessing.get_context("fork")
+    started = context.Event()
     with Stopping():
-        process = multiprocessing.get_context("fork").Process(target=_wait, daemon=True)
+        process = context.Process(target=_wait, args=[started], daemon=True)
         process.start()
+        # Python discards signals that arrive while it forks.
+        assert started.wait(60)
         process.terminate()
         process.join(20)
         assert process.exitcode == -signal.SIGTERM

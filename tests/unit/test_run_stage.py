@@ -5,10 +5,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import sc2.jobs.run
+from sc2.config.schema import Compute
 from sc2.errors import DataError, ProvenanceError, SC2Error
 from sc2.job import RunningJob
 from sc2.jobs.identity import Job
@@ -27,11 +29,14 @@ def write(job: RunningJob) -> None:
     job.outputs["out"].write_text(job.spec["text"])
 
 
+RUN_FILE = SimpleNamespace(compute=Compute(gpus=2, micro_batch=3))
+
+
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Work], None]:
     """Runs the one job of a pretended project with a given function."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sc2.jobs.run, "load_config", lambda path: None)
+    monkeypatch.setattr(sc2.jobs.run, "load_config", lambda path: SimpleNamespace(run=RUN_FILE))
     monkeypatch.setattr(sc2.jobs.run, "job", lambda config, stage, keys: PLANNED)
     Path("in.txt").write_text("in")
 
@@ -201,3 +206,15 @@ def test_a_second_process_waits_and_takes_over_what_the_first_made(
     assert ("[one] was completed by that process" in shown) == (times == 1)
     assert slow.times == times
     assert read_record(RECORD).outputs["out"].sha256 == sha256_file(OUTPUT)
+
+
+def test_a_stage_is_told_how_to_compute(start: Callable[[Work], None]) -> None:
+    """What the run file says of the machine, which is no part of the job's identity."""
+    seen: list[tuple[int, int | None]] = []
+
+    def work(job: RunningJob) -> None:
+        seen.append((job.gpus, job.micro_batch))
+        job.outputs["out"].write_text("made")
+
+    start(work)
+    assert seen == [(2, 3)]

@@ -39,6 +39,9 @@ FETCHED = [name for name in CONFIG.benchmarks if name not in TRAINED]
 # Wildcard constraint of rules for which the configuration has no benchmark; nothing matches it.
 NONE = "(?!)"
 
+# Processes of a training. Not part of a job's id: they change nothing but rounding.
+GPUS = CONFIG.run.compute.gpus
+
 RUN = "{benchmark}/{method}/{point}/seed{seed}"
 
 

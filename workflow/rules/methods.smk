@@ -21,11 +21,11 @@ rule train:
     retries: 3
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: GPUS  # one each
     resources:
         mem_mb=memory(6000),
         runtime="24h",
-        gpu=1,
+        gpu=GPUS,
     params:
         job=job_id("train"),
         config=run_file,
@@ -48,7 +48,7 @@ rule train:
             --out-history {output.history:q} \
             --record {output.record:q} \
             --job {params.job:q} \
-            --threads {threads} 2>&1 | tee {log:q}
+            --threads 1 2>&1 | tee {log:q}
         """
 
 

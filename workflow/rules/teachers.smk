@@ -22,11 +22,11 @@ rule train_teacher:
     retries: 3
     conda:
         "../../environment.yml"
-    threads: 1  # sums depend on it, see sc2/system/surroundings.py
+    threads: GPUS  # one each: sums depend on it, see sc2/system/surroundings.py
     resources:
         mem_mb=memory(4000),
         runtime="24h",
-        gpu=1,
+        gpu=GPUS,
     params:
         job=job_id("train_teacher"),
         config=run_file,
@@ -45,7 +45,7 @@ rule train_teacher:
             --out-history {output.history:q} \
             --record {output.record:q} \
             --job {params.job:q} \
-            --threads {threads} 2>&1 | tee {log:q}
+            --threads 1 2>&1 | tee {log:q}
         """
 
 

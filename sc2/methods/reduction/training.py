@@ -46,6 +46,7 @@ def distill_recipe(params: Distill, context: BuildContext[ReductionArch]) -> Rec
         trained=[student.encoder, student.decoder, *learning],
         frozen=[*kept, teacher],
         step=step,
+        summed=("loss",),
         optimizer=lambda parameters: torch.optim.Adam(parameters, lr=params.lr),
         learning_rate=multi_step(params.milestones, params.gamma),
         epochs=params.epochs,

@@ -56,6 +56,7 @@ def distill_recipe(params: Distill, context: BuildContext[S], prior: StudentPrio
         trained=[*([] if taken_over else device_side), student.decoder, *learning],
         frozen=[*(device_side if taken_over else []), *kept, teacher],
         step=step,
+        summed=("loss",),
         optimizer=lambda parameters: torch.optim.Adam(parameters, lr=params.lr),
         learning_rate=multi_step(params.milestones, params.gamma),
         epochs=params.epochs,
