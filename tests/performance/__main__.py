@@ -30,7 +30,7 @@ def main() -> None:
     # After the number of threads is set: these import torch.
     import torch
 
-    from tests.performance import decoding, jobs, measure, page
+    from tests.performance import coding, decoding, jobs, measure, page
     from tests.performance.setting import Images, Setting
 
     torch.set_num_threads(1)
@@ -38,6 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         setting = Setting(load_config(RUN_FILE), Path(folder) / "setting", Images(train=1024, val=64, test=512))
         comparisons = [measure.steps(setting, repeats=5), measure.evaluations(setting, repeats=5)]
+        comparisons += coding.coding(repeats=9)
         if sys.platform == "linux":
             comparisons += measure.starts(Path(folder) / "starts", repeats=3)
         images = decoding.measure(Path(folder) / "photographs", count=512, repeats=3)

@@ -16,7 +16,7 @@ from sc2.runs.halves import load_device, load_server
 from sc2.split.method import DeviceHalf, ServerHalf
 from tests.configuration import CONFIG
 from tests.generated import marks, put
-from tests.performance import decoding, jobs, measure, page
+from tests.performance import coding, decoding, jobs, measure, page
 from tests.performance.decoding import Decoder, Decoding, Speed
 from tests.performance.measure import Comparison
 from tests.performance.published import Student, send
@@ -161,3 +161,11 @@ def test_decoding_is_measured_on_photographs_read_in_place(tmp_path: Path, monke
     assert [decoder.share_equal for decoder in measured.decoders] == [1, 1, 1]
     assert all(Image.open(path).size == (500, 375) for path in (tmp_path / "photographs/train/one").iterdir())
     assert (tmp_path / "train.tar").stat().st_size < 20_000
+
+
+def test_the_coder_is_compared_at_equal_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In `coding` itself; bounds leave room for a machine whose cores are all busy."""
+    monkeypatch.setattr(coding, "COUNT", 2)
+    encoding, decoding = coding.coding(repeats=3)
+    assert encoding.ratio > 2.5
+    assert decoding.ratio > 2
