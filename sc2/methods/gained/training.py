@@ -103,7 +103,8 @@ class _Losses:
 
     def step(self, images: Tensor, targets: Any) -> Terms:
         """Return the terms of a training batch, per image."""
-        chosen = torch.randint(len(self.prices), (len(images),)).to(images.device)
+        # A number per image, so that processes that share a batch can each draw for its own images.
+        chosen = (len(self.prices) * torch.rand_like(images[:, 0, 0, 0])).long()
         rates = self.network.trained(chosen)
         latent = self.network.latent(images, rates)
         bits = self.network.prior.bits(latent + torch.rand_like(latent) - 0.5, rates)
@@ -154,11 +155,16 @@ class _Losses:
 
     def _hints(self, outputs: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> Tensor:
         errors = [
-            (outputs[name] - reference[name]).square().mean() / reference[name].square().mean()
+            (_energy(outputs[name] - reference[name]) / _energy(reference[name])).mean()
             for name in self.hints
             if name in outputs
         ]
         return torch.stack(errors).sum()
+
+
+def _energy(features: Tensor) -> Tensor:
+    """Return the sum of squares of each image [B] of features [B, …]."""
+    return features.square().flatten(1).sum(1)
 
 
 def _adam(parameters: list[nn.Parameter], network: GainedNetwork, params: Joint) -> torch.optim.Optimizer:
