@@ -46,6 +46,7 @@ TINY_PARAMS: dict[str, dict[str, Any]] = {
     "gained_student": {
         **{"width": 8, "depth": 1, "latent_channels": 4, "decoder_width": 8, "decoder_depth": 1},
         **{"cut": "layer1", "decoder_upscale": 2, "hints": ["layer1", "layer4"], "prices": [1e-2, 1e-3, 1e-4]},
+        "first_gain": 20,
         "phases": {"joint": {"epochs": 2, "batch_size": 4}},
     },
     "entropic_student_joint": {

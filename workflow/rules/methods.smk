@@ -17,8 +17,6 @@ rule train:
     log:
         "logs/train/{benchmark}/{method}/{point}/seed{seed}/{phase}.log",
     priority: priority("train")
-    # A training that was interrupted, e.g. by a time limit, goes on where it was.
-    retries: 3
     conda:
         "../../environment.yml"
     threads: GPUS  # one each

@@ -18,8 +18,6 @@ rule train_teacher:
     wildcard_constraints:
         benchmark="|".join(TRAINED) or NONE,
     priority: priority("train_teacher")
-    # A training that was interrupted, e.g. by a time limit, goes on where it was.
-    retries: 3
     conda:
         "../../environment.yml"
     threads: GPUS  # one each: sums depend on it, see sc2/system/surroundings.py
