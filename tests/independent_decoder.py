@@ -92,12 +92,14 @@ class RangeDecoder:
         return symbols
 
     def finish(self, version):
-        zeros = self.read - len(self.stream)
+        assert self.stream, "empty"
+        stream = b"" if self.stream == b"\0" else self.stream
+        zeros = self.read - len(stream)
         assert zeros >= 0, "longer than its symbols need"
         assert self.offset < (2**33 - 1 if version == 1 else 256**zeros), "not the first of its length"
-        if version == 2 and self.stream:
-            shorter = (256 - self.stream[-1]) * 256**zeros
-            assert self.stream[-1] > 0, "a zero at the end"
+        if version == 2 and stream:
+            shorter = (256 - stream[-1]) * 256**zeros
+            assert stream[-1] > 0, "a zero at the end"
             assert self.offset + shorter >= self.range, "longer than its symbols need"
 
 

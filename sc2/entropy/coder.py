@@ -91,7 +91,7 @@ class StreamDecoder:
 
     def __init__(self, data: bytes, version: int = VERSION) -> None:
         self._data, self._version = data, version
-        self._coder = constriction.stream.queue.RangeDecoder(_words(data, version))
+        self._coder = constriction.stream.queue.RangeDecoder(_words(data))
         self._symbols = 0
         # What has been read, to compare the stream with what an encoder makes of it.
         self._read: list[tuple[Any, Any]] = []
@@ -206,7 +206,8 @@ def _shortest(encoder: Any) -> bytes:
     """Return the shortest bytes that, with zeros after them, lie in the interval of what has been coded.
 
     In units of the last bit of the coder's state of 64 bits, the interval is low … low + size. The number in it that is
-    a multiple of the largest power of 256 ends in the most zero bytes, and there is one such number only.
+    a multiple of the largest power of 256 ends in the most zero bytes; it is the smallest of them. A stream is never
+    empty, so that no payload has a size without a logarithm.
     """
     num_words, (low, size) = encoder.pos()
     words = encoder.get_compressed()[:num_words]
@@ -217,12 +218,12 @@ def _shortest(encoder: Any) -> bytes:
     head = words.astype(">u4").tobytes()
     if carries:
         head = (int.from_bytes(head, "big") + 1).to_bytes(len(head), "big")
-    return (head + (chosen % 2**64).to_bytes(8, "big")).rstrip(b"\0")
+    return (head + (chosen % 2**64).to_bytes(8, "big")).rstrip(b"\0") or b"\0"
 
 
-def _words(data: bytes, version: int) -> NDArray[np.uint32]:
-    if version == 1 and not data:
+def _words(data: bytes) -> NDArray[np.uint32]:
+    if not data:
         raise WireError("the stream is empty")
-    if data[-1:] == b"\0" and (version > 1 or len(data) > 1):
+    if data[-1] == 0 and len(data) > 1:
         raise WireError("the stream ends in a zero byte, which the encoder never writes")
     return np.frombuffer(data + b"\0" * (-len(data) % 4), dtype=">u4").astype(np.uint32)

@@ -137,7 +137,8 @@ def encoded(intervals: list[tuple[int, int]], version: int = 2) -> bytes:
             low, size, words = low << 32, size << 32, words + 1
     if version == 2:
         length = next(n for n in range(4 * words + 5) if _rounded_up(low, 4 * words + 4 - n) < low + size)
-        return (_rounded_up(low, 4 * words + 4 - length) >> 8 * (4 * words + 4 - length)).to_bytes(length, "big")
+        number = _rounded_up(low, 4 * words + 4 - length) >> 8 * (4 * words + 4 - length)
+        return number.to_bytes(length, "big") or b"\0"
     return (-(-low >> 32)).to_bytes(4 * words, "big").rstrip(b"\0") or b"\0"
 
 
