@@ -115,9 +115,7 @@ def test_payload_size_is_the_length_of_its_bytes(case: Case, images: np.ndarray)
     device = case.device()
     for pixels in images:
         payload = device.encode(pixels)
-        # Symbols that are as likely as they can be may need no byte at all.
-        assert payload.num_bytes == sum(map(len, payload.streams))
-        assert payload.streams
+        assert payload.num_bytes == sum(map(len, payload.streams)) > 0
         header = case.method.codec_header_bytes(payload)
         assert header is None or 0 < header < payload.num_bytes
 
@@ -164,7 +162,7 @@ def test_another_point_is_another_device(
     assert case.fingerprint(case.export()) != other.fingerprint(other.export())
 
 
-@pytest.mark.parametrize("payload", [Payload((), ()), Payload((b"\x00",), (1, 1)), Payload((b"\x00" * 5, b"x"), (3,))])
+@pytest.mark.parametrize("payload", [Payload((), ()), Payload((b"",), (1, 1)), Payload((b"\x00" * 5, b"x"), (3,))])
 def test_a_foreign_payload_is_refused(case: Case, payload: Payload) -> None:
     server = case.server()
     with pytest.raises(WireError):
