@@ -11,6 +11,11 @@ pytest.register_assert_rewrite("tests.configuration", "tests.planning")
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the test that mostly waits for Slurm, so that the others run meanwhile and none is left at the end."""
+    items.sort(key=lambda item: item.path.name != "test_slurm.py")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The project's folder."""
