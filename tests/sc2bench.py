@@ -5,6 +5,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +32,15 @@ def sc2bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         pytest.skip(f"sc2bench cannot be installed from PyPI: {last}")
-    sys.path.insert(0, str(folder / "site"))
-    yield _module
-    sys.path.remove(str(folder / "site"))
+    site = str(folder / "site")
+    sys.path.insert(0, site)
+    yield partial(_module, site)
+    sys.path.remove(site)
 
 
-def _module(name: str) -> Any:
+def _module(site: str, name: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module = importlib.import_module(f"sc2bench.{name}")
-    assert Path(str(module.__file__)).is_relative_to(sys.path[0])
+    assert Path(str(module.__file__)).is_relative_to(site)
     return module

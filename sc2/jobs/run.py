@@ -87,8 +87,8 @@ def _run_alone(planned: Job, running: RunningJob, record: Path, inputs: Describe
         if (waited or again) and _is_done(running, record):
             print(f"[{running.label}] was completed by that process", file=sys.stderr)
             return
-        # Its time is taken from when it has its GPU.
-        with reserved(os.environ) if STAGES[running.stage].gpu else nullcontext():
+        # Its time is taken from when it has its GPUs.
+        with reserved(os.environ, count=running.gpus) if STAGES[running.stage].gpu else nullcontext():
             _run(planned, running, record, inputs)
 
 

@@ -44,27 +44,32 @@ def slots(environ: Mapping[str, str]) -> int:
 
 
 @contextmanager
-def reserved(environ: MutableMapping[str, str], folder: Path | None = None) -> Iterator[str | None]:
-    """Take one of the visible GPUs for this process, and show it no other; wait while all are taken.
+def reserved(environ: MutableMapping[str, str], folder: Path | None = None, *, count: int = 1) -> Iterator[str | None]:
+    """Take some of the visible GPUs for this process, and show it no other; wait while too many are taken.
 
     The kernel frees it when the process dies, however that happens.
 
     Args:
-        environ: Variables; until the end, `CUDA_VISIBLE_DEVICES` names only the GPU that was taken. Call this before
+        environ: Variables; until the end, `CUDA_VISIBLE_DEVICES` names only the GPUs that were taken. Call this before
             CUDA is used.
         folder: Folder of the locks, by default one of this user for all projects on this machine.
+        count: How many to take.
 
     Yields:
-        The GPU, None where there is none.
+        The GPUs, as `CUDA_VISIBLE_DEVICES` names them; None where there is none.
 
     Raises:
-        ConfigError: `SC2_JOBS_PER_GPU` is not a number from 1 on.
+        ConfigError: `SC2_JOBS_PER_GPU` is not a number from 1 on, or fewer GPUs are visible than are to be taken.
         OSError: The locks cannot be created.
     """
     names = visible(environ)
     if not names:
         yield None
         return
+    if len(names) < count:
+        raise ConfigError(
+            f"compute.gpus is {count}, but {len(names)} can be used here: lower it, or {VISIBLE} hides some"
+        )
     before = environ.get(VISIBLE)
     with ExitStack() as stack:
         folder = folder or Path(tempfile.gettempdir()) / f"sc2-gpus-{os.getuid()}"
@@ -74,7 +79,7 @@ def reserved(environ: MutableMapping[str, str], folder: Path | None = None) -> I
         descriptors = [(name, os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)) for name, path in places]
         for _, descriptor in descriptors:
             stack.callback(os.close, descriptor)
-        taken = _first_free(descriptors)
+        taken = ",".join(_first_free(descriptors, count))
         environ[VISIBLE] = taken
         try:
             yield taken
@@ -85,20 +90,31 @@ def reserved(environ: MutableMapping[str, str], folder: Path | None = None) -> I
                 environ[VISIBLE] = before
 
 
-def _first_free(descriptors: list[tuple[str, int]]) -> str:
+def _first_free(descriptors: list[tuple[str, int]], count: int) -> list[str]:
     said = False
     while True:
+        taken: dict[str, int] = {}
         for name, descriptor in descriptors:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            return name
+            if name not in taken and len(taken) < count and _locked(descriptor):
+                taken[name] = descriptor
+        if len(taken) == count:
+            return list(taken)
+        # All or none: two processes that each hold what the other waits for would wait for ever.
+        for descriptor in taken.values():
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
         if not said:
-            others = f"all {len(descriptors)} places on GPUs are taken; to let jobs share one: {JOBS_PER_GPU}=2"
-            print(f"waiting for a GPU: {others}", file=sys.stderr, flush=True)
+            which = f"{'all' if count == 1 else 'too many of'} {len(descriptors)} places on GPUs are taken"
+            print(f"waiting for a GPU: {which}; to let jobs share one: {JOBS_PER_GPU}=2", file=sys.stderr, flush=True)
             said = True
         time.sleep(_WAIT_S)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _jobs_per_gpu(environ: Mapping[str, str]) -> int:

@@ -1,10 +1,13 @@
-"""Shared fixture of the tests of provenance: a small project whose every step has run and is recorded."""
+"""Shared fixtures: a small project whose every step has run and is recorded, and the published SC2 code."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.recorded import Project
+from tests.sc2bench import sc2bench
+
+__all__ = ["project", "sc2bench"]
 
 
 @pytest.fixture

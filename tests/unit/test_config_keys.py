@@ -12,7 +12,7 @@ MISTAKES: dict[str, Mistake] = {
         put("seed", ["0"]),
         "config.yaml",
         "config.yaml: seed",
-        ["unknown key; did you mean 'seeds'? allowed: benchmarks, extends, figures, groups, max_seeds, seeds"],
+        ["unknown key; did you mean 'seeds'? allowed: benchmarks, compute, extends, figures, groups, max_seeds, seeds"],
     ),
     "unknown key of a benchmark": (
         DEFAULT,

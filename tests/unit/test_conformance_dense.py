@@ -14,10 +14,9 @@ from sc2.config.load import load_config
 from sc2.methods import get_method
 from sc2.released.convert import converted
 from sc2.released.file import read_released
-from tests.sc2bench import sc2bench
 from tests.unit.test_conformance_sc2bench import Reference, saved, seeded
 
-__all__ = ["sc2bench", "seeded"]
+__all__ = ["seeded"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:The entropy_bottleneck_channels:DeprecationWarning")
 

@@ -14,9 +14,6 @@ from sc2.methods import get_method
 from sc2.released.convert import converted
 from sc2.released.file import read_released
 from sc2.split.method import BuildContext
-from tests.sc2bench import sc2bench
-
-__all__ = ["sc2bench"]
 
 # The package builds its entropy models in a way that CompressAI now advises against.
 pytestmark = pytest.mark.filterwarnings("ignore:The entropy_bottleneck_channels:DeprecationWarning")

@@ -117,6 +117,14 @@ def test_the_variable_is_put_back(machine: Path, tmp_path: Path, before: str | N
         pass
 
 
+def test_a_job_of_several_processes_takes_as_many_gpus_or_none(machine: Path, tmp_path: Path) -> None:
+    environ: dict[str, str] = {}
+    with reserved(environ, tmp_path / "locks", count=2) as taken:
+        assert taken == environ[VISIBLE] == "GPU-a,GPU-b"
+    with pytest.raises(ConfigError, match=r"compute\.gpus is 3, but 2 can be used here"), reserved({}, count=3):
+        pass
+
+
 @pytest.mark.parametrize("value", ["0", "two", "-1", ""])
 def test_a_wrong_number_is_named(machine: Path, value: str) -> None:
     with pytest.raises(ConfigError, match=f"{JOBS_PER_GPU}={value}: must be a number from 1 on"):
@@ -125,5 +133,5 @@ def test_a_wrong_number_is_named(machine: Path, value: str) -> None:
 
 def test_the_rules_that_ask_for_a_gpu_are_the_stages_that_take_one(root: Path) -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in (root / "workflow/rules").glob("*.smk"))
-    rules = [rule.partition(":")[0] for rule in text.split("\nrule ")[1:] if "gpu=1," in rule]
+    rules = [rule.partition(":")[0] for rule in text.split("\nrule ")[1:] if "gpu=GPUS," in rule]
     assert sorted(rules) == sorted(name for name, stage in STAGES.items() if stage.gpu)

@@ -121,7 +121,7 @@ def end_trainings(project: Project, target: str, ends: dict[int, signal.Signals]
     """
     left = dict(ends)
     with subprocess.Popen(
-        ["snakemake", "--cores", "1", target],
+        ["snakemake", "--cores", "1", "--retries", "3", target],
         cwd=project.path,
         env=project.environment(),
         stdout=subprocess.PIPE,
