@@ -18,7 +18,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 # snakefmt and pre-commit call other tools of the environment by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env figures full quick ablation imagenette voc coco snapshot pull test faults grid-check paper-scale profile check lock hooks clean
+.PHONY: help env figures full quick ablation imagenette voc coco snapshot pages pull test faults grid-check paper-scale profile check lock hooks clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -62,6 +62,10 @@ coco: env ## detection on COCO 2017; downloads 21 GB
 
 snapshot: env ## copy tables and figures to docs/reference/ (CONFIG=config/imagenette.yaml for that one)
 	$(SNAKEMAKE) snapshots --configfile $(CONFIG)
+
+pages: env ## docs/curves.md and docs/method.md again, from the committed snapshots
+	$(BIN)/python -m tests.curves_page
+	$(BIN)/python -m tests.method_page
 
 pull: env ## fetch the results that dvc.lock names, and verify them
 	$(BIN)/python -m sc2 pull

@@ -1,0 +1,94 @@
+"""The results in docs/method.md, from the snapshots of the default.
+
+    python -m tests.method_page
+
+writes the section between the two markers; tests/unit/test_method_page.py holds it to the snapshots.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "method.md"
+BEGIN, END = "<!-- begin: written by `python -m tests.method_page` -->", "<!-- end -->"
+OURS, OTHER = ("gained_student", "entropic_student_joint"), "entropic_student"
+QUALITY = {
+    "photodigits_small_resnet": ("Classification", "top1_pct", "top-1, %"),
+    "photodigits_detection": ("Detection", "box_ap_pct", "box AP, %"),
+    "photodigits_segmentation": ("Segmentation", "miou_pct", "mIoU, %"),
+}
+"""Benchmarks of the default: heading, measure and its name."""
+
+
+def section(root: Path = ROOT) -> str:
+    """Return the section for the snapshots in a project."""
+    parts = [BEGIN]
+    for benchmark, (heading, quality, shown) in QUALITY.items():
+        folder = root / "docs" / "reference" / benchmark
+        parts += [f"### {heading}", _points(_read(folder / "rate_quality.csv"), quality, shown)]
+        parts += [_nearest(_read(folder / "paired.csv"))]
+    return "\n\n".join([*parts, END]) + "\n"
+
+
+def written(text: str, new: str) -> str:
+    """Return a page with another section between the markers."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END + "\n")
+    return before + new + after
+
+
+def _points(rows: pd.DataFrame, quality: str, shown: str) -> str:
+    """Return the operating points of our methods and of the Entropic Student, with what the device runs."""
+    chosen = rows[rows["method"].isin([*OURS, OTHER])]
+    lines = []
+    for (_, point), runs in chosen.groupby(["method_title", "point"], sort=False):
+        first, means = runs.iloc[0], runs[[quality, "payload_bytes_mean"]].astype(float).mean()
+        lines.append(
+            [
+                *(
+                    str(first["method_title"]),
+                    str(point),
+                    f"{means[quality]:.1f}",
+                    f"{means['payload_bytes_mean']:.1f}",
+                ),
+                *(f"{int(first['encoder_params']):,}", f"{int(first['encoder_macs']) / 1e6:.2f} M", str(len(runs))),
+            ]
+        )
+    header = ["method", "point", shown, "payload, bytes", "encoder parameters", "encoder MACs", "seeds"]
+    return _table(header, lines, right=2)
+
+
+def _nearest(rows: pd.DataFrame) -> str:
+    """Return the paired differences of the Entropic Student's points to our nearest rates, with 95 % intervals."""
+    lines = []
+    for _, row in rows[(rows["method"] == OTHER) & rows["other_method"].isin(OURS)].iterrows():
+        its, own = float(row["payload_bytes_mean"]), float(row["other_payload_bytes_mean"])
+        # The table has its quality minus ours.
+        high, middle, low = (-float(row[f"difference_points{end}"]) for end in ("_low", "", "_high"))
+        lines.append(
+            [
+                *(
+                    f"β={row['point']}",
+                    f"{its:.1f}",
+                    f"{row['other_method_title']}, r={row['other_point']}",
+                    f"{own:.1f}",
+                ),
+                *(f"{100 * (own / its - 1):+.0f} %", f"{middle:+.1f} ({low:+.1f} … {high:+.1f})"),
+            ]
+        )
+    header = ["Entropic Student", "bytes", "ours", "bytes", "bytes, ours against its", "quality, ours minus its"]
+    return _table(header, lines, right=3)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def _table(header: list[str], rows: list[list[str]], *, right: int) -> str:
+    rule = ["---" if column < right else "---:" for column in range(len(header))]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows))
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), section()), encoding="utf-8")
