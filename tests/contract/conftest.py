@@ -122,7 +122,12 @@ class Case:
 
 @pytest.fixture(scope="session")
 def images() -> np.ndarray:
-    """Eight images uint8 [8, 32, 32, 3] with structure at several scales."""
+    """Eight images, see `eight_images`."""
+    return eight_images()
+
+
+def eight_images() -> np.ndarray:
+    """Return eight images uint8 [8, 32, 32, 3] with structure at several scales."""
     generator = np.random.default_rng(0)
     coarse = generator.integers(0, 256, (8, 8, 8, 3), dtype=np.uint8)
     fine = generator.integers(0, 32, (8, 32, 32, 3), dtype=np.uint8)

@@ -27,7 +27,7 @@ from sc2.split.method import DeviceHalf
 from sc2.split.rates import at_rate, within
 from sc2.split.wire import Payload
 from tests.configuration import DEFAULT, Mistake, assert_named, put
-from tests.contract.conftest import Case, make_case, phase_recipe, run_recipe, teacher_of
+from tests.contract.conftest import Case, eight_images, make_case, phase_recipe, run_recipe, teacher_of
 
 METHOD = "gained_student"
 NAME = "photodigits_small_resnet"
@@ -148,11 +148,7 @@ def test_a_rate_that_the_model_does_not_have_is_refused(trained: Case, images: n
 
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
-    """Eight images uint8 [8, 32, 32, 3] with structure at several scales."""
-    generator = np.random.default_rng(0)
-    coarse = generator.integers(0, 256, (8, 8, 8, 3), dtype=np.uint8)
-    fine = generator.integers(0, 32, (8, 32, 32, 3), dtype=np.uint8)
-    return (coarse.repeat(4, axis=1).repeat(4, axis=2) // 2 + fine).astype(np.uint8)
+    return eight_images()
 
 
 @pytest.fixture(scope="module")
@@ -181,14 +177,10 @@ def test_bytes_rise_with_the_rate_also_between_the_trained_ones(trained: Case, i
 def test_a_half_at_another_rate_sends_what_the_export_of_that_rate_sends(trained: Case, images: np.ndarray) -> None:
     device = trained.device()
     for rate in ("0", "1.5"):
-        context = trained.method.context(trained.context.arch.model_dump(), rate, INPUT, trained_teacher())
+        context = trained.method.context(trained.context.arch.model_dump(), rate, INPUT, teacher_of("classification"))
         export = trained.method.export(context, trained.state)
         other = trained.method.load_device(export.device.plain())
         assert [device.at(rate).encode(image) for image in images] == [other.encode(image) for image in images]
-
-
-def trained_teacher() -> dict[str, Any]:
-    return teacher_of("classification")
 
 
 @settings(max_examples=40, deadline=None)
