@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from sc2.methods import get_method, method_names
+from sc2.methods.gained.params import num_steps
 from sc2.methods.gained.rates import RateScale, rate_weights
 from sc2.split.wire import Payload, fingerprint_of, pack
 from tests.independent_decoder import decode
@@ -42,8 +43,7 @@ def vector(name: str) -> dict[str, Any]:
 def gains_of(content: Mapping[str, Any]) -> list[list[float]]:
     """Return the gain of each channel at each rate of the device."""
     gain = RateScale(content["state"]["gain.log_factor"])
-    steps = (content["rates"] - 1) * (content["between"] + 1) + 1
-    positions = torch.linspace(0, content["rates"] - 1, steps)
+    positions = torch.linspace(0, content["rates"] - 1, num_steps(content["rates"], content["between"]))
     with torch.no_grad():
         gains: list[list[float]] = gain.factors(rate_weights(positions, content["rates"]))[..., 0, 0].tolist()
     return gains

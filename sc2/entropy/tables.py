@@ -154,6 +154,11 @@ class Tables:
         return self._models[table]
 
 
+def rows_in_order(tables: range, size: int) -> Integers:
+    """Return the table of each symbol, int32, where `size` symbols of each table follow one another."""
+    return np.repeat(np.arange(tables.start, tables.stop, dtype=np.int32), size)
+
+
 def unfolded(number: int, escape: int) -> int:
     """Return the value, minus its table's offset, that the number of an escaped symbol encodes."""
     return -(number + 1) // 2 if number % 2 else number // 2 + escape

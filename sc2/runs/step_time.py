@@ -89,8 +89,8 @@ def step_time(recipe: Recipe, task: Task, size: tuple[int, int], num_classes: in
     targets = task.moved(task.collate([task.target(store, index) for index in range(recipe.batch_size)]), device)
     times: list[float] = []
 
-    def noise(epoch: int) -> Iterator[tuple[Tensor, Any]]:
-        for _ in range(WARM + TIMED):
+    def noise(epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Any]]:
+        for _ in range(start, WARM + TIMED):
             # A step ends with the values of its loss, so that the device has finished it.
             times.append(time.perf_counter())
             yield images, targets

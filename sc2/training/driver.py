@@ -48,8 +48,8 @@ def training_batches(
 ) -> tuple[Batches, int]:
     """Return a function from an epoch to its training batches, and the number of batches.
 
-    A batch is images float32 [B, 3, H, W], normalised, and their collated targets, both on `device`. The function also
-    takes `start`, the number of the epoch's first batch that is needed: those before it are not read.
+    A batch is images float32 [B, 3, H, W], normalised, and their collated targets, both on `device`. Batches before the
+    one that is asked for are not read.
     """
     spec, augment = InputSpec.model_validate(job.spec["input"]), Augmentation.model_validate(job.spec["augment"])
     images = ImageTensors(SampleStore(job.input("index"), job.input("train"), "train"), spec, task)
@@ -66,8 +66,8 @@ def validation_batches(job: RunningJob, task: Task, device: torch.device) -> Bat
     spec = InputSpec.model_validate(job.spec["input"])
     images = ImageTensors(SampleStore(job.input("index"), job.input("val"), "val"), spec, task)
 
-    def all_batches(epoch: int) -> Iterator[tuple[Tensor, Any]]:
-        raw = batches(images, task.evaluation_batch, seed=None, **_ahead(device))
+    def all_batches(epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Any]]:
+        raw = batches(images, task.evaluation_batch, seed=None, start=start, **_ahead(device))
         return map(partial(_prepared, spec, task, device), raw)
 
     return all_batches

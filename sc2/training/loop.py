@@ -8,10 +8,10 @@ same weights.
 import hashlib
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -23,8 +23,12 @@ from sc2.training.shares import WHOLE, Division
 from sc2.training.state import History, TrainingState
 from sc2.training.stopping import Stopped, Stopping
 
-Batches = Callable[[int], Iterator[tuple[Tensor, Any]]]
-"""Batches of one epoch: images float [B, 3, H, W] normalised, and their targets, whose length is B."""
+
+class Batches(Protocol):
+    """The batches of an epoch."""
+
+    def __call__(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Any]]:
+        """Yield images float [B, 3, H, W], normalised, and their targets, of length B, from batch number `start` on."""
 
 
 def fit(
@@ -137,8 +141,7 @@ def _rest(state: TrainingState, train: Batches, *, seed: int, label: str, steps:
     """
     if state.step == steps:
         return
-    # Read and dropped up to where the epoch was interrupted: their order and changes are drawn one after another.
-    batches = islice(train(state.epoch), state.step, None)
+    batches = train(state.epoch, state.step)
     first = list(islice(batches, 1))
     if state.step:
         state.draw_on()

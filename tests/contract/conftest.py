@@ -278,9 +278,9 @@ def run_recipe(recipe: Any, case: Case, images: np.ndarray, labels: Any, *, seed
 
     batch = normalise(torch.from_numpy(images).permute(0, 3, 1, 2), case.context.input)
 
-    def batches(epoch: int) -> Iterator[tuple[Tensor, Any]]:
+    def batches(epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Any]]:
         size = recipe.batch_size
-        return ((batch[i : i + size], labels[i : i + size]) for i in range(0, len(batch), size))
+        return ((batch[i : i + size], labels[i : i + size]) for i in range(start * size, len(batch), size))
 
     with tempfile.TemporaryDirectory() as folder:
         path = state_path or Path(folder) / "state.pt"

@@ -145,14 +145,14 @@ def timed_epoch() -> Iterator[list[float]]:
     original = driver.training_batches
 
     def timed(*arguments: Any) -> tuple[Batches, int]:
-        start = time.process_time()
+        began = time.process_time()
         batches, count = original(*arguments)
 
-        def epoch(number: int) -> Iterator[Any]:
-            yield from batches(number)
-            spent.append(time.process_time() - start)
+        def epochs(epoch: int, start: int = 0) -> Iterator[Any]:
+            yield from batches(epoch, start)
+            spent.append(time.process_time() - began)
 
-        return epoch, count
+        return epochs, count
 
     with mock.patch.object(driver, "training_batches", timed):
         yield spent

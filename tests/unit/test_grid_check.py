@@ -186,8 +186,8 @@ def _recipe(network: _Two, lr: float) -> Recipe:
 
 
 def _fit(recipe: Recipe, folder: Path, batches: int = 2) -> None:
-    def some(epoch: int) -> Any:
-        return ((torch.ones(1, 3, 2, 2), [0]) for _ in range(batches))
+    def some(epoch: int, start: int = 0) -> Any:
+        return ((torch.ones(1, 3, 2, 2), [0]) for _ in range(start, batches))
 
     # As the driver calls it: that is where it is watched.
     fit = vars(driver)["fit"]

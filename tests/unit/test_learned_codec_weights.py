@@ -186,7 +186,7 @@ def test_published_weights_go_through_the_phase_without_a_training(tmp_path: Pat
     recipe = method.training(params, context)
     batch = [(torch.round(torch.rand(3, 3, 64, 64) * 255) / 255 * 4 - 2, torch.tensor([0, 1, 0]))]
     history = fit(
-        *(recipe, lambda epoch: iter(batch), lambda epoch: iter(batch)),
+        *(recipe, lambda epoch, start=0: iter(batch), lambda epoch, start=0: iter(batch)),
         seed=0,
         state_path=tmp_path / "state.pt",
         label="published",

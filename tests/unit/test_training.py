@@ -31,8 +31,8 @@ class Weight(nn.Module):
         self.w = nn.Parameter(torch.zeros(1))
 
 
-def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    return ((torch.ones(2, 1), torch.zeros(2, dtype=torch.long)) for _ in range(STEPS))
+def batches(epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    return ((torch.ones(2, 1), torch.zeros(2, dtype=torch.long)) for _ in range(start, STEPS))
 
 
 def counting_recipe(model: Weight, /, **changes: Any) -> Recipe:
@@ -162,9 +162,9 @@ def test_calibration_sees_the_training_images_under_the_weights_that_are_saved(t
     model, epochs = Weight(), []
     seen: list[Any] = []
 
-    def train_batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def train_batches(epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         epochs.append(epoch)
-        return batches(epoch)
+        return batches(epoch, start)
 
     def calibrate(images: Iterable[Tensor]) -> None:
         seen.append((model.w.item(), model.training, torch.is_grad_enabled(), [image.shape[0] for image in images]))
@@ -184,8 +184,8 @@ def test_validation_is_per_image_without_gradients_and_in_eval_mode() -> None:
         modes.append((model.training, torch.is_grad_enabled()))
         return {"ones": torch.tensor(float(len(labels)))}
 
-    def uneven(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        return ((torch.ones(size, 1), torch.zeros(size)) for size in (3, 3, 1))
+    def uneven(epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        return ((torch.ones(size, 1), torch.zeros(size)) for size in (3, 3, 1)[start:])
 
     assert validate(counting_recipe(model, validate=measure), uneven) == {"ones": 1.0}
     assert modes == [(False, False)] * 3
@@ -215,8 +215,8 @@ def test_a_killed_training_goes_on_where_it_was(tmp_path: Path, capsys: pytest.C
     whole = Weight()
     expected = train(_noisy_recipe(whole), _folder(tmp_path, "whole"))
 
-    def dies(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for index, batch in enumerate(batches(epoch)):
+    def dies(epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        for index, batch in enumerate(batches(epoch, start), start):
             if epoch == 2 and index == 1:
                 raise KeyboardInterrupt
             yield batch

@@ -3,6 +3,7 @@
 On the wire is the rate's step beside the latent's size: one server half decodes them all.
 """
 
+from collections import OrderedDict
 from copy import copy
 from typing import Any
 
@@ -18,10 +19,10 @@ from sc2.data.normalise import normalise, to_batch
 from sc2.data.spec import PixelSpec
 from sc2.entropy.coder import TableCoder
 from sc2.entropy.counts import tables_of_counts
-from sc2.entropy.tables import Integers
+from sc2.entropy.tables import Integers, rows_in_order
 from sc2.errors import WireError
 from sc2.methods.gained.network import GainedNetwork
-from sc2.methods.gained.params import LARGEST_SYMBOL, A
+from sc2.methods.gained.params import LARGEST_SYMBOL, A, num_steps
 from sc2.methods.gained.rates import RateScale, rate_weights
 from sc2.methods.gained.transforms import Transforms
 from sc2.split.content import HalfContent
@@ -49,7 +50,7 @@ class GainedContent(HalfContent):
     @property
     def steps(self) -> int:
         """Rates of the device."""
-        return (self.rates - 1) * (self.between + 1) + 1
+        return num_steps(self.rates, self.between)
 
 
 class GainedDeviceContent(GainedContent):
@@ -125,20 +126,7 @@ class GainedDevice(DeviceHalf):
         return self.coder.bits(*self._flat(latent))
 
     def _flat(self, symbols: Tensor) -> tuple[Integers, Integers]:
-        channels, positions = symbols.shape[1], symbols.shape[2] * symbols.shape[3]
-        return symbols.numpy().reshape(-1), _tables_in_order(self.step, channels, positions)
-
-
-class _ServerNetwork(nn.Module):
-    """Decoder and the rest of the task model, for the features' input that the gains are divided out of."""
-
-    def __init__(self, decoder: nn.Module, tail: nn.Module) -> None:
-        super().__init__()
-        self.decoder, self.tail = decoder, tail
-
-    def forward(self, y_hat: Tensor) -> Any:
-        """Return the task's output for y_hat [B, C, h, w]."""
-        return self.tail(self.decoder(y_hat))
+        return symbols.numpy().reshape(-1), _tables(self.step, symbols.shape[1], symbols.shape[2] * symbols.shape[3])
 
 
 class GainedServer(ServerHalf):
@@ -147,7 +135,8 @@ class GainedServer(ServerHalf):
     def __init__(self, content: GainedServerContent, transforms: Transforms[Any]) -> None:
         backbone = build_network(content.backbone, content.num_classes)
         decoder = transforms.decoder(content.decoder, stage_channels(backbone, content.cut))
-        self.network: nn.Module = _ServerNetwork(decoder, backbone.after(content.cut))
+        parts: dict[str, nn.Module] = {"decoder": decoder, "tail": backbone.after(content.cut)}
+        self.network = nn.Sequential(OrderedDict(parts))
         gain = RateScale(torch.zeros(content.rates, content.channels))
         nn.ModuleDict({"network": self.network, "gain": gain}).load_state_dict(content.state)
         self.network.eval().requires_grad_(False)
@@ -164,7 +153,7 @@ class GainedServer(ServerHalf):
         if step >= self.steps:
             raise WireError(f"the payload has the rate {step}, but this model has rates 0 … {self.steps - 1}")
         refuse_foreign_latent((height, width), self.largest)
-        indexes = _tables_in_order(step, self.channels, height * width)
+        indexes = _tables(step, self.channels, height * width)
         symbols = self.coder.decode(payload.streams[0], indexes, payload.version)
         return torch.from_numpy(symbols).reshape(1, self.channels, height, width) / self._factors[step]
 
@@ -193,12 +182,13 @@ def split_gained(network: GainedNetwork, context: BuildContext[A], transforms: T
         step=arch.step_of(context.point),
         state=encoder | gain,
     )
-    last = rate_weights(torch.tensor([0.0]), len(arch.prices))
+    # The size of the latent is the same at any rate.
+    first = rate_weights(torch.tensor([0.0]), len(arch.prices))
     server = GainedServerContent(
         **common,
         decoder=transforms.decoder_args(arch),
         cut=arch.cut,
-        largest=largest_latent(_AtOneRate(network.encoder.eval(), last), context.input),
+        largest=largest_latent(_AtOneRate(network.encoder.eval(), first), context.input),
         backbone=context.teacher.backbone,
         num_classes=context.num_classes,
         state=rest | gain,
@@ -224,5 +214,5 @@ def _positions(content: GainedContent) -> Tensor:
     return rate_weights(torch.linspace(0, content.rates - 1, content.steps), content.rates)
 
 
-def _tables_in_order(step: int, channels: int, positions: int) -> Integers:
-    return np.repeat(np.arange(step * channels, (step + 1) * channels, dtype=np.int32), positions)
+def _tables(step: int, channels: int, positions: int) -> Integers:
+    return rows_in_order(range(step * channels, (step + 1) * channels), positions)

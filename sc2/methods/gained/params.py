@@ -18,6 +18,11 @@ LARGEST_SYMBOL = 127
 """Symbols beyond it, either way, have no entry of their own in a table."""
 
 
+def num_steps(rates: int, between: int) -> int:
+    """Return how many rates a device can send: the trained ones, and `between` more in each gap."""
+    return (rates - 1) * (between + 1) + 1
+
+
 class GainedArch(Hinted):
     """What every method of the family has."""
 
@@ -50,7 +55,7 @@ class GainedArch(Hinted):
     @property
     def steps(self) -> int:
         """Rates that the device can send."""
-        return (len(self.prices) - 1) * (self.between + 1) + 1
+        return num_steps(len(self.prices), self.between)
 
     def rate_of(self, step: int) -> float:
         """Return the position in `prices` of the device's step, 0 … `steps` - 1."""

@@ -179,4 +179,6 @@ def _adam(parameters: list[nn.Parameter], network: GainedNetwork, params: Joint)
         elif id(parameter) in tail:
             factor = params.tail_lr_factor
         groups.setdefault(factor, []).append(parameter)
-    return torch.optim.Adam([{"params": own, "lr": factor * params.lr} for factor, own in groups.items()], lr=params.lr)
+    own_rates = [{"params": own, "lr": factor * params.lr} for factor, own in groups.items()]
+    # Fused: one pass over each weight. There are many small ones, and one by one they took 15 % of a step.
+    return torch.optim.Adam(own_rates, lr=params.lr, fused=True)

@@ -15,7 +15,7 @@ from sc2.data.spec import PixelSpec
 from sc2.entropy.coder import TableCoder
 from sc2.entropy.counts import pooled_frequencies, tables_of_counts
 from sc2.entropy.huffman import HuffmanCode
-from sc2.entropy.tables import Integers
+from sc2.entropy.tables import Integers, rows_in_order
 from sc2.errors import WireError
 from sc2.methods.unit.network import UnitNetwork, latent_size, unit_decoder, unit_encoder
 from sc2.methods.unit.params import UnitArch
@@ -137,7 +137,7 @@ class UnitServer(ServerHalf):
                 f"this unit's payload has one stream and the shape {self.side}×{self.side}, "
                 f"not {len(payload.streams)} and {'×'.join(map(str, payload.shape)) or 'none'}"
             )
-        indexes = _tables_in_order(self.channels, self.side**2)
+        indexes = rows_in_order(range(self.channels), self.side**2)
         symbols = self.coder.decode(payload.streams[0], indexes, payload.version)
         return torch.from_numpy(symbols).reshape(1, self.channels, self.side, self.side) * self.step
 
@@ -174,11 +174,7 @@ def split_unit(network: UnitNetwork, context: BuildContext[UnitArch], point: Uni
 def _flat(symbols: Tensor) -> tuple[Integers, Integers]:
     """Return symbols [1, k, h, w] as [n], and the table index of each, [n]."""
     channels, positions = symbols.shape[1], symbols.shape[2] * symbols.shape[3]
-    return symbols.numpy().reshape(-1), _tables_in_order(channels, positions)
-
-
-def _tables_in_order(channels: int, positions: int) -> Integers:
-    return np.repeat(np.arange(channels, dtype=np.int32), positions)
+    return symbols.numpy().reshape(-1), rows_in_order(range(channels), positions)
 
 
 def _state(parts: Mapping[str, nn.Module]) -> dict[str, Tensor]:
