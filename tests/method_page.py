@@ -2,7 +2,7 @@
 
     python -m tests.method_page
 
-writes the section between the two markers; tests/unit/test_method_page.py holds it to the snapshots.
+writes the section between the two markers; tests/unit/test_pages.py holds it to the snapshots.
 """
 
 from pathlib import Path
@@ -19,6 +19,7 @@ QUALITY = {
     "photodigits_segmentation": ("Segmentation", "miou_pct", "mIoU, %"),
 }
 """Benchmarks of the default: heading, measure and its name."""
+ABLATION = "photodigits_ablation"
 
 
 def section(root: Path = ROOT) -> str:
@@ -27,7 +28,10 @@ def section(root: Path = ROOT) -> str:
     for benchmark, (heading, quality, shown) in QUALITY.items():
         folder = root / "docs" / "reference" / benchmark
         parts += [f"### {heading}", _points(_read(folder / "rate_quality.csv"), quality, shown)]
-        parts += [_nearest(_read(folder / "paired.csv"))]
+        parts += [_nearest(_read(folder / "paired.csv")), _equal(_read(folder / "byte_ratios.csv"))]
+    reference = root / "docs" / "reference"
+    figure = f"![Accuracy against bytes of every variant](reference/{ABLATION}/rate_accuracy.svg)"
+    parts += ["### One thing changed at a time", _variants(reference / ABLATION), figure]
     return "\n\n".join([*parts, END]) + "\n"
 
 
@@ -79,6 +83,37 @@ def _nearest(rows: pd.DataFrame) -> str:
         )
     header = ["Entropic Student", "bytes", "ours", "bytes", "bytes, ours against its", "quality, ours minus its"]
     return _table(header, lines, right=3)
+
+
+def _equal(rows: pd.DataFrame) -> str:
+    """Return how many times our bytes the Entropic Student needs at equal quality, with 95 % intervals."""
+    lines = []
+    for _, row in rows[(rows["method"] == OTHER) & rows["other_method"].isin(OURS)].iterrows():
+        ends = [row[f"byte_ratio_{end}"] for end in ("low", "high")]
+        interval = " … ".join(f"{float(end):.1f}" if end else "?" for end in ends)
+        quality = f"{float(row['min_quality']):.1f} ({row['max_loss_points']} below the teacher)"
+        lines.append([str(row["other_method_title"]), quality, f"{float(row['byte_ratio']):.1f} ({interval})"])
+    return _table(["ours", "quality reached", "Entropic Student's bytes over ours"], lines, right=1)
+
+
+def _variants(folder: Path) -> str:
+    """Return every method and variant of the ablation: its points, its bytes against the first's, and its device."""
+    points, compared = _read(folder / "rate_quality.csv"), _read(folder / "comparison.csv").set_index("method")
+    lines = []
+    for method, own in points.groupby("method", sort=False):
+        row, numbers = compared.loc[method], own[["top1_pct", "payload_bytes_mean"]].astype(float)
+        numbers = numbers.sort_values("payload_bytes_mean")
+        reached = [f"{top1:.1f} @ {size:.1f}" for top1, size in numbers.itertuples(index=False)]
+        shown = ", ".join(reached) if len(reached) < 4 else f"{reached[0]} … {reached[-1]}"
+        saved = row["bd_rate_reason"] or (
+            f"{float(row['bd_rate_pct']):+.0f} ({float(row['bd_rate_pct_low']):+.0f} … "
+            f"{float(row['bd_rate_pct_high']):+.0f})"
+        )
+        device = [f"{int(own[name].iloc[0]):,}" for name in ("encoder_params", "encoder_table_bytes")]
+        macs = f"{int(own['encoder_macs'].iloc[0]) / 1e6:.2f} M"
+        lines.append([str(row["method_title"]), shown, "–" if method == OTHER else saved, *device, macs])
+    header = ["", "top-1, % @ bytes", "bytes at equal accuracy against the first, %"]
+    return _table([*header, "encoder parameters", "table bytes", "encoder MACs"], lines, right=2)
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Damaged containers, BPG files, configurations and annotations: taken, or refused with an error of the project's."""
+"""Damaged containers, packets, BPG files, configurations and annotations: taken, or refused with an own error."""
 
 import json
 import math
@@ -23,7 +23,7 @@ from tests.campaign import generators
 from tests.campaign.log import Entry, Log
 from tests.campaign.pool import Batch, in_children
 from tests.configuration import CONFIG
-from tests.mutations import bpg_file, container, read_container
+from tests.mutations import bpg_file, container, packet, read_container, read_packet
 from tests.tiny_halves import tiny_halves, tiny_payload
 from tests.unit import test_data_coco, test_data_voc
 
@@ -84,6 +84,16 @@ def containers(name: str, count: int) -> Kind:
     def read(number: int) -> None:
         server, payloads = wire_of(name)
         read_container(server, container(payloads[number % len(payloads)], number))
+
+    return Kind(count, read, prepare=lambda: wire_of(name))
+
+
+def packets(name: str, count: int) -> Kind:
+    """Return the sessions of a method, of one packet each."""
+
+    def read(number: int) -> None:
+        server, payloads = wire_of(name)
+        read_packet(server, packet(payloads[number % len(payloads)], number))
 
     return Kind(count, read, prepare=lambda: wire_of(name))
 
@@ -156,6 +166,7 @@ def all_kinds(folder: Path) -> dict[str, Kind]:
     each = math.ceil(100_000 / len(methods))
     return {
         **{f"containers of {name}": containers(name, each) for name in methods},
+        **{f"packets of {name}": packets(name, math.ceil(each / 5)) for name in methods},
         "BPG files": bpg_files(20_000),
         "configurations": Kind(10_000, Configurations(folder).read, str(folder)),
         **annotations(5_000),

@@ -30,11 +30,13 @@ def main() -> None:
     # After the number of threads is set: these import torch.
     import torch
 
-    from tests.performance import coding, decoding, jobs, measure, page
+    from tests.performance import coding, decoding, jobs, measure, neighbours, page
     from tests.performance.setting import Images, Setting
 
     torch.set_num_threads(1)
-    found = jobs.of_run(load_config(run_file), ROOT / "results")
+    config, results = load_config(run_file), ROOT / "results"
+    found = jobs.of_run(config, results)
+    beside = list(neighbours.measure(config, results))
     with tempfile.TemporaryDirectory() as folder:
         setting = Setting(load_config(RUN_FILE), Path(folder) / "setting", Images(train=1024, val=64, test=512))
         comparisons = [measure.steps(setting, repeats=5), measure.evaluations(setting, repeats=5)]
@@ -43,7 +45,8 @@ def main() -> None:
             comparisons += measure.starts(Path(folder) / "starts", repeats=3)
         images = decoding.measure(Path(folder) / "photographs", count=512, repeats=3)
     state, hardware = state_of(git_state(ROOT)), environment()["hardware"]
-    page.write(PAGE, found, run_file.as_posix(), comparisons, images, state, hardware)
+    run = page.Ran(run_file.as_posix(), found, beside)
+    page.write(PAGE, run, comparisons, images, state, hardware)
     print(f"profile: {len(found)} records; the tables are in {PAGE.relative_to(ROOT)}")
 
 

@@ -1,6 +1,7 @@
 """Writes what `make profile` has found into docs/performance.md."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,30 @@ from tests.generated import put
 from tests.performance import jobs
 from tests.performance.decoding import Decoding, lines
 from tests.performance.measure import Comparison
+from tests.performance.neighbours import Beside
+from tests.performance.neighbours import lines as beside
 
 COMMAND = "make profile"
 
 
+@dataclass(frozen=True)
+class Ran:
+    """What is known of a run.
+
+    Attributes:
+        run_file: Name of its run file.
+        records: The records of its jobs.
+        beside: How its methods' tables compare with those that neighbours choose.
+    """
+
+    run_file: str
+    records: Sequence[Record]
+    beside: Sequence[Beside]
+
+
 def write(
     page: Path,
-    found: Sequence[Record],
-    run_file: str,
+    run: Ran,
     comparisons: Sequence[Comparison],
     decoded: Decoding,
     state: str,
@@ -27,8 +44,7 @@ def write(
 
     Args:
         page: The page.
-        found: Records of the run.
-        run_file: Name of its run file.
+        run: The run.
         comparisons: What was timed.
         decoded: How fast training images are decoded.
         state: Which code it was timed on.
@@ -36,7 +52,9 @@ def write(
     """
     machine = f"{hardware['cpu']} with {hardware['cores']} cores"
     timed = f"Timed on {datetime.now(UTC):%Y-%m-%d}, on {state}, on {machine}."
-    put(page, COMMAND, [*_run(found, run_file), *_comparisons(comparisons, timed), "", *lines(decoded, timed)])
+    parts = [*_run(run.records, run.run_file), *_comparisons(comparisons, timed), "", *lines(decoded, timed)]
+    tables = ["", "### Tables chosen by coded neighbours", "", timed, *beside(run.beside)]
+    put(page, COMMAND, [*parts, *tables])
 
 
 def _run(found: Sequence[Record], run_file: str) -> Iterator[str]:

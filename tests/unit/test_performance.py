@@ -10,18 +10,21 @@ from PIL import Image
 from torch import Tensor
 
 from sc2.config.load import load_config
+from sc2.entropy.neighbours import NeighbourCoder
 from sc2.provenance.record import read_record, records
 from sc2.runs import evaluate, train
 from sc2.runs.halves import load_device, load_server
 from sc2.split.method import DeviceHalf, ServerHalf
 from tests.configuration import CONFIG
 from tests.generated import marks, put
-from tests.performance import coding, decoding, jobs, measure, page
+from tests.performance import coding, decoding, jobs, measure, neighbours, page
 from tests.performance.decoding import Decoder, Decoding, Speed
 from tests.performance.measure import Comparison
+from tests.performance.neighbours import Beside, Coding
 from tests.performance.published import Student, send
 from tests.performance.setting import Images, Setting, recipe_of
 from tests.recorded import Project
+from tests.tiny_halves import tiny_halves
 
 DECODERS = [Decoder("one", 2.0, 1.0), Decoder("another", 1.5, 0.25)]
 DECODED = Decoding(110.0, DECODERS, 4.0, [Speed(0, 240), Speed(2, 470)])
@@ -118,16 +121,46 @@ def test_the_tables_are_written_between_the_marks(project: Project, tmp_path: Pa
     path = tmp_path / "page.md"
     path.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
     comparison = Comparison("a step", [0.1, 0.2], [0.3, 0.8], 10)
+    beside = Beside("A method", "1", Coding(40.0, 10.0, 20.0, 1000), Coding(30.0, 100.0, 200.0, 9000))
+    run = page.Ran("config/mine.yaml", found, [beside])
     for _ in range(2):
-        page.write(path, found, "config/mine.yaml", [comparison], DECODED, "commit 0123456789", HARDWARE)
+        page.write(path, run, [comparison], DECODED, "commit 0123456789", HARDWARE)
     text = path.read_text()
     assert text.startswith(f"before\n{begin}\n")
     assert text.endswith(f"{end}\nafter\n")
     assert f"{len(found)} jobs took" in text
     assert "| a step | 15 | 55 | 3.5 (3 to 4) | 2 |" in text
     assert sum(row.jobs for row in jobs.by_stage(found)) == len(found)
-    page.write(path, [], "config/mine.yaml", [comparison], DECODED, "commit 0123456789", HARDWARE)
-    assert "None of its results is here." in path.read_text()
+    assert "| A method | 1 | 40.0 | 30.0 | -25 % | 10 → 100 | 20 → 200 | 1,000 → 9,000 |" in text
+    page.write(path, page.Ran("config/mine.yaml", [], []), [comparison], DECODED, "commit 0123456789", HARDWARE)
+    text = path.read_text()
+    assert "None of its results is here." in text
+    assert "No exported halves are here." in text
+
+
+def noise(count: int) -> list[np.ndarray]:
+    generator = np.random.default_rng(0)
+    return [generator.integers(0, 256, (32, 32, 3), dtype=np.uint8) for _ in range(count)]
+
+
+def test_symbols_arrive_under_tables_that_neighbours_choose() -> None:
+    device, server = tiny_halves("entropic_student")
+    latents = [device.analyse(pixels) for pixels in noise(4)]
+    symbols = neighbours.joined(latents)
+    tables = neighbours.counted_tables(symbols)
+    own, other = neighbours.own_tables(device, server, latents), neighbours.by_neighbours(tables, latents)
+    assert own.payload_bytes == sum(device.code(latent).num_bytes for latent in latents) / 4
+    # Nine tables for each channel; and a stream within a byte of what the tables say.
+    assert len(tables["cdf"]) == 9 * symbols.shape[1]
+    ideal = sum(NeighbourCoder(tables).bits(one[None]) for one in symbols) / 8 / 4
+    assert other.payload_bytes == pytest.approx(ideal, abs=1)
+    assert min(own.encode_ns, own.decode_ns, other.encode_ns, other.decode_ns) > 0
+
+
+@pytest.mark.parametrize("method", ["entropic_student_shp", "channel_reduction_quantization", "jpeg"])
+def test_methods_without_tables_of_their_own_are_left_out(method: str) -> None:
+    device = tiny_halves(method)[0]
+    assert neighbours.symbols_of(device.analyse(noise(1)[0])) is None
 
 
 def test_only_jobs_as_they_are_planned_now_count(tmp_path: Path, project: Project) -> None:
