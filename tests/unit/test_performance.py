@@ -192,7 +192,9 @@ def test_decoding_is_measured_on_photographs_read_in_place(tmp_path: Path, monke
     assert [speed.workers for speed in measured.speeds] == [0, 1, 2]
     assert min(speed.images_per_s for speed in measured.speeds) > 0
     assert [decoder.share_equal for decoder in measured.decoders] == [1, 1, 1]
-    assert all(Image.open(path).size == (500, 375) for path in (tmp_path / "photographs/train/one").iterdir())
+    for path in (tmp_path / "photographs/train/one").iterdir():
+        with Image.open(path) as image:
+            assert image.size == (500, 375)
     assert (tmp_path / "train.tar").stat().st_size < 20_000
 
 
