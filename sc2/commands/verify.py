@@ -12,11 +12,13 @@ from sc2.commands.in_place import changed_in_place
 from sc2.config.load import load_config
 from sc2.config.resolved import Config
 from sc2.jobs.identity import Job, job
+from sc2.provenance.copies import changed_copies
 from sc2.provenance.findings import Report, format_report, order, prune, removable
 from sc2.provenance.repair import Repair, clear_away, format_repair, plan_repair
 from sc2.provenance.verify import verify
 
 DEFAULT_CONFIG, RESULTS = Path("config/config.yaml"), Path("results")
+SNAPSHOTS = Path("docs") / "reference"
 
 
 def verify_results(
@@ -48,13 +50,16 @@ def verify_results(
 
 
 def check(config: Config, results: Path) -> Report:
-    """Verify results against a configuration and the current code, and files that data sets are read from in place."""
+    """Verify results against a configuration and the current code.
+
+    Included are the files that data sets are read from in place, and the copies of results that git keeps.
+    """
 
     def planned(stage: str, keys: Mapping[str, str]) -> Job | None:
         return job(config, stage, keys)
 
     report = verify(results, planned)
-    changed = list(changed_in_place(results, planned))
+    changed = [*changed_in_place(results, planned), *changed_copies(results.parent / SNAPSHOTS, planned)]
     bad = {path for finding in changed for path in finding.bad}
     return replace(report, findings=sorted([*report.findings, *changed], key=order), good=report.good - bad)
 

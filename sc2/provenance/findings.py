@@ -48,6 +48,8 @@ class Report:
         checked: Number of records that were checked.
         outside: Number of records of jobs that the configuration does not contain; they are not checked.
         good: Files of the records that no finding rejects, checked or not.
+        dirty: For each end result that shows work from uncommitted changes, its path and what that work is. It is no
+            finding, since configuration and code of the jobs are known, but no commit holds them.
     """
 
     root: Path
@@ -55,19 +57,23 @@ class Report:
     checked: int
     outside: int
     good: frozenset[Path] = frozenset()
+    dirty: tuple[tuple[str, str], ...] = ()
 
 
 def format_report(report: Report, repair: str | None = None) -> str:
-    """Return one line for each finding, a summary and, if there are findings, the command that repairs them.
+    """Return one line for each dirty result and each finding, a summary, and the command that repairs what is found.
 
     Args:
         report: The findings.
         repair: That command; without it, the summary is the last line.
     """
-    lines = [f"{finding.kind:<10}  {finding.path}: {finding.message}" for finding in report.findings]
+    lines = [f"{'dirty':<10}  {path}: {message}" for path, message in report.dirty]
+    lines += [f"{finding.kind:<10}  {finding.path}: {finding.message}" for finding in report.findings]
     counts = Counter(finding.kind for finding in report.findings)
     summary = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]) or "all as recorded"
     outside = f"; {report.outside} outside this configuration, not checked" if report.outside else ""
+    if report.dirty:
+        summary += f"; uncommitted work behind {len(report.dirty)} of the results (dirty)"
     if report.checked == 0 and not report.findings:
         summary = "nothing to verify"
     lines.append(f"{report.checked} records checked: {summary}{outside}")

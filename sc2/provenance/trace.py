@@ -24,6 +24,7 @@ class Node:
 
     Attributes:
         record: The record.
+        root: The project's root.
         path: The output through which it was reached, relative to the project's root.
         parents: Nodes of the inputs that have a record, each record once; shared between children.
         sources: Inputs without a record: files that no job of the project made.
@@ -31,6 +32,7 @@ class Node:
     """
 
     record: Record
+    root: Path
     path: str
     parents: tuple["Node", ...]
     sources: tuple[InputFile, ...]
@@ -56,7 +58,7 @@ def format_trace(node: Node, full: bool = False) -> str:
     """Return a trace as an indented tree.
 
     Each record is printed with its parents once and then only named. Siblings that differ only in point and seed share
-    a line.
+    a line. If any of them was made from uncommitted changes, the last line says how many.
 
     Args:
         node: The result of `trace`.
@@ -64,6 +66,11 @@ def format_trace(node: Node, full: bool = False) -> str:
     """
     tree = _Tree(full)
     tree.add([node], "", "")
+    if tree.dirty:
+        tree.lines.append(
+            f"! uncommitted work in {len(tree.dirty)} of {len(tree.seen)} records (+dirty): "
+            "no commit holds the code that made them"
+        )
     return "\n".join(tree.lines)
 
 
@@ -94,7 +101,7 @@ def _build(output: Path, path: Path, known: dict[Path, Node | None]) -> Node:
         if parent.record.id != file.record:
             rebuilt.append(file.path)
     relative = Path(os.path.abspath(output)).relative_to(root).as_posix()  # noqa: PTH100
-    node = Node(record, relative, tuple(parents.values()), tuple(sources.values()), tuple(rebuilt))
+    node = Node(record, root, relative, tuple(parents.values()), tuple(sources.values()), tuple(rebuilt))
     known[path] = node
     return node
 
@@ -105,7 +112,8 @@ class _Tree:
     def __init__(self, full: bool) -> None:
         self.lines: list[str] = []
         self._full = full
-        self._seen: set[str] = set()
+        self.seen: set[str] = set()
+        self.dirty: set[str] = set()
 
     def add(self, nodes: list[Node], branch: str, indent: str) -> None:
         """Add one line for the nodes of a group, and their inputs below it.
@@ -115,8 +123,9 @@ class _Tree:
             branch: Start of the line.
             indent: Start of the lines below it.
         """
-        fresh = [node for node in nodes if node.record.id not in self._seen]
-        self._seen.update(node.record.id for node in fresh)
+        fresh = [node for node in nodes if node.record.id not in self.seen]
+        self.seen.update(node.record.id for node in fresh)
+        self.dirty.update(node.record.id for node in fresh if node.record.git.get("dirty"))
         line = branch + (_line(nodes[0]) if len(nodes) == 1 else _group_line(nodes))
         if not fresh:
             self.lines.append(f"{line}  (see above)")

@@ -101,7 +101,7 @@ def verify(root: Path, jobs: Jobs) -> Report:
     findings = [*check.findings, *check.files(), *check.stale(), *check.unrecorded()]
     findings.sort(key=order)
     outside = sum(entry.job is None and entry.problem is None for entry in check.entries)
-    return Report(root, findings, check.read - outside, outside, check.good(findings))
+    return Report(root, findings, check.read - outside, outside, check.good(findings), tuple(check.dirty()))
 
 
 class _Check:
@@ -206,6 +206,27 @@ class _Check:
         """Return the files of the records that no finding rejects."""
         judged = {path for finding in findings for path in finding.bad if path.name.endswith(SUFFIX)}
         return frozenset(path for entry in self.entries if entry.path not in judged for path in entry.files)
+
+    def dirty(self) -> Iterator[tuple[str, str]]:
+        """Yield the results that no other job reads and that show work from uncommitted changes, with that work."""
+        active = [entry for entry in self.entries if entry.active]
+        read = {path for entry in active for path in entry.inputs}
+        for entry in sorted(active, key=lambda entry: entry.name):
+            behind = self._behind(entry) if not read.intersection(entry.outputs) else []
+            if dirty := [one.record for one in behind if one.record.git.get("dirty")]:
+                stages = ", ".join(sorted({record.stage for record in dirty}))
+                yield entry.name, f"uncommitted work in {len(dirty)} of the {len(behind)} records behind it ({stages})"
+
+    def _behind(self, entry: _Entry) -> list[_Entry]:
+        """Return the entries that an entry is made from, and itself."""
+        found, open_ends = {entry.path: entry}, [entry]
+        while open_ends:
+            for path in open_ends.pop().inputs:
+                maker = self.by_output.get(path)
+                if maker is not None and maker.path not in found:
+                    found[maker.path] = maker
+                    open_ends.append(maker)
+        return list(found.values())
 
     def _lost(self, entry: _Entry) -> Iterator[tuple[Path, InputFile]]:
         """Yield the inputs that are unchanged but no longer have a record beside them."""

@@ -197,8 +197,9 @@ def test_repair_from_another_folder_is_refused(
 
 
 def test_the_last_line_is_the_command_that_repairs(project: Project) -> None:
-    assert format_report(project.verify(), "repair").splitlines()[-1] == "7 records checked: all as recorded"
+    assert format_report(project.verify(), "repair").splitlines()[-1].startswith("7 records checked: all as recorded")
     lose_a_final_result(project)
     *_, summary, command = format_report(project.verify(), "sc2 verify --repair --yes").splitlines()
-    assert summary.startswith("7 records checked: 1 missing; to repair this")
+    assert summary.startswith("7 records checked: 1 missing; ")
+    assert "; to repair this" in summary
     assert command == "sc2 verify --repair --yes"

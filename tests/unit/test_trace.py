@@ -36,6 +36,7 @@ def test_text_of_a_grouped_tree(project: Project) -> None:
         "        │   └── kind=photodigits, train=6000",
         f"        └── train_teacher bench  {ids[TEACHER]}  {TEACHER}  1.5 s  commit 0123456789+dirty",
         f"            └── prepare_data digits  {ids[DATA]}  {DATA}  1.5 s  commit 0123456789  (see above)",
+        "! uncommitted work in 1 of 7 records (+dirty): no commit holds the code that made them",
     ]
 
 
@@ -60,7 +61,7 @@ def test_many_runs_stay_readable(project: Project) -> None:
     project.steps[TABLE] = replace(table, inputs={"runs": [*table.inputs["runs"], *outputs]})
     project.build(*outputs, TABLE, FIGURE)
     lines = format_trace(trace(Path(FIGURE))).splitlines()
-    assert len(lines) == 10
+    assert len(lines) == 11
     (webp,) = [line for line in lines if "bench/webp" in line]
     assert f"40 records  points {' '.join(map(str, range(20)))}  seeds 0 1" in webp
     assert len(format_trace(trace(Path(FIGURE)), full=True).splitlines()) > 80

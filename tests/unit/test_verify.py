@@ -1,22 +1,44 @@
 """Verify names exactly what is edited, missing, stale or unrecorded, and prune removes what must run again."""
 
+import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sc2.config.load import load_config
 from sc2.errors import ProvenanceError
-from sc2.provenance.record import read_record
+from sc2.jobs.identity import job
+from sc2.provenance.copies import changed_copies
+from sc2.provenance.record import hashes_of, read_record, record_id
+from sc2.provenance.schema import seal
 from sc2.provenance.trace import trace
 from sc2.provenance.verify import Finding, Report, format_report, prune, removable, verify
-from tests.recorded import DATA, EVALUATIONS, EVERYTHING, FIGURE, TABLE, TEACHER, Planned, Project, evaluation
+from tests.recorded import (
+    COMMIT,
+    DATA,
+    DIRTY,
+    EVALUATIONS,
+    EVERYTHING,
+    FIGURE,
+    TABLE,
+    TEACHER,
+    Planned,
+    Project,
+    Step,
+    evaluation,
+)
 
 
 def test_fresh_results_are_good(project: Project) -> None:
     report = project.verify()
     assert (report.findings, report.checked, report.outside) == ([], 7, 0)
-    assert format_report(report) == "7 records checked: all as recorded"
+    assert format_report(report).splitlines() == [
+        f"dirty       {FIGURE}: uncommitted work in 1 of the 7 records behind it (train_teacher)",
+        "7 records checked: all as recorded; uncommitted work behind 1 of the results (dirty)",
+    ]
     assert prune(report) == []
 
 
@@ -36,6 +58,108 @@ def test_edited_output_and_what_was_made_from_it(project: Project) -> None:
     Path(TABLE).write_text("0.99")
     assert project.found() == {"edited": {TABLE}, "stale": {FIGURE}}
     assert project.message(FIGURE) == f"input {TABLE} changed"
+
+
+@pytest.mark.parametrize("path", sorted(EVERYTHING))
+def test_a_byte_flipped_in_any_artifact(project: Project, path: str) -> None:
+    content = bytearray(Path(path).read_bytes())
+    content[-1] ^= 1
+    Path(path).write_bytes(content)
+    assert project.found()["edited"] == {path}
+
+
+def test_figure_drawn_from_another_table(project: Project) -> None:
+    """It was drawn while the table was another one; then the table of before was put back, with its record."""
+    table, record = Path(TABLE).read_bytes(), project.record(TABLE).read_bytes()
+    project.plan(TABLE, digits=4)
+    project.build(TABLE, FIGURE)
+    project.steps[TABLE] = replace(project.steps[TABLE], spec={})
+    Path(TABLE).write_bytes(table)
+    project.record(TABLE).write_bytes(record)
+    assert project.found() == {"stale": {FIGURE}}
+    assert project.message(FIGURE) == f"input {TABLE} changed"
+
+
+def test_figure_of_another_benchmark_in_its_place(project: Project) -> None:
+    Path(FIGURE).write_bytes(Path(FIGURE).read_bytes().replace(b"bench", b"other"))
+    assert project.found() == {"edited": {FIGURE}}
+
+
+def test_teacher_replaced_together_with_its_record(project: Project) -> None:
+    """By a teacher that the plan would make as well, trained from other data: everything measured with it is stale."""
+    data = Path(DATA).read_bytes()
+    Path(DATA).write_text("other images")
+    project.build(TEACHER)
+    Path(DATA).write_bytes(data)
+    found = project.found()
+    assert found == {"stale": {TEACHER, TABLE, FIGURE, *EVALUATIONS}}
+    assert project.message(TEACHER) == f"input {DATA} changed"
+
+
+def test_record_whose_seal_was_made_anew_no_longer_fits_its_neighbours(project: Project) -> None:
+    """The seal is no signature: who computes it again is found where the edit reaches the work itself."""
+    path = project.record(TABLE)
+    record = read_record(path).model_copy(update={"spec": {"digits": 9}})
+    identity = record_id(record.stage, record.keys, record.spec, record.code.digest, hashes_of(record.inputs))
+    record = record.model_copy(update={"id": identity})
+    record = record.model_copy(update={"seal": seal(record.model_dump(mode="json"))})
+    path.write_text(json.dumps(record.model_dump(mode="json")))
+    assert project.found() == {"stale": {TABLE, FIGURE}}
+    assert "configuration changed: digits 9 → not set" in project.message(TABLE)
+
+
+def test_clean_results_are_not_called_dirty_and_dirty_ones_are(project: Project) -> None:
+    project.steps[TEACHER] = replace(project.steps[TEACHER], git=COMMIT)
+    project.build()
+    assert project.verify().dirty == ()
+    project.steps[FIGURE] = replace(project.steps[FIGURE], git=DIRTY)
+    project.build(FIGURE)
+    report = project.verify()
+    assert report.dirty == ((FIGURE, "uncommitted work in 1 of the 7 records behind it (plot_figure)"),)
+    assert report.findings == []
+
+
+def snapshot(project: Project) -> Path:
+    """A snapshot of the figure and its table, as the workflow makes one."""
+    folder = Path("docs/reference/bench")
+    folder.mkdir(parents=True)
+    for path in (TABLE, FIGURE):
+        shutil.copy(path, folder)
+    keys = {"benchmark": "bench"}
+    readme = str(folder / "README.md")
+    project.steps[readme] = Step("snapshot", keys, {}, {"tables": [TABLE], "figures": [FIGURE]}, readme, COMMIT)
+    (project.root / "sc2" / "snapshot.py").write_text("import sc2.shared\n")
+    project.build(readme)
+    return folder
+
+
+def test_edited_copies_of_results(project: Project) -> None:
+    folder = snapshot(project)
+    assert list(changed_copies(folder.parent, project.jobs)) == []
+    Path(folder / "rate.csv").write_text("0.99")
+    (folder / "own.svg").write_text("x")
+    (folder / "README.md").unlink()
+    found = {(finding.kind, finding.path) for finding in changed_copies(folder.parent, project.jobs)}
+    assert found == {
+        ("edited", f"{folder}/rate.csv"),
+        ("unrecorded", f"{folder}/own.svg"),
+        ("missing", f"{folder}/README.md"),
+    }
+    # Another run file's snapshots are not looked at.
+    assert list(changed_copies(folder.parent, lambda stage, keys: None)) == []
+
+
+def test_edited_record_of_copies(project: Project) -> None:
+    folder = snapshot(project)
+    record = folder / "README.prov.json"
+    record.write_text(record.read_text().replace('"seconds": 1.5', '"seconds": 2.5'))
+    (finding,) = changed_copies(folder.parent, project.jobs)
+    assert (finding.kind, finding.message) == ("edited", "its content was changed after it was written")
+
+
+def test_the_committed_snapshots_of_the_default_are_as_recorded(root: Path) -> None:
+    config = load_config(root / "config" / "config.yaml")
+    assert list(changed_copies(root / "docs" / "reference", lambda stage, keys: job(config, stage, keys))) == []
 
 
 def test_edited_record_and_what_was_made_from_it(project: Project) -> None:
@@ -184,7 +308,10 @@ def test_outside_the_configuration_is_counted_only(project: Project) -> None:
     Path(gone).write_text("edited")
     report = project.verify()
     assert (report.findings, report.checked, report.outside) == ([], 6, 1)
-    assert format_report(report) == "6 records checked: all as recorded; 1 outside this configuration, not checked"
+    assert format_report(report).splitlines()[-1] == (
+        "6 records checked: all as recorded; uncommitted work behind 1 of the results (dirty); 1 outside this "
+        "configuration, not checked"
+    )
 
 
 def test_circle_of_edited_records_ends(project: Project) -> None:
@@ -202,9 +329,9 @@ def test_report_sorts_by_kind_and_ends_with_a_summary(project: Project) -> None:
     Path(DATA).unlink()
     (Path(TABLE).parent / "own.csv").write_text("x")
     lines = format_report(project.verify()).splitlines()
-    assert [line.split()[0] for line in lines[:-1]] == ["edited", "missing", "stale", "unrecorded"]
-    assert lines[0].startswith(f"edited      {TABLE}: its content is not what make_tables wrote")
-    assert lines[-1] == "7 records checked: 1 edited, 1 missing, 1 stale, 1 unrecorded"
+    assert [line.split()[0] for line in lines[:-1]] == ["dirty", "edited", "missing", "stale", "unrecorded"]
+    assert lines[1].startswith(f"edited      {TABLE}: its content is not what make_tables wrote")
+    assert lines[-1].startswith("7 records checked: 1 edited, 1 missing, 1 stale, 1 unrecorded; uncommitted work")
 
 
 def test_no_folder_and_empty_folder(tmp_path: Path) -> None:
