@@ -18,7 +18,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 # snakefmt and pre-commit call other tools of the environment by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env figures full quick ablation imagenette voc coco snapshot pages pull test faults grid-check paper-scale profile check lock hooks clean
+.PHONY: help env figures full quick ablation imagenette voc coco snapshot pages pull push test faults grid-check paper-scale profile check lock hooks clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -67,8 +67,14 @@ pages: env ## docs/curves.md and docs/method.md again, from the committed snapsh
 	$(BIN)/python -m tests.curves_page
 	$(BIN)/python -m tests.method_page
 
-pull: env ## fetch the results that dvc.lock names, and verify them
-	$(BIN)/python -m sc2 pull
+SHARED = --config $(CONFIG) $(if $(REMOTE),--remote $(REMOTE)) $(if $(BENCHMARK),--benchmark $(BENCHMARK)) \
+	$(if $(METHOD),--method $(METHOD))
+
+pull: env ## fetch shared results and verify them (BENCHMARK=... METHOD=... REMOTE=... CONFIG=... for some)
+	$(BIN)/python -m sc2 pull $(SHARED)
+
+push: env ## verify the results and upload them (BENCHMARK=... METHOD=... REMOTE=... CONFIG=... for some)
+	$(BIN)/python -m sc2 push $(SHARED)
 
 # One worker per core and one thread each: the threads of two networks on the same cores slow each other down.
 test: env ## run the tests; those on real images need SC2_DATA, see data/README.md

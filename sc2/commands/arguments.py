@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sc2.commands.import_arguments import add_import_sc2bench, add_import_units
+from sc2.commands.share_arguments import add_dvc, add_pull, add_push, add_trace
 from sc2.errors import SC2Error
 
 if TYPE_CHECKING:
@@ -25,14 +26,14 @@ def add_tools(commands: "Commands") -> None:
         _add_methods,
         _add_inspect,
         _add_plan,
-        _add_trace,
+        add_trace,
         _add_why,
         _add_verify,
-        _add_pull,
         _add_schema,
-        _add_dvc,
     ):
         add(commands)
+    for add_with_config in (add_pull, add_push, add_dvc):
+        add_with_config(commands, DEFAULT_CONFIG)
     add_import_sc2bench(commands, DEFAULT_CONFIG)
     add_import_units(commands, DEFAULT_CONFIG)
 
@@ -125,13 +126,6 @@ def _add_plan(commands: "Commands") -> None:
     parser.set_defaults(run=_plan)
 
 
-def _add_trace(commands: "Commands") -> None:
-    parser = commands.add_parser("trace", help="print where a result comes from, down to data, teacher and commit")
-    parser.add_argument("path", type=Path, help="any file under results/, e.g. results/figures/…/rate_accuracy.svg")
-    parser.add_argument("--full", action="store_true", help="print every job, without grouping")
-    parser.set_defaults(run=_trace)
-
-
 def _add_why(commands: "Commands") -> None:
     parser = commands.add_parser(
         "why",
@@ -161,24 +155,10 @@ def _add_verify(commands: "Commands") -> None:
     parser.set_defaults(run=_verify)
 
 
-def _add_pull(commands: "Commands") -> None:
-    parser = commands.add_parser("pull", help="fetch the published results (dvc pull), verify them, remove stale ones")
-    parser.add_argument("--remote", metavar="NAME", help="the DVC remote (default: DVC's default remote)")
-    add_config(parser)
-    parser.set_defaults(run=_pull)
-
-
 def _add_schema(commands: "Commands") -> None:
     parser = commands.add_parser("schema", help="write the JSON schemas of the configuration files, for editors")
     parser.add_argument("folder", type=Path, nargs="?", default=Path("config/schema"), help="default: config/schema")
     parser.set_defaults(run=_schema)
-
-
-def _add_dvc(commands: "Commands") -> None:
-    parser = commands.add_parser("dvc", help="write dvc.yaml, which lists the run file's results for DVC")
-    parser.add_argument("file", type=Path, nargs="?", default=Path("dvc.yaml"), help="default: dvc.yaml")
-    add_config(parser)
-    parser.set_defaults(run=_dvc)
 
 
 def _encode(arguments: argparse.Namespace) -> None:
@@ -250,12 +230,6 @@ def _images_of(given: str) -> tuple[str, int]:
     return name, int(count)
 
 
-def _trace(arguments: argparse.Namespace) -> None:
-    from sc2.provenance.trace import format_trace, trace
-
-    print(format_trace(trace(arguments.path), full=arguments.full))
-
-
 def _why(arguments: argparse.Namespace) -> None:
     from sc2.commands.why import why
     from sc2.config.load import load_config
@@ -273,23 +247,8 @@ def _verify(arguments: argparse.Namespace) -> int:
     return verify_results(arguments.config, arguments.results, arguments.action, agreed=arguments.yes)
 
 
-def _pull(arguments: argparse.Namespace) -> int:
-    from sc2.commands.pull import pull
-    from sc2.config.load import load_config
-
-    return pull(load_config(arguments.config), arguments.remote)
-
-
 def _schema(arguments: argparse.Namespace) -> None:
     from sc2.config.json_schema import write_schemas
 
     for path in write_schemas(arguments.folder):
         print(path)
-
-
-def _dvc(arguments: argparse.Namespace) -> None:
-    from sc2.commands.dvc import write_dvc
-    from sc2.config.load import load_config
-
-    write_dvc(load_config(arguments.config), arguments.file)
-    print(arguments.file)

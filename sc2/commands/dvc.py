@@ -18,10 +18,10 @@ DEFAULT_RUN = "config/config.yaml"
 _HEADER = """\
 # Written by `sc2 dvc` from the run file {run}: do not edit.
 #
-# How the results of the run are shared: git ignores `results/`, dvc.lock lists its content, `dvc push` uploads it and
+# How the results of the run are shared: git ignores `results/`, dvc.lock lists its content, `sc2 push` uploads it and
 # `sc2 pull` fetches it. Only Snakemake decides what has to run; the stages here are coarse, and each calls it once.
 #
-# To publish a run:   snakemake --cores all && sc2 verify && dvc commit --force && dvc push && git add dvc.lock
+# To publish a run:   snakemake --cores all && sc2 push && git add dvc.lock   (or `make push`)
 # To fetch one:       sc2 pull   (or `make pull`)
 # `dvc exp run` and `dvc repro` need the results in place: without them they stop at dvc.lock.
 #
@@ -46,6 +46,11 @@ def dvc_text(config: Config) -> str:
     parts: dict[str, Any] = {"stages": _stages(config), "metrics": metrics, "plots": list(_plots(config))}
     header = _HEADER.format(run=_relative(config.path))
     return "\n".join([header, *(_dumped({key: part}) for key, part in parts.items())])
+
+
+def outputs(config: Config) -> list[str]:
+    """Return the folders of results that a run file makes."""
+    return [folder for stage in _stages(config).values() for out in stage["outs"] for folder in out]
 
 
 def _stages(config: Config) -> dict[str, Any]:

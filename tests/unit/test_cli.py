@@ -13,7 +13,7 @@ from sc2.cli import build_parser, main
 from sc2.jobs.stages import STAGES
 from sc2.version import VERSION
 
-TOOLS = ("encode", "decode", "methods", "inspect", "trace", "verify", "pull", "schema", "dvc")
+TOOLS = ("encode", "decode", "methods", "inspect", "trace", "verify", "pull", "push", "schema", "dvc")
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from sc2.commands.dvc import dvc_text
+from sc2.commands.dvc import dvc_text, outputs
+from sc2.commands.shared import lock_of
 from sc2.config.load import load_config
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +48,30 @@ def test_a_stage_reads_what_another_makes_and_every_file_it_names_exists(run: Pa
     assert all(any(path.startswith(f"{out}/") for out in outs) for path in shown)
     files = [path for stage in stages.values() for path in [*names(stage["params"]), *stage["deps"]]]
     assert not [path for path in files if not path.startswith("results/") and not (ROOT / path).exists()]
+
+
+OF_AN_EARLIER_TEACHER = {"imagenette_mobilenet_v2", "imagenette_short_mobilenet_v2"}
+
+
+def test_every_snapshot_is_of_a_run_file_whose_results_can_be_shared() -> None:
+    """Each run file has a lock of its own, and all folders that its benchmarks and groups need are in it."""
+    found: dict[str, Path] = {}
+    locks = set()
+    for name in ("config", "imagenette", "voc", "coco"):
+        run = load_config(Path(f"config/{name}.yaml"))
+        folders = set(outputs(run))
+        for benchmark in run.benchmarks:
+            kinds = {folder.split("/")[1] for folder in folders if folder.endswith(f"/{benchmark}")}
+            assert {"teachers", "export", "evaluate", "latency", "tables", "figures"} <= kinds
+        assert {f"results/data/{dataset}" for dataset in run.datasets} <= folders
+        assert {f"results/groups/{group}" for group in run.run.groups} <= folders
+        found |= dict.fromkeys([*run.benchmarks, *run.run.groups], lock_of(run.path))
+        locks.add(lock_of(run.path))
+    shown = {path.parent.name for path in (ROOT / "docs" / "reference").glob("*/README.md")}
+    assert shown - OF_AN_EARLIER_TEACHER <= set(found)
+    assert len(locks) == 4
+    assert found["photodigits"] == Path("dvc.lock")
+    assert found["coco_detection"] == Path("config/coco.lock")
 
 
 def test_what_a_benchmark_extends_is_among_its_params() -> None:

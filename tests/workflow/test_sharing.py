@@ -12,6 +12,7 @@ from tests.workflow.project import (
     JPEG,
     REPORT,
     STUDENT,
+    STUDENTS,
     Project,
     measured,
     timed,
@@ -29,9 +30,10 @@ def published(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Pr
     """A project whose results are in a store beside it and named by a committed dvc.lock."""
     project = finished.copy(tmp_path_factory.mktemp("published") / "project")
     project.sc2("dvc")
-    project.run("dvc", "commit", "--force")
     project.run("dvc", "remote", "add", "--default", "store", project.path.parent / "store")
-    project.run("dvc", "push")
+    shown = project.sc2("push").stdout
+    assert f"uploaded {len(set(contents(project).values()))} files" in shown
+    assert "0 were there already\nnow share what names them: git add dvc.lock" in shown
     project.git("add", "--all")
     project.git("commit", "--quiet", "--message", "published")
     assert "dvc.lock" in project.git("ls-files")
@@ -48,8 +50,9 @@ def clone(published: Project, tmp_path: Path) -> Project:
 
 
 def contents(project: Project) -> dict[str, bytes]:
-    """All results by path."""
-    paths = [path for path in (project.path / "results").rglob("*") if path.is_file() and path.name != ".gitignore"]
+    """All results by path, without what git holds."""
+    ours = (".gitignore", "README.md")
+    paths = [path for path in (project.path / "results").rglob("*") if path.is_file() and path.name not in ours]
     return {str(path.relative_to(project.path)): path.read_bytes() for path in paths}
 
 
@@ -79,23 +82,61 @@ def test_fresh_clone_without_a_pull_plans_everything(clone: Project) -> None:
     assert clone.planned() == EVERYTHING
 
 
-def test_pull_restores_a_state_with_nothing_to_do(clone: Project, published: Project) -> None:
+def test_a_stranger_changes_one_method_and_a_third_pulls_the_difference(
+    clone: Project, published: Project, tmp_path: Path
+) -> None:
     shown = clone.sc2("pull").stdout
     assert "all as recorded" in shown
+    assert "all of it matches this checkout" in shown
     assert contents(clone) == contents(published)
     assert clone.planned() == set()
     assert "up to date" in clone.run("dvc", "status").stdout
     assert clone.git("status", "--porcelain") == ""
-    # A second pull finds all of it in place.
-    clone.sc2("pull", "--remote", "store", "--config", "config/config.yaml")
-    assert clone.planned() == set()
+    third = clone.copy(tmp_path / "third" / "project")
     # From here on it is as if the run had been made here.
-    clone.change_code("sc2/methods/codec/jpeg.py")
-    assert clone.planned() == JPEG | REPORT
-    clone.git("checkout", "sc2/methods/codec/jpeg.py")
     clone.edit(f"config/benchmarks/{BENCHMARK}.yaml", "finetune: {epochs: 1,", "finetune: {epochs: 2,")
     second_phase = trained("0.5", "4", phases=("finetune",)) | measured(STUDENT, "0.5", "4") | REPORT
     assert clone.planned() == second_phase
+    clone.git("checkout", "config")
+    clone.change_code("sc2/methods/codec/jpeg.py")
+    assert clone.planned() == JPEG | REPORT
+    # What is not what the code makes is not pushed.
+    assert "nothing was pushed" in clone.sc2("push", status=1).stdout
+    clone.git("commit", "--all", "--quiet", "--message", "another JPEG")
+    assert f"{len(JPEG | REPORT)} of {len(JPEG | REPORT) + 1} steps (100%) done" in clone.snakemake()
+    before = contents(published)
+    changed = {content for path, content in contents(clone).items() if before.get(path) != content}
+    assert f"uploaded {len(changed - set(before.values()))} files" in clone.sc2("push").stdout
+    clone.git("commit", "--all", "--quiet", "--message", "its results")
+    third.git("pull", "--quiet", "--ff-only", clone.path)
+    assert third.planned() == JPEG | REPORT
+    shown = third.sc2("pull").stdout
+    assert f"fetched {len(changed - set(before.values()))} files" in shown
+    assert contents(third) == contents(clone)
+    assert third.planned() == set()
+
+
+def test_one_method_alone_is_pulled_with_its_origins_and_never_pushed_as_the_whole(clone: Project) -> None:
+    """Another run file has a lock of its own, which works in the same way."""
+    shown = clone.sc2("pull", "--method", "jpeg").stdout
+    assert "all as recorded" in shown
+    kinds = {path.split("/")[1] for path in contents(clone)}
+    assert kinds == {"data", "teachers", "export", "evaluate", "latency"}
+    assert not list((clone.path / "results").glob(f"*/{BENCHMARK}/{STUDENT}"))
+    assert clone.planned() == STUDENTS | REPORT
+    assert "are not complete, and nothing was pushed" in clone.sc2("push", status=2).stderr
+    assert clone.git("status", "--porcelain") == ""
+    clone.write("config/codec.yaml", f"benchmarks: {{{BENCHMARK}: [jpeg]}}\nfigures: [rate_accuracy]\n")
+    other = ("--config", "config/codec.yaml")
+    assert "there is no config/codec.lock here" in clone.sc2("pull", *other, status=2).stderr
+    clone.snakemake("--configfile", "config/codec.yaml")
+    assert "git add config/codec.lock" in clone.sc2("push", *other).stdout
+    before = contents(clone)
+    shutil.rmtree(clone.path / "results")
+    shutil.rmtree(clone.path / ".snakemake")
+    clone.sc2("pull", *other)
+    assert contents(clone) == before
+    assert clone.planned("--configfile", "config/codec.yaml") == set()
 
 
 def test_pull_into_an_edited_clone_drops_what_is_stale(clone: Project) -> None:
@@ -114,64 +155,25 @@ def test_pull_into_an_edited_clone_drops_what_is_stale(clone: Project) -> None:
     assert clone.planned() == set()
 
 
-def test_damage_in_the_store_is_found(clone: Project, published: Project) -> None:
-    """DVC does not check what it downloads; the records do."""
-    digest = next(
-        path
-        for path in (published.path.parent / "store").rglob("*")
-        if path.is_file() and path.read_bytes() == (published.path / CHECKPOINT).read_bytes()
-    )
-    store = clone.path.parent / "store"
-    clone.run("cp", "-r", published.path.parent / "store", store)
-    damaged = store / digest.relative_to(published.path.parent / "store")
-    damaged.chmod(0o644)
-    content = bytearray(damaged.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    damaged.write_bytes(content)
-    clone.run("dvc", "remote", "add", "--local", "damaged", store)
-    shown = clone.sc2("pull", "--remote", "damaged", status=1).stdout
-    assert f"{CHECKPOINT}: its content is not what train wrote" in shown
-    assert clone.planned() == trained("4", phases=("finetune",)) | measured(STUDENT, "4") | REPORT
-
-
-def test_file_missing_in_the_store_is_an_error(clone: Project, tmp_path: Path) -> None:
-    clone.run("dvc", "remote", "add", "--local", "empty", tmp_path / "empty")
-    done = clone.sc2("pull", "--remote", "empty", status=2)
-    assert "sc2: error: `dvc pull` failed" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_what_came_from_a_store_that_holds_a_part_is_verified(clone: Project, published: Project) -> None:
-    """One file of the trainings was not pushed: all else comes, is verified, and what is stale is dropped."""
+def test_damage_and_death_leave_nothing_half_trusted(clone: Project, published: Project) -> None:
+    """A checkpoint that is damaged in the remote, while all else is there; then a pull that is killed."""
     store = clone.path.parent / "store"
     shutil.copytree(published.path.parent / "store", store)
-    (lost,) = [path for path in store.rglob("*") if path.is_file() and path.read_bytes() == published_bytes(published)]
-    lost.unlink()
-    clone.run("dvc", "remote", "add", "--local", "part", store)
-    clone.change_code("sc2/methods/codec/jpeg.py")
-    shown = clone.sc2("pull", "--remote", "part", status=1).stdout
-    assert f"not in the remote: results/train/{BENCHMARK}" in shown
-    assert "code changed: sc2/methods/codec/jpeg.py" in shown
-    assert (clone.path / f"results/teachers/{BENCHMARK}/seed0/teacher.pt").is_file()
-    assert not list(clone.path.glob(f"results/evaluate/{BENCHMARK}/jpeg/*/seed0/summary.json"))
-
-
-def published_bytes(published: Project) -> bytes:
-    return (published.path / CHECKPOINT).read_bytes()
-
-
-def test_pull_without_a_remote_or_a_lock_names_the_fix(clone: Project) -> None:
-    assert "no remote 'nowhere'" in clone.sc2("pull", "--remote", "nowhere", status=2).stderr
-    clone.run("dvc", "remote", "remove", "store")
-    assert "dvc remote add -d NAME URL" in clone.sc2("pull", status=2).stderr
+    content = bytearray((published.path / CHECKPOINT).read_bytes())
+    (damaged,) = [path for path in store.rglob("*") if path.is_file() and path.read_bytes() == content]
+    damaged.chmod(0o644)
+    content[len(content) // 2] ^= 0xFF
+    damaged.write_bytes(content)
+    damaged.chmod(0o444)
+    clone.run("dvc", "remote", "add", "--local", "damaged", store)
+    shown = clone.sc2("pull", "--remote", "damaged", status=1).stdout
+    assert f"removed from the cache and not used: {CHECKPOINT}" in shown
+    assert f"missing     {CHECKPOINT}: gone, but a record names it" in shown
+    assert not (clone.path / CHECKPOINT).exists()
+    assert clone.planned(CHECKPOINT) >= trained("4", phases=("finetune",))
+    clone.write("scratch/pull.unfinished", "")
+    assert "`sc2 pull` was interrupted while it placed results" in clone.snakemake("-n", status=1)
+    clone.sc2("pull")
+    assert clone.planned() == set()
     (clone.path / "dvc.lock").unlink()
     assert "there is no dvc.lock" in clone.sc2("pull", status=2).stderr
-
-
-def test_pull_does_not_overwrite_own_results(clone: Project) -> None:
-    clone.sc2("pull")
-    own = f"results/tables/{BENCHMARK}/teacher.csv"
-    clone.write(own, "mine\n")
-    done = clone.sc2("pull", status=2)
-    assert "own results are in the way" in done.stderr
-    assert clone.read(own) == "mine\n"

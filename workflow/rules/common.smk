@@ -10,6 +10,7 @@ from sc2.config.load import load_config
 from sc2.data.archive import data_dir
 from sc2.errors import ConfigError
 from sc2.forks.start import start_forks
+from sc2.sharing import unfinished
 from sc2.system import gpus
 
 if len(workflow.configfiles) > 1:
@@ -27,6 +28,8 @@ except ConfigError as error:
 
 # Print this once: the processes that Snakemake starts for some jobs read this file too.
 if workflow.is_main_process:
+    if reason := unfinished.problem(os.environ):
+        raise WorkflowError(reason)
     for line in plan.skipped(CONFIG):
         print(line, file=sys.stderr)
 
