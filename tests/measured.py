@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 
-def write_samples(path: Path, top1: float, size: float, images: int = 200, **columns: Sequence[Any]) -> Path:
-    """Write rows of a classifier that has the share `top1` (%) of the images right, each of `size` bytes.
+def write_samples(
+    path: Path, top1: float, size: float | Sequence[int], images: int = 200, **columns: Sequence[Any]
+) -> Path:
+    """Write rows of a classifier that has the share `top1` (%) of the images right, each of `size` bytes or its own.
 
     It errs on the last images, so that a better one errs on a part of them.
     """

@@ -182,6 +182,11 @@ def _plot_figure(config: Config, benchmark: Benchmark, keys: Keys) -> Described 
     return spec, (f"sc2.report.figures.{keys['figure']}",)
 
 
+def _model_latency(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
+    own = [[run.method, run.point, run.seed] for run in runs(config, benchmark.name)]
+    return {"title": benchmark.config.title, "methods": _facts(benchmark.methods), "runs": own}, ()
+
+
 def _snapshot(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
     methods = _facts(benchmark.methods)
     return {"title": benchmark.config.title, "config": str(config.path.name), "methods": methods}, ()
@@ -250,6 +255,7 @@ _BENCHMARK_STAGES: dict[str, Callable[[Config, Benchmark, Keys], Described | Non
     "draw_examples": _draw_examples,
     "make_tables": _make_tables,
     "plot_figure": _plot_figure,
+    "model_latency": _model_latency,
     "snapshot": _snapshot,
 }
 

@@ -152,6 +152,13 @@ STAGES: dict[str, Stage] = {
         outputs=("svg", "png"),
         entry="sc2.report.plot:run",
     ),
+    "model_latency": Stage(
+        "model a benchmark's end-to-end latency over channels, from the bytes of every test image",
+        keys=("benchmark",),
+        inputs={"rate_quality": "one", "latency": "one", "teacher": "one", "samples": "many"},
+        outputs=("end_to_end", "break_even", "svg", "png"),
+        entry="sc2.report.end_to_end:run",
+    ),
     "draw_examples": Stage(
         "draw a few test images with a method's predictions at falling rates, with the bytes of each",
         keys=("benchmark", "method"),

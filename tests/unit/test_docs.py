@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from sc2.config.found import dataset_kinds
 from sc2.config.schema import BenchmarkConfig, MethodFile, RunConfig
 from sc2.report.columns import all_columns
+from sc2.report.end_to_end import break_even_columns, end_to_end_columns
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (".", "docs", "data", "config", "results")
@@ -20,7 +21,8 @@ PAGES = sorted(page for folder in FOLDERS for page in (ROOT / folder).glob("*.md
 
 def test_every_column_of_every_table_is_described() -> None:
     text = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
-    missing = sorted({column.name for column in all_columns() if f"`{column.name}`" not in text})
+    columns = [*all_columns(), *end_to_end_columns(), *break_even_columns()]
+    missing = sorted({column.name for column in columns if f"`{column.name}`" not in text})
     assert not missing, f"docs/metrics.md does not describe {missing}"
 
 

@@ -273,6 +273,12 @@ def figures(benchmarks, formats=("svg", "png")):
     )
 
 
+def channels(benchmarks):
+    """Latency over channels of some benchmarks."""
+    names = ["end_to_end.csv", "break_even.csv", "latency.svg"]
+    return expand("results/channels/{benchmark}/{name}", benchmark=benchmarks, name=names)
+
+
 def tables_of_group(name):
     """Function from a group to a table of each of its benchmarks."""
 

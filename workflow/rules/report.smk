@@ -104,12 +104,56 @@ rule plot_figure:
         """
 
 
+rule model_latency:
+    """End-to-end latency over channels; on request, as a part of the report."""
+    input:
+        rate_quality="results/tables/{benchmark}/rate_quality.csv",
+        latency="results/tables/{benchmark}/latency.csv",
+        teacher="results/tables/{benchmark}/teacher.csv",
+        samples=samples,
+    output:
+        end_to_end="results/channels/{benchmark}/end_to_end.csv",
+        break_even="results/channels/{benchmark}/break_even.csv",
+        svg="results/channels/{benchmark}/latency.svg",
+        png="results/channels/{benchmark}/latency.png",
+        record="results/channels/{benchmark}/latency.prov.json",
+    log:
+        "logs/channels/{benchmark}.log",
+    priority: priority("model_latency")
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime="10m",
+    params:
+        job=job_id("model_latency"),
+        config=run_file,
+    shell:
+        r"""
+        python -m sc2 model_latency \
+            --config {params.config:q} \
+            --benchmark {wildcards.benchmark:q} \
+            --rate-quality {input.rate_quality:q} \
+            --latency {input.latency:q} \
+            --teacher {input.teacher:q} \
+            --samples {input.samples:q} \
+            --out-end-to-end {output.end_to_end:q} \
+            --out-break-even {output.break_even:q} \
+            --out-svg {output.svg:q} \
+            --out-png {output.png:q} \
+            --record {output.record:q} \
+            --job {params.job:q} \
+            --threads {threads} 2>&1 | tee {log:q}
+        """
+
+
 rule draw_examples:
     input:
         index=data_of("index.jsonl"),
         test=data_of("test.tar"),
-        devices=halves_shown("device.pt"),
-        servers=halves_shown("server.pt"),
+        devices=halves_"device.pt",
+        servers=halves_"server.pt",
     output:
         webp="results/examples/{benchmark}/{method}.webp",
         record="results/examples/{benchmark}/{method}.prov.json",

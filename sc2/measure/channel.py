@@ -1,0 +1,197 @@
+"""End-to-end latency over a modelled channel: what a split takes per image, and the rate at which two take the same.
+
+    T = device + 8 · B / rate + round trip + server
+
+`device` is the encoder and its coder, `server` the decoder and the rest of the network, B the bytes of one image. The
+channel loses nothing and its rate is that of the uplink; the answer, a few bytes, costs the round trip alone. It is
+needed on the device: what answers there itself has no link in its latency.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sc2.errors import DataError
+from sc2.measure.resampling import NO_INTERVAL, Interval
+
+Values = NDArray[np.float64]
+BITS_PER_BYTE = 8.0
+
+Reading = Literal["read", "computed", "memory"]
+"""How a number came here: read in its source, computed from numbers there, or from memory (to be checked)."""
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A link without losses.
+
+    Attributes:
+        kbit_s: Rate of the uplink (kbit/s, > 0).
+        rtt_ms: Round-trip time (ms, ≥ 0).
+    """
+
+    kbit_s: float
+    rtt_ms: float
+
+    def __post_init__(self) -> None:
+        if not (self.kbit_s > 0 and self.rtt_ms >= 0 and math.isfinite(self.rtt_ms)):
+            raise DataError(f"a channel needs a rate above 0 and a round trip of at least 0: {self}")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A channel with a name, and where its numbers are from.
+
+    Attributes:
+        name: Short name, in tables and links.
+        title: Name for readers.
+        channel: Its rate and round trip.
+        rate_source: Source of the rate.
+        rate_reading: How the rate was read there.
+        rtt_source: Source of the round trip.
+        rtt_reading: How the round trip was read there.
+    """
+
+    name: str
+    title: str
+    channel: Channel
+    rate_source: str
+    rate_reading: Reading
+    rtt_source: str
+    rtt_reading: Reading
+
+
+PRESETS = (
+    Preset(
+        "lora",
+        "LoRa",
+        Channel(37.5, 1000.0),
+        "Semtech SX1276/77/78/79 data sheet: spreading factor 6, 500 kHz, coding rate 4/5: 6 · 500,000 / 2⁶ · 4/5",
+        "computed",
+        "LoRaWAN regional parameters (RP002): the first receive window opens 1 s after the uplink",
+        "memory",
+    ),
+    Preset(
+        "nb_iot",
+        "NB-IoT",
+        Channel(62.5, 837.0),
+        "3GPP Release 13, category NB1, multi-tone: a transport block of 1000 bits every 16 ms",
+        "memory",
+        "Ugwuanyi, Paul, Irvine, Electronics 10(18):2224, 2021: latency measured on a private network",
+        "read",
+    ),
+    Preset(
+        "4g",
+        "4G",
+        Channel(6000.0, 70.0),
+        "Huang et al., MobiSys 2012: median uplink of LTE measured on users' phones",
+        "read",
+        "Huang et al., MobiSys 2012: median round trip of LTE",
+        "memory",
+    ),
+    Preset(
+        "wifi",
+        "Wi-Fi",
+        Channel(18_880.0, 3.0),
+        "Eshratifar, Abrishami, Pedram, JointDNN, arXiv 1801.08618: average uplink",
+        "memory",
+        "Sui et al., MobiSys 2016: median latency of the Wi-Fi hop on a campus",
+        "read",
+    ),
+)
+"""Channels that tables and the page show, from slow to fast."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """What one operating point costs besides the channel.
+
+    Attributes:
+        device_ms: Encoder and coder on the device, per image (ms).
+        server_ms: Decoder and network on the server, per image (ms).
+        sizes: Bytes of each image on the link, [images], at least one.
+        answers_on_device: Whether the device has the answer itself, and waits for no link.
+        device_interval: 95 % interval of `device_ms`.
+        server_interval: 95 % interval of `server_ms`.
+    """
+
+    device_ms: float
+    server_ms: float
+    sizes: Values = field(repr=False)
+    answers_on_device: bool = False
+    device_interval: Interval = NO_INTERVAL
+    server_interval: Interval = NO_INTERVAL
+
+    @property
+    def mean_bytes(self) -> float:
+        """Mean bytes that the answer waits for; none where the device answers."""
+        return 0.0 if self.answers_on_device else float(self.sizes.mean())
+
+    def fixed_ms(self, rtt_ms: float) -> float:
+        """Return what does not depend on the rate."""
+        return self.device_ms if self.answers_on_device else self.device_ms + rtt_ms + self.server_ms
+
+    def fixed_interval(self, rtt_ms: float) -> Interval:
+        """Return the ends of `fixed_ms`: the sums of those of its parts, which is rather too wide."""
+        if self.answers_on_device:
+            return self.device_interval
+        device, server = self.device_interval, self.server_interval
+        return Interval(device.low + rtt_ms + server.low, device.high + rtt_ms + server.high)
+
+    def latency_ms(self, channel: Channel) -> Values:
+        """Return the latency of each image, [images]."""
+        waited = np.zeros(len(self.sizes)) if self.answers_on_device else transmit_ms(self.sizes, channel.kbit_s)
+        latency: Values = waited + self.fixed_ms(channel.rtt_ms)
+        return latency
+
+
+def transmit_ms(num_bytes: ArrayLike, kbit_s: float) -> Values:
+    """Return how long some bytes take; bits by kbit/s are milliseconds."""
+    return np.asarray(num_bytes, dtype=np.float64) * BITS_PER_BYTE / kbit_s
+
+
+def missed_pct(latency_ms: Values, deadline_ms: float) -> float:
+    """Return the share of images whose answer comes after a deadline (%)."""
+    return 100.0 * float(np.mean(latency_ms > deadline_ms))
+
+
+@dataclass(frozen=True)
+class BreakEven:
+    """Below which rate the first of two splits, which sends fewer bytes, has the shorter mean latency.
+
+    Attributes:
+        kbit_s: That rate: ∞ where it is faster at every rate, 0 at none.
+        interval: Its ends for the ends of both splits' times; one may be ∞.
+    """
+
+    kbit_s: float
+    interval: Interval
+
+
+def break_even(fewer: Split, other: Split, rtt_ms: float) -> BreakEven:
+    """Return the rate at which two splits have the same mean latency.
+
+    Args:
+        fewer: The split that sends no more bytes than the other.
+        other: The other one.
+        rtt_ms: Round trip; it counts only where one of the two answers on the device.
+
+    Raises:
+        DataError: The first split sends more bytes.
+    """
+    saved = other.mean_bytes - fewer.mean_bytes
+    if saved < 0:
+        raise DataError(f"the first split sends {-saved:g} bytes more than the other: give them in the other order")
+    more = fewer.fixed_ms(rtt_ms) - other.fixed_ms(rtt_ms)
+    own, others = fewer.fixed_interval(rtt_ms), other.fixed_interval(rtt_ms)
+    most, least = own.high - others.low, own.low - others.high
+    ends = NO_INTERVAL if math.isnan(most + least) else Interval(_rate(saved, most), _rate(saved, least))
+    return BreakEven(_rate(saved, more), ends)
+
+
+def _rate(saved_bytes: float, more_ms: float) -> float:
+    """Return the rate below which saving some bytes is worth some milliseconds."""
+    return math.inf if more_ms <= 0 else saved_bytes * BITS_PER_BYTE / more_ms
