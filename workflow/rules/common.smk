@@ -89,6 +89,21 @@ def all_cores(wildcards):
     return workflow.cores or 1
 
 
+def shown(path):
+    """Mark an output for Snakemake's own report: with a caption from workflow/report/, by benchmark or group and kind."""
+    _, kind, folder, file = Path(path).parts
+    name = Path(file).stem
+    captions = {"{figure}": "figure", "{method}": "examples"}
+    caption = kind if (kind, file) == ("channels", "latency.svg") else captions.get(name, name)
+    return report(
+        path,
+        caption=f"../report/{caption}.rst",
+        category=folder,
+        subcategory="Tables" if file.endswith(".csv") else "Examples" if kind == "examples" else "Figures",
+        labels={"what": name},
+    )
+
+
 def limit_gpus():
     """Start no more local trainings than there are places on GPUs; one that waits for a place would occupy a core.
 

@@ -10,19 +10,19 @@ rule make_tables:
         teachers=of_teachers("evaluation.json"),
         teacher_samples=of_teachers("samples.parquet"),
     output:
-        rate_quality="results/tables/{benchmark}/rate_quality.csv",
-        rate_quality_seeds="results/tables/{benchmark}/rate_quality_seeds.csv",
-        comparison="results/tables/{benchmark}/comparison.csv",
-        timed_hypervolume="results/tables/{benchmark}/timed_hypervolume.csv",
-        fewest_bytes="results/tables/{benchmark}/fewest_bytes.csv",
-        equal_quality="results/tables/{benchmark}/equal_quality.csv",
-        byte_ratios="results/tables/{benchmark}/byte_ratios.csv",
-        paired="results/tables/{benchmark}/paired.csv",
-        orderings="results/tables/{benchmark}/orderings.csv",
-        reproduction="results/tables/{benchmark}/reproduction.csv",
-        latency="results/tables/{benchmark}/latency.csv",
-        switch="results/tables/{benchmark}/switch.csv",
-        teacher="results/tables/{benchmark}/teacher.csv",
+        rate_quality=shown("results/tables/{benchmark}/rate_quality.csv"),
+        rate_quality_seeds=shown("results/tables/{benchmark}/rate_quality_seeds.csv"),
+        comparison=shown("results/tables/{benchmark}/comparison.csv"),
+        timed_hypervolume=shown("results/tables/{benchmark}/timed_hypervolume.csv"),
+        fewest_bytes=shown("results/tables/{benchmark}/fewest_bytes.csv"),
+        equal_quality=shown("results/tables/{benchmark}/equal_quality.csv"),
+        byte_ratios=shown("results/tables/{benchmark}/byte_ratios.csv"),
+        paired=shown("results/tables/{benchmark}/paired.csv"),
+        orderings=shown("results/tables/{benchmark}/orderings.csv"),
+        reproduction=shown("results/tables/{benchmark}/reproduction.csv"),
+        latency=shown("results/tables/{benchmark}/latency.csv"),
+        switch=shown("results/tables/{benchmark}/switch.csv"),
+        teacher=shown("results/tables/{benchmark}/teacher.csv"),
         record="results/tables/{benchmark}/tables.prov.json",
     log:
         "logs/tables/{benchmark}.log",
@@ -72,7 +72,7 @@ rule plot_figure:
         latency="results/tables/{benchmark}/latency.csv",
         teacher="results/tables/{benchmark}/teacher.csv",
     output:
-        svg="results/figures/{benchmark}/{figure}.svg",
+        svg=shown("results/figures/{benchmark}/{figure}.svg"),
         png="results/figures/{benchmark}/{figure}.png",
         record="results/figures/{benchmark}/{figure}.prov.json",
     log:
@@ -112,9 +112,9 @@ rule model_latency:
         teacher="results/tables/{benchmark}/teacher.csv",
         samples=samples,
     output:
-        end_to_end="results/channels/{benchmark}/end_to_end.csv",
-        break_even="results/channels/{benchmark}/break_even.csv",
-        svg="results/channels/{benchmark}/latency.svg",
+        end_to_end=shown("results/channels/{benchmark}/end_to_end.csv"),
+        break_even=shown("results/channels/{benchmark}/break_even.csv"),
+        svg=shown("results/channels/{benchmark}/latency.svg"),
         png="results/channels/{benchmark}/latency.png",
         record="results/channels/{benchmark}/latency.prov.json",
     log:
@@ -152,10 +152,10 @@ rule draw_examples:
     input:
         index=data_of("index.jsonl"),
         test=data_of("test.tar"),
-        devices=halves_"device.pt",
-        servers=halves_"server.pt",
+        devices=halves_shown("device.pt"),
+        servers=halves_shown("server.pt"),
     output:
-        webp="results/examples/{benchmark}/{method}.webp",
+        webp=shown("results/examples/{benchmark}/{method}.webp"),
         record="results/examples/{benchmark}/{method}.prov.json",
     log:
         "logs/examples/{benchmark}/{method}.log",
@@ -192,8 +192,8 @@ rule compare_tasks:
         latency=tables_of_group("latency"),
         teacher=tables_of_group("teacher"),
     output:
-        serving="results/groups/{group}/serving.csv",
-        svg="results/groups/{group}/overview.svg",
+        serving=shown("results/groups/{group}/serving.csv"),
+        svg=shown("results/groups/{group}/overview.svg"),
         png="results/groups/{group}/overview.png",
         record="results/groups/{group}/group.prov.json",
     log:
