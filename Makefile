@@ -18,7 +18,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 # snakefmt and pre-commit call other tools of the environment by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env figures full quick ablation imagenette voc coco snapshot pages pull push test faults grid-check paper-scale profile check lock hooks clean
+.PHONY: help env figures full quick ablation imagenette voc coco snapshot pages report pull push test faults grid-check paper-scale profile check lock hooks clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -66,6 +66,10 @@ snapshot: env ## copy tables and figures to docs/reference/ (CONFIG=config/image
 pages: env ## docs/curves.md and docs/method.md again, from the committed snapshots
 	$(BIN)/python -m tests.curves_page
 	$(BIN)/python -m tests.method_page
+
+report: env ## the results as one page that a browser opens from the disk: report/index.html (CONFIG=... for another run file)
+	$(SNAKEMAKE) report --configfile $(CONFIG)
+	$(BIN)/python -m sc2 report
 
 SHARED = --config $(CONFIG) $(if $(REMOTE),--remote $(REMOTE)) $(if $(BENCHMARK),--benchmark $(BENCHMARK)) \
 	$(if $(METHOD),--method $(METHOD))

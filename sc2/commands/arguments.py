@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sc2.commands.import_arguments import add_import_sc2bench, add_import_units
+from sc2.commands.report_arguments import add_report
 from sc2.commands.share_arguments import add_dvc, add_pull, add_push, add_trace
 from sc2.errors import SC2Error
 
@@ -36,6 +37,7 @@ def add_tools(commands: "Commands") -> None:
         add_with_config(commands, DEFAULT_CONFIG)
     add_import_sc2bench(commands, DEFAULT_CONFIG)
     add_import_units(commands, DEFAULT_CONFIG)
+    add_report(commands)
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

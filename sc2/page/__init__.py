@@ -1,0 +1,1 @@
+"""The results page: one file with everything in it, for readers who run nothing."""

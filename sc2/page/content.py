@@ -1,0 +1,114 @@
+"""Everything that the page shows, as JSON types; the browser computes nothing of it but the channel's formula."""
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sc2.measure.channel import PRESETS
+from sc2.page.points import curves, methods, rounded
+from sc2.page.present import Present
+from sc2.page.sentences import at_equal_bytes, at_equal_quality
+from sc2.report.fewest_bytes import MAX_LOSS_POINTS
+from sc2.report.looks import family_title, in_order
+from sc2.report.markdown import in_a_sentence
+from sc2.report.overlay import published_curves
+from sc2.report.series import Tables, teacher_value
+from sc2.report.table_io import read_table
+from sc2.report.timed import TimedPoint, reaching, read_sizes, timed_points
+from sc2.version import VERSION
+
+
+def content(benchmarks: Sequence[Present], progress: Callable[[str], None]) -> dict[str, Any]:
+    """Return what the page shows.
+
+    Args:
+        benchmarks: Benchmarks to show, at least one.
+        progress: Is told what is being read.
+
+    Raises:
+        DataError: A table, a record or the rows of a run are missing or unreadable.
+        ProvenanceError: A record is damaged.
+    """
+    shown = []
+    for benchmark in benchmarks:
+        progress(f"{benchmark.name}: tables, rows per image and records of {len(benchmark.summaries)} runs")
+        shown.append(_benchmark(benchmark))
+    by_method = methods(benchmarks)
+    families = in_order(method["family"] for method in by_method.values())
+    return {
+        "version": VERSION,
+        "commit": _commit(benchmarks),
+        "presets": [asdict(preset) for preset in PRESETS],
+        "losses": list(MAX_LOSS_POINTS),
+        "families": [{"name": family, "title": family_title(family)} for family in families],
+        "methods": by_method,
+        "benchmarks": sorted(shown, key=lambda benchmark: benchmark["task"]),
+    }
+
+
+def _commit(benchmarks: Sequence[Present]) -> dict[str, Any]:
+    """Return the commits that the tables were made at, and whether a tree was dirty."""
+    states = [benchmark.made.git for benchmark in benchmarks]
+    commits = sorted({str(state["commit"])[:12] for state in states if state.get("commit")})
+    return {"commits": commits, "dirty": any(bool(state.get("dirty")) for state in states)}
+
+
+def _benchmark(benchmark: Present) -> dict[str, Any]:
+    tables, files = benchmark.tables, benchmark.table_files
+    sizes = read_sizes(benchmark.sample_files)
+    timed = timed_points(tables, sizes)
+    teacher, quality = tables.teacher.iloc[0], tables.quality
+    loaded = list(tables.latency.loc[tables.latency["loaded"].astype(bool), "method"].unique())
+    return {
+        "name": benchmark.name,
+        "title": str(benchmark.drawn.spec["title"]),
+        "task": str(teacher["task"]),
+        "images": int(teacher["images"]),
+        "quality": {"label": quality.label, "unit": quality.unit, "short": in_a_sentence(quality.label)},
+        "teacher": {
+            "name": str(teacher["teacher"]),
+            "quality": rounded(teacher_value(tables)),
+            "macs": int(teacher["macs"]),
+        },
+        "cpus": sorted({str(cpu) for cpu in tables.latency["cpu"]}) if not tables.latency.empty else [],
+        "loaded": [str(method) for method in loaded],
+        "curves": curves(benchmark, sizes, timed),
+        "reached": _reached(tables, timed),
+        "published": _published(benchmark, tables),
+        "equal_quality": list(at_equal_quality(tables, read_table(files["byte_ratios"]))),
+        "equal_bytes": list(at_equal_bytes(tables, read_table(files["paired"]))),
+        "pictures": [_picture(benchmark, method, path) for method, path in benchmark.pictures.items()],
+        "tables": {name: path.read_text(encoding="utf-8") for name, path in files.items()},
+    }
+
+
+def _reached(tables: Tables, timed: Sequence[TimedPoint]) -> dict[str, dict[str, str]]:
+    """Return by loss the point of each method that keeps the quality with the fewest bytes."""
+    return {
+        f"{loss:g}": {method: point.point for method, point in reaching(tables, timed, loss).items()}
+        for loss in MAX_LOSS_POINTS
+    }
+
+
+def _published(benchmark: Present, tables: Tables) -> list[dict[str, Any]]:
+    spec = benchmark.drawn.spec
+    width, height = spec.get("input_px", (0, 0))
+    found = published_curves(spec.get("published", []), tables.quality.primary, int(width) * int(height))
+    return [asdict(curve) for curve in found]
+
+
+def _picture(benchmark: Present, method: str, path: Path) -> dict[str, str]:
+    titles = dict(
+        zip(benchmark.tables.rate_quality["method"], benchmark.tables.rate_quality["method_title"], strict=True)
+    )
+    encoded = base64.b64encode(path.read_bytes()).decode("ascii")
+    title = titles.get(method, method)
+    return {
+        "method": method,
+        "title": f"{title} on {benchmark.drawn.spec['title']}",
+        "alt": f"The first test images with the truth, and what is predicted from {title} at falling rates; "
+        "below each prediction the bytes of that image.",
+        "src": f"data:image/webp;base64,{encoded}",
+    }

@@ -1,0 +1,111 @@
+"""Which benchmarks have results, and the records, tables and rows per image of one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sc2.errors import DataError
+from sc2.provenance.record import Record, read_record
+from sc2.report.series import Tables, read_tables
+from sc2.report.timed import RunKey
+
+FIGURE = "rate_accuracy"
+"""The figure whose record says a benchmark's title, its methods' families and what is published of it."""
+
+
+@dataclass(frozen=True)
+class Present:
+    """A benchmark whose tables are there.
+
+    Attributes:
+        name: Name of the benchmark.
+        results: Folder of all results.
+    """
+
+    name: str
+    results: Path
+
+    @cached_property
+    def made(self) -> Record:
+        """Record of the tables."""
+        return read_record(self.results / "tables" / self.name / "tables.prov.json")
+
+    @cached_property
+    def drawn(self) -> Record:
+        """Record of the figure `FIGURE`.
+
+        Raises:
+            DataError: It has not been drawn.
+        """
+        path = self.results / "figures" / self.name / f"{FIGURE}.prov.json"
+        if not path.is_file():
+            raise DataError(
+                f"{path} is missing: the page takes titles and families from it; build it with: "
+                f"snakemake --cores all {path.with_name(FIGURE + '.svg')}"
+            )
+        return read_record(path)
+
+    @property
+    def table_files(self) -> dict[str, Path]:
+        """Every table by name: those of the benchmark, and those of latency over channels where they were made."""
+        folders = [self.results / kind / self.name for kind in ("tables", "channels")]
+        return {path.stem: path for folder in folders for path in sorted(folder.glob("*.csv"))}
+
+    @cached_property
+    def tables(self) -> Tables:
+        """Tables that curves are made from."""
+        return read_tables(self.table_files, self.drawn.spec["methods"])
+
+    @property
+    def sample_files(self) -> dict[RunKey, Path]:
+        """Rows per image of each run of the tables."""
+        return {key: self.folder(*key) / "samples.parquet" for key in self._runs}
+
+    @property
+    def summaries(self) -> dict[RunKey, Path]:
+        """Measurements of each run of the tables."""
+        return {key: self.folder(*key) / "summary.json" for key in self._runs}
+
+    @property
+    def _runs(self) -> list[RunKey]:
+        return [(method, point, seed) for method, point, seed in (run.split("/") for run in self.made.spec["runs"])]
+
+    def folder(self, method: str, point: str, seed: str) -> Path:
+        """Return the folder of a run's evaluation."""
+        return self.results / "evaluate" / self.name / method / point / f"seed{seed}"
+
+    @property
+    def teacher_samples(self) -> dict[str, Path]:
+        """Rows per image of the teacher of each seed."""
+        folders = sorted((self.results / "teachers" / self.name).glob("seed*"))
+        return {folder.name.removeprefix("seed"): folder / "samples.parquet" for folder in folders}
+
+    @property
+    def pictures(self) -> Mapping[str, Path]:
+        """Example pictures by method."""
+        return {path.stem: path for path in sorted((self.results / "examples" / self.name).glob("*.webp"))}
+
+    @property
+    def run_file(self) -> str:
+        """The run file that the tables were made for, as their record has it."""
+        return option(self.made, "--config", "config/config.yaml")
+
+
+def present(results: Path) -> list[Present]:
+    """Return the benchmarks that have tables, in the order of their names.
+
+    Raises:
+        DataError: There is none.
+    """
+    found = [Present(path.parent.name, results) for path in sorted(results.glob("tables/*/tables.prov.json"))]
+    if not found:
+        raise DataError(f"{results}/tables holds no benchmark's tables; build them with: snakemake --cores all report")
+    return found
+
+
+def option(record: Record, name: str, default: str) -> str:
+    """Return the value of an option in the command of a record."""
+    command: list[Any] = list(record.command)
+    return str(command[command.index(name) + 1]) if name in command[:-1] else default
