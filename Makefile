@@ -110,7 +110,7 @@ check: env ## lint, format, types, spelling, docstrings, the workflow's files
 
 lock: ## pin the dependencies in pyproject.toml and requirements.in (needs uv)
 	@command -v uv >/dev/null || { echo "make: uv is needed to resolve the dependencies: pip install uv" >&2; exit 1; }
-	uv pip compile --universal pyproject.toml requirements.in --python-version 3.11 --generate-hashes --no-annotate --no-header -o requirements.lock
+	uv pip compile --universal pyproject.toml requirements.in --all-extras --python-version 3.11 --generate-hashes --no-annotate --no-header -o requirements.lock
 	@echo "Now copy the versions to environment.yml; tests/unit/test_environment.py compares the two."
 
 hooks: env ## install the pre-commit hooks into this clone

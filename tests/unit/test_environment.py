@@ -49,8 +49,10 @@ def project(root: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def runtime(project: dict[str, Any]) -> list[Requirement]:
-    """What the package needs to run, from pyproject.toml."""
-    return [Requirement(line) for line in project["project"]["dependencies"]]
+    """What the package needs to run, from pyproject.toml: everywhere, and for one of its parts."""
+    table = project["project"]
+    lines = [*table["dependencies"], *(line for extra in table["optional-dependencies"].values() for line in extra)]
+    return [found for found in map(Requirement, lines) if found.name != table["name"]]
 
 
 @pytest.fixture

@@ -95,18 +95,30 @@ def of_a_dependency(entry: Path) -> bool:
     return not ours and entry.suffix != ".pth" and entry.name != "__pycache__"
 
 
-def requirements_of(metadata: Message) -> set[Requirement]:
-    return {Requirement(line) for line in metadata.get_all("Requires-Dist", [])}
+def requirements_of(metadata: Message, extra: str) -> set[str]:
+    """What the wheel asks for with an extra, without the condition that it is one."""
+    found = map(Requirement, metadata.get_all("Requires-Dist", []))
+    return {str(each).partition(";")[0].strip() for each in found if of_extra(each, extra)}
+
+
+def of_extra(requirement: Requirement, extra: str) -> bool:
+    """Whether a requirement holds for an extra; for none of them where it is empty."""
+    return (
+        requirement.marker is None
+        if not extra
+        else bool(requirement.marker and requirement.marker.evaluate({"extra": extra}))
+    )
 
 
 def test_the_metadata_is_what_the_project_declares(metadata: Message, declared: dict[str, object], root: Path) -> None:
     assert metadata["Name"] == declared["name"] != "sc2"
     assert metadata["Version"] == VERSION
     assert metadata["Requires-Python"] == declared["requires-python"]
-    dependencies = declared["dependencies"]
-    assert isinstance(dependencies, list)
-    assert requirements_of(metadata) == set(map(Requirement, dependencies))
-    assert len(dependencies) > 10
+    extras = declared["optional-dependencies"]
+    assert isinstance(extras, dict)
+    for extra, lines in {"": declared["dependencies"], **extras}.items():
+        assert requirements_of(metadata, extra) == {str(Requirement(line)) for line in lines}
+    assert len(extras["all"]) > 10
     assert str(metadata.get_payload()).strip() == (root / "README.md").read_text(encoding="utf-8").strip()
 
 
@@ -131,7 +143,8 @@ def unsatisfied(metadata: Message, environment: Path) -> Iterator[str]:
             continue
         seen.add(name)
         for requirement in asked[name]:
-            if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            own = name == canonicalize_name(str(metadata["Name"]))
+            if requirement.marker is not None and not requirement.marker.evaluate({"extra": "all" if own else ""}):
                 continue
             wanted = canonicalize_name(requirement.name)
             if wanted not in versions or not requirement.specifier.contains(versions[wanted], prereleases=True):
