@@ -32,6 +32,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SC2Error as error:
         print(f"sc2: error: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "sc2":
+            raise
+        # On a device only what it needs is installed.
+        print(
+            f"sc2: error: this needs {error.name}, which is not installed; everything is in: "
+            "pip install 'split-computing-sc2[all]'",
+            file=sys.stderr,
+        )
+        return 2
     except BrokenPipeError:
         # The reader of the output has ended (`sc2 trace … | head`): print nothing more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,9 +1,7 @@
-"""Makes `vectors/payloads_2.json`: of every learned method a container, what its server half holds, and its values.
+"""Payloads of all learned methods: a container, what its server half holds, and its values.
 
-    python -m tests.payload_vectors
-
-`vectors/payloads.json` holds the same of version 1 and stays as it is. Everything is as docs/wire-format.md describes
-it, as plain lists; of the 64 Gaussian tables only those that occur.
+Version 2 is in the golden streams (`golden/v1/`), version 1 in `vectors/payloads.json`, which stays as it is.
+Everything is as docs/wire-format.md describes it, as plain lists; of the 64 Gaussian tables only those that occur.
 """
 
 import json
@@ -14,14 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sc2.checkpoint import load_checkpoint
+from sc2.commands.selftest import DRAWN, EXPECTED
 from sc2.methods import get_method, method_names
 from sc2.methods.gained.params import num_steps
 from sc2.methods.gained.rates import RateScale, rate_weights
-from sc2.split.wire import Payload, fingerprint_of, pack
+from sc2.split.wire import Payload, fingerprint_of, pack, unpack
+from tests.golden_streams import FOLDER
 from tests.independent_decoder import decode
 from tests.tiny_halves import tiny_export, tiny_halves, tiny_payload
 
-FILE = Path(__file__).parent / "vectors" / "payloads_2.json"
 FILE_1 = Path(__file__).parent / "vectors" / "payloads.json"
 FAMILIES = ("gained", "learned_codec", "reduction", "student", "unit")
 
@@ -32,12 +32,23 @@ def learned_methods() -> list[str]:
 
 
 def vector(name: str) -> dict[str, Any]:
-    """Return the vector of a method."""
+    """Return what is made of a method now."""
     device, server = tiny_halves(name)
     payload = tiny_payload(name, device)
     container = pack(payload, fingerprint_of(name.encode()))
     values = server.decode(payload).flatten().tolist()
-    return {"method": name, "container": container.hex(), "model": model_of(name, payload), "values": values}
+    model = model_of(name, tiny_export(name).server.plain(), payload)
+    return {"method": name, "container": container.hex(), "model": model, "values": values}
+
+
+def golden(name: str) -> dict[str, Any]:
+    """Return the golden stream of a method whose symbols are of every kind."""
+    folder = FOLDER / name
+    container = (folder / DRAWN).read_bytes()
+    content = load_checkpoint(folder / "server.pt", "server")["half"]
+    values = json.loads((folder / EXPECTED).read_bytes())["drawn"]
+    model = model_of(name, content, unpack(container, None))
+    return {"method": name, "container": container.hex(), "model": model, "values": values}
 
 
 def gains_of(content: Mapping[str, Any]) -> list[list[float]]:
@@ -49,9 +60,8 @@ def gains_of(content: Mapping[str, Any]) -> list[list[float]]:
     return gains
 
 
-def model_of(name: str, payload: Payload) -> dict[str, Any]:
-    """Return what the server half of a method holds for decoding a payload."""
-    content = tiny_export(name).server.plain()
+def model_of(name: str, content: Mapping[str, Any], payload: Payload) -> dict[str, Any]:
+    """Return what the server half of a method holds for decoding a payload, given its content."""
     if get_method(name).family == "reduction":
         return {"coder": "affine"}
     if get_method(name).family == "gained":
@@ -108,14 +118,3 @@ def only_used(model: dict[str, Any], container: bytes) -> dict[str, Any]:
     used: set[int] = set()
     decode(container, model | {"y": Tables(model["y"])})
     return model | {"y": [row if index in used else None for index, row in enumerate(model["y"])]}
-
-
-def main() -> None:
-    """Write the file."""
-    vectors = [json.dumps(vector(name)) for name in learned_methods()]
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text("[\n" + ",\n".join(vectors) + "\n]\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -15,7 +15,7 @@ from sc2.methods.reduction.halves import QuantizedDevice
 from sc2.methods.unit.halves import UnitDevice
 from sc2.split.method import DeviceHalf, Export, ServerHalf
 from sc2.split.wire import Payload
-from tests.contract.conftest import TINY_PARAMS, make_case, phase_recipe, points, teacher_of
+from tests.contract.conftest import TINY_PARAMS, Case, make_case, phase_recipe, points, teacher_of
 
 CROP = {"resize": 32, "crop": 32, "interpolation": "bilinear", "mean": [0.5] * 3, "std": [0.25] * 3}
 WHOLE = CROP | {"fit": "whole", "resize": 64, "longest": 128, "multiple": 64, "crop": None}
@@ -30,15 +30,20 @@ SMALLEST_POINTS = {"channel_reduction_quantization": "2"}
 @cache
 def tiny_export(name: str) -> Export:
     """Return both halves of an untrained method; its hyper-synthesis gives scales and means of all sizes."""
+    return tiny_case(name).export()
+
+
+def tiny_case(name: str, *, teacher_width: int = 8, spec: dict[str, Any] | None = None) -> Case:
+    """Return an untrained method at its smallest, with a teacher of a width, for another input where one is given."""
     method = get_method(name)
     small = {key: value for key, value in SMALLEST.get(method.family, {}).items() if key in TINY_PARAMS.get(name, {})}
-    spec = WHOLE if method.family == "learned_codec" else CROP
+    spec = spec or (WHOLE if method.family == "learned_codec" else CROP)
     point = SMALLEST_POINTS.get(name) or points(method, "classification")[0]
-    case = make_case(name, point, spec, teacher_of("classification"), small)
+    case = make_case(name, point, spec, teacher_of("classification", teacher_width), small)
     if method.phases():
         torch.manual_seed(0)
         case.state = _lively(phase_recipe(case, method.phases()[-1], seed=0).model.state_dict())
-    return case.export()
+    return case
 
 
 def tiny_halves(name: str) -> tuple[DeviceHalf, ServerHalf]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sc2.commands.import_arguments import add_import_sc2bench, add_import_units
+from sc2.commands.link_arguments import add_link
 from sc2.commands.report_arguments import add_report
 from sc2.commands.share_arguments import add_dvc, add_pull, add_push, add_trace
 from sc2.errors import SC2Error
@@ -21,9 +22,8 @@ DEFAULT_CONFIG = "config/config.yaml"
 
 def add_tools(commands: "Commands") -> None:
     """Add a parser for every command that is not a stage."""
+    add_link(commands)
     for add in (
-        _add_encode,
-        _add_decode,
         _add_methods,
         _add_inspect,
         _add_plan,
@@ -45,38 +45,6 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, default=Path(DEFAULT_CONFIG), help=f"the run file (default: {DEFAULT_CONFIG})"
     )
-
-
-def _add_encode(commands: "Commands") -> None:
-    parser = commands.add_parser("encode", help="compress an image with a device half into a .sc2 file")
-    parser.add_argument("checkpoint", type=Path, help="device.pt, or the folder that holds it")
-    parser.add_argument("image", type=Path, help="any image that Pillow reads")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="the file to write, e.g. out.sc2")
-    rate = parser.add_mutually_exclusive_group()
-    rate.add_argument("--rate", help="another operating point of a half with several, e.g. 2.5")
-    rate.add_argument(
-        "--budget",
-        type=int,
-        metavar="BYTES",
-        help="the highest rate of such a half whose file has at most so many bytes",
-    )
-    parser.set_defaults(run=_encode)
-
-
-def _add_decode(commands: "Commands") -> None:
-    parser = commands.add_parser(
-        "decode",
-        help="predict from a .sc2 file with a server half, or with one per task",
-        epilog="example, three predictions from one payload: sc2 decode CLASSIFIER DETECTOR SEGMENTER photo.sc2",
-    )
-    parser.add_argument(
-        "checkpoints", type=Path, nargs="+", metavar="checkpoint", help="server.pt, or the folder that holds it"
-    )
-    parser.add_argument("container", type=Path, help="the .sc2 file")
-    parser.add_argument("--task", help="use only the server half for this task, e.g. detection")
-    parser.add_argument("--top", type=int, default=5, help="classes or boxes to print (default: 5)")
-    parser.add_argument("--json", action="store_true", help="print everything (logits, boxes, masks) as JSON")
-    parser.set_defaults(run=_decode)
 
 
 def _add_methods(commands: "Commands") -> None:
@@ -161,29 +129,6 @@ def _add_schema(commands: "Commands") -> None:
     parser = commands.add_parser("schema", help="write the JSON schemas of the configuration files, for editors")
     parser.add_argument("folder", type=Path, nargs="?", default=Path("config/schema"), help="default: config/schema")
     parser.set_defaults(run=_schema)
-
-
-def _encode(arguments: argparse.Namespace) -> None:
-    from sc2.commands.link import encode_file
-
-    line = encode_file(
-        arguments.checkpoint, arguments.image, arguments.output, rate=arguments.rate, budget=arguments.budget
-    )
-    print(line)
-
-
-def _decode(arguments: argparse.Namespace) -> None:
-    from sc2.commands.link import decode_file
-
-    print(
-        decode_file(
-            arguments.checkpoints,
-            arguments.container,
-            task=arguments.task,
-            top=arguments.top,
-            as_json=arguments.json,
-        )
-    )
 
 
 def _methods(arguments: argparse.Namespace) -> None:

@@ -3,19 +3,14 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from sc2.data.archive import LARGEST_IMAGE
-from sc2.data.spec import InputSpec
-from sc2.data.transform import decode_image, prepare_image
+from sc2.commands.sending import open_device, read_image
 from sc2.errors import ConfigError, DataError, WireError
-from sc2.runs.halves import load_device, load_server
-from sc2.split.method import ServerHalf
-from sc2.split.rates import at_rate, within
-from sc2.split.wire import pack, read_container, unpack
-from sc2.tasks import get_task
+from sc2.split.wire import read_container, unpack
+
+if TYPE_CHECKING:
+    from sc2.split.method import ServerHalf
 
 
 def encode_file(
@@ -24,7 +19,7 @@ def encode_file(
     """Compress an image with a device half into a container file, and return one line for the user.
 
     Args:
-        checkpoint: The device half.
+        checkpoint: The device half, or its artifact.
         image: The image's file.
         output: The file to write.
         rate: Another operating point of a half with several.
@@ -35,23 +30,13 @@ def encode_file(
         ConfigError: The half does not have this rate, or none that fits into the budget.
         DataError: The image cannot be read or is too large, or the container cannot be written.
     """
-    device, content = load_device(checkpoint)
-    spec = InputSpec.model_validate(content["input"])
-    pixels = np.asarray(prepare_image(decode_image(_read_image(image), str(image)), spec))
-    fingerprint = bytes.fromhex(content["fingerprint"])
-    if rate is not None:
-        device = at_rate(device, rate)
-    payload = (
-        device.encode(pixels)
-        if budget is None
-        else within(device, pixels, budget, sent_bytes=lambda sent: len(pack(sent, fingerprint)))
-    )
-    container = pack(payload, fingerprint)
+    device = open_device(checkpoint, rate)
+    container, payload = device.container(read_image(image), str(image), budget=budget)
     try:
         output.write_bytes(container)
     except OSError as error:
         raise DataError(f"cannot write {output}: {error.strerror}") from error
-    return f"{output}: {len(container)} bytes ({payload.num_bytes} payload), model {content['fingerprint']}"
+    return f"{output}: {len(container)} bytes ({payload.num_bytes} payload), model {device.fingerprint.hex()}"
 
 
 def decode_file(
@@ -74,6 +59,9 @@ def decode_file(
         DataError: The container cannot be read.
         WireError: The container is damaged, or was written by another model's device half.
     """
+    from sc2.runs.halves import load_server
+    from sc2.tasks import get_task
+
     servers: dict[str, tuple[ServerHalf, dict[str, Any]]] = {}
     for path in checkpoints:
         half, content = load_server(path)
@@ -96,21 +84,12 @@ def decode_file(
     return "\n".join(f"{name}:\n{text}" for name, text in texts.items()) if len(texts) > 1 else texts.popitem()[1]
 
 
-def _answer(server: ServerHalf, content: dict[str, Any], container: bytes) -> Any:
+def _answer(server: "ServerHalf", content: dict[str, Any], container: bytes) -> Any:
+    from sc2.tasks import get_task
+
     payload = unpack(container, bytes.fromhex(content["fingerprint"]))
     [answer] = get_task(content["task"]).answers(server.answer(server.decode(payload)))
     return answer
-
-
-def _read_image(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_IMAGE + 1)
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    if len(data) > LARGEST_IMAGE:
-        raise DataError(f"{path}: larger than {LARGEST_IMAGE} bytes, the most that is read of an image")
-    return data
 
 
 def _read_container(path: Path) -> bytes:

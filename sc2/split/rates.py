@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from sc2.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from sc2.split.method import DeviceHalf
     from sc2.split.wire import Payload
 
 
-def at_rate(device: DeviceHalf, rate: str) -> DeviceHalf:
+class Encodes(Protocol):
+    """A device half, of torch or of an artifact."""
+
+    @property
+    def rates(self) -> Sequence[str]:
+        """Operating points that it can send at, from the fewest bytes to the most; empty where it has one only."""
+
+    def at(self, rate: str) -> Encodes:
+        """Return the same half sending at another of its `rates`."""
+
+    def encode(self, pixels: np.ndarray) -> Payload:
+        """Turn one image (uint8 [H, W, 3], RGB, already resized and cropped) into bytes."""
+
+
+def at_rate(device: Encodes, rate: str) -> Encodes:
     """Return a device half at another of its rates.
 
     Raises:
@@ -27,9 +40,7 @@ def at_rate(device: DeviceHalf, rate: str) -> DeviceHalf:
     return device.at(rate)
 
 
-def within(
-    device: DeviceHalf, pixels: np.ndarray, budget_bytes: int, *, sent_bytes: Callable[[Payload], int]
-) -> Payload:
+def within(device: Encodes, pixels: np.ndarray, budget_bytes: int, *, sent_bytes: Callable[[Payload], int]) -> Payload:
     """Return the payload of the highest rate at which an image fits into a budget.
 
     Bytes need not rise with the rate for every single image, so the rates are tried from the highest down.

@@ -153,14 +153,14 @@ def labels(task_name: str) -> Any:
 
 
 @cache
-def teacher_of(task_name: str) -> dict[str, Any]:
+def teacher_of(task_name: str, width: int = 8) -> dict[str, Any]:
     """Checkpoint of a teacher whose batch statistics are not the initial ones."""
     torch.manual_seed(1)
-    # Not narrower: torch 2.14 damages its own memory in the backward pass of a 1×1 convolution of stride 2 with fewer
-    # than eight input channels in channels-last order.
+    # Not narrower where it is trained: torch 2.14 damages its own memory in the backward pass of a 1×1 convolution of
+    # stride 2 with fewer than eight input channels in channels-last order.
     task = get_task(task_name)
     head = task.Head.model_validate(HEADS[task_name])
-    backbone = task.network(BackboneSpec(name="small_resnet", args={"width": 8}), head)
+    backbone = task.network(BackboneSpec(name="small_resnet", args={"width": width}), head)
     model = build_network(backbone, len(CLASSES)).train()
     for _ in range(3):
         model(torch.randn(8, 3, 32, 32))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sc2.commands import link
+from sc2.commands import link, sending
 from sc2.data.image_codec import compress, decompress
 from sc2.data.limits import largest_latent, refuse_foreign_latent, refuse_foreign_size
 from sc2.data.spec import InputSpec
@@ -93,11 +93,11 @@ def test_another_version_is_named_however_short_it_is() -> None:
 
 
 def test_an_endless_image_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "LARGEST_IMAGE", 1000)
+    monkeypatch.setattr(sending, "LARGEST_IMAGE", 1000)
     with pytest.raises(DataError, match="/dev/zero: larger than 1000 bytes"):
-        link._read_image(Path("/dev/zero"))
+        sending.read_image(Path("/dev/zero"))
     with pytest.raises(DataError, match="cannot read"):
-        link._read_image(Path("/nonexistent"))
+        sending.read_image(Path("/nonexistent"))
 
 
 def declaring(image_format: str, width: int, height: int) -> bytes:
