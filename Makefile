@@ -18,7 +18,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 # snakefmt and pre-commit call other tools of the environment by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env figures full quick ablation imagenette voc coco snapshot pages report pull push test faults grid-check paper-scale profile check lock hooks clean
+.PHONY: help env figures full quick ablation imagenette voc coco snapshot pages report pull push test faults grid-check paper-scale profile deploying check lock hooks clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -92,6 +92,9 @@ grid-check: env ## two steps of every training of the papers' grid; docs/grid-ch
 
 paper-scale: env ## what the papers' grid asks for, as sc2 plan prints it; docs/paper-scale.md gets it
 	$(BIN)/python -m tests.paper_scale
+
+deploying: env ## the outputs and tables of docs/deploying.md, from the results that are here (ARGS=... for a part)
+	$(BIN)/python -m tests.deploying $(ARGS)
 
 profile: env ## where the time of a run goes, beside other ways to do the same; docs/performance.md gets the tables
 	$(BIN)/python -m tests.performance $(ARGS)

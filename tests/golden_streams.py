@@ -10,20 +10,18 @@ import json
 import sys
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
-from sc2.checkpoint import save_atomically
 from sc2.commands.selftest import CHECKED, CONTAINER, DRAWN, EXPECTED, IMAGE
 from sc2.device.half import ArtifactHalf
 from sc2.methods import get_method, method_names
 from sc2.runs.artifact import analysed, export_artifact, portable_of
-from sc2.runs.halves import device_fingerprint
 from sc2.split.wire import pack
 from tests.contract.conftest import eight_images
+from tests.served import write_run
 from tests.tiny_halves import tiny_case, tiny_payload
 
 FOLDER = Path(__file__).parent / "golden" / "v1"
@@ -32,29 +30,16 @@ FOLDER = Path(__file__).parent / "golden" / "v1"
 def make(name: str, folder: Path) -> None:
     """Write the golden streams of a method."""
     case = tiny_case(name, teacher_width=2)
-    exported, method = case.export(), get_method(name)
-    device, server = exported.device.plain(), exported.server.plain()
-    common: dict[str, Any] = {
-        "method": name,
-        "point": case.context.point,
-        "input": case.context.input.model_dump(mode="json"),
-        "fingerprint": device_fingerprint(name, device, case.context.input),
-        "task": case.task,
-    }
-    folder.mkdir(parents=True)
-    save_atomically({"kind": "device", **common, "half": device}, folder / "device.pt")
-    classes = case.context.teacher.classes
-    save_atomically({"kind": "server", **common, "classes": classes, "half": server}, folder / "server.pt")
-    export_artifact(folder, folder)
+    write_run(case, folder)
+    fingerprint = bytes.fromhex(export_artifact(folder, folder).fingerprint)
     # Only the artifact is kept: what the device holds is in it.
     (folder / "device.pt").unlink()
-    half, server_half = method.load_device(device), method.load_server(server)
-    pixels, fingerprint = image_of(name), bytes.fromhex(common["fingerprint"])
+    half, server_half, pixels = case.device(), case.server(), image_of(name)
     Image.fromarray(pixels).save(folder / IMAGE)
     payload, drawn = half.encode(pixels), tiny_payload(name, half)
     (folder / CONTAINER).write_bytes(pack(payload, fingerprint))
     (folder / DRAWN).write_bytes(pack(drawn, fingerprint))
-    portable, artifact = portable_of(name, half, device), ArtifactHalf(folder)
+    portable, artifact = portable_of(name, half, case.export().device.plain()), ArtifactHalf(folder)
     outputs = () if portable.network is None else analysed(portable, artifact, pixels).values
     logits = server_half.answer(server_half.decode(payload))[0].tolist()
     expected = {

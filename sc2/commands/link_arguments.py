@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def add_link(commands: "Commands") -> None:
     """Add the parsers."""
-    for add in (_add_encode, _add_decode, _add_export_device, _add_selftest):
+    for add in (_add_encode, _add_decode, _add_export_device, _add_serve, _add_offload, _add_selftest):
         add(commands)
 
 
@@ -56,7 +56,7 @@ def _add_export_device(commands: "Commands") -> None:
     parser = commands.add_parser(
         "export-device",
         help="write a device half as files that need no torch: ONNX, tables, JSON",
-        description="Write an exported device half as a folder that `sc2 encode` runs without torch, "
+        description="Write an exported device half as a folder that `sc2 encode` and `sc2 offload` run without torch, "
         "and compare the two on images where some are given.",
         epilog="example: sc2 export-device results/export/…/seed0 device --images results/data/photodigits",
     )
@@ -74,6 +74,63 @@ def _add_export_device(commands: "Commands") -> None:
         "--int8", action="store_true", help="with --images: the network in 8 bits, and what that costs in quality"
     )
     parser.set_defaults(run=_export_device)
+
+
+def _add_serve(commands: "Commands") -> None:
+    parser = commands.add_parser(
+        "serve",
+        help="answer containers over HTTP with one or more server halves",
+        description="Answer POST /v1/answers, whose body is one container, with the predictions of every server half "
+        "of its device half: several tasks on one payload, several rates, several methods in one process.",
+        epilog="GET /health says which halves there are, GET /metrics counts for Prometheus; docs/deploying.md",
+    )
+    parser.add_argument("checkpoints", type=Path, nargs="+", metavar="checkpoint", help="server.pt, or its folder")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, default=8017, help="port (default: 8017)")
+    parser.add_argument("--most-bytes", type=int, default=2**20, help="largest container (default: 1 MiB)")
+    parser.add_argument("--most-waiting", type=int, default=64, help="requests that may wait (default: 64)")
+    parser.add_argument("--batch", type=int, default=16, help="images that one run of a network takes (default: 16)")
+    parser.add_argument("--batch-ms", type=float, default=2.0, help="how long a batch waits for more (default: 2 ms)")
+    parser.add_argument("--timeout", type=float, default=10.0, help="seconds for a request to arrive (default: 10)")
+    parser.add_argument("--token-file", type=Path, help="file with the token that clients must send")
+    parser.add_argument("--certificate", type=Path, help="TLS certificate (PEM); needs --key")
+    parser.add_argument("--key", type=Path, help="private key of the certificate (PEM)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the networks (default: 1)")
+    parser.set_defaults(run=_serve)
+
+
+def _add_offload(commands: "Commands") -> None:
+    parser = commands.add_parser(
+        "offload",
+        help="encode images with a device half, send them to sc2 serve, print the answers",
+        epilog="example: sc2 offload photo.png --device device --server http://192.168.1.10:8017",
+    )
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="any image that Pillow reads")
+    parser.add_argument("--server", required=True, metavar="URL", help="address of sc2 serve, http:// or https://")
+    parser.add_argument(
+        "--device",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FOLDER",
+        help="folder from export-device, or a device.pt; several, the best first, with --adaptive",
+    )
+    parser.add_argument(
+        "--adaptive",
+        type=float,
+        metavar="MS",
+        help="a deadline: send each image with the first device half whose answer is expected within it; one that "
+        "classifies on the device itself (local_model) waits for no answer",
+    )
+    parser.add_argument("--task", help="ask for this task only, e.g. detection")
+    parser.add_argument("--top", type=int, default=5, help="classes or boxes to print (default: 5)")
+    parser.add_argument("--json", action="store_true", help="print a line of JSON per image, with bytes and times")
+    parser.add_argument("--timeout", type=float, default=10.0, help="seconds to wait for the server (default: 10)")
+    parser.add_argument("--retries", type=int, default=3, help="tries after one that failed (default: 3)")
+    parser.add_argument("--token-file", type=Path, help="file with the server's token")
+    parser.add_argument("--ca", type=Path, help="certificates to trust (PEM), for a server with its own")
+    _add_rate(parser)
+    parser.set_defaults(run=_offload)
 
 
 def _add_selftest(commands: "Commands") -> None:
@@ -117,6 +174,19 @@ def _export_device(arguments: argparse.Namespace) -> None:
     for line in export_device(
         arguments.checkpoint, arguments.folder, arguments.images, arguments.limit, int8=arguments.int8
     ):
+        print(line, flush=True)
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    from sc2.commands.serve import serve
+
+    serve(arguments)
+
+
+def _offload(arguments: argparse.Namespace) -> None:
+    from sc2.commands.offload import offload
+
+    for line in offload(arguments):
         print(line, flush=True)
 
 

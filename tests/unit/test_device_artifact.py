@@ -15,30 +15,17 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from PIL import Image
 
-from sc2.checkpoint import save_atomically
 from sc2.commands.link import encode_file
 from sc2.device import half as device_half
 from sc2.device.artifact import HALF, NETWORK, TABLES, is_artifact, read_artifact
 from sc2.device.half import ArtifactHalf
 from sc2.errors import CheckpointError, ConfigError, WireError
 from sc2.runs.artifact import compare, export_artifact
-from sc2.runs.halves import device_fingerprint
 from tests.contract.conftest import eight_images
-from tests.tiny_halves import WHOLE, tiny_case
+from tests.served import tiny_run
+from tests.tiny_halves import WHOLE
 
 Halves = dict[str, Path]
-
-
-def write_device(name: str, folder: Path, spec: dict[str, Any] | None = None) -> Path:
-    """Write the `device.pt` of a tiny half."""
-    case = tiny_case(name, spec=spec)
-    content, input_spec = case.export().device.plain(), case.context.input
-    common = {"kind": "device", "method": name, "point": case.context.point, "task": case.task}
-    fingerprint = device_fingerprint(name, content, input_spec)
-    plain = {**common, "input": input_spec.model_dump(mode="json"), "fingerprint": fingerprint, "half": content}
-    folder.mkdir()
-    save_atomically(plain, folder / "device.pt")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +33,7 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> Halves:
     """A hyperprior for images of several sizes, a half with several rates, and a codec; each with its artifact."""
     folder = tmp_path_factory.mktemp("halves")
     names = {"entropic_student_mshp": WHOLE, "gained_student": None, "webp": None}
-    made = {name: write_device(name, folder / name, spec) for name, spec in names.items()}
+    made = {name: tiny_run(name, folder / name, spec) for name, spec in names.items()}
     for name, path in made.items():
         export_artifact(path, folder / f"{name}.artifact")
     return made

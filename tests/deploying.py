@@ -1,0 +1,181 @@
+"""Measures what docs/deploying.md shows, on the results that are here: `make deploying` (ARGS=artifacts for a part).
+
+    python -m tests.deploying [walk] [artifacts] [int8] [load] [link] [adaptive]
+
+`link` needs root, `ip` and `tc`.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from sc2.commands.export_device import export_device
+from sc2.data.store import SampleStore
+from sc2.methods import method_names
+from sc2.provenance.environment import environment
+from sc2.runs.artifact import compare, export_artifact
+from tests import adaptive, load, shaped
+from tests.generated import put
+
+PAGE = Path("docs/deploying.md")
+RESULTS = Path("results")
+BENCHMARK, DATASET = "photodigits_small_resnet", "photodigits"
+INT8 = ("entropic_student", "gained_student", "bottleneck_unit", "channel_reduction_quantization", "local_model")
+ADAPTED = (("lossless_image", "webp"), ("webp", "60"), ("entropic_student", "0.35"), ("local_model", "16"))
+LINKED = ("entropic_student", "bottleneck_unit", "webp", "lossless_image")
+
+
+def middle_run(method: str) -> Path:
+    """Return the folder of the operating point in the middle of a method's grid."""
+    points = sorted((RESULTS / "export" / BENCHMARK / method).iterdir(), key=lambda path: path.name)
+    return points[len(points) // 2] / "seed0"
+
+
+def artifacts() -> Iterator[str]:
+    """Compare every method's artifact with its half on every test image."""
+    folder = RESULTS / "data" / DATASET
+    store = SampleStore(folder / "index.jsonl", folder / "test.tar", "test")
+    yield f"Every image of the test split of `{BENCHMARK}`, {len(store)} of them; one operating point of each method:"
+    yield ""
+    yield (
+        "| method | point | files, KiB | same payload | symbols | rounded differently | only last bits of real numbers "
+        "| payload, bytes (torch) |"
+    )
+    yield "|---|---|---:|---:|---:|---:|---:|---:|"
+    with tempfile.TemporaryDirectory() as scratch:
+        for method in method_names():
+            run, target = middle_run(method), Path(scratch) / method
+            artifact = export_artifact(run, target)
+            found = compare(run, target, (pixels for _, pixels, _ in store.all_prepared(artifact.input)))
+            size = sum(file.stat().st_size for file in target.iterdir()) / 1024
+            cells = [f"`{method}`", artifact.point, f"{size:.0f}", f"{found.same} of {found.images}"]
+            cells += [
+                f"{found.symbols:,}",
+                str(found.ties),
+                str(found.side_only),
+                f"{found.bytes:,} ({found.torch_bytes:,})",
+            ]
+            yield f"| {' | '.join(cells)} |"
+    yield ""
+    yield f"Measured on {_hardware()}."
+
+
+def int8() -> Iterator[str]:
+    """Quantise some methods' networks to 8 bits."""
+    yield "```"
+    with tempfile.TemporaryDirectory() as scratch:
+        for method in INT8:
+            run = middle_run(method)
+            lines = export_device(run, Path(scratch) / method, RESULTS / "data" / DATASET, None, int8=True)
+            yield f"$ sc2 export-device {run} device --images {RESULTS / 'data' / DATASET} --int8"
+            yield from (line.replace(f"{scratch}/{method}", "device") for line in lines)
+    yield "```"
+
+
+def loaded() -> Iterator[str]:
+    """Send 1,000 requests to a server, 100 of them bad."""
+    run = middle_run("entropic_student")
+    yield from load.report(run, requests=1000, clients=8, bad=100)
+    yield ""
+    yield f"Measured on {_hardware()}, clients and server on the same machine."
+
+
+def linked() -> Iterator[str]:
+    """Measure the latency over links with a limited rate."""
+    yield from shaped.report([middle_run(method) for method in LINKED], RESULTS / "data" / DATASET, 12)
+    yield ""
+    yield f"Measured on {_hardware()}, 12 images each, the first one not counted."
+
+
+def adapted() -> Iterator[str]:
+    """Compare the choice of a device half per image with the best fixed one."""
+    candidates = adaptive.candidates_of(RESULTS, BENCHMARK, ADAPTED)
+    yield from adaptive.report(candidates)
+    yield ""
+    choices = ", ".join(
+        f"{each.name} ({each.right.mean():.1%}, {each.num_bytes.mean():.0f} bytes)" for each in candidates
+    )
+    yield f"The choices, with accuracy and mean bytes of a container: {choices}."
+
+
+def _hardware() -> str:
+    found = environment()["hardware"]
+    return f"{found['cpu']} with {found['cores']} cores"
+
+
+def walk() -> Iterator[str]:
+    """Go the whole way, on the device in an environment with nothing but what its extra installs."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, port = Path(scratch), load.free_port()
+        for name in ("results", "tests"):
+            (folder / name).symlink_to(Path(name).resolve())
+        [photo] = shaped.photographs(folder, RESULTS / "data" / DATASET, 1)
+        photo.rename(folder / "photo.png")
+        here, device = Path(sys.executable).parent, folder / "device-env" / "bin"
+        run, bright = middle_run("entropic_student"), middle_run("gained_student")
+        yield "```"
+        yield from _shown(folder, here, f"sc2 export-device {run} device")
+        yield from _shown(folder, here, "ls -l --time-style=+ device | awk 'NR > 1 {print $5, $6}'")
+        yield from _shown(folder, here, "python -m venv device-env")
+        install = f"device-env/bin/pip install -qq '{Path.cwd()}[device]'"
+        yield from _shown(folder, here, install, "device-env/bin/pip install -qq 'split-computing-sc2[device]'")
+        yield from _shown(folder, device, "device-env/bin/pip list 2>/dev/null | awk 'NR > 2 {print $1}' | xargs")
+        yield from _shown(folder, device, "sc2 encode device photo.png -o out.sc2")
+        timed = "/usr/bin/time -f '%U s user, %S s system, %M KB at most' sc2 encode device photo.png -o out.sc2"
+        if Path("/usr/bin/time").is_file():
+            yield from _shown(folder, device, timed)
+        yield from _shown(folder, device, f"sc2 encode {run} photo.png -o out.sc2")
+        yield from _shown(folder, device, "sc2 selftest | tail -n 3")
+        yield "```"
+        yield ""
+        yield "And with a server, which has torch, on the other side:"
+        yield ""
+        yield "```"
+        serve = f"sc2 serve {run} {bright} --port {port}"
+        with load.served([run, bright], port):
+            yield f"$ {serve.replace(str(port), '8017')} &"
+            command = f"sc2 offload photo.png --device device --server http://127.0.0.1:{port} --top 2"
+            yield from _shown(folder, device, command, command.replace(str(port), "8017"))
+            command = f"curl --silent http://127.0.0.1:{port}/health"
+            yield from _shown(folder, device, command, command.replace(str(port), "8017"))
+            command = f"sc2 offload out.sc2 --device device --server http://127.0.0.1:{port}"
+            yield from _shown(folder, device, command, command.replace(str(port), "8017"))
+        command = f"sc2 offload photo.png --device device --server http://127.0.0.1:{port} --retries 0"
+        yield from _shown(folder, device, command, command.replace(str(port), "8017"))
+        yield "```"
+
+
+def _shown(folder: Path, tools: Path, command: str, shown: str | None = None) -> Iterator[str]:
+    """Run a command in a folder, and yield it and what it prints."""
+    environ = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
+    done = subprocess.run(command, shell=True, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    yield f"$ {shown or command}"
+    port = re.search(r"127\.0\.0\.1:(\d+)", command)
+    for line in (done.stdout + done.stderr).rstrip().splitlines():
+        yield line if port is None else line.replace(port[1], "8017")
+
+
+PARTS: dict[str, Callable[[], Iterator[str]]] = {
+    **{"walk": walk, "artifacts": artifacts, "int8": int8, "load": loaded, "link": linked, "adaptive": adapted}
+}
+
+
+def main() -> None:
+    """Measure the parts that are asked for, and write them into the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}; all by default")
+    for part in parser.parse_args().parts or PARTS:
+        lines = []
+        for line in PARTS[part]():
+            print(line, flush=True)
+            lines.append(line)
+        put(PAGE, f"make deploying ARGS={part}", lines)
+
+
+if __name__ == "__main__":
+    main()
