@@ -25,9 +25,9 @@ from tests.generated import put
 PAGE = Path("docs/deploying.md")
 RESULTS = Path("results")
 BENCHMARK, DATASET = "photodigits_small_resnet", "photodigits"
-INT8 = ("entropic_student", "gained_student", "bottleneck_unit", "channel_reduction_quantization", "local_model")
+INT8 = ("entropic_student", "gained_student", "channel_reduction_quantization", "local_model")
 ADAPTED = (("lossless_image", "webp"), ("webp", "60"), ("entropic_student", "0.35"), ("local_model", "16"))
-LINKED = ("entropic_student", "bottleneck_unit", "webp", "lossless_image")
+LINKED = ("entropic_student", "lossless_image")
 
 
 def middle_run(method: str) -> Path:
@@ -36,11 +36,12 @@ def middle_run(method: str) -> Path:
     return points[len(points) // 2] / "seed0"
 
 
-def artifacts() -> Iterator[str]:
-    """Compare every method's artifact with its half on every test image."""
+def artifacts(limit: int | None = None) -> Iterator[str]:
+    """Compare every method's artifact with its half on every test image, or on so many."""
     folder = RESULTS / "data" / DATASET
     store = SampleStore(folder / "index.jsonl", folder / "test.tar", "test")
-    yield f"Every image of the test split of `{BENCHMARK}`, {len(store)} of them; one operating point of each method:"
+    count = limit or len(store)
+    yield f"The first {count} of {len(store)} test images of `{BENCHMARK}`, with one operating point of each method:"
     yield ""
     yield (
         "| method | point | files, KiB | same payload | symbols | rounded differently | only last bits of real numbers "
@@ -51,7 +52,8 @@ def artifacts() -> Iterator[str]:
         for method in method_names():
             run, target = middle_run(method), Path(scratch) / method
             artifact = export_artifact(run, target)
-            found = compare(run, target, (pixels for _, pixels, _ in store.all_prepared(artifact.input)))
+            pixels = (store.prepared(index, artifact.input)[0] for index in range(count))
+            found = compare(run, target, pixels)
             size = sum(file.stat().st_size for file in target.iterdir()) / 1024
             cells = [f"`{method}`", artifact.point, f"{size:.0f}", f"{found.same} of {found.images}"]
             cells += [
@@ -169,9 +171,12 @@ def main() -> None:
     """Measure the parts that are asked for, and write them into the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}; all by default")
-    for part in parser.parse_args().parts or PARTS:
+    parser.add_argument("--limit", type=int, metavar="N", help="compare artifacts on so many images (default: all)")
+    options = parser.parse_args()
+    parts = PARTS | {"artifacts": lambda: artifacts(options.limit)}
+    for part in options.parts or parts:
         lines = []
-        for line in PARTS[part]():
+        for line in parts[part]():
             print(line, flush=True)
             lines.append(line)
         put(PAGE, f"make deploying ARGS={part}", lines)
