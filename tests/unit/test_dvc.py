@@ -57,7 +57,7 @@ def test_every_snapshot_is_of_a_run_file_whose_results_can_be_shared() -> None:
     """Each run file has a lock of its own, and all folders that its benchmarks and groups need are in it."""
     found: dict[str, Path] = {}
     locks = set()
-    for name in ("config", "imagenette", "voc", "coco"):
+    for name in ("config", "ablation", "imagenette", "voc", "coco"):
         run = load_config(Path(f"config/{name}.yaml"))
         folders = set(outputs(run))
         for benchmark in run.benchmarks:
@@ -69,7 +69,7 @@ def test_every_snapshot_is_of_a_run_file_whose_results_can_be_shared() -> None:
         locks.add(lock_of(run.path))
     shown = {path.parent.name for path in (ROOT / "docs" / "reference").glob("*/README.md")}
     assert shown - OF_AN_EARLIER_TEACHER <= set(found)
-    assert len(locks) == 4
+    assert len(locks) == 5
     assert found["photodigits"] == Path("dvc.lock")
     assert found["coco_detection"] == Path("config/coco.lock")
 
