@@ -89,7 +89,7 @@ def bad_request(kind: str, port: int, container: bytes) -> str:
         case "oversized":
             return raw(port, head(_MOST_BYTES + 1) + bytes(1000))
         case "stalled head":
-            return raw(port, b"POST /v1/ans")
+            return raw(port, b"POST /v1/")
         case "stalled body":
             return raw(port, head(len(container)) + half)
         case "cut":
