@@ -28,29 +28,13 @@ from typing import Any
 import numpy as np
 
 from sc2.data.store import SampleStore
+from sc2.measure.channel import PRESETS, Channel, Preset, transmit_ms
 from sc2.runs.artifact import export_artifact
 
 SERVER_IP, DEVICE_IP, PORT, RELAY_PORT = "10.117.0.1", "10.117.0.2", 8017, 8018
 MTU = 576
 BUCKET = MTU + 14
 """Bytes that pass at once: a whole packet with its Ethernet header, the least that tc takes."""
-
-
-@dataclass(frozen=True)
-class Link:
-    """A channel: uplink rate in kbit/s, and round-trip time in ms."""
-
-    name: str
-    kbit_s: float
-    rtt_ms: float
-
-
-LINKS = (
-    Link("LoRa", 37.5, 1000.0),
-    Link("NB-IoT", 62.5, 837.0),
-    Link("4G", 6000.0, 70.0),
-    Link("Wi-Fi", 18_880.0, 3.0),
-)
 
 
 def usable() -> str | None:
@@ -84,7 +68,7 @@ def namespaces() -> Iterator[tuple[str, str]]:
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
 
 
-def shape(device: str, link: Link) -> None:
+def shape(device: str, link: Channel) -> None:
     """Limit the device's end of the link."""
     rate = f"{round(link.kbit_s * 1000)}bit"
     options = ("rate", rate, "burst", str(BUCKET), "limit", "1000000")
@@ -155,19 +139,21 @@ class Measured:
     total_ms: float
     p95_ms: float
 
-    def formula_ms(self, link: Link) -> float:
+    def formula_ms(self, link: Channel) -> float:
         """Device + 8 · container / rate + round trip + server."""
-        return self.encode_ms + 8 * self.container_bytes / link.kbit_s + link.rtt_ms + self.answer_ms
+        return self._of(self.container_bytes, link)
 
-    def predicted_ms(self, link: Link) -> float:
+    def predicted_ms(self, link: Channel) -> float:
         """The same with all bytes of the link beyond those that the bucket lets pass at once."""
-        beyond = max(0.0, self.link_bytes - BUCKET)
-        return self.encode_ms + 8 * beyond / link.kbit_s + link.rtt_ms + self.answer_ms
+        return self._of(max(0.0, self.link_bytes - BUCKET), link)
+
+    def _of(self, num_bytes: float, link: Channel) -> float:
+        return self.encode_ms + float(transmit_ms(num_bytes, link.kbit_s)) + link.rtt_ms + self.answer_ms
 
 
 def measure(
-    run: Path, artifact: Path, images: Sequence[Path], links: Sequence[Link]
-) -> Iterator[tuple[Link, Measured]]:
+    run: Path, artifact: Path, images: Sequence[Path], links: Sequence[Preset]
+) -> Iterator[tuple[Preset, Measured]]:
     """Yield what is measured of a run over each link.
 
     Args:
@@ -181,16 +167,16 @@ def measure(
         inside = ["ip", "netns", "exec"]
         serve = [*inside, server, *python, "sc2", "serve", str(run), "--batch-ms", "0", "--timeout", "60"]
         with _process(serve, "Uvicorn running"):
-            free = Link("free", 1e6, 0.0)
-            base = None
-            for link in (free, *links):
-                shape(device, link)
-                with _process([*inside, server, *python, "tests.shaped", "--relay", str(link.rtt_ms / 2000)], "ready"):
-                    found = _offload(inside, device, artifact, images, base)
-                if base is None:
-                    base = found.answer_ms
-                    continue
-                yield link, found
+
+            def over(channel: Channel, base: float | None) -> Measured:
+                shape(device, channel)
+                relay = [*inside, server, *python, "tests.shaped", "--relay", str(channel.rtt_ms / 2000)]
+                with _process(relay, "ready"):
+                    return _offload(inside, device, artifact, images, base)
+
+            base = over(Channel(1e6, 0.0), None).answer_ms
+            for link in links:
+                yield link, over(link.channel, base)
 
 
 def _offload(
@@ -249,7 +235,7 @@ def photographs(folder: Path, dataset: Path, count: int) -> list[Path]:
     return paths
 
 
-def report(runs: Sequence[Path], dataset: Path, count: int, links: Sequence[Link] = LINKS) -> Iterator[str]:
+def report(runs: Sequence[Path], dataset: Path, count: int, links: Sequence[Preset] = PRESETS) -> Iterator[str]:
     """Yield the table of some runs, as Markdown.
 
     Args:
@@ -269,8 +255,9 @@ def report(runs: Sequence[Path], dataset: Path, count: int, links: Sequence[Link
             path = Path(folder) / f"artifact{number}"
             artifact = export_artifact(run, path)
             for link, found in measure(run, path, images, links):
-                numbers = (found.formula_ms(link), found.predicted_ms(link), found.total_ms, found.p95_ms)
-                cells = [f"{link.name} ({link.kbit_s:g} kbit/s, {link.rtt_ms:g} ms)"]
+                channel = link.channel
+                numbers = (found.formula_ms(channel), found.predicted_ms(channel), found.total_ms, found.p95_ms)
+                cells = [f"{link.title} ({channel.kbit_s:g} kbit/s, {channel.rtt_ms:g} ms)"]
                 cells += [f"`{artifact.method}` {artifact.point}", f"{found.container_bytes:.0f}"]
                 cells += [f"{found.link_bytes:.0f}", *(f"{each:.1f}" for each in numbers)]
                 yield f"| {' | '.join(cells)} |"
