@@ -12,7 +12,8 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from sc2.commands.arguments import add_config, add_tools
+from sc2.commands.arguments import add_tools
+from sc2.commands.run_file import add_config
 from sc2.errors import SC2Error
 from sc2.jobs.stages import STAGES, Stage
 from sc2.version import VERSION

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from sc2.commands.import_arguments import add_import_sc2bench, add_import_units
 from sc2.commands.link_arguments import add_link
 from sc2.commands.report_arguments import add_report
+from sc2.commands.run_file import add_config
 from sc2.commands.share_arguments import add_dvc, add_pull, add_push, add_trace
 from sc2.errors import SC2Error
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-
-DEFAULT_CONFIG = "config/config.yaml"
 
 
 def add_tools(commands: "Commands") -> None:
@@ -30,21 +29,15 @@ def add_tools(commands: "Commands") -> None:
         add_trace,
         _add_why,
         _add_verify,
+        add_pull,
+        add_push,
         _add_schema,
+        add_dvc,
+        add_import_sc2bench,
+        add_import_units,
+        add_report,
     ):
         add(commands)
-    for add_with_config in (add_pull, add_push, add_dvc):
-        add_with_config(commands, DEFAULT_CONFIG)
-    add_import_sc2bench(commands, DEFAULT_CONFIG)
-    add_import_units(commands, DEFAULT_CONFIG)
-    add_report(commands)
-
-
-def add_config(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names the run file."""
-    parser.add_argument(
-        "--config", type=Path, default=Path(DEFAULT_CONFIG), help=f"the run file (default: {DEFAULT_CONFIG})"
-    )
 
 
 def _add_methods(commands: "Commands") -> None:

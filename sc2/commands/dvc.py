@@ -7,13 +7,11 @@ from typing import Any
 
 import yaml
 
+from sc2.commands.run_file import DEFAULT
 from sc2.config.reader import files_of
 from sc2.config.resolved import Config
 from sc2.jobs.plan import examples, runs, trainings
 from sc2.report.columns import quality_of
-
-DEFAULT_RUN = "config/config.yaml"
-"""The run file that Snakemake uses by default."""
 
 _HEADER = """\
 # Written by `sc2 dvc` from the run file {run}: do not edit.
@@ -80,7 +78,7 @@ def _stage(config: Config, target: str, reads: list[str], makes: list[str], more
     run = _relative(config.path)
     files = [*_with_extended(config.path.parent, ".", config.path.stem), *_benchmark_files(config), *more]
     return {
-        "cmd": f"snakemake --cores all {target}" + ("" if run == DEFAULT_RUN else f" --configfile {run}"),
+        "cmd": f"snakemake --cores all {target}" + ("" if run == DEFAULT.as_posix() else f" --configfile {run}"),
         "deps": ["sc2", "workflow", *reads],
         "params": [{file: None} for file in files],
         "outs": [{folder: {"persist": True}} for folder in makes],

@@ -5,11 +5,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sc2.commands.run_file import add_config
+
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
-def add_pull(commands: "Commands", default_config: str) -> None:
+def add_pull(commands: "Commands") -> None:
     """Add the parser of `sc2 pull`."""
     parser = commands.add_parser(
         "pull",
@@ -18,12 +20,12 @@ def add_pull(commands: "Commands", default_config: str) -> None:
         "beside it), check each file, and keep what this checkout would make. Run again, it goes on where it stopped.",
         epilog="example: sc2 pull --benchmark photodigits_detection --method jpeg webp",
     )
-    _add_common(parser, default_config)
+    _add_common(parser)
     parser.add_argument("--force", action="store_true", help="replace results of your own that differ")
     parser.set_defaults(run=_pull)
 
 
-def add_push(commands: "Commands", default_config: str) -> None:
+def add_push(commands: "Commands") -> None:
     """Add the parser of `sc2 push`."""
     parser = commands.add_parser(
         "push",
@@ -32,15 +34,15 @@ def add_push(commands: "Commands", default_config: str) -> None:
         "beside it), and upload what the remote lacks. Run again, it goes on where it stopped.",
         epilog="then share the lock: git add dvc.lock && git commit && git push",
     )
-    _add_common(parser, default_config)
+    _add_common(parser)
     parser.set_defaults(run=_push)
 
 
-def add_dvc(commands: "Commands", default_config: str) -> None:
+def add_dvc(commands: "Commands") -> None:
     """Add the parser of `sc2 dvc`."""
     parser = commands.add_parser("dvc", help="write dvc.yaml, which lists the run file's results for DVC")
     parser.add_argument("file", type=Path, nargs="?", default=Path("dvc.yaml"), help="default: dvc.yaml")
-    _add_config(parser, default_config)
+    add_config(parser)
     parser.set_defaults(run=_dvc)
 
 
@@ -67,7 +69,7 @@ def add_trace(commands: "Commands") -> None:
     parser.set_defaults(run=_trace)
 
 
-def _add_common(parser: argparse.ArgumentParser, default_config: str) -> None:
+def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--remote", metavar="NAME", help="the DVC remote (default: DVC's default remote)")
     parser.add_argument(
         "--benchmark", nargs="+", default=[], metavar="NAME", help="only these, and what they are made from"
@@ -75,11 +77,7 @@ def _add_common(parser: argparse.ArgumentParser, default_config: str) -> None:
     parser.add_argument(
         "--method", nargs="+", default=[], metavar="NAME", help="only these methods' runs, and what they are made from"
     )
-    _add_config(parser, default_config)
-
-
-def _add_config(parser: argparse.ArgumentParser, default: str) -> None:
-    parser.add_argument("--config", type=Path, default=Path(default), help=f"the run file (default: {default})")
+    add_config(parser)
 
 
 def _pull(arguments: argparse.Namespace) -> int:

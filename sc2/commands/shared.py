@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sc2.commands.dvc import DEFAULT_RUN
+from sc2.commands.run_file import DEFAULT
 from sc2.provenance.record import SUFFIX, Record, read_record
 from sc2.sharing.lock import Folder
 from sc2.sharing.selection import select
@@ -55,7 +55,7 @@ class Wanted:
 
 def lock_of(run: Path) -> Path:
     """Return the lock of a run file: DVC's own for the default one, a file beside the run file for another."""
-    return Path("dvc.lock") if Path(run).resolve() == Path(DEFAULT_RUN).resolve() else run.with_suffix(".lock")
+    return Path("dvc.lock") if Path(run).resolve() == DEFAULT.resolve() else run.with_suffix(".lock")
 
 
 def files_of(store: Store, folders: Iterable[Folder]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from sc2.commands.in_place import changed_in_place
+from sc2.commands.run_file import DEFAULT
 from sc2.config.load import load_config
 from sc2.config.resolved import Config
 from sc2.jobs.identity import Job, job
@@ -17,7 +18,7 @@ from sc2.provenance.findings import Report, format_report, order, prune, removab
 from sc2.provenance.repair import Repair, clear_away, format_repair, plan_repair
 from sc2.provenance.verify import verify
 
-DEFAULT_CONFIG, RESULTS = Path("config/config.yaml"), Path("results")
+RESULTS = Path("results")
 SNAPSHOTS = Path("docs") / "reference"
 
 
@@ -67,7 +68,7 @@ def check(config: Config, results: Path) -> Report:
 def repair_command(config_path: Path, results: Path = RESULTS, action: str = "repair") -> str:
     """Return the command that repairs (or prunes) what `verify` finds."""
     words = ["sc2", "verify"]
-    if config_path != DEFAULT_CONFIG:
+    if config_path != DEFAULT:
         words += ["--config", str(config_path)]
     if results != RESULTS:
         words += ["--results", str(results)]
