@@ -163,74 +163,45 @@
     return [line("xrules", "x", "y"), line("yrules", "y", "x"), text("xrules", "x"), text("yrules", "y")];
   }
 
+  const still = { aria: false, clip: true, interactive: false }; // of what lies behind the points
+
+  /* A mark for each curve of a data set: an area or a line would join those of different curves. */
+  const perCurve = (name, data, type, update) => ({
+    type: "group",
+    from: { facet: { name, data, groupby: "curve" } },
+    encode: whole,
+    marks: [{ type, from: { data: name }, ...still, encode: { update } }],
+  });
+
   function intervals(few) {
+    const reach = { x: place("x"), y: { scale: "y", field: "low" }, y2: { scale: "y", field: "high" } };
     const bars = {
       type: "rule",
       from: { data: "bands" },
-      aria: false,
-      clip: true,
-      interactive: false,
+      ...still,
       encode: {
         update: {
-          x: place("x"),
-          y: { scale: "y", field: "low" },
-          y2: { scale: "y", field: "high" },
+          ...reach,
           stroke: { field: "colour" },
           strokeWidth: { value: few ? 1.6 : 1 },
           opacity: opacity({ value: few ? 0.7 : 0.3 }),
         },
       },
     };
-    const area = {
-      type: "group",
-      from: { facet: { name: "band", data: "bands", groupby: "curve" } },
-      encode: whole,
-      marks: [
-        {
-          type: "area",
-          from: { data: "band" },
-          aria: false,
-          clip: true,
-          interactive: false,
-          encode: {
-            update: {
-              x: place("x"),
-              y: { scale: "y", field: "low" },
-              y2: { scale: "y", field: "high" },
-              fill: { field: "colour" },
-              fillOpacity: opacity({ value: 0.13 }),
-            },
-          },
-        },
-      ],
-    };
-    return few ? [area, bars] : [bars];
+    if (!few) return [bars];
+    const fill = { fill: { field: "colour" }, fillOpacity: opacity({ value: 0.13 }) };
+    return [perCurve("band", "bands", "area", { ...reach, ...fill }), bars];
   }
 
-  const lines = () => ({
-    type: "group",
-    from: { facet: { name: "curve", data: "lines", groupby: "curve" } },
-    encode: whole,
-    marks: [
-      {
-        type: "line",
-        from: { data: "curve" },
-        aria: false,
-        clip: true,
-        interactive: false,
-        encode: {
-          update: {
-            x: place("x"),
-            y: place("y"),
-            stroke: { field: "colour" },
-            strokeWidth: { value: 2 },
-            strokeDash: { field: "dash" },
-            opacity: opacity({ value: 0.9 }),
-          },
-        },
-      },
-    ],
-  });
+  const lines = () =>
+    perCurve("curve", "lines", "line", {
+      x: place("x"),
+      y: place("y"),
+      stroke: { field: "colour" },
+      strokeWidth: { value: 2 },
+      strokeDash: { field: "dash" },
+      opacity: opacity({ value: 0.9 }),
+    });
   const front = () => ({
     type: "line",
     from: { data: "front" },
