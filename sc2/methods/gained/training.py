@@ -4,10 +4,12 @@
 
 Every image of a batch has a random rate r of its own. In classification the task is α CE + (1 - α) τ² KL to the
 teacher, otherwise its own loss. Bits are those under uniform noise; the decoder gets rounded symbols with the gradient
-of unrounded ones (Minnen and Singh, arXiv 2007.08739). With an encoder reused from another benchmark, encoder, gains
-and tables are frozen and decoder and tail learn the task for all rates.
+of unrounded ones (Minnen and Singh, arXiv 2007.08739). A phase can begin with the features of the cut alone
+(`features_first`); what follows is another loss, for which optimiser and learning rate begin anew. With an encoder
+reused from another benchmark, encoder, gains and tables are frozen and decoder and tail learn the task for all rates.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +25,10 @@ from sc2.methods.gained.params import A, Joint
 from sc2.methods.gained.transforms import Transforms
 from sc2.split.method import BuildContext
 from sc2.training.judge import Judge
-from sc2.training.recipe import Recipe, Terms, one_cycle
+from sc2.training.recipe import LearningRate, Recipe, Terms, one_cycle
 
+PART = "features_only"
+"""Key of the optimiser's groups: whether their last step was on the features alone."""
 FIRST_PRICE = 0.05
 """Factor on the prices while they do not yet count in full."""
 
@@ -44,8 +48,8 @@ def joint_recipe(params: Joint, context: BuildContext[A], transforms: Transforms
         trained=[*own, network.decoder, network.tail],
         frozen=[*norms, *(device_side if context.encoder is not None else []), teacher],
         step=losses.step,
-        optimizer=lambda parameters: _adam(parameters, network, params),
-        learning_rate=one_cycle(params.warmup),
+        optimizer=lambda parameters: _adam(parameters, network, params, losses.schedule),
+        learning_rate=_in_parts(params),
         epochs=params.epochs,
         batch_size=params.batch_size,
         validate=losses.validate,
@@ -167,8 +171,25 @@ def _energy(features: Tensor) -> Tensor:
     return features.square().flatten(1).sum(1)
 
 
-def _adam(parameters: list[nn.Parameter], network: GainedNetwork, params: Joint) -> torch.optim.Optimizer:
-    """Return Adam with a learning rate each for networks, for what is per rate, and for the stages after the cut."""
+def _in_parts(params: Joint) -> LearningRate:
+    """Return the schedule: one cycle, or one each for the part with the features alone and for the rest."""
+    cycle = one_cycle(params.warmup)
+
+    def factor(step: int, total: int) -> float:
+        first = math.ceil(params.features_first * total)
+        return cycle(step, first) if step < first else cycle(step - first, total - first)
+
+    return factor
+
+
+def _adam(
+    parameters: list[nn.Parameter], network: GainedNetwork, params: Joint, schedule: _Schedule
+) -> torch.optim.Optimizer:
+    """Return Adam with a learning rate each for networks, for what is per rate, and for the stages after the cut.
+
+    It forgets its moments when the part with the features alone is over: those of that small loss would let the steps
+    on the whole one be many times too large.
+    """
     per_rate = {id(p) for name, p in network.named_parameters() if "log_factor" in name or name.startswith("prior.")}
     tail = {id(parameter) for parameter in network.tail.parameters()}
     groups: dict[float, list[nn.Parameter]] = {}
@@ -181,4 +202,14 @@ def _adam(parameters: list[nn.Parameter], network: GainedNetwork, params: Joint)
         groups.setdefault(factor, []).append(parameter)
     own_rates = [{"params": own, "lr": factor * params.lr} for factor, own in groups.items()]
     # Fused: one pass over each weight. There are many small ones, and one by one they took 15 % of a step.
-    return torch.optim.Adam(own_rates, lr=params.lr, fused=True)
+    adam = torch.optim.Adam(own_rates, lr=params.lr, fused=True)
+
+    def begin_anew(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        # Kept with the groups, the part is in the saved state: a training that goes on clears no more and no less.
+        if optimizer.param_groups[0].get(PART, schedule.features_only) != schedule.features_only:
+            optimizer.state.clear()
+        for group in optimizer.param_groups:
+            group[PART] = schedule.features_only
+
+    adam.register_step_pre_hook(begin_anew)
+    return adam
