@@ -14,10 +14,11 @@ LONGEST = 1 << 20
 ADDRESS = "SC2_FORKS"
 """Names the socket of the process to be forked from, in the environment of jobs; `off` starts every job alone."""
 
-QUIET_ALLOCATOR = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
-"""Keeps an allocator that PyArrow has but does not use by default from starting a thread when it is loaded."""
+NO_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
+"""Keeps libraries from starting a thread while they are imported: an allocator that PyArrow has but does not use by
+default, and CUDA, which torch asks for GPUs unless it is told to ask their driver's management library."""
 
-_FREE = frozenset({*THREADS, *QUIET_ALLOCATOR, ADDRESS, "_", "SHLVL", "PWD", "OLDPWD"})
+_FREE = frozenset({*THREADS, *NO_THREADS, ADDRESS, "_", "SHLVL", "PWD", "OLDPWD"})
 """Variables that may differ: those of the shell, and those that every stage settles itself."""
 
 _STATUS = frozenset(

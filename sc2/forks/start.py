@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sc2.forks.inherited import ADDRESS, QUIET_ALLOCATOR
+from sc2.forks.inherited import ADDRESS, NO_THREADS
 from sc2.system.surroundings import THREADS
 
 _STARTED: list[subprocess.Popen[bytes]] = []
@@ -37,7 +37,7 @@ def start_forks() -> dict[str, str]:
             pass_fds=(listener.fileno(), workflow),
             # What a terminal sends to the group in front is for the jobs' own processes, which pass it on.
             process_group=0,
-            env={**os.environ, **dict.fromkeys(THREADS, "1"), **temporary, **QUIET_ALLOCATOR},
+            env={**os.environ, **dict.fromkeys(THREADS, "1"), **temporary, **NO_THREADS},
         )
     os.close(workflow)
     _STARTED.append(started)
