@@ -1,5 +1,6 @@
 """CR+BQ: the published architecture row by row, other backbones, and what its training leaves alone."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -125,6 +126,27 @@ def test_the_loss_is_the_squared_error_of_all_hints_summed_over_the_batch() -> N
         expected = expected + ((late - teacher.up_to("layer3")(images)) ** 2).sum()
     torch.testing.assert_close(terms["loss"], expected)
     torch.testing.assert_close(terms["sse"], expected / 3)
+
+
+def test_an_encoder_from_elsewhere_stays_as_it_is_and_the_decoder_starts_there() -> None:
+    first = ReductionNetwork(make_context(SMALL_RESNET, 32)).state_dict()
+    other = {name: value + 0.01 for name, value in first.items() if value.is_floating_point()}
+    context = replace(make_context(SMALL_RESNET, 32), encoder=first | other)
+    recipe = METHOD.training(METHOD.phase_params("distill", {"lr": 0.1}), context)
+    student = recipe.model
+
+    def parts_unlike(values: dict[str, Tensor]) -> set[str]:
+        found = student.state_dict()
+        return {name.partition(".")[0] for name in values if not torch.equal(found[name], values[name])}
+
+    assert parts_unlike(other) == {"tail"}
+    recipe.set_modes()
+    optimizer = recipe.optimizer(recipe.trained_parameters())
+    recipe.step(torch.randn(4, 3, 32, 32), torch.zeros(4, dtype=torch.long))["loss"].backward()
+    optimizer.step()
+    assert parts_unlike(other) == {"tail", "decoder"}
+    METHOD.reuse_encoder(student, first)
+    assert parts_unlike(first) == {"decoder"}
 
 
 def test_a_half_of_other_values_is_refused() -> None:

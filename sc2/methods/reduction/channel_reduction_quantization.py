@@ -22,6 +22,7 @@ from sc2.strict import Strict
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
 
     from sc2.split.method import DeviceHalf, ServerHalf
     from sc2.training.recipe import Recipe
@@ -33,6 +34,7 @@ class ChannelReductionQuantization(Method[ReductionArch]):
     Arch = ReductionArch
     Params = Params
     rate_axis = AXIS
+    takes_encoder = True
     upstream_size_rule = "quantized"
 
     def estimate_bits(self, device: DeviceHalf, latent: Any) -> float | None:
@@ -46,6 +48,12 @@ class ChannelReductionQuantization(Method[ReductionArch]):
         from sc2.methods.reduction.training import distill_recipe
 
         return distill_recipe(params, context) if isinstance(params, Distill) else super().training(params, context)
+
+    def reuse_encoder(self, network: Module, state: Mapping[str, Tensor]) -> None:
+        """Load the encoder."""
+        from sc2.backbones.teacher import take_over
+
+        take_over(network, state, ("encoder",))
 
     def export(self, context: BuildContext[ReductionArch], state: Mapping[str, Tensor] | None) -> Export:
         """Split the trained network after the quantiser."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sc2.backbones.teacher import teacher_model
+from sc2.backbones.teacher import take_over, teacher_model
 from sc2.methods.reduction.network import ReductionNetwork
 from sc2.methods.reduction.params import Distill, ReductionArch
 from sc2.split.method import BuildContext
@@ -22,9 +22,13 @@ def distill_recipe(params: Distill, context: BuildContext[ReductionArch]) -> Rec
 
     The tail is frozen, except for the stages that the parameters name.
 
-    Validation includes the quantiser; the epoch with the lowest loss is kept.
+    Validation includes the quantiser; the epoch with the lowest loss is kept. From another benchmark's run the encoder
+    is taken as it is, frozen, and the decoder as a start: it learns from quantised z then.
     """
     student, teacher = ReductionNetwork(context), teacher_model(context.teacher)
+    taken_over = context.encoder is not None
+    if context.encoder is not None:
+        take_over(student, context.encoder, ("encoder", "decoder"))
     judge = Judge(context.task, context.num_classes)
     learning, kept = parted(student.tail.stages, params.trained_stages)
     hint_loss = HintLoss(context.arch.cut, context.arch.hints)
@@ -43,8 +47,8 @@ def distill_recipe(params: Distill, context: BuildContext[ReductionArch]) -> Rec
 
     return Recipe(
         model=student,
-        trained=[student.encoder, student.decoder, *learning],
-        frozen=[*kept, teacher],
+        trained=[*([] if taken_over else [student.encoder]), student.decoder, *learning],
+        frozen=[*([student.encoder] if taken_over else []), *kept, teacher],
         step=step,
         summed=("loss",),
         optimizer=lambda parameters: torch.optim.Adam(parameters, lr=params.lr),
