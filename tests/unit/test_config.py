@@ -171,7 +171,7 @@ def test_a_missing_run_file(project: Project) -> None:
     assert where == "imagnette.yaml"
     assert message.startswith(
         "there is no such run file; did you mean 'imagenette'? allowed: ablation, coco, coco_sample, config, full, "
-        "imagenette, imagenette_sample, paper, quick, voc"
+        "imagenette, imagenette_sample, paper, quick, samples, voc"
     )
 
 
