@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from PIL import Image
@@ -38,6 +39,10 @@ POINTS: dict[tuple[str, str], tuple[float, float, float, int, float, float]] = {
     ("entropic_student", "4"): (100.0, 80.0, 50.0, 5_000_000, 4.0, 1.5),
     ("local_model", "8"): (1.0, 86.0, 300.0, 9_000_000, 12.0, 0.0),
 }
+PER_BYTE = {("entropic_student", "4"): (50.0, 20.0)}
+"""How much longer device and server take per byte (µs), where they do."""
+TIMED = range(5, IMAGES, 12)
+"""The images that were timed."""
 SPREAD = 0.1
 """Bytes of an image differ by up to this part of their mean."""
 FRAME = 3
@@ -68,6 +73,20 @@ def summary(benchmark: str, method: str, point: str) -> dict[str, Any]:
     return {**keys, **own, **shares, **other, **costs, "images": IMAGES, "top1_pct": top1, "top5_pct": 99.0}
 
 
+def timed_images(method: str, point: str) -> list[dict[str, float]]:
+    """The times of some images: those of one side rise with the bytes in its coder alone."""
+    size, *_, device, server = POINTS[method, point]
+    packets = [sizes(size)[index] + FRAME for index in TIMED]
+    typical, rise = median(packets), PER_BYTE.get((method, point), (0.0, 0.0))
+    rows = []
+    for packet in packets:
+        more = [slope / 1000 * (packet - typical) for slope in rise]
+        device_ms = {"encoder_ms": 0.75 * device, "coder_encode_ms": 0.25 * device + more[0]}
+        server_ms = {"coder_decode_ms": 0.5 * server + more[1], "server_ms": 0.5 * server}
+        rows.append({"session_bytes": packet, **device_ms, **server_ms})
+    return rows
+
+
 def times(benchmark: str, method: str) -> dict[str, Any]:
     """A method's latency file."""
     rows = []
@@ -79,6 +98,7 @@ def times(benchmark: str, method: str) -> dict[str, Any]:
         row |= {"encoder_network": "", "server_network": "", "encoder_ms_p95": device, "coder_encode_ms_p95": device}
         for part, value in parts.items():
             row |= {f"{part}_ms_p50": value, f"{part}_ms_low": 0.9 * value, f"{part}_ms_high": 1.1 * value}
+        row["images"] = timed_images(method, point)
         rows.append(row)
     machine = {"threads": 1, "cpu": "Some CPU", "record_id": "b" * 16, "cpu_share": 1.0, "load_per_core": 0.1}
     return {"benchmark": benchmark, "method": method, **machine, "loaded": method == "webp", "runs": rows}

@@ -2,9 +2,10 @@
 
     T = device + 8 · B / rate + round trip + server
 
-`device` is the encoder and its coder, `server` the decoder and the rest of the network, B the bytes of one image. The
-channel loses nothing and its rate is that of the uplink; the answer, a few bytes, costs the round trip alone. It is
-needed on the device: what answers there itself has no link in its latency.
+`device` is the encoder and its coder, `server` the decoder and the rest of the network, B the bytes of one image. Both
+times grow with B where that was measured (`sc2.measure.slope`). The channel loses nothing and its rate is that of the
+uplink; the answer, a few bytes, costs the round trip alone. It is needed on the device: what answers there itself has
+no link in its latency.
 """
 
 import math
@@ -19,6 +20,7 @@ from sc2.measure.resampling import NO_INTERVAL, Interval
 
 Values = NDArray[np.float64]
 BITS_PER_BYTE = 8.0
+US_PER_MS = 1000.0
 
 Reading = Literal["read", "computed", "memory"]
 """How a number came here: read in its source, computed from numbers there, or from memory (to be checked)."""
@@ -106,24 +108,58 @@ PRESETS = (
 
 
 @dataclass(frozen=True)
+class Side:
+    """The time of one side of the link.
+
+    Attributes:
+        typical_ms: Median over timed images (ms).
+        interval: 95 % interval of `typical_ms`.
+        us_per_byte: How much longer an image takes per byte that it has more (µs, ≥ 0).
+    """
+
+    typical_ms: float
+    interval: Interval = NO_INTERVAL
+    us_per_byte: float = 0.0
+
+
+@dataclass(frozen=True)
 class Split:
     """What one operating point costs besides the channel.
 
     Attributes:
-        device_ms: Encoder and coder on the device, per image (ms).
-        server_ms: Decoder and network on the server, per image (ms).
+        device: Encoder and coder on the device.
+        server: Decoder and network on the server.
         sizes: Bytes of each image on the link, [images], at least one.
         answers_on_device: Whether the device has the answer itself, and waits for no link.
-        device_interval: 95 % interval of `device_ms`.
-        server_interval: 95 % interval of `server_ms`.
+        typical_bytes: Median size of the timed images, which takes the typical times.
+        least_bytes: Smallest size of the timed images; smaller images are taken to need no less time.
     """
 
-    device_ms: float
-    server_ms: float
+    device: Side
+    server: Side
     sizes: Values = field(repr=False)
     answers_on_device: bool = False
-    device_interval: Interval = NO_INTERVAL
-    server_interval: Interval = NO_INTERVAL
+    typical_bytes: float = 0.0
+    least_bytes: float = 0.0
+
+    def side_ms(self, side: Side) -> Values:
+        """Return the time that each image takes on one side, [images] (ms)."""
+        times: Values = side.typical_ms + side.us_per_byte / US_PER_MS * self._more_bytes
+        return times
+
+    def mean_ms(self, side: Side) -> float:
+        """Return the mean time over the images on one side (ms)."""
+        return float(side.typical_ms + side.us_per_byte / US_PER_MS * self._more_bytes.mean())
+
+    def interval(self, side: Side) -> Interval:
+        """Return the interval of the typical time, moved to the mean."""
+        moved = self.mean_ms(side) - side.typical_ms
+        return Interval(side.interval.low + moved, side.interval.high + moved)
+
+    @property
+    def _more_bytes(self) -> Values:
+        more: Values = np.maximum(self.sizes, self.least_bytes) - self.typical_bytes
+        return more
 
     @property
     def mean_bytes(self) -> float:
@@ -131,20 +167,24 @@ class Split:
         return 0.0 if self.answers_on_device else float(self.sizes.mean())
 
     def fixed_ms(self, rtt_ms: float) -> float:
-        """Return what does not depend on the rate."""
-        return self.device_ms if self.answers_on_device else self.device_ms + rtt_ms + self.server_ms
+        """Return what does not depend on the rate, mean over the images."""
+        device = self.mean_ms(self.device)
+        return device if self.answers_on_device else device + rtt_ms + self.mean_ms(self.server)
 
     def fixed_interval(self, rtt_ms: float) -> Interval:
         """Return the ends of `fixed_ms`: the sums of those of its parts, which is rather too wide."""
+        device, server = self.interval(self.device), self.interval(self.server)
         if self.answers_on_device:
-            return self.device_interval
-        device, server = self.device_interval, self.server_interval
+            return device
         return Interval(device.low + rtt_ms + server.low, device.high + rtt_ms + server.high)
 
     def latency_ms(self, channel: Channel) -> Values:
         """Return the latency of each image, [images]."""
-        waited = np.zeros(len(self.sizes)) if self.answers_on_device else transmit_ms(self.sizes, channel.kbit_s)
-        latency: Values = waited + self.fixed_ms(channel.rtt_ms)
+        device = self.side_ms(self.device)
+        if self.answers_on_device:
+            return device
+        fixed = device + channel.rtt_ms + self.side_ms(self.server)
+        latency: Values = transmit_ms(self.sizes, channel.kbit_s) + fixed
         return latency
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from sc2.errors import ConfigError
 from sc2.measure.percentile import percentile
@@ -33,17 +34,22 @@ class Timing:
         p95_ms: 95th percentile over the repeats, in milliseconds.
         repeats: How many calls were timed; fewer than asked for when the budget ran out.
         interval: 95 % interval of the median (ms); NaN with fewer than six repeats.
+        by_argument: Median of the calls on each argument, in milliseconds: as many as the call has arguments, or as
+            there was time for.
     """
 
     p50_ms: float
     p95_ms: float
     repeats: int
     interval: Interval = NO_INTERVAL
+    by_argument: tuple[float, ...] = ()
 
     @classmethod
-    def of(cls, times_ms: Sequence[float]) -> "Timing":
-        """Return the timing of at least one call."""
-        return cls(percentile(times_ms, 50), percentile(times_ms, 95), len(times_ms), median_interval(times_ms))
+    def of(cls, times_ms: Sequence[float], arguments: int = 0) -> "Timing":
+        """Return the timing of at least one call; call k was on argument k modulo `arguments`, if there are any."""
+        each = tuple(percentile(times_ms[k::arguments], 50) for k in range(min(arguments, len(times_ms))))
+        ends = median_interval(times_ms)
+        return cls(percentile(times_ms, 50), percentile(times_ms, 95), len(times_ms), ends, each)
 
 
 def median_interval(values: Sequence[float]) -> Interval:
@@ -72,11 +78,20 @@ class Call:
         run: The call; it has to wait for its own result, so one that starts work on a GPU has to synchronise.
         repeats: Calls to time, at least 1.
         warmup: Calls before those, not timed; they take a quarter of the budget at most (the first always happens).
+        on: What it is called on, one after the other, from the first; empty for a call without an argument.
     """
 
-    run: Callable[[], object]
+    run: Callable[..., object]
     repeats: int
     warmup: int
+    on: Sequence[Any] = ()
+
+    def make(self, number: int) -> None:
+        """Make call `number` of those that are timed, or of those before, 0 or more."""
+        if self.on:
+            self.run(self.on[number % len(self.on)])
+        else:
+            self.run()
 
 
 def time_in_turn(
@@ -103,20 +118,20 @@ def time_in_turn(
     while waiting:
         for name, call in list(waiting.items()):
             before = clock()
-            call.run()
+            call.make(len(times_ms[name]))
             took = clock() - before
             spent[name] += took
             times_ms[name].append(took / _NS_PER_MS)
             if len(times_ms[name]) == call.repeats or spent[name] >= budget_s * _NS_PER_S:
                 del waiting[name]
-    return {name: Timing.of(times) for name, times in times_ms.items()}
+    return {name: Timing.of(times, len(calls[name].on)) for name, times in times_ms.items()}
 
 
 def _warm_up(call: Call, budget_ns: float, clock: Callable[[], int]) -> int:
     """Return the time that the calls before the first one that counts took (ns)."""
     start = clock()
-    for _ in range(call.warmup):
-        call.run()
+    for number in range(call.warmup):
+        call.make(number)
         if clock() - start >= budget_ns:
             break
     return clock() - start

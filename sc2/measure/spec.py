@@ -13,4 +13,4 @@ class LatencySpec(Strict):
         default=2.0, gt=0, description="No repetition starts after this time per quantity (seconds)"
     )
     warmup: int = Field(default=3, ge=0, description="Repetitions before the clock starts")
-    images: int = Field(default=8, gt=0, description="Test images that the repetitions cycle through")
+    images: int = Field(default=16, gt=0, description="Test images that the repetitions cycle through")

@@ -68,8 +68,9 @@ def _rows(tables: Tables, series: Series, point: str) -> Any:
 def _times(point: TimedPoint) -> dict[str, Any]:
     split = point.split
     return {
-        "device": _interval(split.device_ms, *split.device_interval),
-        "server": _interval(split.server_ms, *split.server_interval),
+        "device": _interval(split.mean_ms(split.device), *split.interval(split.device)),
+        "server": _interval(split.mean_ms(split.server), *split.interval(split.server)),
+        "perByte": [rounded(split.device.us_per_byte), rounded(split.server.us_per_byte), rounded(split.least_bytes)],
         "local": split.answers_on_device,
     }
 

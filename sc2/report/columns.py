@@ -93,6 +93,10 @@ _TIMES = (
     *ints("server_batch"),
 )
 
+_BY_SIZE = (
+    *(*ints("timed_images", "timed_bytes_min"), *floats(1, "timed_bytes_p50")),
+    *floats(4, "device_us_per_byte", "server_us_per_byte"),
+)
 _LOAD = (*floats(3, "cpu_share"), *floats(3, "load_per_core", nullable=True), Column("loaded", "flag"))
 
 
@@ -108,7 +112,7 @@ def latency_columns() -> tuple[Column, ...]:
     """Return the columns of `latency.csv` (milliseconds)."""
     keys = text("benchmark", "method", "point", "seed")
     networks = text("encoder_network", "server_network", nullable=True)
-    return (*keys, *_TIMES, *ints("repeats", "threads"), *_LOAD, *networks, *text("cpu", "record_id"))
+    return (*keys, *_TIMES, *_BY_SIZE, *ints("repeats", "threads"), *_LOAD, *networks, *text("cpu", "record_id"))
 
 
 AVERAGED = (

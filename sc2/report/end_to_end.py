@@ -1,7 +1,7 @@
 """Stage `model_latency`: end-to-end latency over modelled channels, and the rates at which two methods break even.
 
-Bytes are those of each test image, times those of `latency.csv`: medians per part, the same for every image, because
-the measuring job does not time images one by one. Percentiles over images therefore show how bytes vary, not time.
+Bytes are those of each test image. Times are those of `latency.csv`: measured on some test images, and carried over to
+the others by their bytes where times rise with bytes.
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy as np
 
 from sc2.errors import DataError
 from sc2.job import RunningJob
-from sc2.measure.channel import PRESETS, break_even, missed_pct
+from sc2.measure.channel import PRESETS, Side, Split, break_even, missed_pct
 from sc2.measure.percentile import percentile
 from sc2.report import latency_figure, style
 from sc2.report.column import Column, ends, floats, text
@@ -21,7 +21,7 @@ from sc2.report.fewest_bytes import MAX_LOSS_POINTS
 from sc2.report.resampled import interval_columns
 from sc2.report.series import READ, Tables, read_tables, teacher_value
 from sc2.report.table_io import Row, write_table
-from sc2.report.timed import RunKey, TimedPoint, reaching, read_sizes, timed_points
+from sc2.report.timed import SIDES, RunKey, TimedPoint, reaching, read_sizes, timed_points
 
 DEADLINES_MS = (33, 100, 300, 1000)
 """Deadlines whose misses the table counts (ms)."""
@@ -32,7 +32,8 @@ _MISSED = tuple(f"missed_{deadline}_ms_pct" for deadline in DEADLINES_MS)
 def end_to_end_columns() -> tuple[Column, ...]:
     """Return the columns of `end_to_end.csv`."""
     keys = (*text("benchmark", "method", "method_title"), *text("curve", nullable=True), *text("point", "channel"))
-    channel = (*floats(3, "kbit_s", "rtt_ms"), *floats(4, "device_ms", "server_ms"), *floats(3, "session_bytes_mean"))
+    sides = floats(4, *(f"{side}_ms_{what}" for side in SIDES for what in ("mean", "p95", "p99")))
+    channel = (*floats(3, "kbit_s", "rtt_ms"), *sides, *floats(3, "session_bytes_mean"))
     latency = floats(4, "latency_ms_mean", "latency_ms_p50", "latency_ms_p95", "latency_ms_p99")
     return (*keys, *channel, *latency, *floats(3, *_MISSED))
 
@@ -72,18 +73,25 @@ def run(job: RunningJob) -> None:
 def modelled(points: Sequence[TimedPoint], benchmark: str) -> Iterator[dict[str, Any]]:
     """Yield a row per point and preset."""
     for point in points:
+        sides = {**_side("device", point.split, point.split.device), **_side("server", point.split, point.split.server)}
         for preset in PRESETS:
             latency = point.split.latency_ms(preset.channel)
             ordered = latency.tolist()
             yield {
                 **{"benchmark": benchmark, **_names(point), "curve": point.curve, "point": point.point},
                 **{"channel": preset.name, "kbit_s": preset.channel.kbit_s, "rtt_ms": preset.channel.rtt_ms},
-                **{"device_ms": point.split.device_ms, "server_ms": point.split.server_ms},
+                **sides,
                 "session_bytes_mean": float(point.split.sizes.mean()),
                 "latency_ms_mean": float(np.mean(latency)),
                 **{f"latency_ms_p{rank}": percentile(ordered, rank) for rank in (50, 95, 99)},
                 **{name: missed_pct(latency, limit) for name, limit in zip(_MISSED, DEADLINES_MS, strict=True)},
             }
+
+
+def _side(name: str, split: Split, side: Side) -> dict[str, float]:
+    times = split.side_ms(side).tolist()
+    ranks = {f"{name}_ms_p{rank}": percentile(times, rank) for rank in (95, 99)}
+    return {f"{name}_ms_mean": split.mean_ms(side), **ranks}
 
 
 def break_evens(tables: Tables, points: Sequence[TimedPoint], benchmark: str) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ has a fixed number of decimals: the same measurements give the same bytes.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from sc2.report.columns import TABLES, quality_of
 from sc2.report.resampled import Resampled, Resamples, RunKey, interval_columns, read_resamples
 from sc2.report.series import read_tables
 from sc2.report.table_io import Row, write_table
+from sc2.report.timed import by_size
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
@@ -148,8 +149,21 @@ def _read(path: Path, needed: Iterable[str]) -> Row:
 def _latencies(paths: Sequence[Path]) -> list[Row]:
     """Return one row per run; a file holds those of one method."""
     files = [_read(path, ("benchmark", "method", "runs")) for path in paths]
-    rows = [Row(file.path, {**file.values, **times}) for file in files for times in file.values["runs"]]
+    rows = [Row(file.path, {**file.values, **times, **by_size(times["images"])}) for file, times in _timed(files)]
     return _shared(_shared(rows, "encoder_network", ("encoder",)), "server_network", ("server", "server_batch"))
+
+
+def _timed(files: Sequence[Row]) -> Iterator[tuple[Row, dict[str, Any]]]:
+    """Yield the file and the times of each run.
+
+    Raises:
+        DataError: The file is of a version that did not keep the times of each image.
+    """
+    for file in files:
+        for times in file.values["runs"]:
+            if not times.get("images"):
+                raise DataError(f"{file.path}: key 'images' of a run is missing or empty; measure its latency again")
+            yield file, times
 
 
 def _shared(rows: Sequence[Row], network: str, parts: Sequence[str]) -> list[Row]:

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from sc2.errors import DataError
-from sc2.measure.channel import Split, Values
+from sc2.measure.channel import US_PER_MS, Side, Split, Values
+from sc2.measure.percentile import percentile
 from sc2.measure.resampling import Interval
+from sc2.measure.slope import rising_slope
 from sc2.report.series import Tables, teacher_value
 
 RunKey = tuple[str, str, str]
@@ -18,7 +20,8 @@ RunKey = tuple[str, str, str]
 ON_THE_LINK = "session_bytes"
 """Column of the rows per image that holds what is sent: the payload as a packet of a session."""
 
-_DEVICE, _SERVER = ("encoder", "coder_encode"), ("coder_decode", "server")
+SIDES = {"device": ("encoder", "coder_encode"), "server": ("coder_decode", "server")}
+"""The parts that are timed on each side of the link."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,14 @@ def _point(tables: Tables, rows: pd.DataFrame, times: pd.DataFrame, sizes: Mappi
     for key in keys:
         if key not in sizes:
             raise DataError(f"the run {'/'.join(key)} was timed but has no rows per image; evaluate it again")
-    device, server = _sum(times, _DEVICE), _sum(times, _SERVER)
     split = Split(
-        device_ms=device[0],
-        server_ms=server[0],
+        device=_side(times, "device"),
+        server=_side(times, "server"),
         sizes=np.concatenate([sizes[key] for key in keys]),
         # The device sends labels: there is no network on the server.
         answers_on_device=int(first["server_macs"]) == 0,
-        device_interval=device[1],
-        server_interval=server[1],
+        typical_bytes=float(times["timed_bytes_p50"].mean()),
+        least_bytes=float(times["timed_bytes_min"].mean()),
     )
     return TimedPoint(
         method=str(first["method"]),
@@ -87,13 +89,28 @@ def _point(tables: Tables, rows: pd.DataFrame, times: pd.DataFrame, sizes: Mappi
     )
 
 
-def _sum(times: pd.DataFrame, parts: Sequence[str]) -> tuple[float, Interval]:
-    """Return the medians of some parts, summed, and the sums of the ends of their intervals; mean over seeds."""
+def _side(times: pd.DataFrame, side: str) -> Side:
+    """Return the medians of a side's parts, summed, and the sums of the ends of their intervals; mean over seeds."""
     median, low, high = (
-        float(sum(times[f"{part}_ms_{what}"].astype(float) for part in parts).mean())  # type: ignore[union-attr]
+        float(sum(times[f"{part}_ms_{what}"].astype(float) for part in SIDES[side]).mean())  # type: ignore[union-attr]
         for what in ("p50", "low", "high")
     )
-    return median, Interval(low, high)
+    return Side(median, Interval(low, high), float(times[f"{side}_us_per_byte"].mean()))
+
+
+def by_size(images: Sequence[Mapping[str, float]]) -> dict[str, float | int]:
+    """Return how the timed images of a run depend on their bytes, as columns of `latency.csv`.
+
+    Args:
+        images: Of each image `session_bytes` and the time of each part, `<part>_ms` (ms); at least one.
+    """
+    sizes = [image["session_bytes"] for image in images]
+    found: dict[str, float | int] = {"timed_images": len(images), "timed_bytes_min": min(sizes)}
+    found["timed_bytes_p50"] = percentile(sizes, 50)
+    for side, parts in SIDES.items():
+        times = [sum(image[f"{part}_ms"] for part in parts) for image in images]
+        found[f"{side}_us_per_byte"] = US_PER_MS * rising_slope(sizes, times)
+    return found
 
 
 def read_sizes(paths: Mapping[RunKey, Path]) -> dict[RunKey, Values]:

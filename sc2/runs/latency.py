@@ -1,15 +1,14 @@
 """Stage `measure_latency`: a method's encoder, coder, server and switches on this machine's CPU, one thread.
 
-Times are medians of repeats. They are kept out of the quality and rate tables, because they vary between machines and
-days. All parts of all runs take turns, networks of the same layers are timed once, whatever their weights, and the load
-of the machine is recorded beside the times.
+Times are medians of repeats, over all images and for each image. They are kept out of the quality and rate tables,
+because they vary between machines and days. All parts of all runs take turns, networks of the same layers are timed
+once, whatever their weights, and the load of the machine is recorded beside the times.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -27,10 +26,15 @@ from sc2.measure.switch import HalfContents
 from sc2.runs.halves import load_device, load_server
 from sc2.runs.switch import switches
 from sc2.split.method import DeviceHalf, ServerHalf
+from sc2.split.session import DeviceSession
+from sc2.split.wire import Payload
 from sc2.tasks import get_task
 
 LEAST_BATCHES = 5
 """Whole batches that are timed where as many repeats are asked for."""
+
+ONE_BY_ONE = ("encoder", "coder_encode", "coder_decode", "server")
+"""Parts that are timed on one image after the other."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,14 @@ class _Run:
         calls: What is timed, by part.
         networks: Fingerprint of the network that a part runs; parts without one, or with one of their own, have none.
         batch: Images in a batch.
+        sizes: Bytes of each image on the link.
     """
 
     keys: dict[str, str]
     calls: dict[str, Call]
     networks: dict[str, str]
     batch: int
+    sizes: list[int]
 
     def name(self, part: str) -> str:
         """Return what a part is called among those of all runs: the same where the same network does the same."""
@@ -73,7 +79,8 @@ def run(job: RunningJob) -> None:
                 "server": HalfContents.of(on_server["half"], server.network),
             }
             calls = _calls(device, server, images, spec, batch)
-            runs.append(_Run({"point": point, "seed": seed}, calls, _networks(sides, images), batch))
+            sizes = _sizes(calls["coder_decode"].on, on_device["fingerprint"])
+            runs.append(_Run({"point": point, "seed": seed}, calls, _networks(sides, images), batch, sizes))
             if seed == first_seed:
                 points[point] = sides
         with watched_load() as load:
@@ -91,6 +98,12 @@ def _images(job: RunningJob) -> list[np.ndarray]:
     store = SampleStore(job.input("index"), job.input("test"), "test")
     spec, count = InputSpec.model_validate(job.spec["input"]), LatencySpec.model_validate(job.spec["latency"]).images
     return [np.asarray(prepare_image(store.image(i), spec)) for i in range(min(count, len(store)))]
+
+
+def _sizes(payloads: Sequence[Payload], fingerprint: str) -> list[int]:
+    """Return the bytes of each payload as a packet of one session, as the evaluation sends them."""
+    session = DeviceSession(bytes.fromhex(fingerprint), payloads[0])
+    return [len(session.packet(payload)) for payload in payloads]
 
 
 def _networks(sides: Mapping[str, HalfContents], images: Sequence[np.ndarray]) -> dict[str, str]:
@@ -126,7 +139,17 @@ def _row(run: _Run, timings: Mapping[str, Timing]) -> dict[str, Any]:
         "repeats": min(timing.repeats for name, timing in timings.items() if name != "server_batch"),
         "encoder_network": run.networks.get("encoder", ""),
         "server_network": run.networks.get("server", ""),
+        "images": _by_image(run, timings),
     }
+
+
+def _by_image(run: _Run, timings: Mapping[str, Timing]) -> list[dict[str, float]]:
+    """Return a row per image that there was time for in every part: its bytes on the link, and each part's time."""
+    parts = {f"{part}_ms": timings[part].by_argument for part in ONE_BY_ONE}
+    return [
+        {"session_bytes": size, **dict(zip(parts, times, strict=True))}
+        for size, *times in zip(run.sizes, *parts.values(), strict=False)
+    ]
 
 
 def _calls(
@@ -148,19 +171,17 @@ def _calls(
     latents = [device.analyse(pixels) for pixels in images]
     payloads = [device.code(latent) for latent in latents]
     received = [server.decode(payload) for payload in payloads]
-
-    def each(function: Callable[[Any], object], arguments: Iterable[Any]) -> Call:
-        endless = cycle(arguments)
-        return Call(lambda: function(next(endless)), spec.repeats, spec.warmup)
-
+    each: dict[str, tuple[Callable[[Any], object], Sequence[Any]]] = {
+        "encoder": (device.analyse, images),
+        "coder_encode": (device.code, latents),
+        "coder_decode": (server.decode, payloads),
+        "server": (server.answer, received),
+    }
     batches = max(-(-spec.repeats // batch), min(spec.repeats, LEAST_BATCHES))
     together = _batch_of(received, batch)
     return {
-        "encoder": each(device.analyse, images),
-        "coder_encode": each(device.code, latents),
-        "coder_decode": each(server.decode, payloads),
-        "server": each(server.answer, received),
-        "server_batch": Call(lambda: server.answer(together), batches, -(-spec.warmup // batch)),
+        **{part: Call(function, spec.repeats, spec.warmup, on) for part, (function, on) in each.items()},
+        "server_batch": Call(server.answer, batches, -(-spec.warmup // batch), [together]),
     }
 
 

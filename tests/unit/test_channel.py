@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from sc2.errors import DataError
-from sc2.measure.channel import PRESETS, Channel, Split, break_even, missed_pct, transmit_ms
+from sc2.measure.channel import PRESETS, Channel, Side, Split, break_even, missed_pct, transmit_ms
 from sc2.measure.resampling import Interval
 
 SIZES = np.array([125.0, 250.0, 250.0, 375.0])
 
 
-def split(device: float, server: float, sizes: float | np.ndarray, **more: object) -> Split:
-    return Split(device, server, np.atleast_1d(np.asarray(sizes, dtype=float)), **more)  # type: ignore[arg-type]
+def split(device: float | Side, server: float | Side, sizes: float | np.ndarray, **more: object) -> Split:
+    one, two = (side if isinstance(side, Side) else Side(side) for side in (device, server))
+    return Split(one, two, np.atleast_1d(np.asarray(sizes, dtype=float)), **more)  # type: ignore[arg-type]
 
 
 def test_bits_by_kbit_per_second_are_milliseconds() -> None:
@@ -28,10 +29,27 @@ def test_latency_is_the_sum_of_its_parts_for_each_image() -> None:
 
 
 def test_what_answers_on_the_device_waits_for_no_link() -> None:
-    local = split(7.0, 0.0, SIZES, answers_on_device=True, device_interval=Interval(6, 8))
+    local = split(Side(7.0, Interval(6, 8)), 0.0, SIZES, answers_on_device=True)
     assert local.latency_ms(Channel(1.0, 500.0)) == pytest.approx([7.0] * 4)
     assert local.mean_bytes == 0
     assert local.fixed_interval(500.0) == Interval(6, 8)
+
+
+def test_times_that_rise_with_the_bytes_vary_by_image() -> None:
+    """Images of 125, 250, 250 and 375 bytes, timed on some of 200 to 300 with a median of 250."""
+    device, server = Side(3.0, Interval(2.5, 4.0), us_per_byte=8.0), Side(2.0, Interval(1.0, 3.0), us_per_byte=4.0)
+    made = split(device, server, SIZES, typical_bytes=250.0, least_bytes=200.0)
+    assert made.side_ms(device) == pytest.approx([3 - 0.4, 3, 3, 3 + 1])
+    assert made.side_ms(server) == pytest.approx([2 - 0.2, 2, 2, 2 + 0.5])
+    latency = made.latency_ms(Channel(100.0, 40.0))
+    assert latency == pytest.approx([45 + 10 - 0.6, 45 + 20, 45 + 20, 45 + 30 + 1.5])
+    assert made.mean_ms(device) == pytest.approx(3.15)
+    assert made.interval(device) == pytest.approx((2.65, 4.15))
+    assert made.fixed_ms(40.0) == pytest.approx(3.15 + 40 + 2.075)
+    assert made.fixed_interval(40.0) == pytest.approx((2.65 + 40 + 1.075, 4.15 + 40 + 3.075))
+    assert latency.mean() == pytest.approx(made.fixed_ms(40.0) + 20)
+    local = split(device, 0.0, SIZES, answers_on_device=True, typical_bytes=250.0, least_bytes=200.0)
+    assert local.latency_ms(Channel(1.0, 500.0)) == pytest.approx([2.6, 3, 3, 4])
 
 
 @pytest.mark.parametrize(("deadline", "missed"), [(54.9, 100.0), (55.0, 75.0), (65.0, 25.0), (75.0, 0.0)])
@@ -51,11 +69,11 @@ def test_break_even_is_where_both_take_the_same_time() -> None:
 
 
 def test_the_interval_of_a_break_even_is_that_of_the_times_ends() -> None:
-    fewer = split(9.0, 1.0, 100.0, device_interval=Interval(8, 10), server_interval=Interval(1, 1))
-    other = split(1.0, 4.0, 1100.0, device_interval=Interval(1, 2), server_interval=Interval(4, 4))
+    fewer = split(Side(9.0, Interval(8, 10)), Side(1.0, Interval(1, 1)), 100.0)
+    other = split(Side(1.0, Interval(1, 2)), Side(4.0, Interval(4, 4)), 1100.0)
     # The difference of 5 ms lies between 9 - 6 and 11 - 5.
     assert break_even(fewer, other, 0.0).interval == pytest.approx((8000 / 6, 8000 / 3))
-    unsure = split(9.0, 1.0, 100.0, device_interval=Interval(4, 10), server_interval=Interval(1, 1))
+    unsure = split(Side(9.0, Interval(4, 10)), Side(1.0, Interval(1, 1)), 100.0)
     assert break_even(unsure, other, 0.0).interval.high == math.inf
     assert math.isnan(break_even(split(9.0, 1.0, 100.0), other, 0.0).interval.low)
 

@@ -27,11 +27,13 @@ from sc2.methods.student.halves import StudentDevice
 from sc2.report import snapshot
 from sc2.report.columns import quality_of
 from sc2.report.examples import run as draw_examples
+from sc2.report.timed import by_size
 from sc2.runs.answers import Answers
 from sc2.runs.evaluate import run as evaluate
 from sc2.runs.export import run as export
 from sc2.runs.halves import load_device, load_server
-from sc2.runs.latency import time_parts
+from sc2.runs.latency import ONE_BY_ONE, time_parts
+from sc2.runs.latency import run as measure_latency
 from sc2.runs.train import run as train
 from sc2.tasks import get_task
 from sc2.teachers.evaluate import run as evaluate_teacher
@@ -318,6 +320,24 @@ def test_the_parts_of_any_task_can_be_timed(built: dict[str, Any], task: str) ->
     timings = time_parts(device, server, images, LatencySpec(repeats=2, warmup=0), batch=2)
     assert [timings[name].repeats for name in ("encoder", "server", "server_batch")] == [2, 2, 2]
     assert all(timing.p50_ms > 0 for timing in timings.values())
+
+
+@pytest.mark.parametrize("task", DENSE)
+def test_the_latency_of_each_timed_image_is_kept_with_its_bytes(built: dict[str, Any], task: str) -> None:
+    spec = {"latency": {"repeats": 6, "warmup": 1, "images": 3, "budget_s": 60}, "runs": [[POINT, "0"]]}
+    inputs = {"devices": [built[task]["device"]], "servers": [built[task]["server"]]}
+    job = built["project"].job("measure_latency", task, spec, inputs, ["latency", "switch"])
+    measure_latency(job)
+    [row] = json.loads(job.outputs["latency"].read_text())["runs"]
+    sent = evaluated(built, task)[0]["session_bytes"].tolist()
+    assert [image["session_bytes"] for image in row["images"]] == sent[:3]
+    assert row["repeats"] == 6
+    for part in ONE_BY_ONE:
+        times = [image[f"{part}_ms"] for image in row["images"]]
+        # Two calls on each image, and with six calls the interval goes from the shortest to the longest.
+        assert row[f"{part}_ms_low"] <= min(times) <= max(times) <= row[f"{part}_ms_high"]
+    found = by_size(row["images"])
+    assert (found["timed_images"], found["timed_bytes_min"]) == (3, min(sent[:3]))
 
 
 @pytest.mark.parametrize(("repeats", "calls"), [(1, 1), (4, 4), (6, 5), (16, 6)])

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,7 +12,7 @@ from sc2.measure.channel import PRESETS
 from sc2.report.series import read_tables
 from sc2.report.timed import reaching, read_sizes, timed_points
 from tests import results_tree
-from tests.results_tree import FACTS, FRAME, POINTS, sizes
+from tests.results_tree import FACTS, FRAME, POINTS, TIMED, sizes
 
 
 @pytest.fixture
@@ -39,7 +40,24 @@ def test_every_point_is_modelled_over_every_preset(results: Path) -> None:
         assert row["missed_1000_ms_pct"] == pytest.approx(100 * late / len(link))
     lora = table[table["channel"] == "lora"].set_index("method")
     assert lora.loc["local_model", "latency_ms_p99"] == 12.0
+    assert [lora.loc["local_model", f"device_ms_{what}"] for what in ("mean", "p95", "p99")] == [12.0] * 3
     assert set(lora["missed_1000_ms_pct"]) == {0.0, 100.0}
+
+
+def test_times_that_rise_with_the_bytes_reach_every_image(results: Path) -> None:
+    """The student at 4: bytes 90 to 110 besides the frame; 50 µs a byte on the device, 20 on the server."""
+    table = pd.read_csv(results_tree.model(results)["end_to_end"], dtype={"point": str})
+    row: Any = table.set_index(["method", "point", "channel"]).loc[("entropic_student", "4", "4g")]
+    packets = np.array(sizes(100.0), dtype=float) + FRAME
+    timed = packets[list(TIMED)]
+    more = np.maximum(packets, timed.min()) - np.median(timed)
+    sides = {"device": 4.0 + 0.05 * more, "server": 1.5 + 0.02 * more}
+    for side, times in sides.items():
+        assert row[f"{side}_ms_mean"] == pytest.approx(times.mean(), abs=1e-4)
+        assert row[f"{side}_ms_p99"] == pytest.approx(np.percentile(times, 99), abs=1e-4)
+    latency = sides["device"] + sides["server"] + 8 * packets / 6000 + 70
+    for rank in (50, 95, 99):
+        assert row[f"latency_ms_p{rank}"] == pytest.approx(np.percentile(latency, rank), abs=1e-4)
 
 
 def test_pairs_break_even_where_the_formula_says(results: Path) -> None:

@@ -99,6 +99,21 @@ def test_calls_take_turns_and_a_slow_one_stops_first() -> None:
     assert (found["fast"].p50_ms, found["slow"].p50_ms) == (1, 400)
 
 
+def test_calls_go_through_their_arguments_from_the_first_timed_one() -> None:
+    clock, seen = FakeClock(0), []
+
+    def run(ms: int) -> None:
+        seen.append(ms)
+        clock.now += (ms + len(seen)) * MS
+
+    found = time_in_turn({"": Call(run, repeats=7, warmup=2, on=[100, 200, 300])}, budget_s=60, clock=clock)[""]
+    assert seen == [100, 200, *[100, 200, 300] * 2, 100]
+    # Calls 3, 6 and 9 are on the first argument, and each takes as many milliseconds more.
+    assert found.by_argument == (106.0, 205.5, 306.5)
+    cut = time_in_turn({"": Call(run, repeats=7, warmup=0, on=[100, 200, 300])}, budget_s=0.3, clock=clock)[""]
+    assert len(cut.by_argument) == 2
+
+
 @pytest.mark.parametrize("count", [6, 7, 20, 101, 2000])
 def test_an_interval_of_the_median_has_binomial_ranks(count: int) -> None:
     values = [float(value) for value in range(1, count + 1)]

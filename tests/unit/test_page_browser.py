@@ -14,10 +14,11 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from sc2.commands.report import write_report
-from sc2.measure.channel import Channel, Split, break_even
+from sc2.measure.channel import Channel, Side, Split, break_even
+from sc2.measure.resampling import NO_INTERVAL
 from sc2.page.marks import DARK_PAGE, LIGHT_PAGE, contrast
 from tests import results_tree
-from tests.results_tree import FRAME, POINTS, sizes
+from tests.results_tree import FRAME, PER_BYTE, POINTS, TIMED, sizes
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -207,7 +208,10 @@ def test_the_keyboard_goes_through_a_chart(page: Page) -> None:
 def split(method: str, point: str) -> Split:
     size, *_, device, server = POINTS[method, point]
     packets = [float(one + FRAME) for one in sizes(size)]
-    return Split(device, server, np.array(packets), answers_on_device=server == 0)
+    timed = [packets[index] for index in TIMED]
+    rises = PER_BYTE.get((method, point), (0.0, 0.0))
+    one, two = (Side(ms, NO_INTERVAL, rise) for ms, rise in zip((device, server), rises, strict=True))
+    return Split(one, two, np.array(packets), server == 0, float(np.median(timed)), min(timed))
 
 
 def test_the_browser_computes_what_python_does(page: Page) -> None:

@@ -15,6 +15,7 @@ from sc2.report import tables
 from sc2.report.column import Column
 from sc2.report.columns import latency_columns, rate_quality_columns
 from sc2.report.table_io import read_table
+from sc2.report.timed import SIDES, by_size
 from tests.measured import sample_inputs
 
 TEACHER = {
@@ -42,9 +43,9 @@ LATENCY = """\
 benchmark,method,point,seed,encoder_ms_p50,encoder_ms_low,encoder_ms_high,coder_encode_ms_p50,coder_encode_ms_low,\
 coder_encode_ms_high,coder_decode_ms_p50,coder_decode_ms_low,coder_decode_ms_high,server_ms_p50,server_ms_low,\
 server_ms_high,server_batch_ms_p50,server_batch_ms_low,server_batch_ms_high,encoder_ms_p95,coder_encode_ms_p95,\
-server_batch,repeats,threads,cpu_share,load_per_core,loaded,encoder_network,server_network,cpu,record_id
+server_batch,timed_images,timed_bytes_min,timed_bytes_p50,device_us_per_byte,server_us_per_byte,repeats,threads,cpu_share,load_per_core,loaded,encoder_network,server_network,cpu,record_id
 b,webp,10,0,0.0000,0.0000,0.0000,1.2346,1.2000,1.3000,0.5000,0.4000,0.6000,3.0000,2.9000,3.1000,1.5000,,,0.0000,\
-2.0000,16,30,1,0.999,0.500,false,,5e,"CPU, of some kind",ab
+2.0000,16,6,90,115.0,20.0000,0.0000,30,1,0.999,0.500,false,,5e,"CPU, of some kind",ab
 """
 TEACHER_CSV = """\
 benchmark,task,teacher,seed,images,top1_pct,top5_pct,top1_pct_low,top1_pct_high,params,macs,record_id
@@ -105,6 +106,12 @@ def latency(method: str = "webp", point: str = "10", **changes: Any) -> dict[str
     times |= {"server_batch_ms_low": None, "server_batch_ms_high": None, "encoder_network": "", "server_network": "5e"}
     times |= {"repeats": 30, "threads": 1, "cpu": "CPU, of some kind"}
     times |= {"cpu_share": 0.999, "load_per_core": 0.5, "loaded": False}
+    # The coder takes 20 µs more per byte; the server's times do not depend on them.
+    sizes, server = (90, 100, 110, 120, 130, 140), (3.0, 3.2, 2.9, 3.1, 2.8, 3.0)
+    times["images"] = [
+        {"session_bytes": size, "encoder_ms": 0, "coder_encode_ms": size / 50, "coder_decode_ms": 0.5, "server_ms": ms}
+        for size, ms in zip(sizes, server, strict=True)
+    ]
     return {**keys, **times, **changes}
 
 
@@ -236,6 +243,12 @@ def test_no_latency_gives_a_table_with_a_header_only(tmp_path: Path) -> None:
     assert read_table(made["latency"]).empty
 
 
+@pytest.mark.parametrize("images", [None, []])
+def test_times_without_those_of_each_image_are_to_be_measured_again(tmp_path: Path, images: object) -> None:
+    with pytest.raises(DataError, match="key 'images' of a run is missing or empty; measure its latency again"):
+        make(tmp_path, SUMMARIES, [latency(images=images)])
+
+
 def test_runs_of_one_network_share_its_shortest_timing(tmp_path: Path) -> None:
     busy: dict[str, Any] = {
         "server_ms_p50": 4.0,
@@ -284,7 +297,10 @@ def test_a_missing_key_of_a_summary_is_named_with_its_file(tmp_path: Path, key: 
         make(tmp_path, [summary("webp", "9"), broken])
 
 
-@pytest.mark.parametrize("key", [column.name for column in latency_columns()])
+COMPUTED = by_size([{"session_bytes": 1, **{f"{part}_ms": 1 for parts in SIDES.values() for part in parts}}])
+
+
+@pytest.mark.parametrize("key", [column.name for column in latency_columns() if column.name not in COMPUTED])
 def test_a_missing_key_of_a_latency_is_named_with_its_file(tmp_path: Path, key: str) -> None:
     broken = latency()
     del broken[key]

@@ -1,17 +1,20 @@
 "use strict";
 // The channel's formula, as sc2/measure/channel.py has it, for the channel that the sliders set:
-// device · slower + 8 · bytes / rate + round trip + server; what answers on the device waits for no link.
+// device · slower + 8 · bytes / rate + round trip + server; what answers on the device waits for no link. Device and
+// server may take longer for an image with more bytes.
 (() => {
-  const BITS = 8;
+  const BITS = 8,
+    US_PER_MS = 1000;
 
-  /** The bytes of all images in rising order, and how many images have at most each: from steps and counts. */
-  function unpacked([steps, counts]) {
+  /** The bytes of all images in rising order, and how many images have at most each: from steps and counts. Images
+   * below the least size take the time of that one; `counted` is the mean of what counts for the time. */
+  function unpacked([steps, counts], least = 0) {
     let size = 0,
       images = 0;
     const values = steps.map((step) => (size += step));
     const upTo = counts.map((count) => (images += count));
-    const total = values.reduce((sum, value, i) => sum + value * counts[i], 0);
-    return { values, upTo, images, mean: total / images };
+    const mean = (value) => values.reduce((sum, size, i) => sum + value(size) * counts[i], 0) / images;
+    return { values, upTo, images, least, mean: mean((size) => size), counted: mean((size) => Math.max(size, least)) };
   }
 
   /** The size at a place among all images (0 is the smallest). */
@@ -26,38 +29,48 @@
     return sizes.values[low];
   }
 
-  /** A percentile, interpolated between the two nearest values. */
-  function percentile(sizes, percent) {
+  /** A percentile of what rises with the size, interpolated between the two nearest values. */
+  function percentile(sizes, percent, of = (size) => size) {
     const place = (percent / 100) * (sizes.images - 1),
       below = Math.floor(place);
-    const value = at(sizes, below),
-      above = at(sizes, Math.min(below + 1, sizes.images - 1));
+    const value = of(at(sizes, below)),
+      above = of(at(sizes, Math.min(below + 1, sizes.images - 1)));
     return value + (place - below) * (above - value);
   }
 
+  // What does not depend on the rate, on average.
   const fixed = (point, channel) => {
     const device = point.times.device[0] * channel.slow;
     return point.times.local ? device : device + channel.rtt + point.times.server[0];
   };
   const link = (point, bytes, channel) => (point.times.local ? 0 : (bytes * BITS) / channel.rate);
 
+  /** How much longer than on average device and server take for an image of so many bytes (ms). */
+  function longer(point, bytes, channel) {
+    const [device, server] = point.times.perByte;
+    const slope = device * channel.slow + (point.times.local ? 0 : server);
+    return (slope / US_PER_MS) * (Math.max(bytes, point.images.least) - point.images.counted);
+  }
+
+  /** Latency of an image of so many bytes (ms). */
+  const taken = (point, bytes, channel) =>
+    fixed(point, channel) + longer(point, bytes, channel) + link(point, bytes, channel);
+
   /** Latency (ms): the mean, or a percentile over the images. */
   function latency(point, channel, stat = "mean") {
-    const bytes = stat === "mean" ? point.images.mean : percentile(point.images, Number(stat));
-    return fixed(point, channel) + link(point, bytes, channel);
+    if (stat === "mean") return fixed(point, channel) + link(point, point.images.mean, channel);
+    return percentile(point.images, Number(stat), (bytes) => taken(point, bytes, channel));
   }
 
   /** Share of images whose answer comes after a deadline (%). */
   function missed(point, channel, deadline) {
-    const left = deadline - fixed(point, channel);
-    if (point.times.local) return left < 0 ? 100 : 0;
     const { values, upTo, images } = point.images;
-    // An image is late if its own transmission takes longer; compared as the table does, sum against deadline.
+    // More bytes never take less time; compared as the table does, sum against deadline.
     let low = 0,
       high = values.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (fixed(point, channel) + link(point, values[middle], channel) > deadline) high = middle;
+      if (taken(point, values[middle], channel) > deadline) high = middle;
       else low = middle + 1;
     }
     return 100 * (1 - (low ? upTo[low - 1] : 0) / images);
