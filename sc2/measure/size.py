@@ -1,4 +1,4 @@
-"""How big a model is: parameters, and the encoder size by upstream's rule."""
+"""How big a model is: parameters, coding tables, and the encoder size by upstream's rule."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +17,23 @@ def parameter_count(module: nn.Module) -> int:
 def parameter_bytes(module: nn.Module) -> int:
     """Return the bytes of all parameters as they are stored now; a shared parameter counts once."""
     return sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
+
+
+def table_bytes(tables: Mapping[str, Tensor]) -> int:
+    """Return the bytes of coding tables that a device has to hold, each number in its stored type.
+
+    The rows of a table of cumulative counts `…cdf` differ in length, and shorter ones are padded to be stored as one
+    tensor: of each row the entries count that `…cdf_length` says it has. All other tensors count whole.
+
+    Args:
+        tables: Tensors by name.
+    """
+
+    def entries(name: str) -> int:
+        lengths = tables.get(f"{name}_length")
+        return tables[name].numel() if lengths is None else int(lengths.sum())
+
+    return sum(entries(name) * table.element_size() for name, table in tables.items())
 
 
 def state_bits(state_dict: Mapping[str, Any]) -> int:

@@ -5,17 +5,15 @@ they cannot be stale.
 """
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from sc2.checkpoint import load_checkpoint, load_phase, save_atomically
 from sc2.data.geometry import nominal_size
 from sc2.job import RunningJob
 from sc2.measure.macs import count_macs
-from sc2.measure.size import parameter_bytes, parameter_count, state_bits
+from sc2.measure.size import parameter_bytes, parameter_count, state_bits, table_bytes
 from sc2.methods import get_method
 from sc2.runs.halves import device_fingerprint
 from sc2.split.method import Export, Method
@@ -62,14 +60,10 @@ def count_costs(method: Method[Any], exported: Export, size: tuple[int, int]) ->
     return {
         "encoder_params": parameter_count(network) if network is not None else 0,
         "encoder_param_bytes": parameter_bytes(network) if network is not None else 0,
-        "encoder_table_bytes": _table_bytes(device.tables),
+        "encoder_table_bytes": table_bytes(device.tables),
         "sc2bench_encoder_kb": state_bits(exported.upstream_encoder_state) / BITS_PER_KB,
         "encoder_macs": count_macs(lambda: device.analyse(pixels)) if network is not None else 0,
         "latent_shape": list(received.shape[1:]),
         "server_params": parameter_count(server.network),
         "server_macs": count_macs(lambda: server.answer(received)),
     }
-
-
-def _table_bytes(tables: Mapping[str, Tensor]) -> int:
-    return sum(table.numel() * table.element_size() for table in tables.values())

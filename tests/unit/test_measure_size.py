@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from sc2.entropy.counts import tables_of_counts
+from sc2.entropy.hyperprior import gaussian_tables
 from sc2.errors import CheckpointError
-from sc2.measure.size import parameter_bytes, parameter_count, state_bits
+from sc2.measure.size import parameter_bytes, parameter_count, state_bits, table_bytes
 
 
 class Shared(nn.Module):
@@ -35,6 +37,21 @@ def test_parameters() -> None:
     assert parameter_bytes(module.half()) == 2 * 616
     assert parameter_count(nn.ReLU()) == 0
     assert parameter_count(Shared()) == 16
+
+
+def test_tables_count_without_what_pads_their_rows() -> None:
+    counts = torch.zeros(2, 21, dtype=torch.int64)
+    counts[0, 10], counts[1, 8], counts[1, 12] = 5, 1, 1
+    # Symbols -10 … 9; the first channel uses 0 alone, the second -2 … 2; each has an escape, and a count more.
+    tables = tables_of_counts(counts, first=-10)
+    assert tables["cdf"].shape == (2, 7)
+    entries = 3 + 7
+    assert table_bytes(tables) == 4 * (entries + 2 + 2)
+    named = {f"z.{name}": table for name, table in tables.items()}
+    assert table_bytes({**named, "medians": torch.zeros(2)}) == 4 * (entries + 2 + 2 + 2)
+    gaussians = gaussian_tables()
+    assert table_bytes(gaussians) == sum(table.numel() * table.element_size() for table in gaussians.values())
+    assert table_bytes({}) == 0
 
 
 def test_state_bits_counts_buffers() -> None:
