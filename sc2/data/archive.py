@@ -1,35 +1,28 @@
 """Files that a user supplies: where they are, whether they are the right ones, and how archives are read safely.
 
-Archives are read as a stream and never unpacked, so a hostile member name cannot touch the disk; an archive with such a
-name is still refused, because something is wrong with it.
+Archives are never unpacked to the disk, so a hostile member name cannot touch it; an archive with such a name is still
+refused, because something is wrong with it. A kind of archive is a function that yields members (`sc2.data.tarred`,
+`sc2.data.zipped`) and refuses what only that kind can hold.
 """
 
-import bz2
 import gzip
 import hashlib
-import lzma
 import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Container, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Container, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
 
+from sc2.data import tarred, zipped
+from sc2.data.member import AGAIN, NOT_TRUSTED, Member
 from sc2.errors import DataError
 from sc2.system.walk import passed_over
-
-_DAMAGED = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError, OverflowError)
-
-_READERS: Mapping[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 
 LARGEST_IMAGE = 256 * 1024**2
 """Bytes of the largest file of an image or mask that is read."""
 LARGEST_ANNOTATIONS = 1024**3
 """Bytes of the largest annotation file that is read; COCO's training annotations have 470 million."""
-_UNPACKED_FACTOR, _UNPACKED_SLACK = 200, 256 * 1024**2
-"""An archive may unpack to this many times its size plus this many bytes; images hardly shrink when packed."""
 
 
 def data_dir() -> Path:
@@ -98,18 +91,18 @@ def _gzip_ends_early(path: Path) -> bool:
 
 
 def member_names(path: Path) -> list[str]:
-    """Return the names of all files in a tar or tar.gz, in the archive's order; `./a` is `a`.
+    """Return the names of all files in a tar, tar.gz or zip, in the archive's order; `./a` is `a`.
 
     Hidden files and those that operating systems leave behind are skipped (`sc2.system.walk.passed_over`).
 
     Raises:
         DataError: As in `read_members`.
     """
-    return [name for _, _, name in _walk(path)]
+    return [name for name, _ in _files(path)]
 
 
 def read_members(path: Path, wanted: Container[str], *, limit: int = LARGEST_IMAGE) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of the wanted files of a tar or tar.gz, in the archive's order.
+    """Yield name and content of the wanted files of a tar, tar.gz or zip, in the archive's order.
 
     Args:
         path: The archive.
@@ -117,92 +110,43 @@ def read_members(path: Path, wanted: Container[str], *, limit: int = LARGEST_IMA
         limit: Largest size of a wanted file, bytes.
 
     Raises:
-        DataError: The archive is missing or damaged, holds anything but files and folders (links, devices, files with
-            holes), the same name twice, a name that leads out of the archive, a wanted file of more than `limit`
-            bytes, or unpacks to a size out of proportion to its own.
+        DataError: The archive is missing, damaged or encrypted, holds anything but files and folders (links, devices,
+            files with holes), the same name twice, a name that leads out of the archive, a wanted file of more than
+            `limit` bytes, or, a tar, unpacks to a size out of proportion to its own.
     """
-    for tar, info, name in _walk(path):
-        if name in wanted:
-            if info.size > limit:
-                raise DataError(f"{path}, member {name}: {info.size} bytes, but at most {limit} are read.")
-            try:
-                file = tar.extractfile(info)
-                data = file.read() if file else b""
-            except _DAMAGED as error:
-                raise DataError(f"{path}, member {name}: cannot be read ({error}). {AGAIN}") from error
-            if len(data) != info.size:
-                raise DataError(f"{path}, member {name}: {len(data)} of {info.size} bytes. {AGAIN}")
-            yield name, data
+    for name, member in _files(path):
+        if name not in wanted:
+            continue
+        if member.size > limit:
+            raise DataError(f"{path}, member {name}: {member.size} bytes, but at most {limit} are read.")
+        try:
+            data = member.read()
+        except (*tarred.DAMAGED, *zipped.DAMAGED) as error:
+            raise DataError(f"{path}, member {name}: cannot be read ({error}). {AGAIN}") from error
+        if len(data) != member.size:
+            raise DataError(f"{path}, member {name}: {len(data)} of {member.size} bytes. {AGAIN}")
+        yield name, data
 
 
-AGAIN = "The archive is damaged: download or copy it again."
-
-
-def _walk(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
-    """Yield every regular file of the archive and its name, after checking that it is harmless."""
+def _files(path: Path) -> Iterator[tuple[str, Member]]:
+    """Yield every file of the archive by name, after checking that it is harmless."""
     seen: set[str] = set()
-    with _opened(path) as tar:
-        room = _UNPACKED_FACTOR * path.stat().st_size + _UNPACKED_SLACK
-        while (info := _next(path, tar)) is not None:
-            name = str(PurePosixPath(info.name))  # ./a is a
-            refuse_outside(path, info.name)
-            if info.size < 0 or info.offset_data + info.size > room:
-                raise DataError(
-                    f"{path}, member {name}: {info.size} bytes, too many for an archive of this size. {NOT_TRUSTED}"
-                )
-            if passed_over(name) or info.isdir():
-                continue
-            _refuse_special(path, info)
-            if name in seen:
-                raise DataError(f"{path}: contains {name} twice. {NOT_TRUSTED}")
-            seen.add(name)
-            yield tar, info, name
+    members = zipped.members if zipped.is_zip(path) else tarred.members
+    for member in members(path):
+        name = str(PurePosixPath(member.name))  # ./a is a
+        _refuse_outside(path, member.name)
+        if member.is_folder or passed_over(name):
+            continue
+        if member.refused:
+            raise DataError(f"{path}: member {member.name!r} {member.refused}")
+        if name in seen:
+            raise DataError(f"{path}: contains {name} twice. {NOT_TRUSTED}")
+        seen.add(name)
+        yield name, member
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tarfile.TarFile]:
-    try:
-        with path.open("rb") as file:
-            start = file.read(6)
-        # Decompressed here: tarfile itself may fill the memory from a single block.
-        reader = next((reader for magic, reader in _READERS.items() if start.startswith(magic)), open)
-        with reader(path, "rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
-            yield tar
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: missing. Put the archive there, or set SC2_DATA to its folder.") from error
-    except _DAMAGED as error:
-        raise DataError(f"{path}: not a tar or tar.gz ({error}). {AGAIN}") from error
-
-
-def _next(path: Path, tar: tarfile.TarFile) -> tarfile.TarInfo | None:
-    try:
-        return tar.next()
-    except _DAMAGED as error:
-        raise DataError(f"{path}: cannot be read to the end ({error}). {AGAIN}") from error
-
-
-NOT_TRUSTED = "Such an archive is refused; get it from a source you trust, or pack it again from plain files."
-
-
-def refuse_outside(path: Path, name: str) -> None:
-    """Refuse a member whose name, on any system, leads out of the archive that `path` is.
-
-    Raises:
-        DataError: It does.
-    """
+def _refuse_outside(path: Path, name: str) -> None:
+    """Refuse a member whose name, on any system, leads out of the archive."""
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     if posix.is_absolute() or windows.anchor or ".." in (*posix.parts, *windows.parts):
         raise DataError(f"{path}: member {name!r} would lie outside the archive. {NOT_TRUSTED}")
-
-
-def _refuse_special(path: Path, info: tarfile.TarInfo) -> None:
-    if info.issym() or info.islnk():
-        option = "--dereference" if info.issym() else "--hard-dereference"
-        raise DataError(
-            f"{path}: member {info.name!r} is a link to {info.linkname!r}. {NOT_TRUSTED} `tar {option}` packs what a "
-            "link leads to."
-        )
-    if not info.isreg():
-        raise DataError(f"{path}: member {info.name!r} is a device or other special file. {NOT_TRUSTED}")
-    if info.issparse():  # its holes could be of any size
-        raise DataError(f"{path}: member {info.name!r} is stored with holes. {NOT_TRUSTED} Leave out `--sparse`.")

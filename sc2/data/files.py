@@ -15,7 +15,6 @@ from sc2.data.download import Remote, fetched, require_space
 from sc2.data.folders import FilesInPlace, FolderFiles, in_place
 from sc2.data.source import Content, Looked
 from sc2.data.transform import decode_upright
-from sc2.data.zipped import is_zip, read_zip, zip_names
 from sc2.errors import DataError
 from sc2.foreign import text
 from sc2.strict import Strict
@@ -135,12 +134,11 @@ class ArchiveFiles:
 
     def names(self) -> list[str]:
         """Return the names of all files in the archive."""
-        return zip_names(self.path) if is_zip(self.path) else member_names(self.path)
+        return member_names(self.path)
 
     def read(self, wanted: Collection[str], *, limit: int = LARGEST_IMAGE) -> Iterator[tuple[str, bytes]]:
         """Yield the wanted files in the archive's order."""
-        read = read_zip if is_zip(self.path) else read_members
-        return read(self.path, wanted, limit=limit)
+        return read_members(self.path, wanted, limit=limit)
 
 
 class SeveralArchives:

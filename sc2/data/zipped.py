@@ -1,16 +1,17 @@
-"""Zip archives, read without unpacking them to the disk; what `sc2.data.archive` refuses in a tar is refused here."""
+"""The members of a zip."""
 
 import stat
 import zipfile
 import zlib
-from collections.abc import Container, Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
-from sc2.data.archive import AGAIN, LARGEST_IMAGE, NOT_TRUSTED, refuse_outside
+from sc2.data.member import AGAIN, NOT_TRUSTED, Member
 from sc2.errors import DataError
-from sc2.system.walk import passed_over
 
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
+"""What the standard library raises for a damaged zip."""
 _ENCRYPTED = 1
 
 
@@ -23,60 +24,25 @@ def is_zip(path: Path) -> bool:
         return False
 
 
-def zip_names(path: Path) -> list[str]:
-    """Return the names of all files in a zip, in its order, as `sc2.data.archive.member_names` does.
+def members(path: Path) -> Iterator[Member]:
+    """Yield the members in the archive's order.
 
     Raises:
-        DataError: As in `read_zip`.
+        DataError: The archive is damaged.
     """
-    with _opened(path) as archive:
-        return list(_members(path, archive))
-
-
-def read_zip(path: Path, wanted: Container[str], *, limit: int = LARGEST_IMAGE) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of the wanted files of a zip, in its order.
-
-    Args:
-        path: The archive.
-        wanted: Names as `zip_names` returns them.
-        limit: Largest size of a wanted file, bytes.
-
-    Raises:
-        DataError: The archive is damaged or encrypted, holds links, the same name twice, a name that leads out of the
-            archive, or a wanted file of more than `limit` bytes.
-    """
-    with _opened(path) as archive:
-        for name, info in _members(path, archive).items():
-            if name not in wanted:
-                continue
-            if info.file_size > limit:
-                raise DataError(f"{path}, member {name}: {info.file_size} bytes, but at most {limit} are read.")
-            try:
-                yield name, archive.read(info)
-            except _DAMAGED as error:
-                raise DataError(f"{path}, member {name}: cannot be read ({error}). {AGAIN}") from error
-
-
-def _opened(path: Path) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(path)
-    except _DAMAGED as error:
+        archive = zipfile.ZipFile(path)
+    except DAMAGED as error:
         raise DataError(f"{path}: not a readable zip ({error}). {AGAIN}") from error
+    with archive:
+        for info in archive.infolist():
+            yield Member(info.filename, info.file_size, info.is_dir(), _refused(info), partial(archive.read, info))
 
 
-def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """Return every file of the archive by name, after checking that it is harmless."""
-    members: dict[str, zipfile.ZipInfo] = {}
-    for info in archive.infolist():
-        name = str(PurePosixPath(info.filename))
-        refuse_outside(path, info.filename)
-        if info.is_dir() or passed_over(name):
-            continue
-        if stat.S_ISLNK(info.external_attr >> 16):
-            raise DataError(f"{path}: member {name!r} is a link. {NOT_TRUSTED}")
-        if info.flag_bits & _ENCRYPTED:
-            raise DataError(f"{path}: member {name!r} is encrypted. {NOT_TRUSTED}")
-        if name in members:
-            raise DataError(f"{path}: contains {name} twice. {NOT_TRUSTED}")
-        members[name] = info
-    return members
+def _refused(info: zipfile.ZipInfo) -> str:
+    """Return why a member is not read; empty for a plain file."""
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return f"is a link. {NOT_TRUSTED}"
+    if info.flag_bits & _ENCRYPTED:
+        return f"is encrypted. {NOT_TRUSTED}"
+    return ""

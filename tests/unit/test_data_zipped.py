@@ -13,7 +13,7 @@ import pytest
 from sc2.data.archive import member_names, read_members
 from sc2.data.coco import open_dataset
 from sc2.data.files import ArchiveFiles, ArchiveSource, ArchivesSource, SeveralArchives, open_files
-from sc2.data.zipped import is_zip, read_zip, zip_names
+from sc2.data.zipped import is_zip
 from sc2.errors import DataError
 from tests.unit.test_data_coco import tree
 from tests.webserver import serving
@@ -49,11 +49,15 @@ def test_a_zip_holds_what_a_tar_holds(path: Path, tmp_path: Path) -> None:
     assert is_zip(path)
     assert not is_zip(tar)
     assert not is_zip(tmp_path / "gone")
-    assert zip_names(path) == member_names(tar)
+    assert member_names(path) == member_names(tar)
     wanted = {"set/b/c.txt", "set/a.txt", "not there"}
-    assert dict(read_zip(path, wanted)) == dict(read_members(tar, wanted)) == {n: FILES[n] for n in wanted & set(FILES)}
+    assert (
+        dict(read_members(path, wanted))
+        == dict(read_members(tar, wanted))
+        == {n: FILES[n] for n in wanted & set(FILES)}
+    )
     files = ArchiveFiles(path)
-    assert files.names() == zip_names(path)
+    assert files.names() == member_names(path)
     assert dict(files.read(FILES)) == FILES
 
 
@@ -62,21 +66,21 @@ def test_a_damaged_zip_is_refused(path: Path) -> None:
     start = content.index(b"one") if b"one" in content else content.index(b"set/a.txt") + len("set/a.txt")
     path.write_bytes(content[:start] + b"\xff\xff" + content[start + 2 :])
     with pytest.raises(DataError, match=r"member set/a\.txt: cannot be read .*download or copy it again"):
-        list(read_zip(path, FILES))
+        list(read_members(path, FILES))
     path.write_bytes(content[:-30])
     with pytest.raises(DataError, match="not a readable zip"):
-        zip_names(path)
+        member_names(path)
 
 
 def test_a_member_that_is_too_large_is_not_read(path: Path) -> None:
     with pytest.raises(DataError, match=r"member set/b/d\.bin: 5000 bytes, but at most 4999 are read"):
-        list(read_zip(path, FILES, limit=4_999))
+        list(read_members(path, FILES, limit=4_999))
 
 
 @pytest.mark.parametrize("name", ["../a.txt", "/a.txt", "set/../../a.txt", "C:\\a.txt"])
 def test_a_name_that_leads_outside_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="would lie outside the archive"):
-        zip_names(pack(tmp_path / "x.zip", {name: b"x"}))
+        member_names(pack(tmp_path / "x.zip", {name: b"x"}))
 
 
 def test_links_encrypted_members_and_names_that_come_twice_are_refused(tmp_path: Path) -> None:
@@ -85,18 +89,18 @@ def test_links_encrypted_members_and_names_that_come_twice_are_refused(tmp_path:
     with zipfile.ZipFile(tmp_path / "link.zip", "w") as archive:
         archive.writestr(link, "/etc/passwd")
     with pytest.raises(DataError, match="'link' is a link"):
-        zip_names(tmp_path / "link.zip")
+        member_names(tmp_path / "link.zip")
     with zipfile.ZipFile(tmp_path / "twice.zip", "w") as archive:
         archive.writestr("a", "1")
         with pytest.warns(UserWarning, match="Duplicate name"):
             archive.writestr("a", "2")
     with pytest.raises(DataError, match="contains a twice"):
-        zip_names(tmp_path / "twice.zip")
+        member_names(tmp_path / "twice.zip")
     content = bytearray(pack(tmp_path / "secret.zip", {"a": b"1"}).read_bytes())
     content[content.index(b"PK\x01\x02") + 8] |= 1
     (tmp_path / "secret.zip").write_bytes(content)
     with pytest.raises(DataError, match="'a' is encrypted"):
-        zip_names(tmp_path / "secret.zip")
+        member_names(tmp_path / "secret.zip")
 
 
 # Several archives
