@@ -25,9 +25,9 @@ def staged(model: EfficientNet) -> StagedModel:
     """Return timm's EfficientNet as stages that share its weights.
 
     Strides of the outputs: stem 2, layer1 4, layer2 8, layer3 16, layer4 32. The first three layers end in linear
-    convolutions.
+    convolutions, whose outputs have both signs. timm's dropout before the classifier is left out: its rate is 0.
     """
     stem, last = nn.Sequential(model.conv_stem, model.bn1), nn.Sequential(model.conv_head, model.bn2)
     blocks = [block for stage in model.blocks for block in stage]
-    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(model.drop_rate), model.classifier)
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), model.classifier)
     return staged_by_resolution(nn.Sequential(stem, *blocks, last), head)

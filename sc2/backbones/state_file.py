@@ -1,4 +1,4 @@
-"""Reads a file of weights without running any code that it may hold."""
+"""Published weights: read without running any code that a file may hold, and cut to some of their classes."""
 
 import pickle
 from argparse import Namespace
@@ -37,3 +37,22 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError(f"{path} holds no state dict, i.e. a tensor for each name: save only the state dict")
     return dict(state)
+
+
+def chosen_rows(state: Mapping[str, Tensor], name: str, rows: Tensor) -> Tensor:
+    """Return the rows of a published layer that `teacher.class_indices` asks for.
+
+    Args:
+        state: The layers of a head by name.
+        name: A weight or bias with a row per output, [T, …].
+        rows: Which of them, int64 [K], none negative.
+
+    Returns:
+        A copy, [K, …].
+
+    Raises:
+        CheckpointError: The layer is missing, or has fewer rows.
+    """
+    if name not in state or int(rows.max()) >= len(state[name]):
+        raise CheckpointError(f"teacher.class_indices asks for rows up to {int(rows.max())} of {name}, which has fewer")
+    return state[name][rows].clone()

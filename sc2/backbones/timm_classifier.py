@@ -3,7 +3,8 @@
 import timm
 from torch import nn
 
-from sc2.backbones.base import StagedModel, whole
+from sc2.backbones.base import StagedModel
+from sc2.backbones.base import whole as staged
 
 
 def network(num_classes: int, model: str) -> nn.Module:
@@ -15,8 +16,3 @@ def network(num_classes: int, model: str) -> nn.Module:
 def build(num_classes: int, model: str) -> StagedModel:
     """Return the network as one stage, with random weights."""
     return staged(network(num_classes, model))
-
-
-def staged(model: nn.Module) -> StagedModel:
-    """Return a classifier as one stage that shares its weights."""
-    return whole(model)

@@ -22,7 +22,8 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from sc2.backbones.base import HEAD, StagedModel
 from sc2.backbones.dilation import strides_and_channels
-from sc2.errors import CheckpointError, ConfigError
+from sc2.backbones.state_file import chosen_rows
+from sc2.errors import ConfigError
 
 TAPS = ("layer1", "layer2", "layer3", "layer4")
 BATCH_NORM_EPSILON = 1e-5
@@ -180,15 +181,9 @@ def published(
         for layer, rows in (("cls_score", labels), ("bbox_pred", corners)):
             for kind in ("weight", "bias"):
                 name = f"roi_heads.box_predictor.{layer}.{kind}"
-                head[name] = _rows(head, name, rows)
+                head[name] = chosen_rows(head, name, rows)
     return body, head
 
 
 def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-
-
-def _rows(state: Mapping[str, Tensor], name: str, rows: Tensor) -> Tensor:
-    if name not in state or int(rows.max()) >= len(state[name]):
-        raise CheckpointError(f"teacher.class_indices asks for rows up to {int(rows.max())} of {name}, which has fewer")
-    return state[name][rows].clone()

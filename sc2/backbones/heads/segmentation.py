@@ -14,7 +14,7 @@ from torchvision.models.segmentation.fcn import FCNHead
 
 from sc2.backbones.base import HEAD, StagedModel
 from sc2.backbones.dilation import strides_and_channels
-from sc2.errors import CheckpointError
+from sc2.backbones.state_file import chosen_rows
 
 AUXILIARY, MAIN = TAPS = ("layer3", "layer4")
 
@@ -103,7 +103,5 @@ def published(
         rows = torch.tensor([0, *indices])
         for layer in ("classifier.4", "aux.4"):
             for name in (f"{layer}.weight", f"{layer}.bias"):
-                if name not in head or int(rows.max()) >= len(head[name]):
-                    raise CheckpointError(f"teacher.class_indices asks for rows that {name} does not have")
-                head[name] = head[name][rows].clone()
+                head[name] = chosen_rows(head, name, rows)
     return body, head
