@@ -53,24 +53,30 @@ TrainedStages = Annotated[
 ]
 
 
+Cut = Annotated[
+    str,
+    Field(
+        pattern="^(stem|layer[1-4])$",
+        description="Last stage that the bottleneck replaces: the decoder outputs its features",
+    ),
+]
+
+Hints = Annotated[
+    list[str],
+    Field(min_length=1, description="Stages whose outputs are compared with the teacher's; the cut or later"),
+]
+
+
 class Replacement(Strict):
     """Where a bottleneck replaces a network's first stages."""
 
-    cut: str = Field(
-        default="layer1",
-        pattern="^(stem|layer[1-4])$",
-        description="Last stage that the bottleneck replaces: the decoder outputs its features",
-    )
+    cut: Cut = "layer1"
 
 
 class Hinted(Replacement):
     """A replacement that is trained to reproduce the teacher's features."""
 
-    hints: list[str] = Field(
-        default=["layer1", "layer2", "layer3", "layer4"],
-        min_length=1,
-        description="Stages whose outputs are compared with the teacher's; the cut or later",
-    )
+    hints: Hints = Field(default=["layer1", "layer2", "layer3", "layer4"])
 
     @model_validator(mode="after")
     def _hints_follow_the_cut(self) -> Self:

@@ -7,9 +7,10 @@ from typing import Self, TypeVar
 
 from pydantic import Field, model_validator
 
+from sc2.layers.spec import StridedChannels
 from sc2.split.axes import RateAxis
 from sc2.strict import Strict
-from sc2.training.spec import Hinted
+from sc2.training.spec import Cut, Hinted, Hints
 
 AXIS = RateAxis(name="rate", symbol="r=", low=0.0, high=99.0, number=float)
 """Position in the list of prices, 0 for the fewest bytes; in between, gains are interpolated."""
@@ -79,12 +80,8 @@ class GainedArch(Hinted):
 class PatchArch(GainedArch):
     """Patches and blocks (docs/method.md): at the defaults and 224 px, 103,232 parameters and 78 million MACs."""
 
-    cut: str = Field(default="layer2", pattern="^(stem|layer[1-4])$", description="Last stage that the split replaces")
-    hints: list[str] = Field(
-        default=["layer2", "layer3", "layer4"],
-        min_length=1,
-        description="Stages whose outputs are compared with the teacher's; the cut or later",
-    )
+    cut: Cut = "layer2"
+    hints: Hints = Field(default=["layer2", "layer3", "layer4"])
     patch: int = Field(default=8, gt=0, description="Side of a patch, pixels: the stride of the cut's features")
     width: int = Field(default=96, gt=0, description="Channels of the encoder's blocks")
     depth: int = Field(default=2, ge=0, description="Blocks of the encoder")
@@ -96,15 +93,8 @@ class PatchArch(GainedArch):
     )
 
 
-class StridedArch(GainedArch):
+class StridedArch(StridedChannels, GainedArch):
     """The Entropic Student's encoder and decoder (docs/papers.md#fp-bottleneck)."""
-
-    encoder_channels: list[int] = Field(
-        default=[96, 48, 24], min_length=3, max_length=3, description="Channels of g_a's convolutions, the last y's"
-    )
-    decoder_channels: list[int] = Field(
-        default=[512, 256], min_length=2, max_length=2, description="Channels of g_s's hidden convolutions"
-    )
 
 
 A = TypeVar("A", bound=GainedArch)

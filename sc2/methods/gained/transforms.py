@@ -153,8 +153,8 @@ STRIDED = Transforms[StridedArch](
     encoder_args=lambda arch: {"channels": arch.encoder_channels},
     encoder=lambda args, rates: StridedEncoder(**args),
     decoder_args=lambda arch: {
-        **{"channels": arch.encoder_channels[-1], "hidden": arch.decoder_channels, "relu": arch.output_relu}
+        **{"channels": arch.latent_channels, "hidden": arch.decoder_channels, "relu": arch.output_relu}
     },
     decoder=lambda args, target: strided_decoder(**args, target=target),
-    latent_channels=lambda arch: arch.encoder_channels[-1],
+    latent_channels=lambda arch: arch.latent_channels,
 )

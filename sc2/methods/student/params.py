@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
+from sc2.layers.spec import StridedChannels
 from sc2.split.axes import RateAxis
 from sc2.strict import Strict
 from sc2.training.spec import Hinted, Replacement, Schedule, TrainedStages
@@ -18,15 +19,9 @@ AXIS = RateAxis(name="beta", symbol="β=", low=0.0, high=1e6, number=float)
 # Architecture
 
 
-class BottleneckArch(Replacement):
+class BottleneckArch(StridedChannels, Replacement):
     """The entropy-coded bottleneck (docs/papers.md#fp-bottleneck)."""
 
-    encoder_channels: list[int] = Field(
-        default=[96, 48, 24], min_length=3, max_length=3, description="Channels of g_a's convolutions, the last y's"
-    )
-    decoder_channels: list[int] = Field(
-        default=[512, 256], min_length=2, max_length=2, description="Channels of g_s's hidden convolutions"
-    )
     latent_gain: float = Field(
         default=1.0,
         gt=0,
@@ -34,7 +29,6 @@ class BottleneckArch(Replacement):
         "a short schedule start with latents above the quantisation noise instead of spending its first epochs on "
         "getting there (ours)",
     )
-
     output_relu: bool = Field(
         default=False,
         description="Whether a ReLU ends g_s, for features that have none below zero. The papers' g_s ends with its "
@@ -53,11 +47,6 @@ class BottleneckArch(Replacement):
         description="Tables on the wire: one per channel, from the density, as in the papers; or (neighbours, ours) "
         "nine per channel, counted on training images, of which the symbols above and to the left choose one",
     )
-
-    @property
-    def latent_channels(self) -> int:
-        """Channels of the latent y."""
-        return self.encoder_channels[-1]
 
 
 class StudentArch(BottleneckArch, Hinted):
