@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sc2.device.exact import ONE, Values, exact_network
 from sc2.entropy.coder import StreamEncoder, TableCoder
+from sc2.entropy.exact_arrays import ONE, Values, exact_network
+from sc2.entropy.neighbourhood import put as put_by_neighbours
 from sc2.entropy.tables import Groups, Integers
 
-_CLASSES, _LEVELS = 9, 3
 _REACH = 2
 
 
@@ -73,32 +73,13 @@ class ChannelCoder(LatentCoder):
 
     def put(self, encoder: StreamEncoder, rounded: Rounded, step: int) -> None:
         """Append the symbols of y, by channel or along diagonals."""
-        symbols = rounded.symbols[0][0]
-        channels, height, width = symbols.shape
-        if self.low is None:
-            tables = np.arange(step * channels, (step + 1) * channels, dtype=np.int32)
-            encoder.put(self.coder, symbols.reshape(-1), Groups.of(np.repeat(tables, height * width)))
+        (symbols,) = rounded.symbols
+        if self.low is not None:
+            put_by_neighbours(encoder, self.coder, symbols, self.low)
             return
-        indexes = neighbour_tables(symbols, self.low)
-        for rows, columns in diagonals(height, width):
-            groups = Groups.of(indexes[:, rows, columns].reshape(-1))
-            encoder.put(self.coder, symbols[:, rows, columns].reshape(-1), groups)
-
-
-def neighbour_tables(symbols: Integers, low: int) -> Integers:
-    """Return the table of each symbol, int32 [C, h, w], which the symbols above it and to its left choose."""
-    outside = np.pad(symbols.astype(np.int64), ((0, 0), (1, 0), (1, 0)))
-    levels = np.clip(outside - low, 0, _LEVELS - 1)
-    classes = _LEVELS * levels[:, :-1, 1:] + levels[:, 1:, :-1]
-    tables: Integers = (classes + _CLASSES * np.arange(len(symbols))[:, None, None]).astype(np.int32)
-    return tables
-
-
-def diagonals(height: int, width: int) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Yield rows and columns of the positions with the same sum, by row."""
-    for step in range(height + width - 1):
-        rows = np.arange(max(0, step - width + 1), min(step, height - 1) + 1)
-        yield rows, step - rows
+        _, channels, height, width = symbols.shape
+        tables = np.arange(step * channels, (step + 1) * channels, dtype=np.int32)
+        encoder.put(self.coder, symbols.reshape(-1), Groups.of(np.repeat(tables, height * width)))
 
 
 class _Gaussians:

@@ -4,7 +4,6 @@ An artifact names its sender and holds what that needs (`SENDERS`). docs/wire-fo
 each of them sends.
 """
 
-import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +15,10 @@ from PIL import Image
 
 from sc2.data.image_codec import compress
 from sc2.device.latents import ChannelCoder, HyperpriorCoder, JointCoder, LatentCoder
-from sc2.errors import CheckpointError, WireError
+from sc2.entropy.affine import packed, quantised
+from sc2.entropy.pictures import to_pictures
+from sc2.errors import CheckpointError
 from sc2.split.wire import Payload
-
-LEVELS = 255
-_SIDE_DTYPE = np.dtype("<f4")
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ class LatentSender(Sender):
 
 
 class AffineSender(Sender):
-    """A tensor in 8 bits over its own range, without an entropy coder; `sc2.methods.reduction.affine` has the formula.
+    """A tensor in 8 bits over its own range, without an entropy coder; `sc2.entropy.affine` has the formula.
 
     Args:
         content: Nothing.
@@ -94,35 +92,21 @@ class AffineSender(Sender):
     side_values = True
 
     def __init__(self, content: Mapping[str, Any]) -> None:
-        self._side = struct.Struct("<fB")
+        pass
 
     def symbols(self, analysed: Analysed) -> tuple[NDArray[Any], ...]:
         """Return the quantised tensor, uint8 [1, C, h, w]."""
-        return (self._quantised(analysed.values[0])[0],)
+        return (quantised(analysed.values[0])[0].astype(np.uint8),)
 
     def send(self, analysed: Analysed) -> Payload:
         """Write scale, zero point and symbols."""
-        symbols, scale, zero_point = self._quantised(analysed.values[0])
+        symbols, scale, zero_point = quantised(analysed.values[0])
         _, channels, height, width = symbols.shape
-        return Payload((self._side.pack(scale, zero_point) + symbols.tobytes(),), (channels, height, width))
-
-    @staticmethod
-    def _quantised(x: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float, int]:
-        low, high = x.min(), x.max()
-        with np.errstate(over="ignore", invalid="ignore"):
-            scale = (high - low) / np.float32(LEVELS)
-        if not np.isfinite(scale):
-            raise WireError(f"a tensor with values from {low:g} to {high:g} cannot be quantised; is the model sound?")
-        if scale == 0:
-            value = float(low)
-            return np.full(x.shape, value > 0, np.uint8), abs(value) or 1.0, int(value < 0)
-        zero_point = int(np.clip(-low / scale, 0, LEVELS))
-        symbols = np.rint(np.clip(np.float32(zero_point) + x / scale, 0, LEVELS)).astype(np.uint8)
-        return symbols, float(scale), zero_point
+        return Payload((packed(scale, zero_point, symbols.astype(np.uint8).tobytes()),), (channels, height, width))
 
 
 class PictureSender(Sender):
-    """Groups of channels as files of an image codec; `sc2.methods.codec_feature.halves` has the formula.
+    """Groups of channels as files of an image codec; `sc2.entropy.pictures` has the formula.
 
     Args:
         content: `format`, Pillow's name, and `options` of its encoder.
@@ -135,26 +119,13 @@ class PictureSender(Sender):
 
     def symbols(self, analysed: Analysed) -> tuple[NDArray[Any], ...]:
         """Return the pictures, uint8 [H, W, 3] or [H, W]."""
-        return tuple(self._pictures(analysed.values[0][0])[0])
+        return tuple(to_pictures(analysed.values[0][0])[0])
 
     def send(self, analysed: Analysed) -> Payload:
         """Compress the pictures: minima and maxima first, then a file for each."""
-        pictures, bounds = self._pictures(analysed.values[0][0])
+        pictures, bounds = to_pictures(analysed.values[0][0])
         files = [compress(Image.fromarray(picture), self.format, self.options) for picture in pictures]
         return Payload((bounds.tobytes(), *files), ())
-
-    @staticmethod
-    def _pictures(features: NDArray[np.float32]) -> tuple[list[NDArray[np.uint8]], NDArray[np.float32]]:
-        whole = len(features) // 3
-        sizes = [3] * whole + [1] * (len(features) - 3 * whole)
-        groups = np.split(features, np.cumsum(sizes)[:-1])
-        bounds = np.array([[group.min() for group in groups], [group.max() for group in groups]], dtype=_SIDE_DTYPE)
-        pictures = []
-        for group, low, high in zip(groups, *bounds, strict=True):
-            scale = LEVELS / (high - low) if high > low else 0.0
-            levels = np.rint((group - low) * scale).clip(0, LEVELS).astype(np.uint8)
-            pictures.append(levels[0] if len(levels) == 1 else np.ascontiguousarray(levels.transpose(1, 2, 0)))
-        return pictures, bounds
 
 
 class LabelSender(Sender):

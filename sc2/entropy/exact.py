@@ -18,17 +18,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sc2.entropy.exact_arrays import FRACTION_BITS, ONE, SLOPE_BITS, VALUE_LIMIT
 from sc2.errors import CheckpointError
-
-FRACTION_BITS = 12
-"""Values are integer multiples of 2^-12."""
-ONE = 2**FRACTION_BITS
-VALUE_LIMIT = 2**24
-"""Largest magnitude in these units: 4096; every multiple below it is exact in float32."""
 
 _WEIGHT_BITS = 15
 _SUM_LIMIT = 2**48
-_SLOPE_BITS = 16
 _MOST_SHIFT = 24
 _LEAST_INPUT = 16 * ONE
 _GEOMETRY = ("stride", "padding", "dilation")
@@ -99,7 +93,7 @@ def _layer(layer: nn.Module, position: int) -> dict[str, Any]:
     if isinstance(layer, nn.LeakyReLU):
         if not 0 <= layer.negative_slope <= 1:
             raise CheckpointError(f"layer {position}: a slope of {layer.negative_slope} has no exact form, only 0 … 1")
-        return {"kind": "leaky_relu", "slope": round(layer.negative_slope * 2**_SLOPE_BITS)}
+        return {"kind": "leaky_relu", "slope": round(layer.negative_slope * 2**SLOPE_BITS)}
     if isinstance(layer, nn.ConvTranspose2d):
         return _convolution(layer, position) | {"output_padding": list(layer.output_padding)}
     if isinstance(layer, nn.Conv2d) and not isinstance(layer.padding, str) and layer.padding_mode == "zeros":
@@ -212,7 +206,7 @@ class _LeakyReLU(nn.Module):
         self.slope = int(layer["slope"])
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.where(x < 0, torch.floor(x * self.slope / 2**_SLOPE_BITS), x)
+        return torch.where(x < 0, torch.floor(x * self.slope / 2**SLOPE_BITS), x)
 
     def side(self, side: int, dimension: int) -> int:
         return side

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from sc2.entropy.coder import StreamDecoder, StreamEncoder, TableCoder, side_and_main
-from sc2.entropy.exact import ONE, ExactNetwork, exact_layers, fixed_point
+from sc2.entropy.exact import ExactNetwork, exact_layers, fixed_point
+from sc2.entropy.exact_arrays import ONE
 from sc2.entropy.factorized import FactorizedCoder, tables_of
 from sc2.entropy.tables import Groups, Integers
 

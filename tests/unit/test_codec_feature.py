@@ -10,18 +10,13 @@ from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
 from sc2.data.normalise import normalise, to_batch
 from sc2.data.spec import InputSpec
+from sc2.entropy.pictures import from_pictures, group_sizes, to_pictures
 from sc2.errors import WireError
 from sc2.measure.macs import count_macs
 from sc2.measure.rate import sc2bench_kb
 from sc2.measure.size import parameter_count
 from sc2.methods import get_method
-from sc2.methods.codec_feature.halves import (
-    CodecFeatureDevice,
-    CodecFeatureServer,
-    from_pictures,
-    group_sizes,
-    to_pictures,
-)
+from sc2.methods.codec_feature.halves import CodecFeatureDevice, CodecFeatureServer
 from sc2.runs.export import count_costs
 from sc2.split.method import Export
 from sc2.split.wire import FINGERPRINT_BYTES, Payload, pack

@@ -8,13 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sc2.device.exact import exact_network
-from sc2.device.latents import ChannelCoder, Rounded, neighbour_tables
+from sc2.device.latents import ChannelCoder, Rounded
 from sc2.device.senders import Analysed, Sender, sender_of
 from sc2.entropy.coder import StreamEncoder
 from sc2.entropy.exact import ExactNetwork, exact_layers
-from sc2.entropy.neighbours import NeighbourCoder, count_neighbours
-from sc2.entropy.neighbours import neighbour_tables as counted_tables
+from sc2.entropy.exact_arrays import exact_network
+from sc2.entropy.neighbours import NeighbourCoder, count_neighbours, neighbour_tables
 from sc2.errors import CheckpointError, WireError
 from sc2.methods import get_method, method_names
 from sc2.methods.learned_codec.halves import Analysed as AnalysedImage
@@ -93,13 +92,10 @@ def test_neighbours_choose_the_same_tables(signed: bool) -> None:
     first = -4 if signed else 0
     generator = torch.Generator().manual_seed(3)
     symbols = torch.randint(first, 6, (1, 3, 5, 7), generator=generator, dtype=torch.int32)
-    tables = counted_tables(count_neighbours(symbols, 12, first=first), first=first)
+    tables = neighbour_tables(count_neighbours(symbols, 12, first=first), first=first)
     coder, expected = ChannelCoder(arrays_of(tables)), StreamEncoder()
     NeighbourCoder(tables).put(expected, symbols)
     assert coder.stream(Rounded((symbols.numpy(),))) == expected.finish()
-    assert np.array_equal(
-        neighbour_tables(symbols[0].numpy(), -1 if signed else 0), NeighbourCoder(tables).indexes(symbols)[0]
-    )
 
 
 LAYERS: list[tuple[str, list[nn.Module]]] = [

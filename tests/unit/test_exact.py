@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sc2.entropy.exact import ONE, VALUE_LIMIT, ExactNetwork, exact_layers, fixed_point
+from sc2.entropy.exact import ExactNetwork, exact_layers, fixed_point
+from sc2.entropy.exact_arrays import ONE, VALUE_LIMIT
 from sc2.errors import CheckpointError
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sc2.entropy.coder import VERSION, StreamEncoder
-from sc2.entropy.exact import ONE
+from sc2.entropy.exact_arrays import ONE
 from sc2.entropy.hyperprior import GaussianCoder, HyperpriorCoder, HyperSymbols, gaussian_tables, hyperprior_tables
 from sc2.errors import WireError
 

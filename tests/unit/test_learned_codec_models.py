@@ -13,7 +13,8 @@ from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
 from sc2.data.normalise import normalise, to_batch
 from sc2.data.spec import PixelSpec
-from sc2.entropy.exact import ONE, ExactNetwork, exact_layers
+from sc2.entropy.exact import ExactNetwork, exact_layers
+from sc2.entropy.exact_arrays import ONE
 from sc2.errors import CheckpointError, WireError
 from sc2.methods import get_method
 from sc2.methods.learned_codec.context import ContextModel, Step, context_layers, steps

@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from sc2.entropy.neighbours import CLASSES
+from sc2.entropy.neighbourhood import CLASSES
 from sc2.methods import get_method
 from sc2.split.wire import pack, unpack
 from tests import independent_decoder

@@ -1,7 +1,6 @@
-"""Features of a network as pictures of three channels, each a file of an image codec (docs/papers.md#codec-feature).
+"""The two halves of features in a codec: the teacher up to the cut, the codec, and the teacher after it.
 
-Each group of channels is scaled by its own minimum and maximum to 0 … 255 and rounded. The minima and maxima are sent
-as float32, in a separate stream before the pictures.
+`sc2.entropy.pictures` has the formula.
 """
 
 from typing import Any
@@ -18,47 +17,11 @@ from sc2.backbones.teacher import teacher_model
 from sc2.data.image_codec import compress, decompress
 from sc2.data.normalise import normalise, to_batch
 from sc2.data.spec import PixelSpec
+from sc2.entropy.pictures import SIDE_DTYPE, from_pictures, group_sizes, to_pictures
 from sc2.errors import WireError
 from sc2.split.content import HalfContent
 from sc2.split.method import A, BuildContext, DeviceHalf, Export, ServerHalf
 from sc2.split.wire import Payload
-
-LEVELS = 255
-_SIDE_DTYPE = np.dtype("<f4")
-
-
-def group_sizes(channels: int) -> list[int]:
-    """Return the number of channels of each picture: 3, then 1 for each of the one or two that are left over."""
-    return [3] * (channels // 3) + [1] * (channels % 3)
-
-
-def to_pictures(features: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
-    """Scale each group of channels to 8 bits.
-
-    Args:
-        features: Float32 [C, H, W], finite.
-
-    Returns:
-        One uint8 array per group, [H, W, 3] or [H, W]; and float32 [2, groups], the minima and maxima. A constant group
-        becomes all zeros.
-    """
-    groups = np.split(features, np.cumsum(group_sizes(len(features)))[:-1])
-    bounds = np.array([[group.min() for group in groups], [group.max() for group in groups]], dtype=_SIDE_DTYPE)
-    pictures = []
-    for group, low, high in zip(groups, *bounds, strict=True):
-        scale = LEVELS / (high - low) if high > low else 0.0
-        levels = np.rint((group - low) * scale).clip(0, LEVELS).astype(np.uint8)
-        pictures.append(levels[0] if len(levels) == 1 else np.ascontiguousarray(levels.transpose(1, 2, 0)))
-    return pictures, bounds
-
-
-def from_pictures(pictures: list[np.ndarray], bounds: np.ndarray) -> np.ndarray:
-    """Return the features, float32 [C, H, W], of pictures and bounds from `to_pictures`: its inverse up to rounding."""
-    groups = []
-    for picture, low, high in zip(pictures, *bounds, strict=True):
-        levels = picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
-        groups.append(levels.astype(np.float32) * ((high - low) / LEVELS) + low)
-    return np.concatenate(groups).astype(np.float32)
 
 
 class CodecFeatureContent(HalfContent):
@@ -156,9 +119,9 @@ class CodecFeatureServer(ServerHalf):
 
     @staticmethod
     def _bounds(data: bytes, groups: int) -> np.ndarray:
-        if len(data) != 2 * groups * _SIDE_DTYPE.itemsize:
+        if len(data) != 2 * groups * SIDE_DTYPE.itemsize:
             raise WireError(f"minima and maxima of {groups} groups of channels do not fit into {len(data)} bytes")
-        bounds = np.frombuffer(data, dtype=_SIDE_DTYPE).reshape(2, groups)
+        bounds = np.frombuffer(data, dtype=SIDE_DTYPE).reshape(2, groups)
         with np.errstate(over="ignore", invalid="ignore"):
             ranges = bounds[1] - bounds[0]
         if not (np.isfinite(ranges).all() and (ranges >= 0).all()):

@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sc2.entropy.exact import ONE, ExactNetwork, exact_layers
+from sc2.entropy.exact import ExactNetwork, exact_layers
+from sc2.entropy.exact_arrays import ONE
 from sc2.strict import Strict
 
 REACH = 2

@@ -16,7 +16,7 @@ from pydantic import ConfigDict
 from torch import Tensor
 
 from sc2.entropy.coder import StreamEncoder, side_and_main
-from sc2.entropy.exact import ONE
+from sc2.entropy.exact_arrays import ONE
 from sc2.entropy.factorized import FactorizedCoder
 from sc2.entropy.hyperprior import GaussianCoder, HyperSynthesis
 from sc2.entropy.tables import Groups, Integers

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sc2.entropy.exact import ONE, exact_layers, fixed_point
+from sc2.entropy.exact import exact_layers, fixed_point
+from sc2.entropy.exact_arrays import ONE
 from sc2.entropy.hyperprior import HyperSynthesis
 from sc2.methods.learned_codec.context import ContextModel, Step, context_layers
 

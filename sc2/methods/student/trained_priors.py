@@ -9,10 +9,12 @@ import torch
 from compressai.entropy_models import EntropyBottleneck, GaussianConditional
 from torch import Tensor, nn
 
-from sc2.entropy.exact import ONE, exact_layers, fixed_point
+from sc2.entropy.exact import exact_layers, fixed_point
+from sc2.entropy.exact_arrays import ONE
 from sc2.entropy.factorized import settle, tables_of
 from sc2.entropy.hyperprior import HyperSynthesis, hyperprior_tables, scale_table
-from sc2.entropy.neighbours import CLASSES, count_neighbours, neighbour_tables
+from sc2.entropy.neighbourhood import CLASSES
+from sc2.entropy.neighbours import count_neighbours, neighbour_tables
 from sc2.layers.priors import DevicePrior, HyperpriorContent, PriorContent
 
 

@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from sc2.errors import CheckpointError
 
 FRACTION_BITS = 12
+"""Values are integer multiples of 2^-12."""
 ONE = 2**FRACTION_BITS
 VALUE_LIMIT = 2**24
+"""Largest magnitude in these units: 4096; every multiple below it is exact in float32."""
 SLOPE_BITS = 16
+"""Slopes of activations are integer multiples of 2^-16."""
 
 Values = NDArray[np.float64]
 """Integers in units of 2^-12."""
