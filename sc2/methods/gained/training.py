@@ -98,7 +98,6 @@ class _Losses:
 
     def __init__(self, network: GainedNetwork, teacher: StagedModel, params: Joint, context: BuildContext[Any]) -> None:
         self.network, self.teacher, self.params, self.task = network, teacher, params, context.task
-        self.front = teacher.up_to(context.arch.cut)
         self.hints = context.arch.hints
         self.prices = torch.tensor(context.arch.prices)
         self.imitation = context.task.imitation(alpha=params.alpha, temperature=params.temperature)
@@ -114,10 +113,10 @@ class _Losses:
         bits = self.network.prior.bits(latent + torch.rand_like(latent) - 0.5, rates)
         rounded = latent + (torch.round(latent) - latent).detach()
         decoded = self.network.decoded(rounded, rates)
-        priced = (self.prices.to(bits)[chosen] * bits).mean() * self.schedule.price
+        priced = self._priced(bits, chosen).mean() * self.schedule.price
         if self.schedule.features_only:
             with torch.no_grad():
-                reference = {self.network.cut: self.front(images)}
+                reference = {self.network.cut: self._at_cut(images)}
             hints = self._hints({self.network.cut: decoded}, reference)
             return {
                 "loss": self.params.hint_weight * hints + priced,
@@ -141,7 +140,16 @@ class _Losses:
         self.judge.add(output, targets)
         bits = self.network.prior.bits(symbols, rates)
         sums = self.task.losses(self.network.head, features, targets, output=output, summed=True)
-        return {**sums, "loss": sums["loss"] + (self.prices.to(bits)[chosen] * bits).sum(), "bits": bits.sum()}
+        return {**sums, "loss": sums["loss"] + self._priced(bits, chosen).sum(), "bits": bits.sum()}
+
+    def _priced(self, bits: Tensor, chosen: Tensor) -> Tensor:
+        """Return the cost [B] of bits [B] at the prices of the chosen rates [B]."""
+        self.prices = self.prices.to(bits)  # once: a copy to a GPU would be waited for in every step
+        return self.prices[chosen] * bits
+
+    def _at_cut(self, images: Tensor) -> Tensor:
+        """Return the teacher's features [B, C, H, W] at the cut; no stage after it is run."""
+        return next(output for name, output in self.teacher.outputs(images) if name == self.network.cut)
 
     def _reference(self, images: Tensor) -> tuple[dict[str, Tensor], Any]:
         assert not self.teacher.training, "the teacher must be in eval mode"

@@ -54,7 +54,7 @@ def context_layers(codec: nn.Module) -> ContextLayers:
     assert isinstance(masked, nn.Conv2d)
     assert isinstance(parameters, nn.Sequential)
     # Without padding and without the rows below: it runs on the neighbourhoods of single positions.
-    causal = nn.Conv2d(masked.in_channels, masked.out_channels, (REACH + 1, 2 * REACH + 1))
+    causal = nn.Conv2d(masked.in_channels, masked.out_channels, (REACH + 1, 2 * REACH + 1), device=masked.weight.device)
     with torch.no_grad():
         mask = masked.get_buffer("mask")
         causal.weight.copy_((masked.weight * mask)[:, :, : REACH + 1])
