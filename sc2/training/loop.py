@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sc2.errors import SC2Error
-from sc2.training.recipe import Recipe, Terms
+from sc2.training.recipe import Recipe
 from sc2.training.shares import WHOLE, Division
 from sc2.training.state import History, TrainingState
 from sc2.training.stopping import Stopped, Stopping
@@ -119,8 +119,7 @@ def _epoch(
             factor = recipe.learning_rate(step, total)
             for group in state.optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
-            terms = _step(state, division, images, targets)
-            state.stepped({name: value.item() for name, value in terms.items()})
+            state.stepped(_step(state, division, images, targets))
             if state.is_due:
                 state.save()
     row = {"epoch": float(state.epoch + 1)}
@@ -168,12 +167,14 @@ def _keep(state: TrainingState, train: Batches, val: Batches) -> None:
             recipe.calibrate(images for images, _ in train(state.epoch))
 
 
-def _step(state: TrainingState, division: Division, images: Tensor, targets: Any) -> Terms:
+def _step(state: TrainingState, division: Division, images: Tensor, targets: Any) -> dict[str, float]:
     recipe = state.recipe
     state.optimizer.zero_grad(set_to_none=True)
     terms = division.step(recipe, images, targets)
-    if not torch.isfinite(terms["loss"]):
-        raise SC2Error(f"the loss is {terms['loss'].item()} in epoch {state.epoch + 1}; lower the learning rate")
+    # All at once: the one time in a step that a GPU is waited for.
+    values = dict(zip(terms, torch.stack([value.detach() for value in terms.values()]).tolist(), strict=True))
+    if not math.isfinite(values["loss"]):
+        raise SC2Error(f"the loss is {values['loss']} in epoch {state.epoch + 1}; lower the learning rate")
     if recipe.clip is not None:
         torch.nn.utils.clip_grad_norm_(recipe.trained_parameters(), recipe.clip)
     state.optimizer.step()
@@ -182,7 +183,7 @@ def _step(state: TrainingState, division: Division, images: Tensor, targets: Any
         state.auxiliary.zero_grad(set_to_none=True)
         recipe.auxiliary().backward()
         state.auxiliary.step()
-    return terms
+    return values
 
 
 def validate(recipe: Recipe, val: Batches) -> dict[str, float]:
