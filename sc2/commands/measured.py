@@ -12,6 +12,7 @@ from sc2.errors import DataError, ProvenanceError
 from sc2.jobs.plan import Run
 from sc2.jobs.workload import Work
 from sc2.provenance.record import Record, read_record
+from sc2.system.atomic import replacing
 
 FORMAT = 1
 
@@ -30,10 +31,19 @@ class Measured:
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     export_bytes: dict[str, int] = field(default_factory=dict)
 
+    def of_machine(self, hardware: Mapping[str, Any]) -> bool:
+        """Whether they are of such a machine: one with the same GPUs or, without any, the same in everything.
+
+        Steps on a GPU hardly depend on what is around it, which differs between the nodes of a cluster.
+        """
+        gpus = hardware.get("gpus")
+        return bool(self.hardware.get("gpus") == gpus if gpus else self.hardware == dict(hardware))
+
     def save(self, path: Path) -> None:
-        """Write them to a file."""
+        """Write them to a file, which is complete at any time."""
         content = {"format": FORMAT, **vars(self)}
-        path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_measured(path: Path) -> Measured:
@@ -63,7 +73,8 @@ def recorded_seconds(config: Config, work: Work, results: Path) -> list[tuple[fl
     for run in work.runs:
         record = _record(results / "train" / folder_of(run) / f"{work.phase}.prov.json")
         planned = method.phase(work.phase, run.point).model_dump(mode="json")
-        if record is not None and record.spec.get("phase") == planned:
+        as_planned = {"phase": planned, "arithmetic": config.run.compute.changed}
+        if record is not None and as_planned.items() <= {"arithmetic": {}, **record.spec}.items():
             found.append((record.seconds, machine(record.hardware)))
     return found
 

@@ -6,9 +6,9 @@ declared beside the code that uses them (`sc2/data/<kind>.py`, `sc2/methods/<fam
 """
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from sc2.data.spec import Augmentation, InputSpec
@@ -17,6 +17,7 @@ from sc2.measure.spec import LatencySpec
 from sc2.strict import LONGEST_NAME, MethodName, Name, Strict, text_matching
 from sc2.tasks import task_names
 from sc2.teachers.spec import Teacher
+from sc2.training.arithmetic import Arithmetic
 
 _SEED_DIGITS = 18
 POINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(_[A-Za-z0-9][A-Za-z0-9.-]*)*")
@@ -78,8 +79,8 @@ Seeds = Annotated[
 ]
 
 
-class Compute(Strict):
-    """How trainings are computed; none of it changes their results by more than rounding."""
+class Compute(Arithmetic):
+    """How trainings are computed; `gpus` and `micro_batch` change their results by rounding only."""
 
     gpus: int = Field(
         default=1,
@@ -91,6 +92,12 @@ class Compute(Strict):
         ge=1,
         description="Most images that a process computes at once; null, as without the key: a whole batch",
     )
+
+    @model_validator(mode="after")
+    def _whole_if_compiled(self) -> Self:
+        if self.compile and (self.gpus > 1 or self.micro_batch is not None):
+            raise ValueError("compile is for whole batches in one process: remove it, or gpus and micro_batch")
+        return self
 
 
 class RunConfig(Strict):

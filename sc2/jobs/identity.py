@@ -72,6 +72,8 @@ def job(config: Config, stage: str, keys: Keys, code: Code | None = None) -> Job
     if described is None:
         return None
     spec, modules = described
+    if STAGES[stage].gpu and (arithmetic := config.run.compute.changed):
+        spec |= {"arithmetic": arithmetic}
     return Job(stage, dict(keys), spec, (STAGES[stage].module, *modules), code or Code())
 
 

@@ -22,6 +22,7 @@ class Work:
         epochs: Passes over the training split; 0 where published weights are taken as they are.
         batch_size: Images per step.
         runs: The runs that train it.
+        arithmetic: In what numbers, and whether compiled, e.g. `bf16-compile`; empty for plain float32.
     """
 
     benchmark: str
@@ -31,11 +32,13 @@ class Work:
     epochs: int
     batch_size: int
     runs: tuple[Run, ...]
+    arithmetic: str = ""
 
     @property
     def key(self) -> str:
         """Its name in a file of measurements."""
-        return "/".join(filter(None, [self.benchmark, self.method, self.curve, self.phase, f"batch{self.batch_size}"]))
+        parts = [self.benchmark, self.method, self.curve, self.phase, f"batch{self.batch_size}", self.arithmetic]
+        return "/".join(filter(None, parts))
 
     def steps(self, images: int) -> int:
         """Return the steps of one of the trainings on a number of training images."""
@@ -52,7 +55,9 @@ def workload(config: Config) -> list[Work]:
                 params: Any = method.phase(phase, run.point)
                 curve = get_method(run.method).curve(run.point)
                 groups.setdefault((name, run.method, phase, curve, params.epochs, params.batch_size), []).append(run)
-    return [Work(*keys, tuple(members)) for keys, members in groups.items()]
+    asked = config.run.compute.changed
+    arithmetic = "-".join(name if value is True else str(value) for name, value in asked.items())
+    return [Work(*keys, tuple(members), arithmetic) for keys, members in groups.items()]
 
 
 def exports(config: Config) -> Iterator[tuple[str, str, str, list[Run]]]:

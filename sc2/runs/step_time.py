@@ -17,11 +17,15 @@ from torch import Tensor
 
 from sc2.data.source import Box
 from sc2.tasks.base import Task
+from sc2.training.arithmetic import PLAIN, Arithmetic
+from sc2.training.computing import Computing
 from sc2.training.loop import fit
 from sc2.training.recipe import Recipe
 
 WARM, TIMED = 2, 5
-"""Steps before the timing, and steps that are timed."""
+"""Steps before the timing, and most steps that are timed."""
+ENOUGH_S = 10.0
+"""Steps are timed no longer than this, once one has been."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,9 @@ class _Enough(Exception):
     """Ends the loop after the last timed step."""
 
 
-def step_time(recipe: Recipe, task: Task, size: tuple[int, int], num_classes: int) -> StepTime:
+def step_time(
+    recipe: Recipe, task: Task, size: tuple[int, int], num_classes: int, arithmetic: Arithmetic = PLAIN
+) -> StepTime:
     """Train a recipe for a few steps on noise, in the loop that every training goes through.
 
     Args:
@@ -77,34 +83,46 @@ def step_time(recipe: Recipe, task: Task, size: tuple[int, int], num_classes: in
         task: The task.
         size: Width and height of the network's input, pixels.
         num_classes: Classes of the data set.
+        arithmetic: In what numbers to compute, and how.
+
+    Raises:
+        ConfigError: This machine cannot compute that way.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    for module in (recipe.model, *recipe.frozen):
-        module.to(device).to(memory_format=torch.channels_last)
-    if device.type == "cuda":
+    computing = Computing.here(arithmetic)
+    computing.place(recipe)
+    if computing.on_gpu:
         torch.cuda.reset_peak_memory_stats()
     store: Any = _Noise(size, num_classes)
-    images = torch.randn(recipe.batch_size, 3, size[1], size[0], device=device)
-    images = images.contiguous(memory_format=torch.channels_last)
-    targets = task.moved(task.collate([task.target(store, index) for index in range(recipe.batch_size)]), device)
+    images = computing.images(torch.randn(recipe.batch_size, 3, size[1], size[0], device=computing.device))
+    targets = task.collate([task.target(store, index) for index in range(recipe.batch_size)])
+    targets = task.moved(targets, computing.device)
     times: list[float] = []
 
     def noise(epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Any]]:
         for _ in range(start, WARM + TIMED):
-            # A step ends with the values of its loss, so that the device has finished it.
-            times.append(time.perf_counter())
+            times.append(_now(computing))
+            if len(times) > WARM + 1 and times[-1] - times[WARM] > ENOUGH_S:
+                raise _Enough
             yield images, targets
-        times.append(time.perf_counter())
+        times.append(_now(computing))
         raise _Enough
 
     with TemporaryDirectory() as folder, suppress(_Enough):
         state, steps = Path(folder) / "state.pt", WARM + TIMED
-        fit(recipe, noise, noise, seed=0, state_path=state, label="step time", steps_per_epoch=steps)
+        trained = computing.training(recipe)
+        fit(trained, noise, noise, seed=0, state_path=state, label="step time", steps_per_epoch=steps)
     return StepTime(
         statistics.median(after - before for before, after in pairwise(times[WARM:])),
-        torch.cuda.max_memory_allocated() if device.type == "cuda" else None,
+        torch.cuda.max_memory_allocated() if computing.on_gpu else None,
         tensor_bytes(recipe.model.state_dict()),
     )
+
+
+def _now(computing: Computing) -> float:
+    """Return the time, once the device has done all that it was given."""
+    if computing.on_gpu:
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def tensor_bytes(content: Any) -> int:

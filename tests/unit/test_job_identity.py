@@ -72,6 +72,9 @@ EXPORTS = {f"export {method}" for method in POINTS}
         (DEFAULT, put("methods", "jpeg", "points", ["10"]), {"make_tables", "measure_latency jpeg"}),
         ("config.yaml", put("figures", ["rate_accuracy", "exrd", "three_way"]), set()),
         ("config.yaml", put("seeds", ["0", "1", "2"]), {"make_tables", "measure_latency entropic_student"}),
+        ("config.yaml", put("compute", {"gpus": 2, "micro_batch": 4, "precision": "float32"}), set()),
+        ("config.yaml", put("compute", {"precision": "bf16"}), {"train_teacher", "distill", "finetune"}),
+        ("config.yaml", put("compute", {"compile": True}), {"train_teacher", "distill", "finetune"}),
     ],
 )
 def test_an_id_changes_with_exactly_what_the_job_reads(load: Load, file: str, change: Edit, expected: set[str]) -> None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sc2.cli import main
+from sc2.commands import measure as measuring
 from sc2.commands import measured as measurements
 from sc2.commands.measure import measure
 from sc2.commands.measured import Measured, read_measured, typical
@@ -21,9 +23,12 @@ from sc2.config.load import load_config
 from sc2.config.resolved import Config
 from sc2.errors import ConfigError, DataError
 from sc2.jobs.workload import exports, training_size, workload
+from sc2.runs import step_time as step_times
 from sc2.runs.step_time import TIMED, WARM, step_time, tensor_bytes
 from sc2.tasks import get_task
 from sc2.training.recipe import Recipe, Terms
+from sc2.training.stopping import Stopped
+from tests.configuration import put
 from tests.planning import NAME, load_small
 
 ROOT = Path(__file__).parents[2]
@@ -188,6 +193,19 @@ class Weight(nn.Module):
         self.w = nn.Parameter(torch.zeros(1))
 
 
+def one_weight_recipe(model: Weight, step: Callable[[Tensor, Any], Terms] | None = None) -> Recipe:
+    return Recipe(
+        model=model,
+        trained=[model],
+        step=step or (lambda images, targets: {"loss": -model.w.sum()}),
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1.0),
+        learning_rate=lambda step, total: 1.0,
+        epochs=3,
+        batch_size=2,
+        validate=lambda images, targets: {},
+    )
+
+
 @pytest.mark.parametrize("task", ["classification", "detection", "segmentation"])
 def test_the_time_of_a_step_is_that_of_the_real_loop(task: str) -> None:
     model, seen = Weight(), []
@@ -197,16 +215,7 @@ def test_the_time_of_a_step_is_that_of_the_real_loop(task: str) -> None:
         time.sleep(0.02 if len(seen) > WARM else 0.2)  # the first steps do not count
         return {"loss": -model.w.sum()}
 
-    recipe = Recipe(
-        model=model,
-        trained=[model],
-        step=step,
-        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1.0),
-        learning_rate=lambda step, total: 1.0,
-        epochs=3,
-        batch_size=2,
-        validate=lambda images, targets: {},
-    )
+    recipe = one_weight_recipe(model, step)
     found = step_time(recipe, get_task(task), (48, 32), 3)
     assert 0.02 <= found.seconds < 0.15
     assert found.checkpoint_bytes == 4
@@ -239,6 +248,7 @@ def test_every_kind_of_training_of_the_three_tasks_is_measured_and_a_file_goes_o
     with pytest.raises(ConfigError, match="runs no benchmark nowhere; it has: photodigits_quick"):
         measure(config, path, ["nowhere"])
     whole.hardware["cores"] = 10**6
+    assert not whole.of_machine({**whole.hardware, "cores": 1})
     whole.save(path)
     with pytest.raises(ConfigError, match="was measured on another machine"):
         measure(config, path, [])
@@ -253,3 +263,56 @@ def test_the_largest_training_input(config: Config) -> None:
     assert training_size(papers["coco2017_fasterrcnn_resnet50"]) == (1344, 800)
     assert training_size(papers["voc2012_deeplabv3_resnet50"]) == (544, 544)
     assert training_size(papers["ilsvrc2012_hybrid_vit"]) == (224, 224)
+
+
+def test_steps_of_a_gpu_are_those_of_the_same_gpu_elsewhere() -> None:
+    found = Measured(HERE)
+    assert found.of_machine({**HERE, "cores": 64, "memory_gib": 128.0})
+    assert not found.of_machine({**HERE, "gpus": ["a GPU", "a GPU"]})
+    assert not found.of_machine({**HERE, "gpus": []})
+
+
+def test_other_arithmetic_is_measured_apart(tmp_path: Path) -> None:
+    plain = [work.key for work in workload(load_small(tmp_path))]
+    for asked, suffix in (({"precision": "bf16", "compile": True}, "/bf16-compile"), ({"gpus": 2}, "")):
+        config = load_small(tmp_path, {"config.yaml": put("compute", asked)})
+        assert [work.key for work in workload(config)] == [key + suffix for key in plain]
+
+
+def test_slow_steps_are_timed_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(0, 100, 7))
+    monkeypatch.setattr(step_times, "_now", lambda computing: float(next(now)))
+    model = Weight()
+    assert step_time(one_weight_recipe(model), get_task("classification"), (32, 32), 3).seconds == 7.0
+    # Two of 7 s are more than the 10 s that are enough.
+    assert model.w.item() == WARM + 2
+
+
+def test_a_failure_is_written_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, path = load_small(tmp_path), tmp_path / "steps.json"
+    first, *rest = dict.fromkeys(work.key for work in workload(config))
+    asked: list[str] = []
+
+    def recipe(of: Any, benchmark: Any, method: Any, phase: str, point: str) -> Any:
+        asked.append(phase)
+        if phase == "distill":
+            raise RuntimeError("cuDNN has no algorithm\nand says so at length")
+        if len(asked) == 2:
+            raise Stopped("stopped by SIGTERM")
+        return one_weight_recipe(Weight())
+
+    monkeypatch.setattr(measuring, "untrained_recipe", recipe)
+    monkeypatch.setattr(measuring, "exports", lambda config: iter(()))
+    problem = {"problem": "failed with RuntimeError: cuDNN has no algorithm"}
+    with pytest.raises(Stopped):
+        measure(config, path, [])
+    assert read_measured(path).steps == {first: problem}
+    # It goes on after what is there, problems included.
+    measure(config, path, [])
+    steps = read_measured(path).steps
+    assert (steps.pop(first), list(steps)) == (problem, rest)
+    assert all(step["seconds"] > 0 for step in steps.values())
+    assert asked == ["distill", "finetune", "finetune"]
+    assert f"{first}: {problem}" in capsys.readouterr().err
