@@ -1,0 +1,78 @@
+"""`python -m tests.performance.formats`: a step of the Entropic Student in both memory formats, as a Markdown table.
+
+Forward and backward pass of both phases, with the network of the default and that of the papers, at several sizes: the
+median of a few steps, taken in turn; one thread's processor time, or the time of a GPU where there is one. In
+docs/performance.md; `sc2.training.computing` decides by it.
+"""
+
+import os
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+from sc2.config.load import load_config
+from sc2.system.surroundings import settle
+from tests.conftest import ROOT
+
+NETWORKS = (
+    ("config/config.yaml", "photodigits_small_resnet", 16, 7),
+    ("config/paper.yaml", "ilsvrc2012_resnet50", 4, 3),
+)
+SIZES = (64, 112, 224)
+
+
+def main() -> None:
+    """Measure and print."""
+    settle(os.environ, threads=1)
+    os.chdir(ROOT)
+    # After the number of threads is set: these import torch.
+    import torch
+
+    from sc2.commands.untrained import untrained_recipe
+
+    torch.set_num_threads(1)
+    gpu = torch.cuda.is_available()
+    device = torch.device("cuda" if gpu else "cpu")
+    formats = (torch.contiguous_format, torch.channels_last)
+
+    def now() -> float:
+        if gpu:
+            torch.cuda.synchronize()
+            return time.perf_counter()
+        return time.process_time()
+
+    def step(recipe: Any, images: Any, targets: Any) -> float:
+        for parameter in recipe.trained_parameters():
+            parameter.grad = None
+        start = now()
+        recipe.step(images, targets)["loss"].backward()
+        return now() - start
+
+    print("| benchmark, batch | phase | pixels | contiguous (s) | channels last (s) | times as fast |")
+    print("|---|---|---:|---:|---:|---:|")
+    for path, name, batch, repeats in NETWORKS:
+        config = load_config(Path(path))
+        benchmark = config.benchmarks[name]
+        method = benchmark.methods["entropic_student"]
+        for phase in ("distill", "finetune"):
+            for side in SIZES:
+                torch.manual_seed(0)
+                of = config.benchmarks.__getitem__
+                recipe = untrained_recipe(of, benchmark, method, phase, method.points[0])
+                recipe.set_modes()
+                images = torch.randn(batch, 3, side, side, device=device)
+                targets = torch.zeros(batch, dtype=torch.int64, device=device)
+                spent: list[list[float]] = [[], []]
+                for _ in range(1 + repeats):  # the first of each does not count
+                    for format_, times in zip(formats, spent, strict=True):
+                        for module in (recipe.model, *recipe.frozen):
+                            module.to(device).to(memory_format=format_)
+                        times.append(step(recipe, images.contiguous(memory_format=format_), targets))
+                plain, last = (statistics.median(times[1:]) for times in spent)
+                row = f"| {name}, {batch} | {phase} | {side} | {plain:.3f} | {last:.3f} | {plain / last:.2f} |"
+                print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
