@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from sc2.job import RunningJob
+from sc2.measure.latency import Call, Timing
 from sc2.measure.spec import LatencySpec
 from sc2.measure.switch import HalfContents
-from sc2.runs import latency
+from sc2.runs import latency, switch
 from sc2.runs.switch import switches
 
 SHARED, OLD, NEW = torch.arange(10.0), torch.ones(4), torch.zeros(6)
@@ -107,9 +108,27 @@ def test_switches_that_load_the_same_shapes_are_timed_as_one() -> None:
         times.setdefault(row["server_switch_bytes"], set()).add(row["server_switch_ms_p50"])
     # Both layers, the first, or the second: of six switches, three differ.
     assert [len(times[size]) for size in (24 + 8, 24, 8)] == [1, 1, 1]
-    with_table = contents(network(1, 2), NEW).loading(contents(network(1, 2), SHARED))
-    assert with_table is not None
-    assert list(with_table.layout) == [("", "torch.float32", (10,))]
+
+
+def test_of_switches_that_differ_by_the_size_of_tables_the_one_with_the_largest_is_timed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    timed: dict[str, Call] = {}
+
+    def of_bytes(calls: dict[str, Call], *, budget_s: float) -> dict[str, Timing]:
+        timed.update(calls)
+        return {name: Timing.of([float(len(call.run.received))]) for name, call in calls.items()}  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(switch, "time_in_turn", of_bytes)
+    tables = {"1": torch.arange(10), "2": torch.arange(900), "4": torch.arange(500), "6": torch.ones(900)}
+    points = {point: {"server": contents(network(1, 2), table)} for point, table in tables.items()}
+    rows = switches(points, LatencySpec(repeats=100))
+    loads = {point: contents(network(1, 2)).loading(sides["server"]) for point, sides in points.items()}
+    size = {point: len(load.received) for point, load in loads.items() if load is not None}
+    assert {row["server_switch_ms_p50"] for row in rows if row["to_point"] in ("1", "2", "4")} == {size["2"]}
+    # Of another type: another kind.
+    assert {row["server_switch_ms_p50"] for row in rows if row["to_point"] == "6"} == {size["6"]}
+    assert [call.repeats for call in timed.values()] == [25, 25]
 
 
 def test_one_point_has_nothing_to_switch_to() -> None:
