@@ -87,8 +87,9 @@ class _Loader(Reader):
                 chained = self.phases(
                     name, content, grid.chain.params.phases, config, source, (*keys, "chain", "params")
                 )
+        title, first_from = grid.title or defaults.title, None if grid.chain is None else grid.chain.first_from
         resolved = MethodOnBenchmark(
-            name, grid.title or defaults.title, points, params, grid.encoder_from, grid.seeds, chained, at
+            name, title, points, params, grid.encoder_from, grid.seeds, chained, at, first_from=first_from
         )
         check_chain(self, resolved, source)
         check_points(self, resolved, source)

@@ -32,6 +32,9 @@ def check_references(reader: Reader, run: RunConfig, benchmarks: Mapping[str, Be
             problem = _encoder_problem(method, run, benchmarks, run_file)
             if problem is not None:
                 reader.add(file, ("methods", method.name, "encoder_from"), problem)
+            problem = _first_problem(method, run, benchmark, run_file)
+            if problem is not None:
+                reader.add(file, ("methods", method.name, "chain", "first_from"), problem)
 
 
 def _check_nothing_is_trained(reader: Reader, benchmark: Benchmark, file: Path) -> None:
@@ -195,6 +198,31 @@ def _body_problem(
             f"it from those here; seeds there: {', '.join(there)}"
         )
     return None
+
+
+def _first_problem(method: MethodOnBenchmark, run: RunConfig, benchmark: Benchmark, run_file: Path) -> str | None:
+    """Say why the first point of a method's chain cannot start from another method (`first_from`); None if it can."""
+    name = method.first_from
+    if name is None:
+        return None
+    if name == method.name:
+        return "names the method itself: remove this key, or write another one"
+    source = benchmark.methods.get(name)
+    if source is None:
+        return f"{run_file} does not run {name} on {benchmark.name}: add it there under benchmarks"
+    own, other = get_method(method.name), get_method(name)
+    if (own.family, list(own.phases())) != (other.family, list(other.phases())) or other.one_training:
+        return f"{name} has another network or other training phases than {method.name}: write one of its family"
+    if source.first_from is not None:
+        return f"{name} itself starts from {source.first_from}: write that one"
+    if method.points[0] not in source.points:
+        return f"{name} has no point {method.points[0]}, the first one here; {choices(method.points[0], source.points)}"
+    missing = [seed for seed in method.seeds(run) if seed not in source.seeds(run)]
+    if missing:
+        return f"{name} has no run with seed {', '.join(missing)}: add it to its seeds, or remove it from those here"
+    here, there = (each.arch.model_dump() for each in (method, source))
+    different = [key for key in here if key in there and here[key] != there[key]]
+    return f"{name} has another {', '.join(different)}: give both the same, or remove this key" if different else None
 
 
 def _encoder_problem(

@@ -42,6 +42,13 @@ def _with_released(reader: Reader, benchmark: Benchmark) -> Benchmark:
             reader.add(file, ("methods", name), f"unknown method; {choices(name, method_names())}")
         elif _sound(reader, file, name, points) and name in methods:
             methods[name] = _method(reader, file, methods[name], points)
+    for method in methods.values():
+        source = methods.get(method.first_from or "")
+        if source is not None and method.points[0] in source.released:
+            message = (
+                f"{method.name} starts from a training at this point (chain.first_from): remove one of the two keys"
+            )
+            reader.add(file, ("methods", source.name, method.points[0]), message)
     return replace(benchmark, methods=methods)
 
 

@@ -26,10 +26,11 @@ class MethodOnBenchmark:
         params: Its parameters.
         encoder_from: The benchmark whose encoder it takes, if any.
         own_seeds: Seeds that its grid lists; empty where it has those of the run file (`seeds`).
-        chained: Parameters of all points but the first, where each starts from the weights of the point before; None
-            without such a chain.
+        chained: Parameters of all points that start from the weights of another one: the point before or, of the first
+            point, that of `first_from`; None without such a chain.
         at: Parameters of the points that have their own.
         released: Published weights by operating point, which take the place of a training.
+        first_from: The method from whose weights at the same point the first point of a chain starts, if any.
     """
 
     name: str
@@ -41,6 +42,7 @@ class MethodOnBenchmark:
     chained: Strict | None = None
     at: Mapping[str, Strict] = field(default_factory=dict)
     released: Mapping[str, Released] = field(default_factory=dict)
+    first_from: str | None = None
 
     def seeds(self, run: RunConfig) -> list[str]:
         """Return the seeds of its runs, as many as the run file allows: its first one for a method without training."""
@@ -54,11 +56,14 @@ class MethodOnBenchmark:
         arch = get_method(self.name).Arch
         return arch.model_validate({name: getattr(self.params, name) for name in arch.model_fields})
 
-    def chained_from(self, point: str) -> str | None:
-        """Return the point with whose weights the first phase of a point starts; None if it starts afresh."""
-        if self.chained is None or point not in self.points[1:]:
+    def chained_from(self, point: str) -> tuple[str, str] | None:
+        """Return method and point with whose weights the first phase of a point starts; None if it starts afresh."""
+        if self.chained is None or point not in self.points:
             return None
-        return self.points[self.points.index(point) - 1]
+        place = self.points.index(point)
+        if place:
+            return self.name, self.points[place - 1]
+        return None if self.first_from is None else (self.first_from, point)
 
     def released_at(self, point: str, seed: str) -> Released | None:
         """Return the published weights that a run has instead of a training; None if it is trained."""

@@ -136,16 +136,23 @@ class RunConfig(Strict):
 
 
 class ChainParams(Strict):
-    """What differs at all points of a chain but the first."""
+    """What differs at all points of a chain that start from other weights: all but the first."""
 
     phases: dict[str, Any] = Field(default={}, description="Overrides of the parameters of training phases, key by key")
 
 
 class Chain(Strict):
-    """Every point's training but the first starts from the weights of the point before."""
+    """Every point's training but the first starts from the weights of the point before; the first one may, too."""
 
+    first_from: MethodName | None = Field(
+        default=None,
+        description="Start the first point as well: from the weights of this method of the same family, on the same "
+        "benchmark, at the same point and with the same seed; parts of the network that only this method has start "
+        "afresh. `params` are then those of all points",
+    )
     params: ChainParams = Field(
-        default=ChainParams(), description="Parameters of all points but the first, where they differ: `phases` only"
+        default=ChainParams(),
+        description="Parameters of all points that start from other weights, where they differ: `phases` only",
     )
 
 

@@ -204,8 +204,10 @@ def _train(benchmark: Benchmark, method: MethodOnBenchmark, keys: Keys) -> Descr
     spec |= {"phase": method.phase(keys["phase"], keys["point"]).model_dump(mode="json")}
     spec |= {"augment": benchmark.config.augment.model_dump(mode="json")}
     if not phases_before(method.name, keys["phase"]):
-        taken = {"encoder_from": method.encoder_from, "chained_from": method.chained_from(keys["point"])}
-        spec |= {name: source for name, source in taken.items() if source is not None}
+        source, point = method.chained_from(keys["point"]) or (method.name, None)
+        taken = {"encoder_from": method.encoder_from, "chained_from": point}
+        taken |= {"first_from": None if source == method.name else source}
+        spec |= {name: value for name, value in taken.items() if value is not None}
     return spec, _run_modules(benchmark, method)
 
 

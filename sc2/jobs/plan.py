@@ -65,17 +65,19 @@ def phases_before(method: str, phase: str) -> list[str]:
 def previous(config: Config, run: Run, phase: str) -> list[tuple[Run, str]]:
     """Return run and phase whose checkpoint a phase starts from, as a list of at most one.
 
-    It is the phase before or, for a first phase in a chain of points, the same phase of the point before. Where the
-    encoder comes from elsewhere, no phase trains it, and the last one of the point before has trained all the rest.
+    It is the phase before or, for a first phase in a chain of points, the same phase of the point before, which for the
+    first point may be one of another method. Where the encoder comes from elsewhere, no phase trains it, and the last
+    one of the point before has trained all the rest.
     """
     before = phases_before(run.method, phase)
     if before:
         return [(run, name) for name in before]
     method = _method(config, run)
-    point = method.chained_from(run.point) if method is not None else None
-    if method is None or point is None:
+    start = method.chained_from(run.point) if method is not None else None
+    if method is None or start is None:
         return []
-    return [(replace(run, point=point), phase if method.encoder_from is None else phases(run.method)[-1])]
+    source = replace(run, method=start[0], point=start[1])
+    return [(source, phase if method.encoder_from is None else phases(source.method)[-1])]
 
 
 def last_phase(method: str) -> list[str]:

@@ -167,8 +167,9 @@ def _line(node: Node) -> str:
 
 
 def _chained(record: Record) -> list[str]:
-    """Say from which operating point's weights a training started, where it did."""
-    return [f"chained from {record.spec['chained_from']}"] if "chained_from" in record.spec else []
+    """Say from which operating point's weights a training started, where it did, and of which method, if of another."""
+    source = [record.spec[key] for key in ("first_from", "chained_from") if key in record.spec]
+    return [f"chained from {' '.join(source)}"] if source else []
 
 
 def _group_line(nodes: list[Node]) -> str:

@@ -7,6 +7,7 @@ from sc2.job import RunningJob
 from sc2.methods import get_method
 from sc2.training.driver import train_recipe
 from sc2.training.processes import in_processes, is_first
+from sc2.training.start import take_common
 
 
 @in_processes
@@ -14,8 +15,9 @@ def run(job: RunningJob) -> None:
     """Train one phase and write its checkpoint (`method`, `phase`, `state`) and its history.
 
     It starts from the weights in `previous`, if any: those of the phase before or, in a chain of operating points, of
-    the point before. An encoder of another benchmark (`encoder`) is that of this point all the same. An interrupted
-    training resumes from its own state instead.
+    the point before. Of those of another method (`first_from`) it takes the parts that both networks have. An encoder
+    of another benchmark (`encoder`) is that of this point all the same. An interrupted training resumes from its own
+    state instead.
     """
     method = get_method(job.keys["method"])
     encoders = [load_phase(path, job.keys["method"]) for path in job.input_list("encoder")]
@@ -31,7 +33,11 @@ def run(job: RunningJob) -> None:
     torch.manual_seed(int(job.keys["seed"]))
     recipe = method.training(params, context)
     for path in job.input_list("previous"):
-        recipe.model.load_state_dict(load_phase(path, job.keys["method"]))
+        first_from = job.spec.get("first_from")
+        if first_from is None:
+            recipe.model.load_state_dict(load_phase(path, job.keys["method"]))
+        else:
+            take_common(recipe.model, load_phase(path, first_from))
         for encoder in encoders:
             method.reuse_encoder(recipe.model, encoder)
     train_recipe(recipe, job, context.task, seed=int(job.keys["seed"]))

@@ -1,5 +1,6 @@
 """A chain over the operating points: what is planned, what is refused, and what a point starts from."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,15 +8,18 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from sc2.checkpoint import load_phase
 from sc2.config.resolved import Config
+from sc2.errors import CheckpointError
 from sc2.job import RunningJob
 from sc2.jobs.identity import Job, job
 from sc2.jobs.plan import Run, encoder_from, previous
 from sc2.provenance.trace import format_trace, trace
 from sc2.runs.train import run as train
 from sc2.training.recipe import Recipe
+from sc2.training.start import take_common
 from sc2.training.state import TrainingState
 from tests.configuration import DEFAULT, Edit, Mistake, assert_named, load_changed, put
 from tests.planning import NAME, Load, load_small
@@ -24,6 +28,7 @@ from tests.unit.test_dense_stages import METHOD, Project
 
 STUDENT = "entropic_student"
 POINTS = ["1", "0.25", "4"]
+SCALE, MEAN_SCALE = "entropic_student_shp", "entropic_student_mshp"
 DETECTION = "photodigits_detection"
 SHORTER = {"params": {"phases": {"distill": {"epochs": 1, "lr": 0.003}}}}
 
@@ -90,6 +95,26 @@ def test_the_spec_says_where_a_training_starts_and_with_which_parameters(load: L
     assert specs["1"]["phase"] == own
     assert specs["0.25"]["phase"] == specs["4"]["phase"] == own | {"epochs": 1, "lr": 0.003}
     assert planned(config, "4", "finetune").spec["phase"] == planned(config, "1", "finetune").spec["phase"]
+
+
+def test_a_first_point_starts_from_the_same_point_of_another_method(tmp_path: Path) -> None:
+    config = load_changed(tmp_path, {})
+    for name, source_phase in ((NAME, "distill"), (DETECTION, "finetune")):
+        method = config.benchmarks[name].methods[MEAN_SCALE]
+        first, second = (Run(name, MEAN_SCALE, point, "0") for point in method.points[:2])
+        assert previous(config, first, "distill") == [(replace(first, method=STUDENT), source_phase)]
+        assert previous(config, second, "distill") == [(first, source_phase)]
+        assert previous(config, first, "finetune") == [(first, "distill")]
+        phases = {"benchmark": name, "method": MEAN_SCALE, "seed": "0", "phase": "distill"}
+        specs = [job(config, "train", {**phases, "point": run.point}) for run in (first, second)]
+        starts = [
+            (each.spec.get("first_from"), each.spec["chained_from"], each.spec["phase"]["epochs"])
+            for each in specs
+            if each is not None
+        ]
+        epochs = method.phase("distill", second.point).model_dump()["epochs"]
+        assert starts == [(STUDENT, first.point, epochs), (None, first.point, epochs)]
+    assert encoder_from(config, first, "distill") == [replace(first, benchmark=NAME)]
 
 
 def test_a_chain_changes_no_job_but_those_that_start_elsewhere(load: Load) -> None:
@@ -165,6 +190,55 @@ MISTAKES: dict[str, Mistake] = {
         "config.yaml",
         f"{DEFAULT}: methods.{STUDENT}.chain.params.phases.distil",
         ["unknown key; did you mean 'distill'?"],
+    ),
+    "a chain that starts from itself": (
+        DEFAULT,
+        chain(SCALE, {"first_from": SCALE}),
+        "config.yaml",
+        f"{DEFAULT}: methods.{SCALE}.chain.first_from",
+        ["names the method itself"],
+    ),
+    "a chain that starts from what is not run": (
+        "config.yaml",
+        lambda content: content.update(benchmarks={NAME: [SCALE]}, groups={}),
+        "config.yaml",
+        f"{DEFAULT}: methods.{SCALE}.chain.first_from",
+        [f"does not run {STUDENT} on {NAME}: add it there under benchmarks"],
+    ),
+    "a chain that starts from another network": (
+        DEFAULT,
+        chain(SCALE, {"first_from": "local_model"}),
+        "config.yaml",
+        f"{DEFAULT}: methods.{SCALE}.chain.first_from",
+        [f"local_model has another network or other training phases than {SCALE}"],
+    ),
+    "a chain that starts where another one starts": (
+        DEFAULT,
+        chain(SCALE, {"first_from": MEAN_SCALE}),
+        "config.yaml",
+        f"{DEFAULT}: methods.{SCALE}.chain.first_from",
+        [f"{MEAN_SCALE} itself starts from {STUDENT}: write that one"],
+    ),
+    "a chain that starts at a point that is not there": (
+        DEFAULT,
+        put("methods", SCALE, "points", ["0.13", "2"]),
+        "config.yaml",
+        f"{DEFAULT}: methods.{SCALE}.chain.first_from",
+        [f"{STUDENT} has no point 0.13, the first one here"],
+    ),
+    "a chain that starts from another seed": (
+        DEFAULT,
+        put("methods", SCALE, "seeds", ["7"]),
+        "config.yaml",
+        f"{DEFAULT}: methods.{SCALE}.chain.first_from",
+        [f"{STUDENT} has no run with seed 7: add it to its seeds"],
+    ),
+    "a chain that starts from another architecture": (
+        DEFAULT,
+        put("methods", SCALE, {"points": ["0.12"], "chain": {"first_from": STUDENT}}),
+        "config.yaml",
+        f"{DEFAULT}: methods.{SCALE}.chain.first_from",
+        [f"{STUDENT} has another encoder_channels, decoder_channels, output_relu, quantiser: give both the same"],
     ),
     "a value of a chain that is not allowed": (
         DEFAULT,
@@ -254,6 +328,44 @@ def test_a_reused_encoder_is_that_of_the_own_point_and_the_rest_that_of_the_poin
     assert any(not torch.equal(kept[name], taken[name]) for name in ended if name.startswith("decoder."))
 
 
+def test_a_point_of_another_method_gives_the_parts_that_both_have(
+    chained: Callable[..., RunningJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = chained("first", "0.01", [], 1)
+    train(first)
+    ended = load_phase(first.outputs["checkpoint"], METHOD)
+    started: list[dict[str, torch.Tensor]] = []
+
+    def keep(recipe: Recipe, *_: Any, **__: Any) -> None:
+        started.append({name: value.clone() for name, value in recipe.model.state_dict().items()})
+
+    monkeypatch.setattr("sc2.runs.train.train_recipe", keep)
+    for folder, before in (("taken", [first.outputs["checkpoint"]]), ("afresh", [])):
+        plain = chained(folder, "0.01", before, 1)
+        spec = {**plain.spec, "arch": {**plain.spec["arch"], "hyper_channels": 2}, "first_from": METHOD}
+        train(replace(plain, keys={**plain.keys, "method": MEAN_SCALE}, spec=spec))
+    taken, afresh = started
+    both = [name for name in taken if not name.startswith("prior.")]
+    assert all(torch.equal(taken[name], ended[name]) for name in both)
+    # The prior is another one, and fresh.
+    assert all(torch.equal(taken[name], afresh[name]) for name in taken if name not in both)
+    assert not all(torch.equal(taken[name], afresh[name]) for name in both)
+
+
+def test_a_part_is_taken_as_a_whole_or_not_at_all() -> None:
+    def network(inner: int, bias: bool) -> nn.Sequential:
+        parts = {"same": nn.Linear(2, 3), "wider": nn.Linear(3, inner), "more": nn.Linear(1, 1, bias=bias)}
+        return nn.Sequential(OrderedDict(parts, relu=nn.ReLU()))
+
+    one, other = network(4, True), network(5, False)
+    before = {name: value.clone() for name, value in one.state_dict().items()}
+    assert take_common(one, other.state_dict()) == ["same"]
+    expected = before | {name: value for name, value in other.state_dict().items() if name.startswith("same.")}
+    assert all(torch.equal(value, expected[name]) for name, value in one.state_dict().items())
+    with pytest.raises(CheckpointError, match="no part of the network fits that of first_from"):
+        take_common(one, nn.Linear(2, 3).state_dict())
+
+
 def test_a_chained_training_that_was_killed_goes_on_from_its_own_state(
     chained: Callable[..., RunningJob], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -287,3 +399,7 @@ def test_a_trace_names_the_point_that_a_training_started_from(tmp_path: Path, mo
     recorded.build()
     shown = format_trace(trace(Path("results/teachers/bench/teacher.pt")))
     assert "teacher.pt  chained from 0.06  1.5 s" in shown
+    recorded.plan("results/teachers/bench/teacher.pt", chained_from="0.06", first_from="entropic_student")
+    recorded.build()
+    shown = format_trace(trace(Path("results/teachers/bench/teacher.pt")))
+    assert "teacher.pt  chained from entropic_student 0.06  1.5 s" in shown

@@ -27,7 +27,11 @@ def load(tmp_path: Path) -> Load:
         content["methods"]["entropic_student"] |= {"chain": {}}
         content["examples"] = {"methods": ["entropic_student", "webp", "jpeg"]}
 
-    points = put("methods", "entropic_student", "points", POINTS)
+    def points(content: dict[str, Any]) -> None:
+        content["methods"]["entropic_student"]["points"] = POINTS
+        for method in ("entropic_student_shp", "entropic_student_mshp"):
+            content["methods"][method]["chain"] = {}  # they start afresh, not from the student
+
     dense = [f"benchmarks/{name}.yaml" for name in (DETECTION, "photodigits_segmentation")]
     return partial(load_changed, tmp_path, {DEFAULT: [grid, points], **{name: [points] for name in dense}})
 

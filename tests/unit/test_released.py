@@ -345,6 +345,16 @@ def test_a_chain_of_points_is_refused(project: Project, run: Run) -> None:
     assert "chain" in told
 
 
+def test_a_chain_that_starts_from_published_weights_is_refused(project: Project, run: Run) -> None:
+    later = "entropic_student_shp"
+    project.edit(FILE, put("methods", later, "points", [run.point]))
+    project.edit("quick.yaml", put("benchmarks", {BENCHMARK: [METHOD, later]}))
+    named(project, {METHOD: {run.point: {"source": "sc2bench", "file": "a.pt", "sha256": HASH}}})
+    [(place, told)] = project.problems("quick.yaml")
+    assert place == f"{RELEASED}: methods.{METHOD}.{run.point}"
+    assert told.startswith(f"{later} starts from a training at this point (chain.first_from)")
+
+
 def test_a_network_that_no_library_has_is_refused(project: Project, run: Run) -> None:
     path = one_published(project, run)
     project.edit(PARENT, put("teacher", "backbone", {"name": "small_resnet"}))
