@@ -62,6 +62,18 @@ class ExactNetwork(nn.Module):
         result: Tensor = self.layers(x.double().clamp(-VALUE_LIMIT, VALUE_LIMIT))
         return result
 
+    def vectors(self, x: Tensor) -> Tensor:
+        """Return outputs float64 [N, T] for inputs [N, K] of one position each: the same integers, no convolutions.
+
+        Args:
+            x: Integers; K are the values under the kernel of the first layer, channel by channel. The other layers see
+                the one position that it leaves, and no layer pads or has groups.
+        """
+        x = x.double().clamp(-VALUE_LIMIT, VALUE_LIMIT)
+        for layer in self.layers:
+            x = layer.vectors(x)  # type: ignore[operator]  # modules are looked up by name
+        return x
+
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Return height and width of the output for an input's height and width; below 1 if the input is too small."""
         return self._side(height, 0), self._side(width, 1)
@@ -151,6 +163,8 @@ def _input_limit(weight: Tensor, bias: Tensor, shift: int, groups: int, transpos
 class _Convolution(nn.Module):
     weight64: Tensor
     bias64: Tensor
+    matrix: Tensor
+    addend: Tensor
 
     def __init__(self, layer: Mapping[str, Any]) -> None:
         super().__init__()
@@ -161,18 +175,23 @@ class _Convolution(nn.Module):
         self.shift, self.limit, self.groups = int(layer["shift"]), int(layer["limit"]), int(layer["groups"])
         self.stride, self.padding, self.dilation = (tuple(layer[name]) for name in _GEOMETRY)
         self.kernel = tuple(layer["weight"].shape[2:])
-        plain = self.padding == (0, 0) and self.dilation == (1, 1)
-        self._whole_input = self.kernel if plain else None
+        # In units of the outputs: powers of two, so that no bit is lost, and sums below 2^48 stay exact.
+        self.register_buffer("matrix", self.weight64.flatten(1) / 2**self.shift, persistent=False)
+        self.register_buffer("addend", (self.bias64 + self._rounding) / 2**self.shift, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         sums = torch.round(self.convolve(x.clamp(-self.limit, self.limit)))
-        rounding = 0.5 * 2**self.shift if self.shift else 0.0
-        return torch.floor((sums + rounding) / 2**self.shift).clamp(-VALUE_LIMIT, VALUE_LIMIT)
+        return torch.floor((sums + self._rounding) / 2**self.shift).clamp(-VALUE_LIMIT, VALUE_LIMIT)
+
+    def vectors(self, x: Tensor) -> Tensor:
+        sums = functional.linear(x.clamp(-self.limit, self.limit), self.matrix, self.addend)
+        return sums.floor_().clamp_(-VALUE_LIMIT, VALUE_LIMIT)
+
+    @property
+    def _rounding(self) -> float:
+        return 0.5 * 2**self.shift if self.shift else 0.0
 
     def convolve(self, x: Tensor) -> Tensor:
-        if self.groups == 1 and tuple(x.shape[2:]) == self._whole_input:
-            # One position: the same sums without the overhead of a convolution (the joint prior has thousands).
-            return functional.linear(x.flatten(1), self.weight64.flatten(1), self.bias64)[:, :, None, None]
         return functional.conv2d(
             x, self.weight64, self.bias64, self.stride, self.padding, self.dilation, groups=self.groups
         )
@@ -206,7 +225,11 @@ class _LeakyReLU(nn.Module):
         self.slope = int(layer["slope"])
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.where(x < 0, torch.floor(x * self.slope / 2**SLOPE_BITS), x)
+        # The larger of the two for a slope from 0 to 1; and no product of such integers has more than 53 bits.
+        return torch.maximum(x, torch.floor(x * (self.slope / 2**SLOPE_BITS)))
+
+    def vectors(self, x: Tensor) -> Tensor:
+        return self.forward(x)
 
     def side(self, side: int, dimension: int) -> int:
         return side

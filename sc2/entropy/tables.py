@@ -41,12 +41,12 @@ class Groups:
     def of(cls, indexes: Integers) -> Self:
         """Group symbols by the table of each, int32 [n]."""
         order: Integers | slice = slice(None)
-        starts = _starts(indexes)
-        if (np.diff(indexes[starts]) < 0).any():
+        if (indexes[1:] < indexes[:-1]).any():
             order = np.argsort(indexes, kind="stable").astype(np.int32)
             indexes = indexes[order]
-            starts = _starts(indexes)
-        return cls(order, indexes[starts], starts, np.diff(starts, append=len(indexes)))
+        bounds = _bounds(indexes)
+        starts = bounds[:-1]
+        return cls(order, indexes[starts], starts, bounds[1:] - starts)
 
     @classmethod
     def rows(cls, tables: int, size: int) -> Self:
@@ -174,6 +174,9 @@ def _escaped(values: NDArray[np.int64], escapes: NDArray[np.int64]) -> tuple[Any
     return np.where(outside, escapes, values), outside, np.where(far >= 0, 2 * (far - escape), -2 * far - 1)
 
 
-def _starts(tables: Integers) -> NDArray[np.int64]:
-    """Return the starts of runs of equal tables [n]."""
-    return np.concatenate(([0], np.flatnonzero(tables[1:] != tables[:-1]) + 1))
+def _bounds(tables: Integers) -> NDArray[np.int64]:
+    """Return the starts of runs of equal tables [n], and the end of the last one."""
+    changes = np.flatnonzero(tables[1:] != tables[:-1])
+    bounds = np.empty(len(changes) + 2, np.int64)
+    bounds[0], bounds[1:-1], bounds[-1] = 0, changes + 1, len(tables)
+    return bounds

@@ -42,6 +42,23 @@ def test_it_computes_what_plain_integers_do() -> None:
     assert torch.equal(result, expected.double())
 
 
+def test_vectors_are_positions_of_their_own() -> None:
+    """The same integers without convolutions, up to the limits of every layer."""
+    torch.manual_seed(4)
+    layers = (nn.Conv2d(4, 7, (3, 5)), nn.LeakyReLU(), nn.Conv2d(7, 9, 1, bias=False), nn.ReLU(), nn.Conv2d(9, 2, 1))
+    sequence = nn.Sequential(*layers)
+    with torch.no_grad():
+        sequence[2].weight.mul_(50)
+    exact = ExactNetwork(exact_layers(sequence))
+    for largest in (20 * ONE, 2 * VALUE_LIMIT):
+        x = whole_numbers((50, 4, 3, 5), largest=largest)
+        expected = x.long()
+        for layer in exact_layers(sequence).values():
+            expected = _integer_layer(expected, layer)
+        assert torch.equal(exact.vectors(x.flatten(1)), expected.flatten(1).double())
+        assert torch.equal(exact(x).flatten(1), expected.flatten(1).double())
+
+
 def _integer_layer(x: Tensor, layer: dict[str, Any]) -> Tensor:
     """One layer in int64, a convolution as a sum over the taps of its kernel."""
     if layer["kind"] == "leaky_relu":

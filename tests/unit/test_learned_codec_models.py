@@ -207,9 +207,10 @@ def test_the_device_counts_all_that_it_runs(made: Split) -> None:
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 7), (6, 1), (4, 4), (5, 9), (16, 16)])
 def test_steps_visit_every_position_once_and_after_all_that_it_sees(height: int, width: int) -> None:
     when = np.full((height, width), -1)
-    for number, (rows, columns) in enumerate(steps(height, width)):
-        assert (when[rows, columns] == -1).all()
-        when[rows, columns] = number
+    for number, step in enumerate(steps(height, width)):
+        at = np.unravel_index(step.here.numpy(), when.shape)
+        assert (when[at] == -1).all()
+        when[at] = number
     assert (when >= 0).all()
     for row, column in product(range(height), range(width)):
         above = when[max(0, row - 2) : row, max(0, column - 2) : column + 3]
@@ -227,9 +228,9 @@ def walked(seed: int, height: int, width: int, batch: int = 1) -> tuple[Any, Ten
     used = torch.zeros(2, batch, M, height, width, dtype=torch.float64)
 
     def rounded(step: Step, scales: Tensor, means: Tensor) -> Tensor:
-        rows, columns = step
-        used[0][:, :, rows, columns], used[1][:, :, rows, columns] = scales, means
-        return torch.round(y[:, :, rows, columns] - means / ONE)
+        for values, part in zip(used, (scales, means), strict=True):
+            values.flatten(2)[:, :, step.here] = part
+        return torch.round(y.flatten(2)[:, :, step.here] - means / ONE)
 
     latent = ContextModel(context_layers(parts)).walk(side, rounded)
     return parts, side, latent, used[0], used[1]

@@ -13,7 +13,7 @@ other and form one step.
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +26,21 @@ REACH = 2
 """Columns to each side, and rows above, that the masked 5×5 convolution sees."""
 _ROWS_PER_STEP = REACH + 1
 
-Step = tuple[Tensor, Tensor]
-"""Rows and columns, int64 [P] each, of positions that do not depend on each other."""
+
+class Step(NamedTuple):
+    """P positions that do not depend on each other, counted row by row.
+
+    Attributes:
+        here: The positions in the latent, int64 [P].
+        known: The same in the latent with a margin of zeros: of `REACH` rows above, and as many columns to each side.
+        around: Those that the masked convolution sees, in the latent with its margin, int64 [P * 3 * 5].
+    """
+
+    here: Tensor
+    known: Tensor
+    around: Tensor
+
+
 Choose = Callable[[Step, Tensor, Tensor], Tensor]
 """Returns the symbols, float64 [B, M, P], of a step, from scales and means [B, M, P] in units of 2^-12."""
 
@@ -68,12 +81,20 @@ def context_layers(codec: nn.Module) -> ContextLayers:
 def steps(height: int, width: int) -> tuple[Step, ...]:
     """Return all positions of a latent [height, width] in steps, each position after those it depends on.
 
-    There are at most width + 3 · (height - 1) steps; each is rows and columns, int64 [P].
+    There are at most width + 3 · (height - 1) of them.
     """
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     order = columns + _ROWS_PER_STEP * rows
     of_steps = ((order == step).nonzero() for step in range(width + _ROWS_PER_STEP * (height - 1)))
-    return tuple((positions[:, 0], positions[:, 1]) for positions in of_steps if len(positions))
+    return tuple(_step(positions[:, 0], positions[:, 1], width) for positions in of_steps if len(positions))
+
+
+def _step(rows: Tensor, columns: Tensor, width: int) -> Step:
+    wide = width + 2 * REACH
+    down = rows[:, None, None] + torch.arange(REACH + 1)[None, :, None]
+    across = columns[:, None, None] + torch.arange(2 * REACH + 1)[None, None, :]
+    known = (rows + REACH) * wide + columns + REACH
+    return Step(rows * width + columns, known, (down * wide + across).flatten())
 
 
 class ContextModel(nn.Module):
@@ -94,23 +115,21 @@ class ContextModel(nn.Module):
         batch, channels, height, width = side.shape
         channels //= 2
         # A margin of zeros at the top and both sides only: the convolution sees nothing below.
-        known = side.new_zeros(batch, channels, height + REACH, width + 2 * REACH)
+        known = side.new_zeros(batch, channels, (height + REACH) * (width + 2 * REACH))
+        side = side.flatten(2).transpose(1, 2).contiguous()
         with torch.no_grad():
             for step in steps(height, width):
                 scales, means = self._predict(side, known, step)
-                rows, columns = step
-                known[:, :, rows + REACH, columns + REACH] = choose(step, scales, means) * ONE + means
-        return known[:, :, REACH:, REACH:-REACH]
+                known.index_copy_(2, step.known, choose(step, scales, means) * ONE + means)
+        return known.unflatten(2, (height + REACH, -1))[:, :, REACH:, REACH:-REACH]
 
     def _predict(self, side: Tensor, known: Tensor, step: Step) -> tuple[Tensor, Tensor]:
-        rows, columns = step
-        batch, positions = len(side), len(rows)
-        down = rows[:, None, None] + torch.arange(REACH + 1)[None, :, None]
-        across = columns[:, None, None] + torch.arange(2 * REACH + 1)[None, None, :]
-        # [B, M, P, 3, 5]: one small image for each position
-        around = known[:, :, down, across].transpose(1, 2).flatten(0, 1)
-        context = self.context(around)
-        here = side[:, :, rows, columns].transpose(1, 2).reshape(batch * positions, -1, 1, 1)
-        parameters = self.parameters_of(torch.cat((here, context), 1))
-        scales, means = parameters.reshape(batch, positions, -1).transpose(1, 2).contiguous().chunk(2, 1)
+        """Return scales and means [B, M, P] of a step, for side [B, h * w, 2M] and known [B, M, (h + 2) * (w + 4)]."""
+        batch, positions = len(side), len(step.here)
+        # The 15 values of each channel that a position sees are one vector.
+        around = known.index_select(2, step.around).unflatten(2, (positions, -1)).transpose(1, 2)
+        context = self.context.vectors(around.reshape(batch * positions, -1))
+        here = side.index_select(1, step.here).flatten(0, 1)
+        parameters = self.parameters_of.vectors(torch.cat((here, context), 1))
+        scales, means = parameters.unflatten(0, (batch, positions)).transpose(1, 2).contiguous().chunk(2, 1)
         return scales, means

@@ -70,10 +70,10 @@ class JointCoder:
     def symbols(self, y: Tensor, z: Tensor) -> JointSymbols:
         """Round z [1, N, zh, zw], then y [1, M, h, w] around the means from z and the preceding rounded values."""
         z_symbols = self.z_coder.symbols(z)
-        coded = []
+        coded, values = [], y.flatten(2).double()
 
         def rounded(step: Step, scales: Tensor, means: Tensor) -> Tensor:
-            symbols = torch.round(y[:, :, step[0], step[1]].double() - means / ONE)
+            symbols = torch.round(values.index_select(2, step.here) - means / ONE)
             coded.append((_flat(symbols), _flat(self.y_coder.indexes(scales))))
             return symbols
 

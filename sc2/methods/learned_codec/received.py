@@ -52,14 +52,14 @@ def _side_information(parts: Any, z: Tensor, y: Tensor) -> tuple[Tensor, Tensor 
 
 
 def _walked(parts: Any, y: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
-    all_likelihoods = torch.empty_like(y)
+    values = y.flatten(2)
+    all_likelihoods = torch.empty_like(values)
 
     def rounded(step: Step, scales: Tensor, means: Tensor) -> Tensor:
-        rows, columns = step
-        here, mean = y[:, :, rows, columns].double(), means / ONE
+        here, mean = values.index_select(2, step.here).double(), means / ONE
         _, likelihoods = parts.gaussian_conditional(here, scales / ONE, mean)
-        all_likelihoods[:, :, rows, columns] = likelihoods.to(y.dtype)
+        all_likelihoods.index_copy_(2, step.here, likelihoods.to(y.dtype))
         return torch.round(here - mean)
 
     y_hat = ContextModel(context_layers(parts)).walk(side, rounded)
-    return (y_hat / ONE).to(y.dtype), all_likelihoods
+    return (y_hat / ONE).to(y.dtype), all_likelihoods.view_as(y)
