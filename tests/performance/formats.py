@@ -1,15 +1,15 @@
 """`python -m tests.performance.formats`: a step of the Entropic Student in both memory formats, as a Markdown table.
 
 Forward and backward pass of both phases, with the network of the default and that of the papers, at several sizes: the
-median of a few steps, taken in turn; one thread's processor time, or the time of a GPU where there is one. In
-docs/performance.md; `sc2.training.computing` decides by it.
+median of a few steps, taken in turn. One thread's processor time, or on a GPU, where there is one, the time with each
+precision. In docs/performance.md; `sc2.training.computing` decides by it.
 """
 
 import os
 import statistics
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sc2.config.load import load_config
 from sc2.system.surroundings import settle
@@ -20,6 +20,7 @@ NETWORKS = (
     ("config/paper.yaml", "ilsvrc2012_resnet50", 4, 3),
 )
 SIZES = (64, 112, 224)
+PRECISIONS: tuple[Literal["float32", "tf32", "bf16"], ...] = ("float32", "tf32", "bf16")
 
 
 def main() -> None:
@@ -30,6 +31,8 @@ def main() -> None:
     import torch
 
     from sc2.commands.untrained import untrained_recipe
+    from sc2.training.arithmetic import Arithmetic
+    from sc2.training.computing import Computing
 
     torch.set_num_threads(1)
     gpu = torch.cuda.is_available()
@@ -49,29 +52,35 @@ def main() -> None:
         recipe.step(images, targets)["loss"].backward()
         return now() - start
 
-    print("| benchmark, batch | phase | pixels | contiguous (s) | channels last (s) | times as fast |")
-    print("|---|---|---:|---:|---:|---:|")
-    for path, name, batch, repeats in NETWORKS:
+    def compared(path: str, name: str, batch: int, repeats: int, phase: str, side: int, computing: Computing) -> str:
+        torch.manual_seed(0)
         config = load_config(Path(path))
         benchmark = config.benchmarks[name]
-        method = benchmark.methods["entropic_student"]
+        method, of = benchmark.methods["entropic_student"], config.benchmarks.__getitem__
+        recipe = untrained_recipe(of, benchmark, method, phase, method.points[0])
+        recipe.set_modes()
+        computing.place(recipe)
+        asked = computing.training(recipe)
+        images = torch.randn(batch, 3, side, side, device=device)
+        targets = torch.zeros(batch, dtype=torch.int64, device=device)
+        spent: list[list[float]] = [[], []]
+        for _ in range(1 + repeats):  # the first of each does not count
+            for format_, times in zip(formats, spent, strict=True):
+                for module in (recipe.model, *recipe.frozen):
+                    module.to(memory_format=format_)
+                times.append(step(asked, images.contiguous(memory_format=format_), targets))
+        plain, last = (statistics.median(times[1:]) for times in spent)
+        numbers = f"{plain:.3f} | {last:.3f} | {plain / last:.2f}"
+        return f"| {name}, {batch} | {phase} | {side} | {computing.arithmetic.precision} | {numbers} |"
+
+    print("| benchmark, batch | phase | pixels | precision | contiguous (s) | channels last (s) | times as fast |")
+    print("|---|---|---:|---|---:|---:|---:|")
+    for network in NETWORKS:
         for phase in ("distill", "finetune"):
             for side in SIZES:
-                torch.manual_seed(0)
-                of = config.benchmarks.__getitem__
-                recipe = untrained_recipe(of, benchmark, method, phase, method.points[0])
-                recipe.set_modes()
-                images = torch.randn(batch, 3, side, side, device=device)
-                targets = torch.zeros(batch, dtype=torch.int64, device=device)
-                spent: list[list[float]] = [[], []]
-                for _ in range(1 + repeats):  # the first of each does not count
-                    for format_, times in zip(formats, spent, strict=True):
-                        for module in (recipe.model, *recipe.frozen):
-                            module.to(device).to(memory_format=format_)
-                        times.append(step(recipe, images.contiguous(memory_format=format_), targets))
-                plain, last = (statistics.median(times[1:]) for times in spent)
-                row = f"| {name}, {batch} | {phase} | {side} | {plain:.3f} | {last:.3f} | {plain / last:.2f} |"
-                print(row, flush=True)
+                for precision in PRECISIONS if gpu else PRECISIONS[:1]:
+                    computing = Computing(device, Arithmetic(precision=precision))
+                    print(compared(*network, phase, side, computing), flush=True)
 
 
 if __name__ == "__main__":
