@@ -140,13 +140,23 @@ class Phases(Strict):
     joint: Joint = Joint()
 
 
-class PatchParams(PatchArch):
-    """Architecture and schedule."""
+class Trained(GainedArch):
+    """An architecture with its schedule."""
 
     phases: Phases = Phases()
 
+    @model_validator(mode="after")
+    def _first_features_are_compared(self) -> Self:
+        if self.phases.joint.features_first and self.cut not in self.hints:
+            raise ValueError(
+                f"features_first trains on the hint at the cut alone: hints must name {self.cut}, or remove the key"
+            )
+        return self
 
-class StridedParams(StridedArch):
+
+class PatchParams(PatchArch, Trained):
     """Architecture and schedule."""
 
-    phases: Phases = Phases()
+
+class StridedParams(StridedArch, Trained):
+    """Architecture and schedule."""
