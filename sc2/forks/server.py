@@ -1,7 +1,8 @@
 """The process that jobs are forked from: `python -m sc2.forks.server LISTENER WORKFLOW`, two file descriptors.
 
 It imports the libraries and nothing of this package that a job may see; no thread and no operation of torch may come
-before a fork. It ends when the other end of the pipe WORKFLOW is closed, and sends SIGTERM to the jobs that still run.
+before a fork. Further arguments name libraries that are left to the jobs. It ends when the other end of the pipe
+WORKFLOW is closed, and sends SIGTERM to the jobs that still run.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ import socket
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,19 +151,23 @@ class Server:
                 self._report(next(fork for fork in self.forks if fork.handle == handle))
 
 
-def import_libraries() -> None:
+def import_libraries(left: Sequence[str]) -> str | None:
     """Import the libraries; what they warn of is for nobody to read.
 
-    Raises:
-        RuntimeError: One of them has started a thread, which a fork would lack.
+    Args:
+        left: Libraries that are not imported.
+
+    Returns:
+        The one that has started a thread, which a fork would lack; nothing is imported after it. None if all is well.
     """
     show, warnings.showwarning = warnings.showwarning, lambda *_args, **_options: None
     for name in LIBRARIES:
-        importlib.import_module(name)
+        if name not in left:
+            importlib.import_module(name)
+            if len(list(Path("/proc/self/task").iterdir())) > 1:
+                return name
     warnings.showwarning = show
-    threads = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
-    if len(threads) > 1:
-        raise RuntimeError(f"a library has started threads ({', '.join(threads)}): every job starts alone")
+    return None
 
 
 def main() -> None:
@@ -169,7 +175,10 @@ def main() -> None:
     listener = socket.socket(fileno=int(sys.argv[1]))
     workflow = int(sys.argv[2])
     ours = inherited()
-    import_libraries()
+    if threaded := import_libraries(sys.argv[3:]):
+        # As CUDA does where there is a GPU. The thread cannot be undone, but this process can begin again.
+        print(f"sc2: {threaded} starts a thread: each job imports it by itself", file=sys.stderr, flush=True)
+        os.execv(sys.executable, [sys.executable, "-m", "sc2.forks.server", *sys.argv[1:], threaded])
     for name in [name for name in sys.modules if name.partition(".")[0] == "sc2"]:
         del sys.modules[name]
     # What is here stays: a fork neither looks through it nor copies its pages.

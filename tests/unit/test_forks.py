@@ -273,6 +273,18 @@ def test_another_number_of_threads_starts_alone(forks: Workflow) -> None:
     assert errors.endswith(": other threads\n")
 
 
+def test_a_library_that_starts_a_thread_is_left_to_the_jobs(tmp_path: Path) -> None:
+    (tmp_path / "threaded.py").write_text(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+    )
+    workflow = Workflow(tmp_path, ("json", "threaded", "colorsys"))
+    try:
+        code = "assert 'threaded' not in sys.modules\nimport os; print(len(os.listdir('/proc/self/task')))"
+        assert workflow.run(FORKED + code) == (0, "1\n", "")
+    finally:
+        assert workflow.end() == "sc2: threaded starts a thread: each job imports it by itself\n"
+
+
 def test_the_socket_is_private(forks: Workflow) -> None:
     assert Path(forks.variables[ADDRESS]).parent.stat().st_mode & 0o777 == 0o700
 
