@@ -73,15 +73,16 @@ PRESETS = (
         Channel(37.5, 1000.0),
         "Semtech SX1276/77/78/79 data sheet: spreading factor 6, 500 kHz, coding rate 4/5: 6 · 500,000 / 2⁶ · 4/5",
         "computed",
-        "LoRaWAN regional parameters (RP002): the first receive window opens 1 s after the uplink",
-        "memory",
+        "LoRaWAN regional parameters (RP002-1.0.5, 3.3): RECEIVE_DELAY1, from uplink to first receive window, is 1 s",
+        "read",
     ),
     Preset(
         "nb_iot",
         "NB-IoT",
         Channel(62.5, 837.0),
-        "3GPP Release 13, category NB1, multi-tone: a transport block of 1000 bits every 16 ms",
-        "memory",
+        "3GPP Release 13, category NB1: the largest block, 1000 bits, in 4 ms of all tones, with 1 ms of grant, 8 ms "
+        "before it and 3 ms after it (techplayon.com, NB-IoT peak data rate calculation)",
+        "computed",
         "Ugwuanyi, Paul, Irvine, Electronics 10(18):2224, 2021: latency measured on a private network",
         "read",
     ),
@@ -91,8 +92,9 @@ PRESETS = (
         Channel(6000.0, 70.0),
         "Huang et al., MobiSys 2012: median uplink of LTE measured on users' phones",
         "read",
-        "Huang et al., MobiSys 2012: median round trip of LTE",
-        "memory",
+        "Opensignal, USA 2017 and 2019, in D. Dawson, POTs and PANs, 31 July 2019: average latency of 4G at four "
+        "carriers, 57.8 to 70.1 ms, of which the longest",
+        "read",
     ),
     Preset(
         "wifi",
