@@ -24,6 +24,9 @@ SIDES = {"device": ("encoder", "coder_encode"), "server": ("coder_decode", "serv
 """The parts that are timed on each side of the link."""
 
 
+_NEEDED = ("timed_bytes_min", "timed_bytes_p50", *(f"{side}_us_per_byte" for side in SIDES))
+
+
 @dataclass(frozen=True)
 class TimedPoint:
     """One operating point that was timed, mean over its seeds.
@@ -53,8 +56,11 @@ def timed_points(tables: Tables, sizes: Mapping[RunKey, Values]) -> list[TimedPo
         sizes: Bytes of every image on the link, of each run.
 
     Raises:
-        DataError: A run that was timed has no sizes.
+        DataError: A run that was timed has no sizes, or the table is of a version that did not time single images.
     """
+    lacking = [name for name in _NEEDED if name not in tables.latency]
+    if lacking:
+        raise DataError(f"the table latency has no column {', '.join(lacking)}: measure it again, with snakemake")
     latency = {(row["method"], row["point"], row["seed"]): row for _, row in tables.latency.iterrows()}
     points = []
     for (method, point), rows in tables.rate_quality.groupby(["method", "point"], sort=False):

@@ -92,6 +92,13 @@ def test_a_method_stands_for_its_point_with_the_fewest_bytes_that_keeps_the_qual
     }
 
 
+def test_a_table_of_times_without_those_of_single_images_is_refused(results: Path) -> None:
+    path = results / "tables" / "b" / "latency.csv"
+    pd.read_csv(path, dtype=str).drop(columns=["device_us_per_byte"]).to_csv(path, index=False)
+    with pytest.raises(DataError, match="the table latency has no column device_us_per_byte: measure it again"):
+        results_tree.model(results)
+
+
 def test_the_figure_has_a_line_per_method_and_is_the_same_twice(results: Path) -> None:
     first = results_tree.model(results)["svg"]
     before = first.read_bytes()
