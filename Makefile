@@ -63,9 +63,10 @@ coco: env ## detection on COCO 2017; downloads 21 GB
 snapshot: env ## copy tables and figures to docs/reference/ (CONFIG=config/imagenette.yaml for that one)
 	$(SNAKEMAKE) snapshots --configfile $(CONFIG)
 
-pages: env ## docs/curves.md and docs/method.md again, from the committed snapshots
+pages: env ## docs/curves.md and docs/method.md again, from the committed snapshots, and figures of tables on pages
 	$(BIN)/python -m tests.curves_page
 	$(BIN)/python -m tests.method_page
+	$(BIN)/python -m tests.drawn
 
 report: env ## the results as one page that a browser opens from the disk: report/index.html (CONFIG=... for another run file)
 	$(SNAKEMAKE) report --configfile $(CONFIG)

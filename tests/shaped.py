@@ -29,7 +29,6 @@ import numpy as np
 
 from sc2.data.store import SampleStore
 from sc2.measure.channel import PRESETS, Channel, Preset, transmit_ms
-from sc2.runs.artifact import export_artifact
 
 SERVER_IP, DEVICE_IP, PORT, RELAY_PORT = "10.117.0.1", "10.117.0.2", 8017, 8018
 MTU = 576
@@ -249,6 +248,9 @@ def report(runs: Sequence[Path], dataset: Path, count: int, links: Sequence[Pres
         "| p95, ms |"
     )
     yield "|---|---|---:|---:|---:|---:|---:|---:|"
+    # Not above: the relay, a process of this module, would import torch with it.
+    from sc2.runs.artifact import export_artifact
+
     with tempfile.TemporaryDirectory() as folder:
         images = photographs(Path(folder), dataset, count)
         for number, run in enumerate(runs):

@@ -1,7 +1,7 @@
 """`make profile`: where the time of a run goes, and how this project compares with other ways to do the same.
 
 Reads the records of the results that are here, and times in processor time, so that other work on the machine disturbs
-little. docs/performance.md gets the tables. Takes about three minutes.
+little. docs/performance.md gets the tables. Takes about five minutes.
 """
 
 import argparse
@@ -24,7 +24,9 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(prog="make profile", description=__doc__)
     parser.add_argument("--config", type=Path, default=RUN_FILE, help=f"the run file (default: {RUN_FILE})")
-    run_file = parser.parse_args().config
+    parser.add_argument("--tables", action="store_true", help="only the tables that coded neighbours choose")
+    options = parser.parse_args()
+    run_file = options.config
     os.chdir(ROOT)
     settle(os.environ, threads=1)
     # After the number of threads is set: these import torch.
@@ -35,8 +37,12 @@ def main() -> None:
 
     torch.set_num_threads(1)
     config, results = load_config(run_file), ROOT / "results"
+    state, hardware = state_of(git_state(ROOT)), environment()["hardware"]
+    page.write_tables(PAGE, list(neighbours.measure(config, results)), state, hardware)
+    if options.tables:
+        print(f"profile: the tables that neighbours choose are in {PAGE.relative_to(ROOT)}; make pages draws them")
+        return
     found = jobs.of_run(config, results)
-    beside = list(neighbours.measure(config, results))
     with tempfile.TemporaryDirectory() as folder:
         setting = Setting(load_config(RUN_FILE), Path(folder) / "setting", Images(train=1024, val=64, test=512))
         comparisons = [measure.steps(setting, repeats=5), measure.evaluations(setting, repeats=5)]
@@ -44,8 +50,7 @@ def main() -> None:
         if sys.platform == "linux":
             comparisons += measure.starts(Path(folder) / "starts", repeats=3)
         images = decoding.measure(Path(folder) / "photographs", count=512, repeats=3)
-    state, hardware = state_of(git_state(ROOT)), environment()["hardware"]
-    run = page.Ran(run_file.as_posix(), found, beside)
+    run = page.Ran(run_file.as_posix(), found)
     page.write(PAGE, run, comparisons, images, state, hardware)
     print(f"profile: {len(found)} records; the tables are in {PAGE.relative_to(ROOT)}")
 

@@ -14,7 +14,7 @@ from tests.performance.measure import Comparison
 from tests.performance.neighbours import Beside
 from tests.performance.neighbours import lines as beside
 
-COMMAND = "make profile"
+COMMAND, TABLES = "make profile", "make profile ARGS=--tables"
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,10 @@ class Ran:
     Attributes:
         run_file: Name of its run file.
         records: The records of its jobs.
-        beside: How its methods' tables compare with those that neighbours choose.
     """
 
     run_file: str
     records: Sequence[Record]
-    beside: Sequence[Beside]
 
 
 def write(
@@ -50,11 +48,26 @@ def write(
         state: Which code it was timed on.
         hardware: As records hold it.
     """
+    timed = _timed(state, hardware)
+    ran, compared = _run(run.records, run.run_file), _comparisons(comparisons, timed)
+    put(page, COMMAND, [*ran, *compared, "", *lines(decoded, timed)])
+
+
+def write_tables(page: Path, found: Sequence[Beside], state: str, hardware: Mapping[str, Any]) -> None:
+    """Replace what a page says of the tables that neighbours choose.
+
+    Args:
+        page: The page.
+        found: How they compare with each method's own.
+        state: Which code it was measured on.
+        hardware: As records hold it.
+    """
+    put(page, TABLES, [_timed(state, hardware), *beside(found)])
+
+
+def _timed(state: str, hardware: Mapping[str, Any]) -> str:
     machine = f"{hardware['cpu']} with {hardware['cores']} cores"
-    timed = f"Timed on {datetime.now(UTC):%Y-%m-%d}, on {state}, on {machine}."
-    parts = [*_run(run.records, run.run_file), *_comparisons(comparisons, timed), "", *lines(decoded, timed)]
-    tables = ["", "### Tables chosen by coded neighbours", "", timed, *beside(run.beside)]
-    put(page, COMMAND, [*parts, *tables])
+    return f"Timed on {datetime.now(UTC):%Y-%m-%d}, on {state}, on {machine}."
 
 
 def _run(found: Sequence[Record], run_file: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """`make profile`: its two ways do the same work, and its page is written from records and measurements."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,13 +11,15 @@ from PIL import Image
 from torch import Tensor
 
 from sc2.config.load import load_config
+from sc2.entropy.exact_arrays import ONE
 from sc2.entropy.neighbours import NeighbourCoder
+from sc2.methods.learned_codec.halves import LearnedCodecDevice
 from sc2.provenance.record import read_record, records
 from sc2.runs import evaluate, train
 from sc2.runs.halves import load_device, load_server
 from sc2.split.method import DeviceHalf, ServerHalf
 from tests.configuration import CONFIG
-from tests.generated import marks, put
+from tests.generated import marks, put, table
 from tests.performance import coding, decoding, jobs, measure, neighbours, page
 from tests.performance.decoding import Decoder, Decoding, Speed
 from tests.performance.measure import Comparison
@@ -121,8 +124,7 @@ def test_the_tables_are_written_between_the_marks(project: Project, tmp_path: Pa
     path = tmp_path / "page.md"
     path.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
     comparison = Comparison("a step", [0.1, 0.2], [0.3, 0.8], 10)
-    beside = Beside("A method", "1", Coding(40.0, 10.0, 20.0, 1000), Coding(30.0, 100.0, 200.0, 9000))
-    run = page.Ran("config/mine.yaml", found, [beside])
+    run = page.Ran("config/mine.yaml", found)
     for _ in range(2):
         page.write(path, run, [comparison], DECODED, "commit 0123456789", HARDWARE)
     text = path.read_text()
@@ -131,24 +133,36 @@ def test_the_tables_are_written_between_the_marks(project: Project, tmp_path: Pa
     assert f"{len(found)} jobs took" in text
     assert "| a step | 15 | 55 | 3.5 (3 to 4) | 2 |" in text
     assert sum(row.jobs for row in jobs.by_stage(found)) == len(found)
-    assert "| A method | 1 | 40.0 | 30.0 | -25 % | 10 → 100 | 20 → 200 | 1,000 → 9,000 |" in text
-    page.write(path, page.Ran("config/mine.yaml", [], []), [comparison], DECODED, "commit 0123456789", HARDWARE)
+    page.write(path, page.Ran("config/mine.yaml", []), [comparison], DECODED, "commit 0123456789", HARDWARE)
+    assert "None of its results is here." in path.read_text()
+
+
+def test_the_page_has_the_tables_that_neighbours_choose_apart(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text("\n".join([*marks(page.COMMAND), *marks(page.TABLES)]))
+    beside = Beside("A method", "1", "per channel", Coding(40.0, 10.0, 20.0, 1000), Coding(30.0, 100.0, 200.0, 9000))
+    page.write_tables(path, [beside], "commit 0123456789", HARDWARE)
     text = path.read_text()
-    assert "None of its results is here." in text
-    assert "No exported halves are here." in text
+    assert "on commit 0123456789, on a processor with 2 cores." in text
+    assert "| A method | 1 | per channel | 40.0 | 30.0 | -25 % | 10 → 100 | 20 → 200 | 1,000 → 9,000 |" in text
+    [row] = table(path, page.TABLES, "by neighbours")
+    assert (row["own tables"], row["bytes"], row["by neighbours"]) == ("per channel", "40.0", "30.0")
+    page.write_tables(path, [], "commit 0123456789", HARDWARE)
+    assert "No exported halves are here." in path.read_text()
 
 
-def noise(count: int) -> list[np.ndarray]:
+def noise(count: int, side: int = 32) -> list[np.ndarray]:
     generator = np.random.default_rng(0)
-    return [generator.integers(0, 256, (32, 32, 3), dtype=np.uint8) for _ in range(count)]
+    return [generator.integers(0, 256, (side, side, 3), dtype=np.uint8) for _ in range(count)]
 
 
 def test_symbols_arrive_under_tables_that_neighbours_choose() -> None:
     device, server = tiny_halves("entropic_student")
     latents = [device.analyse(pixels) for pixels in noise(4)]
-    symbols = neighbours.joined(latents)
-    tables = neighbours.counted_tables(symbols)
-    own, other = neighbours.own_tables(device, server, latents), neighbours.by_neighbours(tables, latents)
+    every = neighbours.known(latents)
+    symbols = torch.cat([one.latent for one in every])
+    tables = neighbours.counted_tables(every)
+    own, other = neighbours.own_tables(device, server, latents, every), neighbours.by_neighbours(tables, None, every)
     assert own.payload_bytes == sum(device.code(latent).num_bytes for latent in latents) / 4
     # Nine tables for each channel; and a stream within a byte of what the tables say.
     assert len(tables["cdf"]) == 9 * symbols.shape[1]
@@ -157,8 +171,49 @@ def test_symbols_arrive_under_tables_that_neighbours_choose() -> None:
     assert min(own.encode_ns, own.decode_ns, other.encode_ns, other.decode_ns) > 0
 
 
-@pytest.mark.parametrize("method", ["entropic_student_shp", "channel_reduction_quantization", "jpeg"])
-def test_methods_without_tables_of_their_own_are_left_out(method: str) -> None:
+@pytest.mark.parametrize("method", ["entropic_student_mshp", "scale_hyperprior", "joint_autoregressive"])
+def test_side_information_is_sent_beside_the_tables_that_neighbours_choose(method: str) -> None:
+    device, server = tiny_halves(method)
+    latents = [device.analyse(pixels) for pixels in noise(3, side=32 if "student" in method else 64)]
+    every = neighbours.known(latents)
+    assert {neighbours.coded_now(one, device.tables) for one in every} == {"by side information"}
+    # The symbols are those that the decoder gets: around means that side information, or values before, have said.
+    for latent, symbols in zip(latents, every, strict=True):
+        received = server.decode(device.code(latent))
+        assert symbols.latent.shape == received.shape
+        if method == "scale_hyperprior":
+            assert torch.equal(symbols.latent.float(), received)
+    side, tables = neighbours.side_coder(device), neighbours.counted_tables(every)
+    other = neighbours.by_neighbours(tables, side, every)
+    ideal = sum(NeighbourCoder(tables).bits(one.latent) + side.bits(one.side) for one in every if one.side is not None)
+    assert other.payload_bytes == pytest.approx(ideal / 8 / 3, abs=1)
+
+
+def test_a_joint_prior_s_symbols_are_put_back_in_their_places() -> None:
+    """Going through the latent with them gives the values that the decoder gets."""
+    device, server = tiny_halves("joint_autoregressive")
+    assert isinstance(device, LearnedCodecDevice)
+    analysed = device.analyse(noise(1, side=64)[0])
+    [symbols] = neighbours.known([analysed])
+    joint: Any = device.coder.coder  # type: ignore[attr-defined]
+    side = joint._side(symbols.side, *symbols.latent.shape[2:])
+    y = joint.context.walk(side, lambda step, *_: symbols.latent[:, :, step[0], step[1]].double())
+    assert torch.equal((y / ONE).float(), server.decode(device.code(analysed)))
+    assert len(symbols.latent.unique()) > 3
+
+
+def test_eight_bit_symbols_get_an_entropy_coder() -> None:
+    device = tiny_halves("channel_reduction_quantization")[0]
+    latents = [device.analyse(pixels) for pixels in noise(3)]
+    every = neighbours.known(latents)
+    assert neighbours.coded_now(every[0], device.tables) == "none, 8 bits each"
+    for latent, symbols in zip(latents, every, strict=True):
+        assert torch.equal(symbols.latent + latent.zero_point, latent.symbols.int())
+        assert symbols.latent.numel() + symbols.extra_bytes == device.code(latent).num_bytes
+
+
+@pytest.mark.parametrize("method", ["jpeg", "codec_feature_jpeg", "teacher_on_device"])
+def test_what_sends_no_latent_is_left_out(method: str) -> None:
     device = tiny_halves(method)[0]
     assert neighbours.symbols_of(device.analyse(noise(1)[0])) is None
 
