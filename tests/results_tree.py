@@ -4,12 +4,14 @@ Tables are written by the stage that makes them, records by the function that wr
 """
 
 import json
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import pandas as pd
 from PIL import Image
 
 from sc2.job import RunningJob
@@ -150,6 +152,24 @@ def _teacher(results: Path, benchmark: str) -> dict[str, list[Path]]:
     evaluation = _json(folder / "evaluation.json", its)
     samples = write_samples(folder / "samples.parquet", TEACHER_TOP1, 0, IMAGES)
     return {"teachers": [evaluation], "teacher_samples": [samples]}
+
+
+def snapshot(reference: Path, benchmark: str = "s", without: tuple[str, ...] = ()) -> None:
+    """Write a snapshot of another benchmark, as of a version whose tables lacked some columns, and the newer tables.
+
+    Its folder is below the current one; results of a benchmark are there for a while.
+    """
+    results = reference / "results"
+    write(results, benchmark)
+    folder = reference / benchmark
+    folder.mkdir()
+    for name in ("rate_quality", "comparison", "latency", "teacher"):
+        table = pd.read_csv(results / "tables" / benchmark / f"{name}.csv", dtype=str, keep_default_na=False)
+        table.drop(columns=list(without), errors="ignore").to_csv(folder / f"{name}.csv", index=False)
+    shutil.copy(results / "examples" / benchmark / "webp.webp", folder / "webp.webp")
+    shutil.rmtree(results)
+    spec = {"title": f"Digits {benchmark}", "config": "other.yaml"}
+    _job("snapshot", {"benchmark": benchmark}, spec, {}, {}, folder / "snapshot.prov.json", COMMIT)
 
 
 def _drawn(results: Path, benchmark: str, git: Mapping[str, Any]) -> None:

@@ -24,10 +24,16 @@ def add_report(commands: "Commands") -> None:
     parser.add_argument(
         "--benchmark", nargs="+", default=[], metavar="NAME", help="show these benchmarks (default: all with tables)"
     )
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        default=Path("docs/reference"),
+        help="folder of snapshots, for benchmarks without results (default: docs/reference)",
+    )
     parser.set_defaults(run=_report)
 
 
 def _report(arguments: argparse.Namespace) -> None:
     from sc2.commands.report import write_report
 
-    write_report(arguments.results, arguments.output, arguments.benchmark)
+    write_report(arguments.results, arguments.output, arguments.benchmark, arguments.reference)

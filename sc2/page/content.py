@@ -1,10 +1,12 @@
 """Everything that the page shows, as JSON types; the browser computes nothing of it but the channel's formula."""
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from sc2.measure.channel import PRESETS
 from sc2.page.points import curves, methods, rounded
@@ -16,7 +18,7 @@ from sc2.report.markdown import in_a_sentence
 from sc2.report.overlay import published_curves
 from sc2.report.series import Tables, teacher_value
 from sc2.report.table_io import read_table
-from sc2.report.timed import TimedPoint, reaching, read_sizes, timed_points
+from sc2.report.timed import TimedPoint, reaching
 from sc2.version import VERSION
 
 
@@ -33,7 +35,7 @@ def content(benchmarks: Sequence[Present], progress: Callable[[str], None]) -> d
     """
     shown = []
     for benchmark in benchmarks:
-        progress(f"{benchmark.name}: tables, rows per image and records of {len(benchmark.summaries)} runs")
+        progress(f"{benchmark.name}: {benchmark.told}")
         shown.append(_benchmark(benchmark))
     by_method = methods(benchmarks)
     families = in_order(method["family"] for method in by_method.values())
@@ -57,13 +59,12 @@ def _commit(benchmarks: Sequence[Present]) -> dict[str, Any]:
 
 def _benchmark(benchmark: Present) -> dict[str, Any]:
     tables, files = benchmark.tables, benchmark.table_files
-    sizes = read_sizes(benchmark.sample_files)
-    timed = timed_points(tables, sizes)
     teacher, quality = tables.teacher.iloc[0], tables.quality
     loaded = list(tables.latency.loc[tables.latency["loaded"].astype(bool), "method"].unique())
     return {
         "name": benchmark.name,
-        "title": str(benchmark.drawn.spec["title"]),
+        "title": benchmark.title,
+        "snapshot": benchmark.snapshot,
         "task": str(teacher["task"]),
         "images": int(teacher["images"]),
         "quality": {"label": quality.label, "unit": quality.unit, "short": in_a_sentence(quality.label)},
@@ -74,11 +75,11 @@ def _benchmark(benchmark: Present) -> dict[str, Any]:
         },
         "cpus": sorted({str(cpu) for cpu in tables.latency["cpu"]}) if not tables.latency.empty else [],
         "loaded": [str(method) for method in loaded],
-        "curves": curves(benchmark, sizes, timed),
-        "reached": _reached(tables, timed),
+        "curves": curves(benchmark),
+        "reached": _reached(tables, benchmark.timed),
         "published": _published(benchmark, tables),
-        "equal_quality": list(at_equal_quality(tables, read_table(files["byte_ratios"]))),
-        "equal_bytes": list(at_equal_bytes(tables, read_table(files["paired"]))),
+        "equal_quality": _sentences(benchmark, "byte_ratios", at_equal_quality),
+        "equal_bytes": _sentences(benchmark, "paired", at_equal_bytes),
         "pictures": [_picture(benchmark, method, path) for method, path in benchmark.pictures.items()],
         "tables": {name: path.read_text(encoding="utf-8") for name, path in files.items()},
     }
@@ -93,10 +94,16 @@ def _reached(tables: Tables, timed: Sequence[TimedPoint]) -> dict[str, dict[str,
 
 
 def _published(benchmark: Present, tables: Tables) -> list[dict[str, Any]]:
-    spec = benchmark.drawn.spec
-    width, height = spec.get("input_px", (0, 0))
-    found = published_curves(spec.get("published", []), tables.quality.primary, int(width) * int(height))
-    return [asdict(curve) for curve in found]
+    numbers, pixels = benchmark.published
+    return [asdict(curve) for curve in published_curves(numbers, tables.quality.primary, pixels)]
+
+
+def _sentences(
+    benchmark: Present, name: str, told: Callable[[Tables, pd.DataFrame], Iterable[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """Return what is said of a table of pairs; nothing where a snapshot of an older version has none."""
+    files = benchmark.table_files
+    return [] if benchmark.snapshot and name not in files else list(told(benchmark.tables, read_table(files[name])))
 
 
 def _picture(benchmark: Present, method: str, path: Path) -> dict[str, str]:
@@ -107,7 +114,7 @@ def _picture(benchmark: Present, method: str, path: Path) -> dict[str, str]:
     title = titles.get(method, method)
     return {
         "method": method,
-        "title": f"{title} on {benchmark.drawn.spec['title']}",
+        "title": f"{title} on {benchmark.title}",
         "alt": f"The first test images with the truth, and what is predicted from {title} at falling rates; "
         "below each prediction the bytes of that image.",
         "src": f"data:image/webp;base64,{encoded}",

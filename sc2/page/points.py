@@ -1,4 +1,4 @@
-"""Every operating point of a benchmark as the browser gets it: numbers, bytes per image, times, trace."""
+"""Every operating point of a benchmark as the browser gets it: numbers, bytes per image, times, where it comes from."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,28 +7,20 @@ import numpy as np
 
 from sc2.measure.channel import Values
 from sc2.page.marks import looks_of
-from sc2.page.present import Present, option
-from sc2.provenance.record import read_record
-from sc2.provenance.trace import format_trace, trace
+from sc2.page.present import Present
 from sc2.report.series import Series, Tables, collect
 from sc2.report.style import look_of
-from sc2.report.timed import RunKey, TimedPoint
+from sc2.report.timed import TimedPoint
 
 _DIGITS = 6
 
 
-def curves(benchmark: Present, sizes: Mapping[RunKey, Values], timed: Sequence[TimedPoint]) -> list[dict[str, Any]]:
-    """Return the curves of a benchmark with their points.
-
-    Args:
-        benchmark: The benchmark.
-        sizes: Bytes of every image on the link, of each run.
-        timed: The points that were timed.
-    """
+def curves(benchmark: Present) -> list[dict[str, Any]]:
+    """Return the curves of a benchmark with their points."""
     tables, found = benchmark.tables, []
-    by_name = {(point.method, point.point): point for point in timed}
+    by_name = {(point.method, point.point): point for point in benchmark.timed}
     for series in collect(tables, list(tables.facts)):
-        points = [_point(benchmark, series, index, by_name, sizes) for index in range(len(series.points))]
+        points = [_point(benchmark, series, index, by_name) for index in range(len(series.points))]
         found.append({"method": series.method, "curve": series.curve, "index": series.curve_index, "points": points})
     return found
 
@@ -38,12 +30,12 @@ def _point(
     series: Series,
     index: int,
     timed: Mapping[tuple[str, str], TimedPoint],
-    sizes: Mapping[RunKey, Values],
 ) -> dict[str, Any]:
     point = series.points[index]
     rows = _rows(benchmark.tables, series, point)
     seeds = [str(seed) for seed in rows["seed"]]
     its = timed.get((series.method, point))
+    sizes = [benchmark.sizes[series.method, point, seed] for seed in seeds] if benchmark.sizes else []
     return {
         "point": point,
         "label": series.facts.point(point),
@@ -54,9 +46,9 @@ def _point(
         "kb": rounded(series.encoder_kb[index]),
         "params": rounded(series.encoder_params[index]),
         "macs": rounded(series.encoder_macs[index]),
-        "sizes": histogram(np.concatenate([sizes[series.method, point, seed] for seed in seeds])),
+        "sizes": histogram(np.concatenate(sizes)) if sizes else None,
         "times": None if its is None else _times(its),
-        "runs": [_run(benchmark, series.method, point, seed) for seed in seeds],
+        "runs": [benchmark.run(series.method, point, seed) for seed in seeds],
     }
 
 
@@ -72,20 +64,6 @@ def _times(point: TimedPoint) -> dict[str, Any]:
         "server": _interval(split.mean_ms(split.server), *split.interval(split.server)),
         "perByte": [rounded(split.device.us_per_byte), rounded(split.server.us_per_byte), rounded(split.least_bytes)],
         "local": split.answers_on_device,
-    }
-
-
-def _run(benchmark: Present, method: str, point: str, seed: str) -> dict[str, str]:
-    path = benchmark.summaries[method, point, seed]
-    record = read_record(path.with_name("evaluate.prov.json"))
-    run_file = option(record, "--config", benchmark.run_file)
-    return {
-        "seed": seed,
-        "record": record.id,
-        "commit": str(record.git.get("commit") or ""),
-        "dirty": "yes" if record.git.get("dirty") else "",
-        "command": f"snakemake --cores all --force {path.as_posix()} --configfile {run_file}",
-        "trace": format_trace(trace(path)),
     }
 
 

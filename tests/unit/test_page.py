@@ -21,9 +21,11 @@ from sc2.page.html import page
 from sc2.page.points import histogram
 from sc2.page.present import present
 from sc2.page.sentences import at_equal_bytes, at_equal_quality
+from sc2.page.snapshot import snapshots
 from sc2.report.looks import LOOKS
-from sc2.report.series import read_tables
+from sc2.report.series import MethodFacts, read_tables
 from tests import results_tree
+from tests.conftest import ROOT
 from tests.results_tree import COMMIT, FACTS, POINTS, sizes
 
 RATIO = {
@@ -196,7 +198,7 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["report", "--benchmark", "other"]) == 2
-    assert "no tables of benchmark 'other'; there are those of b" in capsys.readouterr().err
+    assert "no tables and no snapshot of benchmark 'other'; there are those of b" in capsys.readouterr().err
     assert main(["report", "--results", "nowhere"]) == 2
     assert "snakemake --cores all report" in capsys.readouterr().err
     (results / "figures/b/rate_accuracy.prov.json").unlink()
@@ -204,6 +206,55 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(
     error = capsys.readouterr().err
     assert "snakemake --cores all results/figures/b/rate_accuracy.svg" in error
     assert not Path("report").exists()
+
+
+def test_a_benchmark_without_results_is_shown_from_its_snapshot(results: Path) -> None:
+    intervals = [f"{name}_{end}" for name in ("top1_pct", "payload_bytes_mean") for end in ("low", "high")]
+    results_tree.snapshot(Path("reference"), "s", (*intervals, "timed_bytes_p50", "loaded"))
+    shutil.copytree("reference/s", "reference/b")
+    (Path("reference") / "group").mkdir()
+    (Path("reference/group") / "snapshot.prov.json").write_text("{}")
+    facts = {"webp": MethodFacts("codec", "q="), "entropic_student": MethodFacts("student", "β=")}
+    found = snapshots(Path("reference"), facts)
+    assert [snapshot.name for snapshot in found] == ["b", "s"]
+    shown = content(found[1:], lambda line: None)
+    [benchmark] = shown["benchmarks"]
+    assert (benchmark["title"], benchmark["snapshot"], benchmark["images"]) == ("Digits s", "reference/s", 200)
+    points = {(curve["method"], p["point"]): p for curve in benchmark["curves"] for p in curve["points"]}
+    assert set(points) == set(POINTS)
+    student = points["entropic_student", "1"]
+    assert student["label"] == "β=1"
+    assert student["bytes"] == [pytest.approx(sum(sizes(200.0)) / 200, rel=1e-5), None, None]
+    assert (student["quality"], student["sizes"], student["times"]) == ([88.0, None, None], None, None)
+    assert student["runs"][0]["record"] == "a" * 16
+    assert not any(benchmark["reached"].values())
+    assert benchmark["equal_quality"] == benchmark["equal_bytes"] == []
+    assert set(benchmark["tables"]) == {"rate_quality", "comparison", "latency", "teacher"}
+    assert [picture["method"] for picture in benchmark["pictures"]] == ["webp"]
+    assert page(shown).startswith("<!doctype html>")
+
+
+def test_results_are_shown_before_a_snapshot_of_the_same_benchmark(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results_tree.snapshot(Path("docs/reference"), "s")
+    shutil.copytree("docs/reference/s", "docs/reference/b")
+    assert main(["report"]) == 0
+    told = capsys.readouterr().err
+    assert "b: tables, rows per image and records of 6 runs" in told
+    assert "s: the snapshot docs/reference/s" in told
+    assert main(["report", "--results", "nowhere", "--benchmark", "b", "-o", "b.html"]) == 0
+    assert "b: the snapshot docs/reference/b" in capsys.readouterr().err
+
+
+def test_every_committed_snapshot_can_be_shown() -> None:
+    found = snapshots(ROOT / "docs" / "reference", {})
+    shown = content(found, lambda line: None)
+    for snapshot, benchmark in zip(found, sorted(shown["benchmarks"], key=lambda one: one["name"]), strict=True):
+        assert benchmark["name"] == snapshot.name
+        methods = set(snapshot.tables.rate_quality["method"])
+        assert {curve["method"] for curve in benchmark["curves"]} == methods
+    json.dumps(shown, allow_nan=False)
 
 
 def test_a_dirty_tree_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,8 @@ pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="no chromium with chromedriver (Debian: chromium-driver)"
 )
 WAIT_S = 20
+OLD = ("top1_pct_low", "top1_pct_high", "timed_bytes_p50", "loaded", "session_bytes_mean")
+"""Columns that the tables of older snapshots lack."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in ("b", "c"):
             results_tree.write(Path("results"), name)
         results_tree.model(Path("results"))
-        write_report(Path("results"), Path("index.html"))
+        results_tree.snapshot(Path("reference"), "s", OLD)
+        write_report(Path("results"), Path("index.html"), reference=Path("reference"))
     return folder / "index.html"
 
 
@@ -243,6 +246,23 @@ def late(page: Page) -> dict[str, str]:
     """The share of images that miss the deadline, by method, as the table below the charts has it."""
     rows = page.all("#modelled tbody tr")
     return {row.find_element(By.TAG_NAME, "th").text: row.find_elements(By.TAG_NAME, "td")[8].text for row in rows}
+
+
+def test_a_snapshot_has_curves_and_tables_and_no_latency(page: Page) -> None:
+    page.go("tasks=s&view=rate")
+    assert "Digits s · classification, 200 test images, teacher 90 %, from its snapshot" in page.find(".chart").text
+    points = "return sc2.content.benchmarks.find((b) => b.name === 's').curves.flatMap((c) => c.points).length"
+    assert page.browser.execute_script(points) == len(POINTS)
+    page.go("tasks=s&point=s/webp/50")
+    text = page.find("dialog").text
+    assert "in the snapshot reference/s" in text
+    assert "snakemake --cores all --configfile config/other.yaml" in text
+    for view in ("exrd", "three", "latency", "deadline"):
+        page.go(f"tasks=s&view={view}")
+        empty = page.all(".chart .empty")
+        assert bool(empty) == (view in ("latency", "deadline"))
+    assert "Of reference/s only the snapshot is here" in page.find("#made").text
+    assert page.all("#pictures img")
 
 
 def test_presets_and_sliders_move_latency_and_misses(page: Page) -> None:

@@ -273,6 +273,7 @@
     const count = chart.points.length;
     const images = benchmark.images.toLocaleString("en");
     const teacher = `teacher ${sc2.number(benchmark.teacher.quality)}${benchmark.quality.unit}`;
+    const kept = benchmark.snapshot ? ", from its snapshot" : "";
     const plot = make("div", { class: "plot", tabindex: "0", role: "group", "aria-roledescription": "chart" });
     const words = `${sc2.views[state.view].title} of ${benchmark.title}: ${chart.y} against ${chart.x}, ${count} points. Arrow keys go from point to point, Enter opens one.`;
     plot.setAttribute("aria-label", words);
@@ -282,7 +283,7 @@
         "figcaption",
         {},
         benchmark.title,
-        make("span", {}, ` · ${benchmark.task}, ${images} test images, ${teacher}`),
+        make("span", {}, ` · ${benchmark.task}, ${images} test images, ${teacher}${kept}`),
       ),
       plot,
     );

@@ -29,8 +29,12 @@
       warnings.push(`The machine was busy while these were timed, so their times may be too long: ${busy.join("; ")}.`);
     element("warnings").hidden = !warnings.length;
     element("warnings").textContent = warnings.join(" ");
+    const kept = content.benchmarks.filter((benchmark) => benchmark.snapshot).map((benchmark) => benchmark.snapshot);
+    const from = kept.length
+      ? ` Of ${kept.join(", ")} only the snapshot is here: it has neither bytes per image, and with them latencies, nor traces.`
+      : "";
     element("made").textContent =
-      `sc2 ${content.version}; tables made at commit ${content.commit.commits.join(", ") || "unknown"}. Every number is from results/tables and results/channels of that run.`;
+      `sc2 ${content.version}; tables made at commit ${content.commit.commits.join(", ") || "unknown"}. Every number is from results/tables and results/channels of that run.${from}`;
   }
 
   /** Draw what a change concerns; sliders move faster than charts are drawn, so only the last state is. */

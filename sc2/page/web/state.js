@@ -6,7 +6,8 @@
     for (const curve of benchmark.curves)
       for (const point of curve.points) {
         const least = point.times ? point.times.perByte[2] : 0;
-        Object.assign(point, { curve, benchmark, images: sc2.unpacked(point.sizes, least) });
+        // A snapshot has no bytes per image, and nothing that is computed from them.
+        Object.assign(point, { curve, benchmark, images: point.sizes && sc2.unpacked(point.sizes, least) });
       }
 
   const first = content.benchmarks.find((one) => one.task === "classification") || content.benchmarks[0];
