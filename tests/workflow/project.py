@@ -59,6 +59,9 @@ methods:
 class Project:
     """A checkout with the tiny configuration as its default."""
 
+    prefix: tuple[str, ...] = ()
+    """What stands in front of every command."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
 
@@ -67,7 +70,7 @@ class Project:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in the project and check its exit status (None: any)."""
         done = subprocess.run(
-            [str(word) for word in command],
+            [*self.prefix, *(str(word) for word in command)],
             cwd=self.path,
             env={**self.environment(), **(env or {})},
             capture_output=True,

@@ -1,7 +1,10 @@
 """Results travel through DVC: publish, clone, `sc2 pull`; Snakemake then reruns what it would rerun at home."""
 
+import os
 import re
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -116,6 +119,66 @@ def test_a_stranger_changes_one_method_and_a_third_pulls_the_difference(
     assert f"fetched {len(changed - set(before.values()))} files" in shown
     assert contents(third) == contents(clone)
     assert third.planned() == set()
+
+
+class Stranger(Project):
+    """A checkout of a user who is not the one that runs the tests.
+
+    Args:
+        folder: A folder for that user, where commands run until there is a checkout.
+    """
+
+    uid = 54321
+    prefix = ("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--")
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        os.chown(folder, self.uid, self.uid)
+        self.folder = folder
+
+    def environment(self) -> dict[str, str]:
+        """As everybody's, with a home and a folder for what is temporary."""
+        folder = str(self.folder)
+        return {**super().environment(), "HOME": folder, "TMPDIR": folder, "USER": "stranger", "LOGNAME": "stranger"}
+
+    def cannot(self) -> str:
+        """Say why this user cannot work here; empty if they can."""
+        # By way of another program, which has lost what root may do.
+        told = self.run("env", "python", "-c", "import snakemake, torch", status=None)
+        return told.stderr.strip().rpartition("\n")[2] if told.returncode else ""
+
+
+@pytest.fixture
+def stranger() -> Iterator[Stranger]:
+    """Another user, with nothing but a folder of their own, outside pytest's, which is closed to others."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("works as another user, for which it must be root and have setpriv")
+    with tempfile.TemporaryDirectory(prefix="sc2-stranger-") as folder:
+        made = Stranger(Path(folder))
+        problem = made.cannot()
+        if problem:
+            pytest.skip(f"another user cannot run this Python: {problem}")
+        yield made
+
+
+def test_another_user_pulls_on_another_path_and_changes_one_method(published: Project, stranger: Stranger) -> None:
+    """The remote is a folder of the first user, which others may read and not write."""
+    folder = stranger.folder
+    shutil.copytree(published.path.parent / "store", folder / "store")
+    # Not from the checkout itself: git takes nothing from another user's.
+    published.git("bundle", "create", "--quiet", folder / "project.bundle", "HEAD", "--all")
+    stranger.run("mkdir", "elsewhere")
+    stranger.git("clone", "--quiet", "project.bundle", "elsewhere/project")
+    stranger.path = folder / "elsewhere" / "project"
+    stranger.run("dvc", "remote", "add", "--local", "--default", "theirs", folder / "store")
+    shown = stranger.sc2("pull").stdout
+    assert "all as recorded" in shown
+    assert "all of it matches this checkout" in shown
+    assert contents(stranger) == contents(published)
+    assert {path.stat().st_uid for path in (stranger.path / "results").rglob("*")} == {stranger.uid}
+    assert stranger.planned() == set()
+    stranger.change_code("sc2/methods/codec/jpeg.py")
+    assert stranger.planned() == JPEG | REPORT
 
 
 def test_one_method_alone_is_pulled_with_its_origins_and_never_pushed_as_the_whole(clone: Project) -> None:
