@@ -1,7 +1,7 @@
 "use strict";
 // What is shown, and the part of the address that says it: a link to a view is the page's address.
 (() => {
-  const content = JSON.parse(document.getElementById("content").textContent);
+  const { content } = sc2;
   for (const benchmark of content.benchmarks)
     for (const curve of benchmark.curves)
       for (const point of curve.points) {
