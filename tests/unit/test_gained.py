@@ -298,22 +298,6 @@ def test_a_mistake_is_named(tmp_path: Path, name: str) -> None:
     assert_named(tmp_path, MISTAKES[name])
 
 
-def test_after_the_features_alone_optimiser_and_learning_rate_begin_anew() -> None:
-    joint = {"epochs": 4, "batch_size": 4, "features_first": 0.5}
-    case = make_case(METHOD, "0", INPUT, teacher_of("classification"), {"phases": {"joint": joint}})
-    recipe, made = phase_recipe(case, "joint", seed=0), []
-    recipe.optimizer, build = lambda parameters: made.append(build(parameters)) or made[0], recipe.optimizer
-    history = run_recipe(recipe, case, eight_images(), torch.tensor([0, 1, 2, 0, 1, 2, 0, 1]), seed=0)
-    # Two steps in an epoch: Adam has counted those of the last two epochs.
-    assert {int(state["step"]) for state in made[0].state.values()} == {4}
-    factors = [recipe.learning_rate(step, 8) for step in range(8)]
-    assert factors[:4] == factors[4:]
-    assert max(factors) > 0.5 > factors[3]
-    # Every epoch has the same terms; the task is one of them once its stages are run.
-    assert len({tuple(row) for row in history}) == 1
-    assert [row["train_task"] > 0 for row in history] == [False, False, True, True]
-
-
 def test_the_methods_are_one_family() -> None:
     assert {get_method(name).family for name in (METHOD, "entropic_student_joint")} == {"gained"}
 
