@@ -196,10 +196,10 @@ def _of_prior(symbols: Any, size: tuple[int, int]) -> Symbols | None:
     if not isinstance(symbols, JointSymbols):
         return _of_tensor(symbols)
     visited = steps(*size)
-    y = torch.zeros(1, len(symbols.steps[0][0]) // len(visited[0][0]), *size, dtype=torch.int32)
-    for (values, _), (rows, columns) in zip(symbols.steps, visited, strict=True):
-        y[0, :, rows, columns] = torch.from_numpy(values).reshape(y.shape[1], -1)
-    return Symbols(y, symbols.z)
+    y = torch.zeros(1, len(symbols.steps[0][0]) // len(visited[0].here), size[0] * size[1], dtype=torch.int32)
+    for (values, _), step in zip(symbols.steps, visited, strict=True):
+        y[0, :, step.here] = torch.from_numpy(values).reshape(y.shape[1], -1)
+    return Symbols(y.unflatten(2, size), symbols.z)
 
 
 def coded_now(symbols: Symbols, tables: Mapping[str, Tensor]) -> str:
