@@ -197,7 +197,7 @@ def test_a_joint_prior_s_symbols_are_put_back_in_their_places() -> None:
     [symbols] = neighbours.known([analysed])
     joint: Any = device.coder.coder  # type: ignore[attr-defined]
     side = joint._side(symbols.side, *symbols.latent.shape[2:])
-    y = joint.context.walk(side, lambda step, *_: symbols.latent[:, :, step[0], step[1]].double())
+    y = joint.context.walk(side, lambda step, *_: symbols.latent.flatten(2)[:, :, step.here].double())
     assert torch.equal((y / ONE).float(), server.decode(device.code(analysed)))
     assert len(symbols.latent.unique()) > 3
 
