@@ -261,6 +261,8 @@ def test_a_snapshot_has_curves_and_tables_and_no_latency(page: Page) -> None:
         page.go(f"tasks=s&view={view}")
         empty = page.all(".chart .empty")
         assert bool(empty) == (view in ("latency", "deadline"))
+        assert all("latency needs the bytes of every image" in one.text for one in empty)
+    assert "Only the snapshot of this benchmark is here" in page.find("#pair").text
     assert "Of reference/s only the snapshot is here" in page.find("#made").text
     assert page.all("#pictures img")
 

@@ -288,7 +288,11 @@
       plot,
     );
     if (!count) {
-      plot.append(make("p", { class: "empty" }, "Nothing to draw: no method that is switched on has such a point."));
+      const why =
+        benchmark.snapshot && ["latency", "deadline"].includes(state.view)
+          ? "only the snapshot of this benchmark is here, and latency needs the bytes of every image."
+          : "no method that is switched on has such a point.";
+      plot.append(make("p", { class: "empty" }, `Nothing to draw: ${why}`));
       return;
     }
     const width = Math.max(260, plot.clientWidth),

@@ -46,6 +46,8 @@
   }
 
   function missing(benchmark) {
+    if (benchmark.snapshot)
+      return "Only the snapshot of this benchmark is here, which does not compare these two at this quality.";
     const has = (method) => (benchmark.reached[state.loss] || {})[method];
     const without = [state.a, state.b].filter((method) => !has(method));
     return without.length
