@@ -45,8 +45,7 @@ def test_a_shaped_link_takes_as_long_as_the_model_says(tmp_path: Path) -> None:
     [(link, found)] = shaped.measure(run, tmp_path / "artifact", images, [SLOW])
     assert link is SLOW
     assert found.link_bytes > found.container_bytes > 500
-    # No link is faster than its rate and round trip; a busy machine is slower, but not by more than it takes for all.
-    waited = 8 * (found.container_bytes - BUCKET) / 64 + 60
-    assert found.total_ms - found.encode_ms > waited
-    assert found.predicted_ms(link.channel) - 20 < found.total_ms < found.predicted_ms(link.channel) + 300
-    assert found.answer_ms < found.total_ms - waited
+    # No link is faster than its rate and round trip, connecting apart, which is in the bytes; a busy machine is slower.
+    predicted = found.predicted_ms(link.channel)
+    assert predicted - found.answer_ms - 20 < found.total_ms < predicted + 1000
+    assert predicted - found.answer_ms > 60 + 8 * 500 / 64
