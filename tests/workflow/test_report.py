@@ -1,11 +1,11 @@
 """`snakemake report`, `sc2 report` and Snakemake's own report in a finished project."""
 
-import json
 import re
 import zipfile
 
 import pytest
 
+from tests.result_page import content_of
 from tests.workflow.project import BENCHMARK, FIGURES, STUDENT, Project
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1800)]
@@ -18,10 +18,9 @@ def test_a_report_of_a_finished_run(project: Project) -> None:
     assert "make_tables" not in ran
 
     project.sc2("report")
-    page = project.read("report/index.html")
-    found = re.search(r'<script type="application/json" id="content">(.*?)</script>', page, re.DOTALL)
-    assert found is not None
-    [benchmark] = json.loads(found[1])["benchmarks"]
+    every = content_of(project.read("report/index.html"))["benchmarks"]
+    [benchmark] = [one for one in every if not one["snapshot"]]
+    assert benchmark["name"] == BENCHMARK
     points = {(curve["method"], point["point"]): point for curve in benchmark["curves"] for point in curve["points"]}
     assert set(points) == {("jpeg", "10"), ("jpeg", "90"), (STUDENT, "0.5"), (STUDENT, "4")}
     [run] = points[STUDENT, "4"]["runs"]
