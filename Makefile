@@ -81,9 +81,11 @@ pull: env ## fetch shared results and verify them (BENCHMARK=... METHOD=... REMO
 push: env ## verify the results and upload them (BENCHMARK=... METHOD=... REMOTE=... CONFIG=... for some)
 	$(BIN)/python -m sc2 push $(SHARED)
 
-# One worker per core and one thread each: the threads of two networks on the same cores slow each other down.
+# One worker more than there are cores, because tests of workflows wait, Slurm's above all. One thread each: the threads of
+# two networks on the same cores slow each other down.
+test: WORKERS = $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 test: env ## run the tests; those on real images need SC2_DATA, see data/README.md
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 faults: env ## damage, kill and starve the project for an hour; docs/reliability.md gets the table (PARTS=... for some)
 	$(BIN)/python -m tests.campaign $(PARTS)
