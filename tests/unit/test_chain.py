@@ -292,19 +292,28 @@ def chained(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return make
 
 
-def test_a_point_starts_where_the_one_before_ended(
-    chained: Callable[..., RunningJob], monkeypatch: pytest.MonkeyPatch
-) -> None:
+Weights = dict[str, torch.Tensor]
+
+
+@pytest.fixture
+def begun(chained: Callable[..., RunningJob], monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Weights, list[Weights]]:
+    """The checkpoint of a first point, its weights, and those that each later training starts with, untrained."""
     first = chained("first", "0.01", [], 1)
     train(first)
-    ended = load_phase(first.outputs["checkpoint"], METHOD)
-    started: list[dict[str, torch.Tensor]] = []
+    started: list[Weights] = []
 
     def keep(recipe: Recipe, *_: Any, **__: Any) -> None:
-        started.append(recipe.model.state_dict())
+        started.append({name: value.clone() for name, value in recipe.model.state_dict().items()})
 
     monkeypatch.setattr("sc2.runs.train.train_recipe", keep)
-    train(chained("later", "0.02", [first.outputs["checkpoint"]], 1))
+    return first.outputs["checkpoint"], load_phase(first.outputs["checkpoint"], METHOD), started
+
+
+def test_a_point_starts_where_the_one_before_ended(
+    chained: Callable[..., RunningJob], begun: tuple[Path, Weights, list[Weights]]
+) -> None:
+    before, ended, started = begun
+    train(chained("later", "0.02", [before], 1))
     train(chained("afresh", "0.02", [], 1))
     later, afresh = started
     assert later.keys() == afresh.keys() == ended.keys()
@@ -329,18 +338,10 @@ def test_a_reused_encoder_is_that_of_the_own_point_and_the_rest_that_of_the_poin
 
 
 def test_a_point_of_another_method_gives_the_parts_that_both_have(
-    chained: Callable[..., RunningJob], monkeypatch: pytest.MonkeyPatch
+    chained: Callable[..., RunningJob], begun: tuple[Path, Weights, list[Weights]]
 ) -> None:
-    first = chained("first", "0.01", [], 1)
-    train(first)
-    ended = load_phase(first.outputs["checkpoint"], METHOD)
-    started: list[dict[str, torch.Tensor]] = []
-
-    def keep(recipe: Recipe, *_: Any, **__: Any) -> None:
-        started.append({name: value.clone() for name, value in recipe.model.state_dict().items()})
-
-    monkeypatch.setattr("sc2.runs.train.train_recipe", keep)
-    for folder, before in (("taken", [first.outputs["checkpoint"]]), ("afresh", [])):
+    checkpoint, ended, started = begun
+    for folder, before in (("taken", [checkpoint]), ("afresh", [])):
         plain = chained(folder, "0.01", before, 1)
         spec = {**plain.spec, "arch": {**plain.spec["arch"], "hyper_channels": 2}, "first_from": METHOD}
         train(replace(plain, keys={**plain.keys, "method": MEAN_SCALE}, spec=spec))
