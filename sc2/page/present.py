@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from sc2.errors import DataError
 from sc2.measure.channel import Values
@@ -49,8 +49,10 @@ class Present:
             )
         return read_record(path)
 
-    snapshot: ClassVar[str] = ""
-    """The folder that the benchmark is shown from, where it is a snapshot."""
+    @property
+    def snapshot(self) -> str:
+        """The folder that the benchmark is shown from, where it is a snapshot."""
+        return ""
 
     @property
     def told(self) -> str:

@@ -32,7 +32,7 @@ class Snapshot(Present):
     facts: Mapping[str, MethodFacts]
 
     @property
-    def snapshot(self) -> str:  # type: ignore[override]  # a value of the class elsewhere
+    def snapshot(self) -> str:
         """The folder that the benchmark is shown from."""
         return self.results.as_posix()
 
