@@ -14,8 +14,9 @@ from sc2.errors import ConfigError, DataError, ProvenanceError
 from sc2.job import RunningJob
 from sc2.jobs.identity import Job, job
 from sc2.jobs.stages import STAGES
-from sc2.provenance.fingerprint import package_root
+from sc2.provenance.fingerprint import package_root, take_parsed
 from sc2.provenance.inputs import describe_inputs
+from sc2.provenance.parsed import KEPT
 from sc2.provenance.record import InputFile, git_state, hashes_of, read_record, record_id, sha256_file, write_record
 from sc2.system.atomic import remove_leftovers
 from sc2.system.gpus import reserved
@@ -56,6 +57,9 @@ def run_stage(
         ProvenanceError: The record of an input is damaged, or the stage did not write an output.
     """
     config = load_config(config_path)
+    if planned_id is not None:
+        # The id says whether what was taken is right.
+        take_parsed(KEPT)
     planned = job(config, stage, keys)
     name = "/".join([stage, *keys.values()])
     if planned is None:

@@ -13,9 +13,11 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from sc2.errors import ProvenanceError
+from sc2.provenance.parsed import Import, Source, keep, kept, key_of
 
 PACKAGE = "sc2"
 HOOKS_FOLDER = "sc2/methods/"
@@ -36,39 +38,19 @@ class Fingerprint:
 
 
 @dataclass(frozen=True)
-class _Import:
-    """One import statement's target inside the package.
-
-    Attributes:
-        module: Dotted name of a module or package.
-        names: Names imported from it; each may be a submodule or a name defined in it.
-        line: Line of the statement, for messages.
-    """
-
-    module: str
-    names: tuple[str, ...]
-    line: int
-
-
-@dataclass(frozen=True)
-class _Source:
-    """A file's contribution: the digest of its code, and its imports."""
-
-    digest: str
-    imports: tuple[_Import, ...]
-
-
-@dataclass(frozen=True)
 class _File:
     """A file as it was read, and its contribution for each set of omitted functions."""
 
     state: tuple[int, int]
     text: bytes
-    sources: dict[frozenset[str], _Source]
+    sources: dict[frozenset[str], Source]
 
 
 # By absolute path. Parsing the workflow once needs hundreds of closures over the same few dozen files.
 _CACHE: dict[str, _File] = {}
+
+# What has been parsed here, or by the process that started this job; by key.
+_PARSED: dict[str, Source] = {}
 
 
 def fingerprint(
@@ -105,6 +87,16 @@ def fingerprint(
     return Fingerprint(combine(ordered), ordered)
 
 
+def keep_parsed(path: Path) -> None:
+    """Write what has been parsed to a file, for the jobs that a workflow starts."""
+    keep(_PARSED, path)
+
+
+def take_parsed(path: Path) -> None:
+    """Take what the process that planned this job has parsed, so that it is not parsed again."""
+    _PARSED.update(kept(path))
+
+
 def package_root() -> Path:
     """Return the folder that contains the running package."""
     return Path(__file__).resolve().parents[2]
@@ -130,7 +122,7 @@ def _locate(base: str, name: str, asked_by: str) -> str | None:
     raise ProvenanceError(f"{asked_by}: module {name} does not exist; correct the name or add {path}.py")
 
 
-def _targets(base: str, relative: str, source: _Source) -> Iterator[tuple[str, str]]:
+def _targets(base: str, relative: str, source: Source) -> Iterator[tuple[str, str]]:
     """Yield the modules that a file imports, each with the place of the import."""
     for item in source.imports:
         asked_by = f"{relative}:{item.line}"
@@ -144,7 +136,7 @@ def _targets(base: str, relative: str, source: _Source) -> Iterator[tuple[str, s
                 yield f"{item.module}.{name}", asked_by
 
 
-def _read(base: str, relative: str, without: frozenset[str] = frozenset()) -> _Source:
+def _read(base: str, relative: str, without: frozenset[str] = frozenset()) -> Source:
     """Parse a file, or take it from the cache if its time and size are unchanged."""
     path = f"{base}/{relative}"
     status = os.stat(path)  # noqa: PTH116
@@ -161,15 +153,27 @@ def _read(base: str, relative: str, without: frozenset[str] = frozenset()) -> _S
     return source
 
 
-def _parse(text: bytes, relative: str, without: frozenset[str]) -> _Source:
+def _parse(text: bytes, relative: str, without: frozenset[str]) -> Source:
     """Return what a file contributes without some functions of its classes."""
+    key = key_of(text, without, _parser())
+    if key not in _PARSED:
+        _PARSED[key] = _parsed(text, relative, without)
+    return _PARSED[key]
+
+
+@cache
+def _parser() -> bytes:
+    return Path(__file__).read_bytes()
+
+
+def _parsed(text: bytes, relative: str, without: frozenset[str]) -> Source:
     try:
         tree = ast.parse(text, filename=relative)
     except SyntaxError as error:
         raise ProvenanceError(f"{relative}:{error.lineno}: cannot be parsed: {error.msg}") from error
     tree = _Strip(without).visit(tree)
     digest = hashlib.sha256(ast.unparse(tree).encode("utf-8", "surrogatepass")).hexdigest()
-    return _Source(digest, tuple(_imports(tree, relative)))
+    return Source(digest, tuple(_imports(tree, relative)))
 
 
 class _Strip(ast.NodeTransformer):
@@ -221,13 +225,13 @@ def _is_type_checking(test: ast.expr) -> bool:
     return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
 
 
-def _imports(tree: ast.AST, relative: str) -> Iterator[_Import]:
+def _imports(tree: ast.AST, relative: str) -> Iterator[Import]:
     """Yield the imports from the package in a stripped tree, including those inside functions."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.partition(".")[0] == PACKAGE:
-                    yield _Import(alias.name, (), node.lineno)
+                    yield Import(alias.name, (), node.lineno)
         elif isinstance(node, ast.ImportFrom):
             if node.level:
                 dots = "." * node.level + (node.module or "")
@@ -240,4 +244,4 @@ def _imports(tree: ast.AST, relative: str) -> Iterator[_Import]:
             names = tuple(alias.name for alias in node.names)
             if "*" in names:
                 raise ProvenanceError(f"{relative}:{node.lineno}: star import from {node.module}; import each name")
-            yield _Import(node.module, names, node.lineno)
+            yield Import(node.module, names, node.lineno)

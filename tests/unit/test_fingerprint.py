@@ -3,10 +3,12 @@
 import os
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from sc2.errors import ProvenanceError
+from sc2.provenance import fingerprint as module
 from sc2.provenance.fingerprint import combine, fingerprint
 
 JOB = '''"""A job."""
@@ -236,3 +238,35 @@ def _seconds(root: Path) -> float:
     start = time.perf_counter()
     fingerprint(["sc2.many.m0"], root)
     return time.perf_counter() - start
+
+
+def test_what_a_workflow_has_parsed_serves_its_jobs_and_nothing_else(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept" / "parsed.json"
+    planned = fingerprint(["sc2.job"], root), fingerprint(["sc2.job"], root, without=frozenset({"run"}))
+    module.keep_parsed(kept)
+    monkeypatch.setattr(module, "_CACHE", {})
+    monkeypatch.setattr(module, "_PARSED", {})
+    parsed = Mock(side_effect=module._parsed)
+    monkeypatch.setattr(module, "_parsed", parsed)
+    module.take_parsed(kept)
+    assert (fingerprint(["sc2.job"], root), fingerprint(["sc2.job"], root, without=frozenset({"run"}))) == planned
+    parsed.assert_not_called()
+    edit(root, "sc2/shared.py", "A = 1", "A = 20261126")
+    assert fingerprint(["sc2.job"], root) != planned[0]
+    parsed.assert_called_once_with(b"A = 20261126\n", "sc2/shared.py", frozenset())
+
+
+@pytest.mark.parametrize("content", [None, "", "[1]", '{"a": 1}', '{"a": {"digest": "b"}}', '{"a": {"digest"'])
+def test_a_file_of_something_else_is_parsed_as_if_it_were_not_there(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    expected = fingerprint(["sc2.job"], root)
+    kept = tmp_path / "parsed.json"
+    if content is not None:
+        kept.write_text(content, encoding="utf-8")
+    monkeypatch.setattr(module, "_CACHE", {})
+    monkeypatch.setattr(module, "_PARSED", {})
+    module.take_parsed(kept)
+    assert fingerprint(["sc2.job"], root) == expected

@@ -10,6 +10,7 @@ from sc2.config.load import load_config
 from sc2.data.archive import data_dir
 from sc2.errors import ConfigError
 from sc2.forks.start import start_forks
+from sc2.provenance import fingerprint, parsed
 from sc2.sharing import unfinished
 from sc2.system import gpus
 
