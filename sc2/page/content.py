@@ -51,10 +51,10 @@ def content(benchmarks: Sequence[Present], progress: Callable[[str], None]) -> d
 
 
 def _commit(benchmarks: Sequence[Present]) -> dict[str, Any]:
-    """Return the commits that the tables were made at, and whether a tree was dirty."""
-    states = [benchmark.made.git for benchmark in benchmarks]
-    commits = sorted({str(state["commit"])[:12] for state in states if state.get("commit")})
-    return {"commits": commits, "dirty": any(bool(state.get("dirty")) for state in states)}
+    """Return the commits that the tables were made at, and the titles of benchmarks that a dirty tree has made."""
+    states = [(benchmark.title, benchmark.made.git) for benchmark in benchmarks]
+    commits = sorted({str(state["commit"])[:12] for _, state in states if state.get("commit")})
+    return {"commits": commits, "dirty": [title for title, state in states if state.get("dirty")]}
 
 
 def _benchmark(benchmark: Present) -> dict[str, Any]:

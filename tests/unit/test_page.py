@@ -260,7 +260,7 @@ def test_a_dirty_tree_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(tmp_path)
     results_tree.write(Path("results"), git={**COMMIT, "dirty": True, "dirty_sha256": "ff"})
     shown = content(present(Path("results")), lambda line: None)
-    assert shown["commit"] == {"commits": ["c0ffee000000"], "dirty": True}
+    assert shown["commit"] == {"commits": ["c0ffee000000"], "dirty": ["Digits b"]}
     assert {run["dirty"] for c in shown["benchmarks"][0]["curves"] for p in c["points"] for run in p["runs"]} == {"yes"}
 
 

@@ -23,7 +23,8 @@
     element("about").textContent =
       `In split computing a weak device runs an encoder and sends a few bytes; a server runs the rest. ${Object.keys(content.methods).length} methods, ${points} operating points on ${content.benchmarks.length} benchmark${content.benchmarks.length === 1 ? "" : "s"}: quality, bytes, and what the encoder costs.`;
     const warnings = [];
-    if (content.commit.dirty) warnings.push("Tables were made from a tree with uncommitted changes.");
+    const { dirty } = content.commit;
+    if (dirty.length) warnings.push(`Tables were made from a tree with uncommitted changes: ${dirty.join("; ")}.`);
     const busy = content.benchmarks.filter((benchmark) => benchmark.loaded.length).map(busyWhile);
     if (busy.length)
       warnings.push(`The machine was busy while these were timed, so their times may be too long: ${busy.join("; ")}.`);
