@@ -152,6 +152,10 @@ class StreamDecoder:
         return rest + (1 << sent if sent < length else 0)
 
 
+Streams = tuple[Sequence[bytes], int]
+"""The streams of an image's payload, and the version of the wire format that they are written in."""
+
+
 @contextmanager
 def one_stream(streams: Sequence[bytes], version: int) -> Iterator[StreamDecoder]:
     """Yield the decoder of a payload of one stream; at the end of the block all of it must have been read.

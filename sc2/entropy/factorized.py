@@ -7,7 +7,7 @@ bytes on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -65,9 +65,9 @@ class FactorizedCoder:
         self.channels = len(tables["medians"])
         self.medians = tables["medians"].view(1, -1, 1, 1)
 
-    def symbols(self, latent: Tensor) -> Tensor:
-        """Round a latent [1, C, h, w] to symbols, int32 [1, C, h, w]."""
-        return torch.round(latent - self.medians).int()
+    def symbols(self, latent: Tensor, rounding: Callable[[Tensor], Tensor] = torch.round) -> Tensor:
+        """Round latents [B, C, h, w] to symbols, int32 [B, C, h, w]."""
+        return rounding(latent - self.medians).int()
 
     def latent(self, symbols: Tensor) -> Tensor:
         """Return the latent y_hat, float32 [1, C, h, w], of symbols [1, C, h, w]."""

@@ -11,14 +11,15 @@ Minnen et al., NeurIPS 2018; docs/papers.md#hyperprior-bottlenecks). All tables 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from sc2.entropy.coder import StreamDecoder, StreamEncoder, TableCoder, side_and_main
+from sc2.entropy.coder import StreamDecoder, StreamEncoder, Streams, TableCoder, side_and_main
 from sc2.entropy.exact import ExactNetwork, exact_layers, fixed_point
 from sc2.entropy.exact_arrays import ONE
 from sc2.entropy.factorized import FactorizedCoder, tables_of
@@ -149,7 +150,7 @@ class HyperSymbols:
     """Input of the coder: symbols of y and z, and the table of each symbol of y.
 
     Attributes:
-        y: int32 [1, C, h, w].
+        y: int32 [1, C, h, w]; of several images, before `split`, [B, C, h, w].
         z: int32 [1, L, zh, zw].
         indexes: int32 [1, C, h, w].
     """
@@ -157,6 +158,11 @@ class HyperSymbols:
     y: Tensor
     z: Tensor
     indexes: Tensor
+
+    def split(self) -> list[HyperSymbols]:
+        """Return the symbols of each image."""
+        parts = (each.split(1) for each in (self.y, self.z, self.indexes))
+        return [HyperSymbols(*own) for own in zip(*parts, strict=True)]
 
 
 class HyperpriorCoder:
@@ -167,12 +173,12 @@ class HyperpriorCoder:
         self.z_coder = FactorizedCoder(tables["z"])
         self.y_coder = GaussianCoder(tables["y"])
 
-    def symbols(self, y: Tensor, z: Tensor) -> HyperSymbols:
-        """Round z [1, L, zh, zw], and y [1, C, h, w] around the means that the rounded z determines."""
+    def symbols(self, y: Tensor, z: Tensor, rounding: Callable[[Tensor], Tensor] = torch.round) -> HyperSymbols:
+        """Round z [B, L, zh, zw], and y [B, C, h, w] around the means that the rounded z determines."""
         assert tuple(z.shape[2:]) == self.synthesis.z_size(*y.shape[2:]), "h_a and h_s disagree about the size of z"
-        z_symbols = self.z_coder.symbols(z)
+        z_symbols = self.z_coder.symbols(z, rounding)
         indexes, means = self._parameters(z_symbols, *y.shape[2:])
-        return HyperSymbols(torch.round(y - means).int(), z_symbols, indexes)
+        return HyperSymbols(rounding(y - means).int(), z_symbols, indexes)
 
     def latent(self, symbols: HyperSymbols) -> Tensor:
         """Return the latent y_hat, float32 [1, C, h, w], of the symbols."""
@@ -187,15 +193,22 @@ class HyperpriorCoder:
         return encoder.finish()
 
     def decode(self, streams: Sequence[bytes], height: int, width: int, version: int) -> Tensor:
-        """Return y_hat, float32 [1, C, height, width]. The caller must limit the size: a wrong one costs memory.
+        """Return y_hat, float32 [1, C, height, width], of one image; see `decode_all`."""
+        return self.decode_all([(streams, version)], height, width)
+
+    def decode_all(self, sent: Sequence[Streams], height: int, width: int) -> Tensor:
+        """Return y_hat, float32 [B, C, height, width]. The caller must limit the size: a wrong one costs memory.
 
         Raises:
-            WireError: No encoder of this version of the wire format can have written the streams for this size.
+            WireError: No encoder of its version of the wire format can have written an image's streams for this size.
         """
-        with side_and_main(streams, version) as (side, main):
-            z = self.z_coder.take(side, *self.synthesis.z_size(height, width))
+        with ExitStack() as stack:
+            ends = [stack.enter_context(side_and_main(*each)) for each in sent]
+            size = self.synthesis.z_size(height, width)
+            z = torch.cat([self.z_coder.take(side, *size) for side, _ in ends])
             indexes, means = self._parameters(z, height, width)
-            return self.y_coder.take(main, indexes).float() + means
+            taken = [self.y_coder.take(main, own) for (_, main), own in zip(ends, indexes.split(1), strict=True)]
+            return torch.cat(taken).float() + means
 
     def bits(self, symbols: HyperSymbols) -> float:
         """Return the ideal code length of y and z under their tables, in bits."""

@@ -12,7 +12,7 @@ import torch
 from pydantic import ConfigDict
 from torch import Tensor, nn
 
-from sc2.entropy.coder import one_stream
+from sc2.entropy.coder import Streams, one_stream
 from sc2.entropy.factorized import FactorizedCoder
 from sc2.entropy.hyperprior import HyperpriorCoder, HyperSymbols
 from sc2.errors import CheckpointError
@@ -72,8 +72,16 @@ class LatentEncoder(ABC):
     tables: Mapping[str, Tensor]
 
     @abstractmethod
+    def outputs(self, y: Tensor) -> tuple[Tensor, ...]:
+        """Return all that is rounded for latents y [B, C, h, w]: themselves, and what networks make of them."""
+
+    @abstractmethod
+    def chosen(self, outputs: tuple[Tensor, ...], rounding: Callable[[Tensor], Tensor]) -> list[Any]:
+        """Round outputs, [B, …] each, to the symbols that `encode` takes, those of each image."""
+
     def symbols(self, y: Tensor) -> Any:
         """Round a latent [1, C, h, w] to the symbols that `encode` takes."""
+        return self.chosen(self.outputs(y), torch.round)[0]
 
     @abstractmethod
     def encode(self, symbols: Any) -> bytes:
@@ -88,12 +96,16 @@ class LatentDecoder(ABC):
     """The server's end of a prior."""
 
     @abstractmethod
-    def decode(self, streams: Sequence[bytes], height: int, width: int, version: int) -> Tensor:
-        """Return y_hat [1, C, height, width] for the streams of a version of the wire format.
+    def decode_all(self, sent: Sequence[Streams], height: int, width: int) -> Tensor:
+        """Return y_hat [B, C, height, width] for the streams of images of one size.
 
         Raises:
-            WireError: The streams do not fit this prior, this size or this version.
+            WireError: Streams do not fit this prior, this size or their version of the wire format.
         """
+
+    def decode(self, streams: Sequence[bytes], height: int, width: int, version: int) -> Tensor:
+        """Return y_hat [1, C, height, width] of one image; see `decode_all`."""
+        return self.decode_all([(streams, version)], height, width)
 
 
 class PriorKind(ABC):
@@ -119,8 +131,12 @@ class _FactorizedEncoder(LatentEncoder):
         self.tables = content.tables
         self.coder = FactorizedCoder(content.tables)
 
-    def symbols(self, y: Tensor) -> Tensor:
-        return self.coder.symbols(y)
+    def outputs(self, y: Tensor) -> tuple[Tensor, ...]:
+        return (y,)
+
+    def chosen(self, outputs: tuple[Tensor, ...], rounding: Callable[[Tensor], Tensor]) -> list[Tensor]:
+        (y,) = outputs
+        return list(self.coder.symbols(y, rounding).split(1))
 
     def encode(self, symbols: Tensor) -> bytes:
         return self.coder.encode(symbols)
@@ -133,9 +149,12 @@ class _FactorizedDecoder(LatentDecoder):
     def __init__(self, content: PriorContent) -> None:
         self.coder = FactorizedCoder(content.tables)
 
-    def decode(self, streams: Sequence[bytes], height: int, width: int, version: int) -> Tensor:
-        with one_stream(streams, version) as decoder:
-            return self.coder.latent(self.coder.take(decoder, height, width))
+    def decode_all(self, sent: Sequence[Streams], height: int, width: int) -> Tensor:
+        symbols = []
+        for streams, version in sent:
+            with one_stream(streams, version) as decoder:
+                symbols.append(self.coder.take(decoder, height, width))
+        return self.coder.latent(torch.cat(symbols))
 
 
 class Factorized(PriorKind):
@@ -158,8 +177,12 @@ class _HyperEncoder(LatentEncoder):
         self.network = nn.ModuleDict({"hyper_analysis": analysis, "hyper_synthesis": self.coder.synthesis})
         self.tables = {f"{part}.{name}": table for part in ("y", "z") for name, table in content.tables[part].items()}
 
-    def symbols(self, y: Tensor) -> HyperSymbols:
-        return self.coder.symbols(y, self.analysis(y))
+    def outputs(self, y: Tensor) -> tuple[Tensor, ...]:
+        return y, self.analysis(y)
+
+    def chosen(self, outputs: tuple[Tensor, ...], rounding: Callable[[Tensor], Tensor]) -> list[HyperSymbols]:
+        y, z = outputs
+        return self.coder.symbols(y, z, rounding).split()
 
     def encode(self, symbols: HyperSymbols) -> bytes:
         return self.coder.encode(symbols)
@@ -172,9 +195,9 @@ class _HyperDecoder(LatentDecoder):
     def __init__(self, content: PriorContent) -> None:
         self.coder = HyperpriorCoder(content.tables)
 
-    def decode(self, streams: Sequence[bytes], height: int, width: int, version: int) -> Tensor:
+    def decode_all(self, sent: Sequence[Streams], height: int, width: int) -> Tensor:
         with torch.no_grad():
-            return self.coder.decode(streams, height, width, version)
+            return self.coder.decode_all(sent, height, width)
 
 
 class Hyperprior(PriorKind):

@@ -1,18 +1,19 @@
 """Stage `evaluate`: every test image through the device half, the container and the server half.
 
-Sizes are measured on real bytes: each image is encoded, packed, unpacked, checked and decoded on its own, and sent as a
-packet of a session beside it; only the network after the decoder runs in batches.
+Sizes are measured on real bytes: each image is coded, packed, unpacked, checked and decoded on its own, and sent as a
+packet of a session beside it; only networks run in batches. What they make of an image does not depend on the batch:
+that of the device by `sc2.split.batches`, those of entropy models because they compute in whole numbers.
 """
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from sc2.data.spec import InputSpec
@@ -30,6 +31,9 @@ from sc2.tasks import get_task
 _MEANS = ("container_bytes", "session_bytes", "codec_header_bytes", "estimated_bits")
 _COLUMNS = ("id", "payload_bytes", *_MEANS, "sc2bench_kb")
 """Columns of every method on every task, before the task's own."""
+_IMAGES_AT_ONCE = 32
+_PIXELS_AT_ONCE = 2**18
+"""What a network on the device gets at once at most: large images gain nothing, and take memory."""
 
 
 def run(job: RunningJob) -> None:
@@ -76,22 +80,30 @@ def _send_all(
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     bar = tqdm(range(len(answers.store)), desc=job.label, leave=False, disable=not sys.stderr.isatty())
-    for index in bar:
-        row, received = _send(method, device, server, link, answers.image(index))
-        rows.append({"id": answers.store.samples[index].id, **row})
-        answers.receive(index, received)
+    for part in _parts(map(answers.image, bar)):
+        arrived = []
+        for latent in device.analyse_all(part):
+            payload = device.code(latent)
+            received, sizes = link.carry(payload)
+            arrived.append(received)
+            row = _row(method, device, latent, payload, sizes)
+            rows.append({"id": answers.store.samples[len(rows)].id, **row})
+        for index, tensor in enumerate(server.decode_all(arrived), start=len(rows) - len(part)):
+            answers.receive(index, tensor)
     answers.finish()
     return rows
 
 
-def _send(
-    method: Method, device: DeviceHalf, server: ServerHalf, link: _Link, pixels: np.ndarray
-) -> tuple[dict[str, Any], Tensor]:
-    latent = device.analyse(pixels)
-    payload = device.code(latent)
-    arrived, sizes = link.carry(payload)
-    received = server.decode(arrived)
-    row = {
+def _parts(images: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    """Yield images, uint8 [H, W, 3], in order: neighbours of one size, few enough to be analysed at once."""
+    for shape, alike in groupby(images, key=lambda pixels: pixels.shape):
+        count = max(1, min(_IMAGES_AT_ONCE, _PIXELS_AT_ONCE // (shape[0] * shape[1])))
+        while part := list(islice(alike, count)):
+            yield part
+
+
+def _row(method: Method, device: DeviceHalf, latent: Any, payload: Payload, sizes: Mapping[str, int]) -> dict[str, Any]:
+    return {
         "payload_bytes": payload.num_bytes,
         **sizes,
         "codec_header_bytes": method.codec_header_bytes(payload),
@@ -99,7 +111,6 @@ def _send(
         "sc2bench_kb": sc2bench_kb(payload, method.upstream_size_rule),
         **method.side_measures(device, latent, payload),
     }
-    return row, received
 
 
 def _identity(job: RunningJob, method: Method) -> dict[str, Any]:

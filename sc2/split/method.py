@@ -1,8 +1,7 @@
 """What a method is: its parameters, its rate axis, its training phases and its two halves. Imports no torch.
 
-One method = one file `sc2/methods/<family>/<name>.py` with a subclass of `Method` called `METHOD`, and one YAML
-`config/methods/<name>.yaml`. Networks are imported inside the functions that need them, so that a configuration can be
-validated, and a workflow planned, without torch.
+One method = one file `sc2/methods/<family>/<name>.py` with a subclass of `Method` called `METHOD`, and one YAML.
+Networks are imported inside functions, so that a configuration can be validated, and a workflow planned, without torch.
 """
 
 from __future__ import annotations
@@ -45,8 +44,7 @@ class BuildContext(Generic[A]):
         point: The operating point.
         input: The benchmark's input.
         teacher: The teacher's checkpoint.
-        encoder: Weights of the method's network from another benchmark, whose encoder and entropy model are reused
-            and frozen (`encoder_from`); None where the encoder is trained.
+        encoder: Weights of the method's network from another benchmark, which are reused and frozen (`encoder_from`).
     """
 
     arch: A
@@ -83,7 +81,7 @@ class Export:
 
 
 class DeviceHalf(ABC):
-    """The encoder as it runs on the device, one image at a time."""
+    """The encoder as it runs on the device."""
 
     network: nn.Module | None = None
     tables: Mapping[str, Tensor]
@@ -98,6 +96,10 @@ class DeviceHalf(ABC):
     @abstractmethod
     def analyse(self, pixels: np.ndarray) -> Any:
         """Run the encoder network on one image (uint8 [H, W, 3], RGB) and return the input of `code`."""
+
+    def analyse_all(self, images: Sequence[np.ndarray]) -> list[Any]:
+        """Return what `analyse` returns for each image of one size; `split.batches` has halves that do it at once."""
+        return [self.analyse(pixels) for pixels in images]
 
     @abstractmethod
     def code(self, latent: Any) -> Payload:
@@ -121,13 +123,17 @@ class ServerHalf(ABC):
             WireError: The payload cannot be decoded.
         """
 
+    def decode_all(self, payloads: Sequence[Payload]) -> list[Tensor]:
+        """Return what `decode` returns for each payload; it may do what they have in common for all at once."""
+        return [self.decode(payload) for payload in payloads]
+
     @abstractmethod
     def answer(self, batch: Tensor) -> Any:
         """Run the rest of the task model on a batch [B, …] of decoded tensors of one size.
 
         Returns:
             The task's output, which `Task.answers` splits by image: logits [B, K] in classification. Boxes and masks
-            are in pixels of the network's input: only the device knows how the image was placed in it.
+            are in pixels of the network's input.
         """
 
 
@@ -221,21 +227,13 @@ class Method(ABC, Generic[A]):
     def curve(self, point: str) -> str:
         """Name the curve that an operating point lies on, for a method whose points form several.
 
-        Args:
-            point: An operating point that `rate_axis` allows.
-
         Returns:
             A short label for legends, e.g. the layer that is split after; empty where the method has one curve.
         """
         return ""
 
     def point_problem(self, arch: A, point: str) -> str | None:
-        """Say why an operating point that the axis allows does not go with an architecture; None where it does.
-
-        Args:
-            arch: The method's parameters without those of its training phases.
-            point: An operating point that `rate_axis` allows.
-        """
+        """Say why an operating point that the axis allows does not go with an architecture; None where it does."""
         return None
 
     def architecture(self, arch: A, point: str) -> Hashable:

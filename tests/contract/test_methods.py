@@ -111,6 +111,17 @@ def test_batched_answers_equal_single_ones(case: Case, images: np.ndarray) -> No
     assert_same_output(case.task, server.answer(torch.cat(received)), single)
 
 
+def test_several_images_at_once_give_what_each_alone_gives(case: Case, images: np.ndarray) -> None:
+    device, server = case.device(), case.server()
+    expected = [device.encode(pixels) for pixels in images]
+    # Twice: the first images are compared with their own analysis in any case.
+    for _ in range(2):
+        assert [device.code(latent) for latent in device.analyse_all(list(images) * 5)] == expected * 5
+    received = server.decode_all(expected)
+    assert len(received) == len(expected)
+    assert all(torch.equal(one, server.decode(payload)) for one, payload in zip(received, expected, strict=True))
+
+
 def test_payload_size_is_the_length_of_its_bytes(case: Case, images: np.ndarray) -> None:
     device = case.device()
     for pixels in images:

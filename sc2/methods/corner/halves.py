@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
-from sc2.data.normalise import normalise, to_batch
+from sc2.data.normalise import normalise
 from sc2.data.spec import PixelSpec
 from sc2.errors import WireError
+from sc2.split.batches import BatchedDevice, Outputs, Rounding
 from sc2.split.content import HalfContent
-from sc2.split.method import A, BuildContext, DeviceHalf, Export, ServerHalf
+from sc2.split.method import A, BuildContext, Export, ServerHalf
 from sc2.split.wire import Payload
 
 
@@ -47,7 +47,7 @@ class WholeNetworkContent(LabelContent):
     state: dict[str, Tensor]
 
 
-class WholeNetworkDevice(DeviceHalf):
+class WholeNetworkDevice(BatchedDevice):
     """The classifier; sends the indices of its best classes, the best one first."""
 
     def __init__(self, content: WholeNetworkContent) -> None:
@@ -59,12 +59,19 @@ class WholeNetworkDevice(DeviceHalf):
         self.num_labels = content.num_labels
         self.width = label_bytes(content.num_classes)
 
-    def analyse(self, pixels: np.ndarray) -> list[int]:
-        """Return the classes with the largest logits for an image, uint8 [H, W, 3]; ties go to the lower index."""
+    def outputs(self, images: Tensor) -> Outputs:
+        """Return the logits [B, K]."""
         assert self.network is not None
-        with torch.no_grad():
-            logits = self.network(normalise(to_batch(pixels), self.input))[0]
-        best: list[int] = logits.argsort(descending=True, stable=True)[: self.num_labels].tolist()
+        return (self.network(normalise(images, self.input)),)
+
+    def chosen(self, outputs: Outputs, size: tuple[int, int], rounding: Rounding) -> list[list[int]]:
+        """Return the classes with the largest logits of each image; ties go to the lower index."""
+        (logits,) = outputs
+        ordered, classes = logits.sort(dim=1, descending=True, stable=True)
+        # Both logits of a pair may move. A network of one class has no pair.
+        if logits.shape[1] > 1:
+            rounding.notice(-ordered[:, : self.num_labels + 1].diff(dim=1) / 2)
+        best: list[list[int]] = classes[:, : self.num_labels].tolist()
         return best
 
     def code(self, latent: Sequence[int]) -> Payload:

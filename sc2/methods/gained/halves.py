@@ -7,7 +7,6 @@ from collections import OrderedDict
 from copy import copy
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +14,7 @@ from sc2.backbones.base import stage_channels
 from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
 from sc2.data.limits import largest_latent, refuse_foreign_latent
-from sc2.data.normalise import normalise, to_batch
+from sc2.data.normalise import normalise
 from sc2.data.spec import PixelSpec
 from sc2.entropy.coder import TableCoder
 from sc2.entropy.counts import tables_of_counts
@@ -25,8 +24,9 @@ from sc2.methods.gained.network import GainedNetwork
 from sc2.methods.gained.params import LARGEST_SYMBOL, A, num_steps
 from sc2.methods.gained.rates import RateScale, rate_weights
 from sc2.methods.gained.transforms import Transforms
+from sc2.split.batches import BatchedDevice, Outputs, Rounding
 from sc2.split.content import HalfContent
-from sc2.split.method import BuildContext, DeviceHalf, Export, ServerHalf
+from sc2.split.method import BuildContext, Export, ServerHalf
 from sc2.split.wire import Payload
 
 
@@ -85,7 +85,7 @@ class GainedServerContent(GainedContent):
     num_classes: int
 
 
-class GainedDevice(DeviceHalf):
+class GainedDevice(BatchedDevice):
     """Encoder, gains and coder."""
 
     def __init__(self, content: GainedDeviceContent, transforms: Transforms[Any]) -> None:
@@ -108,12 +108,14 @@ class GainedDevice(DeviceHalf):
         other.step = self.rates.index(rate)
         return other
 
-    def analyse(self, pixels: np.ndarray) -> Tensor:
-        """Return the symbols, int32 [1, C, h, w], of one image, uint8 [H, W, 3]."""
+    def outputs(self, images: Tensor) -> Outputs:
+        """Return the latent [B, C, h, w] in units of a symbol."""
         rates = self._positions[self.step : self.step + 1]
-        with torch.no_grad():
-            latent = self._gain(self._encoder(normalise(to_batch(pixels), self.input), rates), rates)
-        return torch.round(latent).int()
+        return (self._gain(self._encoder(normalise(images, self.input), rates), rates),)
+
+    def chosen(self, outputs: Outputs, size: tuple[int, int], rounding: Rounding) -> list[Tensor]:
+        """Return the symbols of each image, int32 [1, C, h, w]."""
+        return list(rounding(*outputs).int().split(1))
 
     def code(self, latent: Tensor) -> Payload:
         """Range-code symbols [1, C, h, w]; the shape on the wire is (step of the rate, h, w)."""

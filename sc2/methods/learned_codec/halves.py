@@ -1,24 +1,25 @@
 """The two halves of input compression with a learned codec: padding, g_a and coder; coder, g_s, cropping, teacher."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
 from sc2.data.limits import refuse_foreign_size
-from sc2.data.normalise import normalise, to_batch
+from sc2.data.normalise import normalise
 from sc2.data.spec import InputSpec
 from sc2.errors import WireError
 from sc2.layers.priors import DevicePrior, PriorContent
 from sc2.methods.learned_codec.images import IMAGES_AT_ONCE, STRIDE, latent_side, pad, unpad
 from sc2.methods.learned_codec.priors import PRIORS
 from sc2.methods.learned_codec.transforms import analysis, synthesis
+from sc2.split.batches import BatchedDevice, Outputs, Rounding, by_size
 from sc2.split.content import HalfContent
-from sc2.split.method import DeviceHalf, ServerHalf
+from sc2.split.method import ServerHalf
 from sc2.split.wire import Payload
 
 
@@ -63,7 +64,7 @@ class Analysed:
     width: int
 
 
-class LearnedCodecDevice(DeviceHalf):
+class LearnedCodecDevice(BatchedDevice):
     """g_a and the device's end of the entropy model."""
 
     def __init__(self, content: LearnedCodecDeviceContent) -> None:
@@ -76,11 +77,13 @@ class LearnedCodecDevice(DeviceHalf):
             self.network["prior"] = self.coder.network
         self.network.eval().requires_grad_(False)
 
-    def analyse(self, pixels: np.ndarray) -> Analysed:
-        """Return the symbols of one image, uint8 [H, W, 3], of any size."""
-        with torch.no_grad():
-            latent = self.encoder(pad(to_batch(pixels).float() / 255))
-            return Analysed(self.coder.symbols(latent), *pixels.shape[:2])
+    def outputs(self, images: Tensor) -> Outputs:
+        """Return y [B, M, h, w], and what h_a makes of it, for images of any size."""
+        return self.coder.outputs(self.encoder(pad(images.float() / 255)))
+
+    def chosen(self, outputs: Outputs, size: tuple[int, int], rounding: Rounding) -> list[Analysed]:
+        """Return the symbols of each image, with its size."""
+        return [Analysed(symbols, *size) for symbols in self.coder.chosen(outputs, rounding)]
 
     def code(self, latent: Analysed) -> Payload:
         """Range-code the symbols; the shape on the wire is the image's (H, W)."""
@@ -106,9 +109,14 @@ class LearnedCodecServer(ServerHalf):
 
     def decode(self, payload: Payload) -> Tensor:
         """Return y_hat [1, M, h, w]; the image must have a size that is possible for the network's input."""
-        if len(payload.shape) == 2:
-            refuse_foreign_size((payload.shape[1], payload.shape[0]), self.input, "sent")
-        return self.receive(payload)
+        return self.decode_all([payload])[0]
+
+    def decode_all(self, payloads: Sequence[Payload]) -> list[Tensor]:
+        """Return y_hat [1, M, h, w] of each payload; neighbours of one size are decoded together."""
+        for payload in payloads:
+            if len(payload.shape) == 2:
+                refuse_foreign_size((payload.shape[1], payload.shape[0]), self.input, "sent")
+        return by_size(payloads, _latent_size, self.coder)
 
     def receive(self, payload: Payload) -> Tensor:
         """Return y_hat [1, M, h, w] for an image of any size.
@@ -116,10 +124,7 @@ class LearnedCodecServer(ServerHalf):
         Raises:
             WireError: The payload cannot be decoded.
         """
-        if len(payload.shape) != 2 or not all(payload.shape):
-            raise WireError("a payload of a learned codec has two shape integers, the image's height and width")
-        height, width = payload.shape
-        return self.coder.decode(payload.streams, latent_side(height), latent_side(width), payload.version)
+        return self.coder.decode(payload.streams, *_latent_size(payload), payload.version)
 
     def reconstruct(self, latent: Tensor, height: int, width: int) -> Tensor:
         """Return images [B, 3, height, width] in [0, 1] for latents [B, M, h, w]."""
@@ -139,3 +144,11 @@ class LearnedCodecServer(ServerHalf):
         images = self.reconstruct(batch, *self._size(batch))
         with torch.no_grad():
             return self.teacher(normalise(images * 255, self.input))
+
+
+def _latent_size(payload: Payload) -> tuple[int, int]:
+    """Return height and width of the latent."""
+    if len(payload.shape) != 2 or not all(payload.shape):
+        raise WireError("a payload of a learned codec has two shape integers, the image's height and width")
+    height, width = payload.shape
+    return latent_side(height), latent_side(width)

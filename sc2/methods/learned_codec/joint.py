@@ -6,7 +6,8 @@ z is coded first and at once; the symbols of y follow in the same stream step by
 depend on the values of those before it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from pydantic import ConfigDict
 from torch import Tensor
 
-from sc2.entropy.coder import StreamEncoder, side_and_main
+from sc2.entropy.coder import StreamEncoder, Streams, side_and_main
 from sc2.entropy.exact_arrays import ONE
 from sc2.entropy.factorized import FactorizedCoder
 from sc2.entropy.hyperprior import GaussianCoder, HyperSynthesis
@@ -68,17 +69,26 @@ class JointCoder:
         self.z_coder, self.y_coder = FactorizedCoder(tables.z), GaussianCoder(tables.y)
 
     def symbols(self, y: Tensor, z: Tensor) -> JointSymbols:
-        """Round z [1, N, zh, zw], then y [1, M, h, w] around the means from z and the preceding rounded values."""
-        z_symbols = self.z_coder.symbols(z)
+        """Round the latent of one image; see `symbols_all`."""
+        return self.symbols_all(y, z, torch.round)[0]
+
+    def symbols_all(self, y: Tensor, z: Tensor, rounding: Callable[[Tensor], Tensor]) -> list[JointSymbols]:
+        """Round z [B, N, zh, zw], then y [B, M, h, w] around the means from z and the preceding rounded values.
+
+        Returns:
+            The symbols of each image.
+        """
+        z_symbols = self.z_coder.symbols(z, rounding)
         coded, values = [], y.flatten(2).double()
 
         def rounded(step: Step, scales: Tensor, means: Tensor) -> Tensor:
-            symbols = torch.round(values.index_select(2, step.here) - means / ONE)
-            coded.append((_flat(symbols), _flat(self.y_coder.indexes(scales))))
+            symbols = rounding(values.index_select(2, step.here) - means / ONE)
+            coded.append(zip(_flat(symbols), _flat(self.y_coder.indexes(scales)), strict=True))
             return symbols
 
         self.context.walk(self._side(z_symbols, *y.shape[2:]), rounded)
-        return JointSymbols(tuple(coded), z_symbols)
+        images = zip(zip(*coded, strict=True), z_symbols.split(1), strict=True)
+        return [JointSymbols(steps, own) for steps, own in images]
 
     def encode(self, symbols: JointSymbols) -> bytes:
         """Code the symbols of z [1, N, zh, zw] and y [1, M, h, w] into one stream."""
@@ -88,17 +98,22 @@ class JointCoder:
             encoder.put(self.y_coder.coder, values, Groups.of(indexes))
         return encoder.finish()
 
-    def decode(self, streams: Sequence[bytes], height: int, width: int, version: int) -> Tensor:
-        """Return y_hat [1, M, height, width]. The caller limits the size, because a false one costs memory.
+    def decode_all(self, sent: Sequence[Streams], height: int, width: int) -> Tensor:
+        """Return y_hat [B, M, height, width]. The caller limits the size, because a false one costs memory.
 
         Raises:
-            WireError: No encoder of this version of the wire format can have written the streams for this size.
+            WireError: No encoder of its version of the wire format can have written an image's streams for this size.
         """
-        with side_and_main(streams, version) as (side, main):
-            z = self.z_coder.take(side, *self.synthesis.z_size(height, width))
+        with ExitStack() as stack:
+            ends = [stack.enter_context(side_and_main(*each)) for each in sent]
+            size = self.synthesis.z_size(height, width)
+            z = torch.cat([self.z_coder.take(side, *size) for side, _ in ends])
 
             def received(step: Step, scales: Tensor, means: Tensor) -> Tensor:
-                return self.y_coder.take(main, self.y_coder.indexes(scales)).double()
+                indexes = _flat(self.y_coder.indexes(scales))
+                parts = zip(ends, indexes, strict=True)
+                taken = [main.take(self.y_coder.coder, Groups.of(own)) for (_, main), own in parts]
+                return torch.from_numpy(np.stack(taken)).reshape(scales.shape).double()
 
             return (self.context.walk(self._side(z, height, width), received) / ONE).float()
 
@@ -115,5 +130,6 @@ class JointCoder:
 
 
 def _flat(values: Tensor) -> Integers:
-    flat: Integers = values.int().contiguous().numpy().reshape(-1)
+    """Return values [B, …] as int32 [B, n]."""
+    flat: Integers = values.int().flatten(1).numpy()
     return flat

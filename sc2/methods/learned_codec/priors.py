@@ -1,10 +1,11 @@
 """The entropy model of each learned image codec, by CompressAI's name of the whole model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from sc2.entropy.coder import Streams
 from sc2.layers.priors import (
     FACTORIZED,
     DevicePrior,
@@ -31,8 +32,12 @@ class _JointEncoder(LatentEncoder):
         of_y = {f"y.{name}": table for name, table in tables.y.items()}
         self.tables = of_y | {f"z.{name}": table for name, table in tables.z.items()}
 
-    def symbols(self, y: Tensor) -> JointSymbols:
-        return self.coder.symbols(y, self.analysis(y))
+    def outputs(self, y: Tensor) -> tuple[Tensor, ...]:
+        return y, self.analysis(y)
+
+    def chosen(self, outputs: tuple[Tensor, ...], rounding: Callable[[Tensor], Tensor]) -> list[JointSymbols]:
+        y, z = outputs
+        return self.coder.symbols_all(y, z, rounding)
 
     def encode(self, symbols: JointSymbols) -> bytes:
         return self.coder.encode(symbols)
@@ -45,9 +50,9 @@ class _JointDecoder(LatentDecoder):
     def __init__(self, content: PriorContent) -> None:
         self.coder = JointCoder(JointTables.model_validate(content.tables))
 
-    def decode(self, streams: Sequence[bytes], height: int, width: int, version: int) -> Tensor:
+    def decode_all(self, sent: Sequence[Streams], height: int, width: int) -> Tensor:
         with torch.no_grad():
-            return self.coder.decode(streams, height, width, version)
+            return self.coder.decode_all(sent, height, width)
 
 
 class Joint(Hyperprior):

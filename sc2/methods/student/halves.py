@@ -1,8 +1,8 @@
 """The two halves of a network with an entropy-coded bottleneck."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -10,14 +10,15 @@ from sc2.backbones.base import stage_channels
 from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
 from sc2.data.limits import largest_latent, refuse_foreign_latent
-from sc2.data.normalise import normalise, to_batch
+from sc2.data.normalise import normalise
 from sc2.data.spec import PixelSpec
 from sc2.errors import WireError
 from sc2.layers.bottleneck import analysis, synthesis
 from sc2.layers.priors import DevicePrior, PriorContent, PriorKind
 from sc2.methods.student.params import B
+from sc2.split.batches import BatchedDevice, Outputs, Rounding, by_size
 from sc2.split.content import HalfContent
-from sc2.split.method import BuildContext, DeviceHalf, Export, ServerHalf
+from sc2.split.method import BuildContext, Export, ServerHalf
 from sc2.split.wire import Payload
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class StudentServerContent(HalfContent):
     prior: PriorContent
 
 
-class StudentDevice(DeviceHalf):
+class StudentDevice(BatchedDevice):
     """g_a and the device's end of the prior: everything on the device."""
 
     def __init__(self, content: StudentDeviceContent, prior: PriorKind) -> None:
@@ -82,11 +83,14 @@ class StudentDevice(DeviceHalf):
         self.network.eval().requires_grad_(False)
         self.input = content.input
 
-    def analyse(self, pixels: np.ndarray) -> tuple[Any, tuple[int, int]]:
-        """Return the symbols of one image, uint8 [H, W, 3], and the size (h, w) of its latent."""
-        with torch.no_grad():
-            y = self.encoder(normalise(to_batch(pixels), self.input))
-            return self.coder.symbols(y), (int(y.shape[2]), int(y.shape[3]))
+    def outputs(self, images: Tensor) -> Outputs:
+        """Return y [B, C, h, w], and what the prior's networks make of it."""
+        return self.coder.outputs(self.encoder(normalise(images, self.input)))
+
+    def chosen(self, outputs: Outputs, size: tuple[int, int], rounding: Rounding) -> list[tuple[Any, tuple[int, int]]]:
+        """Return the symbols of each image, and the size (h, w) of its latent."""
+        shape = int(outputs[0].shape[2]), int(outputs[0].shape[3])
+        return [(symbols, shape) for symbols in self.coder.chosen(outputs, rounding)]
 
     def code(self, latent: tuple[Any, tuple[int, int]]) -> Payload:
         """Range-code the symbols; the shape on the wire is the latent's (h, w)."""
@@ -116,11 +120,18 @@ class StudentServer(ServerHalf):
 
     def decode(self, payload: Payload) -> Tensor:
         """Return y_hat [1, C, h, w]."""
+        return self.coder.decode(payload.streams, *self._size(payload), payload.version)
+
+    def decode_all(self, payloads: Sequence[Payload]) -> list[Tensor]:
+        """Return y_hat [1, C, h, w] of each payload; neighbours of one size are decoded together."""
+        return by_size(payloads, self._size, self.coder)
+
+    def _size(self, payload: Payload) -> tuple[int, int]:
         if len(payload.shape) != 2:
             raise WireError("a payload of the Entropic Student has two shape integers, the latent's height and width")
         height, width = payload.shape
         refuse_foreign_latent((height, width), self.largest)
-        return self.coder.decode(payload.streams, height, width, payload.version)
+        return height, width
 
     def answer(self, batch: Tensor) -> Any:
         """Return the task's output for latents [B, C, h, w]."""

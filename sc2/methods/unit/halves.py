@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
-from sc2.data.normalise import normalise, to_batch
+from sc2.data.normalise import normalise
 from sc2.data.spec import PixelSpec
 from sc2.entropy.coder import TableCoder
 from sc2.entropy.counts import pooled_frequencies, tables_of_counts
@@ -20,8 +20,9 @@ from sc2.errors import WireError
 from sc2.methods.unit.network import UnitNetwork, latent_size, unit_decoder, unit_encoder
 from sc2.methods.unit.params import UnitArch
 from sc2.methods.unit.point import UnitPoint
+from sc2.split.batches import BatchedDevice, Outputs, Rounding
 from sc2.split.content import HalfContent
-from sc2.split.method import BuildContext, DeviceHalf, Export, ServerHalf
+from sc2.split.method import BuildContext, Export, ServerHalf
 from sc2.split.wire import Payload
 
 
@@ -67,7 +68,7 @@ class UnitServerContent(UnitContent):
     """What the server half is built from."""
 
 
-class UnitDevice(DeviceHalf):
+class UnitDevice(BatchedDevice):
     """The stages up to the cut, the unit's encoder and the coder."""
 
     def __init__(self, content: UnitDeviceContent) -> None:
@@ -79,12 +80,14 @@ class UnitDevice(DeviceHalf):
         self.coder = TableCoder.of(content.tables)
         self.input = content.input
 
-    def analyse(self, pixels: np.ndarray) -> Tensor:
-        """Return the symbols, int32 [1, k, h, w], of one image, uint8 [H, W, 3]."""
+    def outputs(self, images: Tensor) -> Outputs:
+        """Return the latent [B, k, h, w] in units of a symbol."""
         assert self.network is not None
-        with torch.no_grad():
-            latent = self.network(normalise(to_batch(pixels), self.input)) / self.step
-        return torch.round(latent).int()
+        return (self.network(normalise(images, self.input)) / self.step,)
+
+    def chosen(self, outputs: Outputs, size: tuple[int, int], rounding: Rounding) -> list[Tensor]:
+        """Return the symbols of each image, int32 [1, k, h, w]."""
+        return list(rounding(*outputs).int().split(1))
 
     def code(self, latent: Tensor) -> Payload:
         """Range-code symbols [1, k, h, w]; the shape on the wire is (h, w)."""
