@@ -94,6 +94,13 @@ def _add_stage(
         )
     parser.add_argument("--record", type=Path, required=True, metavar="PATH", help="provenance record to write")
     parser.add_argument("--job", metavar="ID", help="id of the planned job; refuse to run if it has changed since")
+    if stage.sweeps:
+        parser.add_argument(
+            "--sweep",
+            metavar="JSON",
+            help="other operating points to train with this one: a list of objects with `point`, `previous`, `encoder` "
+            "and `record`",
+        )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     parser.set_defaults(run=_run_stage, stage=name)
 
@@ -104,6 +111,7 @@ def _option(name: str) -> str:
 
 def _run_stage(arguments: argparse.Namespace) -> None:
     from sc2.jobs.run import run_stage
+    from sc2.jobs.sweep import members
     from sc2.system.surroundings import settle
 
     settle(os.environ, threads=arguments.threads)
@@ -117,6 +125,7 @@ def _run_stage(arguments: argparse.Namespace) -> None:
         record=arguments.record,
         planned_id=arguments.job,
         threads=arguments.threads,
+        sweep=members(arguments.sweep or "[]") if stage.sweeps else [],
     )
 
 

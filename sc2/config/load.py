@@ -89,7 +89,7 @@ class _Loader(Reader):
                 )
         title, first_from = grid.title or defaults.title, None if grid.chain is None else grid.chain.first_from
         resolved = MethodOnBenchmark(
-            name, title, points, params, grid.encoder_from, grid.seeds, chained, at, first_from=first_from
+            name, title, points, params, grid.encoder_from, grid.seeds, chained, at, {}, first_from, grid.share_sweep
         )
         check_chain(self, resolved, source)
         check_points(self, resolved, source)

@@ -32,6 +32,9 @@ def check_references(reader: Reader, run: RunConfig, benchmarks: Mapping[str, Be
             problem = _encoder_problem(method, run, benchmarks, run_file)
             if problem is not None:
                 reader.add(file, ("methods", method.name, "encoder_from"), problem)
+            problem = _sweep_problem(method, run, run_file)
+            if problem is not None:
+                reader.add(file, ("methods", method.name, "share_sweep"), problem)
             problem = _first_problem(method, run, benchmark, run_file)
             if problem is not None:
                 reader.add(file, ("methods", method.name, "chain", "first_from"), problem)
@@ -81,7 +84,13 @@ def check_grid(reader: Reader, name: str, grid: MethodGrid, source: Content) -> 
         problems["at"] = f"{name} is not trained, so that there is no phase to change: remove this key"
     elif grid.at and grid.chain is not None:
         problems["at"] = "in a chain, chain.params says what differs: remove one of the two keys"
-    for key in ("chain", "at") if method.one_training else ():
+    if grid.share_sweep and not method.phases():
+        problems["share_sweep"] = f"{name} is not trained, so that there is nothing to share: remove this key"
+    elif grid.share_sweep and grid.chain is not None:
+        problems["share_sweep"] = "in a chain each point waits for the one before: remove this key, or `chain`"
+    elif grid.share_sweep and grid.encoder_from is not None and method.trains_encoder_only:
+        problems["share_sweep"] = f"{name} is taken whole from {grid.encoder_from} (encoder_from): remove this key"
+    for key in ("chain", "at", "share_sweep") if method.one_training else ():
         if getattr(grid, key):
             problems[key] = f"one training gives {name} every operating point: remove this key"
     for key, problem in problems.items():
@@ -117,6 +126,23 @@ def points_at(reader: Reader, name: str, grid: MethodGrid, points: Sequence[str]
             reader.add(source.file_of(keys), keys, message)
         meant.append(own)
     return meant
+
+
+def _sweep_problem(method: MethodOnBenchmark, run: RunConfig, run_file: Path) -> str | None:
+    """Say why the points of a method cannot be trained together (`share_sweep`); None if they can, or are not."""
+    if not method.share_sweep:
+        return None
+    compute = run.compute
+    if compute.gpus > 1 or compute.micro_batch is not None:
+        return f"needs whole batches in one process: remove this key, or compute.gpus and micro_batch in {run_file}"
+    for phase in get_method(method.name).phases():
+        sizes: dict[Any, str] = {}
+        for point in method.points:
+            sizes.setdefault(getattr(method.phase(phase, point), "batch_size", None), point)
+        if len(sizes) > 1:
+            named = " and ".join(f"{size} at {point}" for size, point in sizes.items())
+            return f"the batches of {phase} differ ({named}): give all points the same batch_size, or remove this key"
+    return None
 
 
 def check_chain(reader: Reader, method: MethodOnBenchmark, source: Content) -> None:

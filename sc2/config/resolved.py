@@ -30,6 +30,7 @@ class MethodOnBenchmark:
             point, that of `first_from`; None without such a chain.
         at: Parameters of the points that have their own.
         released: Published weights by operating point, which take the place of a training.
+        share_sweep: Whether one job trains all points, as far as they can be trained at the same time.
         first_from: The method from whose weights at the same point the first point of a chain starts, if any.
     """
 
@@ -43,6 +44,7 @@ class MethodOnBenchmark:
     at: Mapping[str, Strict] = field(default_factory=dict)
     released: Mapping[str, Released] = field(default_factory=dict)
     first_from: str | None = None
+    share_sweep: bool = False
 
     def seeds(self, run: RunConfig) -> list[str]:
         """Return the seeds of its runs, as many as the run file allows: its first one for a method without training."""

@@ -190,6 +190,11 @@ class MethodGrid(Strict):
     at: list[AtPoints] = Field(
         default=[], description="Where the training of some points differs from that of the others: `points`, `phases`"
     )
+    share_sweep: bool = Field(
+        default=False,
+        description="Train the points together: one job reads each batch and runs the teacher once for all of them, "
+        "and holds the weights of all of them. The results are the same. Not together with `chain`",
+    )
     chain: Chain | None = Field(
         default=None,
         description="Train the points one after another, in their order here: the first phase of each starts from the "

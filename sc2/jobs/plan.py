@@ -80,6 +80,26 @@ def previous(config: Config, run: Run, phase: str) -> list[tuple[Run, str]]:
     return [(source, phase if method.encoder_from is None else phases(source.method)[-1])]
 
 
+def swept(config: Config, run: Run, phase: str) -> list[Run]:
+    """Return the runs at other points whose phase is trained with a run's (`share_sweep`), in their order."""
+    method = _method(config, run)
+    if method is None or not method.share_sweep:
+        return []
+    others = (replace(run, point=point) for point in method.points if point != run.point)
+    return [other for other in others if phase in trainings(config, other)]
+
+
+def sweeps(config: Config) -> list[tuple[str, str, str]]:
+    """Return benchmark, method and seed of all runs whose points are trained together."""
+    return [
+        (benchmark.name, method.name, seed)
+        for benchmark in config.benchmarks.values()
+        for method in benchmark.methods.values()
+        if method.share_sweep
+        for seed in method.seeds(config.run)
+    ]
+
+
 def last_phase(method: str) -> list[str]:
     """Return a method's last training phase, as a list of at most one."""
     return phases(method)[-1:]

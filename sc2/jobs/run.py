@@ -4,26 +4,26 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sc2.config.load import load_config
+from sc2.config.resolved import Config
 from sc2.errors import ConfigError, DataError, ProvenanceError
 from sc2.job import RunningJob
 from sc2.jobs.identity import Job, job
 from sc2.jobs.stages import STAGES
+from sc2.jobs.sweep import Described, Inputs, Member, is_recorded, unfinished
 from sc2.provenance.fingerprint import package_root, take_parsed
 from sc2.provenance.inputs import describe_inputs
 from sc2.provenance.parsed import KEPT
-from sc2.provenance.record import InputFile, git_state, hashes_of, read_record, record_id, sha256_file, write_record
+from sc2.provenance.record import git_state, hashes_of, read_record, record_id, sha256_file, write_record
+from sc2.sweep import SweepJob
 from sc2.system.atomic import remove_leftovers
 from sc2.system.gpus import reserved
-from sc2.system.locks import locked
-
-Inputs = Mapping[str, Path | list[Path]]
-Described = dict[str, InputFile | list[InputFile]]
+from sc2.system.locks import locked, locked_if_free
 
 LOCKS = Path("scratch") / "locks"
 
@@ -38,6 +38,7 @@ def run_stage(
     record: Path,
     planned_id: str | None,
     threads: int,
+    sweep: Sequence[Member] = (),
 ) -> None:
     """Run one job and write its record. If another process is running it, wait and use its outputs.
 
@@ -50,6 +51,7 @@ def run_stage(
         record: Path of the provenance record, in the folder of the outputs.
         planned_id: Id that the workflow planned; None runs the job as the configuration is now.
         threads: CPU threads the job may use.
+        sweep: Jobs at other operating points, whose trainings it does as well, where their inputs are there.
 
     Raises:
         ConfigError: The configuration plans no such job, or it has changed since the workflow was planned.
@@ -57,15 +59,7 @@ def run_stage(
         ProvenanceError: The record of an input is damaged, or the stage did not write an output.
     """
     config = load_config(config_path)
-    if planned_id is not None:
-        # The id says whether what was taken is right.
-        take_parsed(KEPT)
-    planned = job(config, stage, keys)
-    name = "/".join([stage, *keys.values()])
-    if planned is None:
-        raise ConfigError(f"{config_path} has no job {name}; check the keys against the run file and the benchmark")
-    if planned_id not in (None, planned.id):
-        raise ConfigError(f"configuration or code of {name} changed after the workflow was planned; start it again")
+    planned = _planned(config, stage, keys, planned_id)
     described = _described(inputs)
     running = RunningJob(
         stage=stage,
@@ -79,21 +73,45 @@ def run_stage(
         micro_batch=config.run.compute.micro_batch,
         label="/".join(keys.values()),
     )
-    _run_alone(planned, running, record, described)
+    _run_alone(planned, running, record, described, lambda: unfinished(config, running, described, sweep))
 
 
-def _run_alone(planned: Job, running: RunningJob, record: Path, inputs: Described) -> None:
-    """Run a job, unless another process is running it: then wait and use its outputs."""
+def _planned(config: Config, stage: str, keys: Mapping[str, str], planned_id: str | None) -> Job:
+    if planned_id is not None:
+        # The id says whether what was taken is right.
+        take_parsed(KEPT)
+    planned = job(config, stage, keys)
+    name = "/".join([stage, *keys.values()])
+    if planned is None:
+        raise ConfigError(f"{config.path} has no job {name}; check the keys against the run file and the benchmark")
+    if planned_id not in (None, planned.id):
+        raise ConfigError(f"configuration or code of {name} changed after the workflow was planned; start it again")
+    return planned
+
+
+def _run_alone(
+    planned: Job, running: RunningJob, record: Path, inputs: Described, others: Callable[[], Iterable[RunningJob]]
+) -> None:
+    """Run a job, unless another process is running it: then wait and use its outputs.
+
+    The `others` are asked for then, and those that no process is running are trained with it.
+    """
     doing = "/".join(["run " + running.stage, *running.keys.values()])
     place = hashlib.sha256(os.fsencode(os.path.abspath(record))).hexdigest()[:16]  # noqa: PTH100
     # One lock for the outputs, one for the state of a training: neither may have two writers.
-    with locked(LOCKS / f"{place}.lock", doing) as waited, locked(LOCKS / f"{running.record_id}.lock", doing) as again:
+    own = _state_lock(running)
+    with ExitStack() as held, locked(LOCKS / f"{place}.lock", doing) as waited, locked(own, doing) as again:
         if (waited or again) and _is_done(running, record):
             print(f"[{running.label}] was completed by that process", file=sys.stderr)
             return
         # Its time is taken from when it has its GPUs.
         with reserved(os.environ, count=running.gpus) if STAGES[running.stage].gpu else nullcontext():
-            _run(planned, running, record, inputs)
+            sweep = [other for other in others() if held.enter_context(locked_if_free(_state_lock(other)))]
+            _run(planned, SweepJob(**vars(running), sweep=sweep) if sweep else running, record, inputs)
+
+
+def _state_lock(running: RunningJob) -> Path:
+    return LOCKS / f"{running.record_id}.lock"
 
 
 def _run(planned: Job, running: RunningJob, record: Path, inputs: Described) -> None:
@@ -130,11 +148,11 @@ def _run(planned: Job, running: RunningJob, record: Path, inputs: Described) -> 
 
 def _is_done(running: RunningJob, record: Path) -> bool:
     """Return whether another process has done the same work: record and outputs exist and agree."""
+    if not is_recorded(running.record_id, record):
+        return False
     try:
-        existing = read_record(record)
-        same = existing.id == running.record_id and existing.edited() is None
-        stored = {name: file.sha256 for name, file in existing.outputs.items()}
-        return same and stored == {name: sha256_file(path) for name, path in running.outputs.items()}
+        stored = {name: file.sha256 for name, file in read_record(record).outputs.items()}
+        return stored == {name: sha256_file(path) for name, path in running.outputs.items()}
     except ProvenanceError:
         return False
 

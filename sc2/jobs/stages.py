@@ -26,6 +26,7 @@ class Stage:
         calls: The `HOOKS` of a method that it calls; changed code of the other hooks reruns no job of the stage.
         entry: The function that runs it, as `module:function`.
         gpu: Whether it computes on a GPU where there is one.
+        sweeps: Whether a job of it can do a part of the work of jobs at other operating points (`--sweep`).
     """
 
     help: str
@@ -35,6 +36,7 @@ class Stage:
     entry: str
     calls: tuple[str, ...] = ()
     gpu: bool = False
+    sweeps: bool = False
 
     @property
     def never_calls(self) -> frozenset[str]:
@@ -103,6 +105,7 @@ STAGES: dict[str, Stage] = {
         entry="sc2.runs.train:run",
         calls=("training",),
         gpu=True,
+        sweeps=True,
     ),
     "convert_released": Stage(
         "turn published weights into the last checkpoint of a run, in place of its training",

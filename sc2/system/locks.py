@@ -25,29 +25,65 @@ def locked(path: Path, doing: str) -> Iterator[bool]:
     Raises:
         OSError: The file cannot be created.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, waited = _acquired(path, doing)
-    try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield waited
-    finally:
-        # Still locked: a process that opened the file in the meantime notices that the name no longer refers to it.
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-def _acquired(path: Path, doing: str) -> tuple[int, bool]:
     waited = False
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = _opened(path)
         try:
             waited = _lock(descriptor, doing) or waited
-            if _is_named(descriptor, path):
-                return descriptor, waited
+            named = _is_named(descriptor, path)
         except BaseException:
             os.close(descriptor)
             raise
+        if named:
+            break
+        os.close(descriptor)
+    with _held(descriptor, path):
+        yield waited
+
+
+@contextmanager
+def locked_if_free(path: Path) -> Iterator[bool]:
+    """Hold a lock file as `locked` does, unless another process holds it.
+
+    Yields:
+        Whether it is held here.
+
+    Raises:
+        OSError: The file cannot be created.
+    """
+    descriptor = _opened(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        free = _is_named(descriptor, path)
+    except OSError as error:
+        # Without locks nobody can tell: as above, it is the user's part.
+        free = error.errno in _UNSUPPORTED
+        if not free and not isinstance(error, BlockingIOError):
+            os.close(descriptor)
+            raise
+    if not free:
+        os.close(descriptor)
+        yield False
+        return
+    with _held(descriptor, path):
+        yield True
+
+
+def _opened(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+
+@contextmanager
+def _held(descriptor: int, path: Path) -> Iterator[None]:
+    """Keep a lock that this process has, and remove its file."""
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        # Still locked: a process that opened the file in the meantime notices that the name no longer refers to it.
+        path.unlink(missing_ok=True)
         os.close(descriptor)
 
 

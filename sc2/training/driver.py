@@ -1,7 +1,8 @@
 """Trains a recipe on a job's data: teachers and the phases of every method go through here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import starmap
 from typing import Any
 
 import torch
@@ -20,13 +21,31 @@ from sc2.training.history import write_history
 from sc2.training.loop import Batches, fit
 from sc2.training.processes import division, is_first
 from sc2.training.recipe import Recipe
+from sc2.training.state import Begun
 
 
-def train_recipe(recipe: Recipe, job: RunningJob, task: Task, *, seed: int) -> None:
-    """Train a recipe on the job's data and write the history."""
+def train_recipe(
+    recipe: Recipe, job: RunningJob, task: Task, *, seed: int, others: Iterable[tuple[Recipe, RunningJob]] = ()
+) -> None:
+    """Train a recipe on the job's data and write the history.
+
+    Args:
+        recipe: What to train.
+        job: The job; its data are those of all trainings.
+        task: The task.
+        seed: Seed of the run.
+        others: Recipes and jobs that take the same batches and imitate the same teacher. Their states are left where
+            their own jobs find them; see `fit`.
+    """
     torch.set_num_threads(job.threads)
     computing = Computing.here(Arithmetic.model_validate(job.spec.get("arithmetic", {})))
     computing.place(recipe)
+
+    def begun(other: Recipe, its_job: RunningJob) -> Begun:
+        other.share_teacher(recipe)
+        computing.place(other)
+        return Begun(computing.training(other), its_job.state, its_job.label)
+
     train, steps = training_batches(job, task, recipe.batch_size, seed, computing)
     history = fit(
         computing.training(recipe),
@@ -37,6 +56,7 @@ def train_recipe(recipe: Recipe, job: RunningJob, task: Task, *, seed: int) -> N
         label=job.label,
         steps_per_epoch=steps,
         division=division(job),
+        others=starmap(begun, others),
     )
     recipe.model.to("cpu").to(memory_format=torch.contiguous_format)
     if is_first():

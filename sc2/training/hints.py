@@ -1,7 +1,4 @@
-"""Intermediate outputs of a student and its teacher, hint losses and bits, built on torchdistill.
-
-Checked here, because torchdistill leaves it to its caller: the teacher is in eval mode.
-"""
+"""Intermediate outputs of a student and its teacher, hint losses and bits, built on torchdistill."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +9,7 @@ from torchdistill.core.forward_hook import ForwardHookManager
 from torchdistill.losses.mid_level import SimpleLossWrapper
 
 from sc2.backbones.base import Features
+from sc2.training.reference import Reference
 
 DECODER, PRIOR = "decoder", "prior"
 Outputs = dict[str, dict[str, Any]]
@@ -39,19 +37,22 @@ class Hooked:
 
 
 class Hooks:
-    """Runs student and teacher up to their heads on a batch and returns the hooked outputs."""
+    """Runs student and teacher up to their heads on a batch and returns the hooked outputs.
+
+    Attributes:
+        reference: The teacher and its hooked outputs.
+    """
 
     def __init__(
         self, student: nn.Module, teacher: nn.Module, student_paths: Sequence[str], teacher_paths: Sequence[str]
     ) -> None:
-        self.student, self.teacher = Hooked(student, student_paths), Hooked(teacher, teacher_paths)
+        self._student, hooked = Hooked(student, student_paths), Hooked(teacher, teacher_paths)
+        self.reference = Reference(teacher, lambda images: hooked.run(images)[1])
 
     def run(self, images: Tensor) -> tuple[Features, Outputs, Outputs]:
         """Return, for images [B, 3, H, W], the input of the student's head, its outputs, and the teacher's outputs."""
-        assert not self.teacher.model.training, "the teacher must be in eval mode"
-        with torch.no_grad():
-            _, teacher_outputs = self.teacher.run(images)
-        features, student_outputs = self.student.run(images)
+        teacher_outputs: Outputs = self.reference.of(images)
+        features, student_outputs = self._student.run(images)
         return features, student_outputs, teacher_outputs
 
 

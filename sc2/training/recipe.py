@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sc2.training.judge import Judge
+from sc2.training.reference import Reference
 from sc2.training.spec import Schedule
 
 Terms = dict[str, Tensor]
@@ -26,6 +27,7 @@ class Recipe:
         model: The network that is saved at the end of the phase.
         trained: The parts of it that the phase trains.
         frozen: Modules whose weights and running statistics must not change; kept in eval mode, teacher included.
+        reference: The teacher, where it is a network of its own that the batch alone determines the outputs of.
         step: Loss terms of a training batch: images float [B, 3, H, W] normalised, targets as the task collates them.
         summed: Terms of `step` that are sums over the batch; the others are means over its images.
         optimizer: Builds the optimiser of the trained parameters.
@@ -55,6 +57,7 @@ class Recipe:
     batch_size: int
     validate: Callable[[Tensor, Any], Terms]
     frozen: Sequence[nn.Module] = ()
+    reference: Reference | None = None
     summed: Sequence[str] = ()
     judge: Judge | None = None
     select: tuple[str, Literal["min", "max"]] | None = None
@@ -72,6 +75,14 @@ class Recipe:
         others |= {id(parameter) for module in self.frozen for parameter in module.parameters()}
         by_id = {id(p): p for module in self.trained for p in module.parameters() if id(p) not in others}
         return list(by_id.values())
+
+    def share_teacher(self, other: "Recipe") -> None:
+        """Let the teacher of another recipe, which has the same weights, run for this one too, if both have one."""
+        if self.reference is None or other.reference is None:
+            return
+        own = self.reference.network
+        self.reference.follow(other.reference)
+        self.frozen = [other.reference.network if module is own else module for module in self.frozen]
 
     def set_modes(self) -> None:
         """Put the trained parts in train mode and the frozen modules in eval mode without gradients."""

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,7 +19,21 @@ SAVE_EVERY_S = 600.0
 History = list[dict[str, float]]
 
 
-@dataclass
+class Begun(NamedTuple):
+    """A training and where its state is, or will be.
+
+    Attributes:
+        recipe: What to train and how.
+        state_path: Where the state is kept.
+        label: Shown at the start of each progress line.
+    """
+
+    recipe: Recipe
+    state_path: Path
+    label: str
+
+
+@dataclass(eq=False)
 class TrainingState:
     """A training between two steps.
 
@@ -28,6 +42,7 @@ class TrainingState:
         optimizer: Of the trained parameters.
         auxiliary: Of the recipe's auxiliary parameters, if any.
         path: Where the state is saved; None in a process that does not write.
+        label: Shown at the start of each progress line.
         epoch: Epochs done, their validation included.
         step: Steps done of the epoch after these.
         sums: Sums of the terms of these steps, for the epoch's means.
@@ -39,6 +54,7 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     auxiliary: torch.optim.Optimizer | None
     path: Path | None
+    label: str
     epoch: int = 0
     step: int = 0
     sums: dict[str, float] = field(default_factory=dict)
@@ -47,6 +63,15 @@ class TrainingState:
     _chance: list[Tensor] = field(default_factory=list)
     _saved: tuple[int, int] = (0, 0)
     _saved_s: float = field(default_factory=lambda: time.monotonic())  # noqa: PLW0108
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all epochs are over."""
+        return self.epoch >= self.recipe.epochs
+
+    def draw_later(self) -> None:
+        """Let the random numbers of the next step be those that would be drawn now."""
+        self._chance = chance()
 
     def draw_on(self) -> None:
         """Let random numbers go on where those of the last step have ended."""

@@ -21,8 +21,9 @@ from sc2.tasks import get_task
 from sc2.training import driver
 from sc2.training.arithmetic import PLAIN, Arithmetic
 from sc2.training.computing import Computing, networks
-from sc2.training.loop import fit, validate
+from sc2.training.loop import fit
 from sc2.training.recipe import Recipe
+from sc2.training.validation import validate
 from tests.unit.test_shares import student
 
 CPU = torch.device("cpu")
@@ -130,7 +131,7 @@ def test_a_training_in_bf16_ends_near_that_in_float32(input_spec: dict[str, Any]
         recipe.optimizer = lambda parameters: torch.optim.Adam(parameters, lr=0.01)
         recipe.model.encoder[-1].weight.data.mul_(50)  # otherwise all symbols are zeros, which say nothing
         computing.place(recipe)
-        before = validate(recipe, batches)["loss"]
+        before = validate(recipe, batches(0))["loss"]
         options: dict[str, Any] = {"seed": 1, "label": "", "steps_per_epoch": 3}
         history = fit(computing.training(recipe), batches, batches, state_path=tmp_path / name, **options)
         assert {tensor.dtype for tensor in recipe.model.parameters()} == {torch.float32}

@@ -50,7 +50,7 @@ MISTAKES: dict[str, Mistake] = {
         put("methods", "jpeg", "point", ["1"]),
         "config.yaml",
         f"{DEFAULT}: methods.jpeg.point",
-        ["unknown key; did you mean 'points'? allowed: at, chain, encoder_from, params, points, seeds, title"],
+        ["unknown key; did you mean 'points'? allowed: at, chain, encoder_from, params, points, seeds, share_"],
     ),
     "unknown parameter of a method on a benchmark": (
         DEFAULT,

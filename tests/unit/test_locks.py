@@ -14,12 +14,12 @@ import torch
 
 from sc2.checkpoint import save_atomically
 from sc2.system.atomic import remove_leftovers, replacing, temporary_name
-from sc2.system.locks import locked
+from sc2.system.locks import locked, locked_if_free
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from sc2.system.locks import locked
+from sc2.system.locks import locked, locked_if_free
 with locked(Path(sys.argv[1]), "hold it"):
     print("held", flush=True)
     time.sleep(60)
@@ -89,6 +89,21 @@ def test_a_free_lock_is_taken_at_once(tmp_path: Path, capfd: pytest.CaptureFixtu
         assert not waited
 
 
+def test_a_lock_is_not_waited_for_where_it_is_only_taken_if_it_is_free(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "locks" / "x.lock"
+    with locked_if_free(path) as one, locked_if_free(path) as other:
+        assert (one, other) == (True, False)
+        assert path.read_text() == f"{os.getpid()}\n"
+    assert not path.exists()
+    with locked(path, "hold it"), locked_if_free(path) as other:
+        assert not other
+    with locked_if_free(path) as one:
+        assert one
+    assert capfd.readouterr().err == ""
+
+
 def test_no_two_hold_a_lock_that_is_removed_and_made_again(tmp_path: Path) -> None:
     held, most = 0, 0
     count = threading.Lock()
@@ -121,3 +136,5 @@ def test_a_file_system_without_locks_is_said(
     with locked(tmp_path / "x.lock", "fetch it") as waited:
         assert not waited
     assert "no locks (Operation not supported): do not fetch it twice at once" in capfd.readouterr().err
+    with locked_if_free(tmp_path / "x.lock") as free:
+        assert free

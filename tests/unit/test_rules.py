@@ -55,7 +55,8 @@ def problems(name: str, found: Rule) -> list[str]:
         if wildcards(path) != set(stage.keys):
             told.append(f"wildcards of {path.strip()}: the stage's keys are {stage.keys}")
     told += [f"an unknown wildcard in {path}" for path in inputs.values() if wildcards(path) - set(stage.keys)]
-    if found.entries["params"] != {"job": f'job_id("{name}")', "config": "run_file"}:
+    params = {"job": f'job_id("{name}")', "config": "run_file"} | ({"sweep": "swept"} if stage.sweeps else {})
+    if found.entries["params"] != params:
         told.append(f"params: {found.entries['params']}")
     if found.shell[:-1] != command(name) or not re.fullmatch(r"--threads (\{threads\}|1) .*", found.shell[-1]):
         told.append(f"command: {found.shell}")
@@ -78,6 +79,7 @@ def command(name: str) -> list[str]:
         *(f"--out-{entry.replace('_', '-')} {{output.{entry}:q}}" for entry in stage.outputs),
         "--record {output.record:q}",
         "--job {params.job:q}",
+        *(["{params.sweep:q}"] if stage.sweeps else []),
     ]
 
 

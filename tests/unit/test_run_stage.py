@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,12 @@ from sc2.config.schema import Compute
 from sc2.errors import DataError, ProvenanceError, SC2Error
 from sc2.job import RunningJob
 from sc2.jobs.identity import Job
-from sc2.jobs.run import run_stage
+from sc2.jobs.run import LOCKS, run_stage
 from sc2.jobs.stages import STAGES, Stage
 from sc2.provenance.environment import NO_GIT
 from sc2.provenance.record import read_record, sha256_file
+from sc2.sweep import SweepJob
+from sc2.system.locks import locked
 
 OUTPUT, RECORD = Path("results/made/out.txt"), Path("results/made/made.prov.json")
 PLANNED = Job("make", {"name": "one"}, {"text": "made"}, ("sc2.errors",))
@@ -40,7 +43,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Work], N
     monkeypatch.setattr(sc2.jobs.run, "job", lambda config, stage, keys: PLANNED)
     Path("in.txt").write_text("in")
 
-    def run(work: Work) -> None:
+    def run(work: Work, **named: Any) -> None:
         stage = Stage("make", ("name",), {"source": "one"}, ("out",), "sc2.errors:none")
         monkeypatch.setitem(STAGES, "make", replace(stage))
         monkeypatch.setattr(Stage, "load", lambda self: work)
@@ -53,6 +56,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Work], N
             record=RECORD,
             planned_id=PLANNED.id,
             threads=2,
+            **named,
         )
 
     return run
@@ -218,3 +222,34 @@ def test_a_stage_is_told_how_to_compute(start: Callable[[Work], None]) -> None:
 
     start(work)
     assert seen == [(2, 3)]
+
+
+def test_a_job_trains_others_of_its_sweep_that_no_process_is_training(
+    start: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are asked for once the job has its own lock, and locked while it runs."""
+    found = [RunningJob("make", {"name": name}, {}, {}, {}, name * 16) for name in "ab"]
+    asked: list[object] = []
+
+    def unfinished(_config: object, running: RunningJob, _described: object, sweep: object) -> list[RunningJob]:
+        assert (LOCKS / f"{running.record_id}.lock").is_file()
+        asked.append(sweep)
+        return found
+
+    monkeypatch.setattr(sc2.jobs.run, "unfinished", unfinished)
+    seen: list[str] = []
+
+    def work(job: RunningJob) -> None:
+        assert isinstance(job, SweepJob)
+        assert all((LOCKS / f"{other.record_id}.lock").is_file() for other in job.sweep)
+        seen.extend(other.record_id for other in job.sweep)
+        write(job)
+
+    with locked(LOCKS / f"{'a' * 16}.lock", "train it"):
+        start(work, sweep=["members"])
+    assert asked == [["members"]]
+    assert seen == ["b" * 16]
+    assert read_record(RECORD).edited() is None
+    assert list(LOCKS.iterdir()) == []
+    with locked(LOCKS / f"{'a' * 16}.lock", "train it"), locked(LOCKS / f"{'b' * 16}.lock", "train it"):
+        start(lambda job: write(job) if type(job) is RunningJob else pytest.fail("there is nothing to train with it"))

@@ -17,8 +17,9 @@ from sc2.methods import get_method
 from sc2.tasks import get_task
 from sc2.training.history import write_history
 from sc2.training.judge import Judge
-from sc2.training.loop import derived_seed, fit, validate
+from sc2.training.loop import derived_seed, fit
 from sc2.training.recipe import Recipe, Terms, by_part, multi_step, one_cycle, polynomial
+from sc2.training.validation import validate
 
 STEPS = 4
 
@@ -187,7 +188,7 @@ def test_validation_is_per_image_without_gradients_and_in_eval_mode() -> None:
     def uneven(epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         return ((torch.ones(size, 1), torch.zeros(size)) for size in (3, 3, 1)[start:])
 
-    assert validate(counting_recipe(model, validate=measure), uneven) == {"ones": 1.0}
+    assert validate(counting_recipe(model, validate=measure), uneven(0)) == {"ones": 1.0}
     assert modes == [(False, False)] * 3
 
 

@@ -1,4 +1,4 @@
-"""A chain over the operating points in the plan: what a change at one of them runs again."""
+"""A chain over the operating points in the plan, and a shared sweep: what runs again, and what one job does for all."""
 
 from pathlib import Path
 
@@ -59,3 +59,24 @@ def test_parameters_of_the_first_point_run_all_again_and_those_of_the_chain_not_
     project.edit(FILE, "distill: {epochs: 11,", "distill: {epochs: 12,")
     project.edit(FILE, "distill: {epochs: 3}", "distill: {epochs: 2}")
     assert project.planned(*targets) == trained("4")
+
+
+def test_a_shared_sweep_has_the_results_of_separate_runs_and_runs_nothing_again(project: Project) -> None:
+    """One job trains both points, and the other one takes its result, whichever is started first."""
+    project.edit(FILE, LISTED, LISTED.replace("chain: null", "chain: null\n    share_sweep: true"))
+    assert project.planned() == set()
+    files = [
+        project.path / f"results/train/{BENCHMARK}/{STUDENT}/{point}/seed0/distill.{end}"
+        for point in STUDENT_POINTS
+        for end in ("pt", "csv")
+    ]
+    before = [file.read_bytes() for file in files]
+    for file in files:
+        file.unlink()
+    project.snakemake(*(str(file.relative_to(project.path)) for file in files))
+    assert [file.read_bytes() for file in files] == before
+    logs = [project.read(f"logs/train/{BENCHMARK}/{STUDENT}/{point}/seed0/distill.log") for point in STUDENT_POINTS]
+    epochs = [[f"{point}/0/distill] epoch 12/12" in log for point in STUDENT_POINTS] for log in logs]
+    assert sorted(epochs) == [[False, False], [True, True]], logs
+    [follower] = [log for log, did in zip(logs, epochs, strict=True) if not any(did)]
+    assert "resumes after epoch 12 of 12" in follower

@@ -166,10 +166,50 @@ def phase_before(wildcards):
     return [checkpoint(other, phase) for other, phase in plan.previous(CONFIG, run, wildcards.phase)]
 
 
+def swept(wildcards, output):
+    """Option that names the other points of a training's sweep, with their files; no option without a sweep.
+
+    How a training is shared must not cause reruns, see `run_file`.
+    """
+    others = [
+        {
+            "point": run.point,
+            "previous": [checkpoint(other, phase) for other, phase in plan.previous(CONFIG, run, wildcards.phase)],
+            "encoder": encoders(run, wildcards.phase),
+            "record": f"results/train/{folder_of(run)}/{wildcards.phase}.prov.json",
+        }
+        for run in plan.swept(CONFIG, run_of(wildcards), wildcards.phase)
+    ]
+    return ["--sweep", json.dumps(others)] if others else []
+
+
+def one_at_a_time():
+    """A resource for each sweep, of which there is one: while a job trains all its points, the others wait for it."""
+
+    def of(benchmark, method, seed):
+        def taken(wildcards):
+            return int((wildcards.benchmark, wildcards.method, wildcards.seed) == (benchmark, method, seed))
+
+        return taken
+
+    return {f"sweep_{number}": of(*sweep) for number, sweep in enumerate(plan.sweeps(CONFIG))}
+
+
+def limit_sweeps():
+    """Start no job of a sweep while another one runs."""
+    for available in (workflow.scheduler.global_resources, workflow.scheduler.resources):
+        available.update(dict.fromkeys(SWEEPS, 1))
+
+
+def encoders(run, phase):
+    """Checkpoint of another benchmark whose encoder a training phase of a run reuses: one, or none."""
+    others = plan.encoder_from(CONFIG, run, phase)
+    return [checkpoint(other, last) for other in others for last in plan.last_phase(other.method)]
+
+
 def encoder_of(wildcards):
     """Checkpoint of another benchmark whose encoder a training phase reuses: one, or none."""
-    others = plan.encoder_from(CONFIG, run_of(wildcards), wildcards.phase)
-    return [checkpoint(other, phase) for other in others for phase in plan.last_phase(other.method)]
+    return encoders(run_of(wildcards), wildcards.phase)
 
 
 def teacher_file(benchmark, seed, name):

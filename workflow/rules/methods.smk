@@ -1,6 +1,9 @@
 """Runs (benchmark × method × operating point × seed): training phases, exported halves, measurements."""
 
 
+SWEEPS = one_at_a_time()
+
+
 rule train:
     """One training phase; the next phase, or point in a chain, starts from its checkpoint and can rerun alone."""
     input:
@@ -24,9 +27,11 @@ rule train:
         mem_mb=memory(6000),
         runtime="24h",
         gpu=GPUS,
+        **SWEEPS,
     params:
         job=job_id("train"),
         config=run_file,
+        sweep=swept,
     shell:
         r"""
         python -m sc2 train \
@@ -46,6 +51,7 @@ rule train:
             --out-history {output.history:q} \
             --record {output.record:q} \
             --job {params.job:q} \
+            {params.sweep:q} \
             --threads 1 2>&1 | tee {log:q}
         """
 

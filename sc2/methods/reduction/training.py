@@ -49,6 +49,7 @@ def distill_recipe(params: Distill, context: BuildContext[ReductionArch]) -> Rec
         model=student,
         trained=[*([] if taken_over else [student.encoder]), student.decoder, *learning],
         frozen=[*([student.encoder] if taken_over else []), *kept, teacher],
+        reference=hooks.reference,
         step=step,
         summed=("loss",),
         optimizer=lambda parameters: torch.optim.Adam(parameters, lr=params.lr),

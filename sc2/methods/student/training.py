@@ -3,7 +3,7 @@
 With an encoder reused from another benchmark, encoder and entropy model are frozen from the start
 (docs/papers.md#entropic-student).
 
-Ensured here and in `sc2.training.hints`, because torchdistill leaves it to its caller: the teacher and all frozen
+Ensured here and in `sc2.training.reference`, because torchdistill leaves it to its caller: the teacher and all frozen
 modules are in eval mode (batch statistics must not change), and the quantiles have a separate optimiser.
 """
 
@@ -22,6 +22,7 @@ from sc2.split.method import A, BuildContext
 from sc2.training.hints import PRIOR, HintLoss, Hooks, bits
 from sc2.training.judge import Judge
 from sc2.training.recipe import Recipe, Terms, by_part, multi_step, parted, schedule
+from sc2.training.reference import Reference
 
 
 def distill_recipe(params: Distill, context: BuildContext[S], prior: StudentPrior[S]) -> Recipe:
@@ -55,6 +56,7 @@ def distill_recipe(params: Distill, context: BuildContext[S], prior: StudentPrio
         model=student,
         trained=[*([] if taken_over else device_side), student.decoder, *learning],
         frozen=[*(device_side if taken_over else []), *kept, teacher],
+        reference=hooks.reference,
         step=step,
         summed=("loss",),
         optimizer=lambda parameters: torch.optim.Adam(parameters, lr=params.lr),
@@ -84,14 +86,11 @@ def finetune_recipe(params: Finetune, context: BuildContext[S], prior: StudentPr
     frozen: list[nn.Module] = [student.encoder, student.prior]
     if imitation is None:
         return tuned_recipe(student, params, context, frozen=frozen)
-    judge = Judge(context.task, context.num_classes)
+    judge, reference = Judge(context.task, context.num_classes), Reference(teacher, teacher)
 
     def terms(images: Tensor, targets: Any) -> tuple[Tensor, Any]:
-        assert not teacher.training, "the teacher must be in eval mode"
-        with torch.no_grad():
-            reference = teacher(images)
         output = student(images)
-        return imitation(output, reference, targets), output
+        return imitation(output, reference.of(images), targets), output
 
     def step(images: Tensor, targets: Any) -> Terms:
         return {"loss": terms(images, targets)[0]}
@@ -101,7 +100,9 @@ def finetune_recipe(params: Finetune, context: BuildContext[S], prior: StudentPr
         judge.add(output, targets)
         return {"loss": loss * len(targets)}
 
-    return _with_schedule(student, params, context, [*frozen, teacher], step, validate, judge)
+    recipe = _with_schedule(student, params, context, [*frozen, teacher], step, validate, judge)
+    recipe.reference = reference
+    return recipe
 
 
 def tuned_recipe(
