@@ -1,6 +1,5 @@
 """Runs (benchmark × method × operating point × seed): training phases, exported halves, measurements."""
 
-
 SWEEPS = one_at_a_time()
 
 
@@ -24,10 +23,10 @@ rule train:
         "../../environment.yml"
     threads: GPUS  # one each
     resources:
+        **SWEEPS,
         mem_mb=memory(6000),
         runtime="24h",
         gpu=GPUS,
-        **SWEEPS,
     params:
         job=job_id("train"),
         config=run_file,
