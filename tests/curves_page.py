@@ -18,6 +18,7 @@ from tests.unit import test_curves_page as tables
 TEMPLATE = Path(__file__).parent / "pages" / "curves.md"
 PAGE = Path(__file__).parents[1] / "docs" / "curves.md"
 RUNS = {"DIGITS": tables.DIGITS, "BOXES": tables.BOXES, "MASKS": tables.MASKS, "PHOTOS": tables.IMAGENETTE}
+RUNS |= {"VOC_BOXES": tables.SAMPLES[0], "VOC_MASKS": tables.SAMPLES[1]}
 
 
 def page() -> str:

@@ -50,14 +50,11 @@ def test_a_stage_reads_what_another_makes_and_every_file_it_names_exists(run: Pa
     assert not [path for path in files if not path.startswith("results/") and not (ROOT / path).exists()]
 
 
-OF_AN_EARLIER_TEACHER = {"imagenette_short_mobilenet_v2"}
-
-
 def test_every_snapshot_is_of_a_run_file_whose_results_can_be_shared() -> None:
     """Each run file has a lock of its own, and all folders that its benchmarks and groups need are in it."""
     found: dict[str, Path] = {}
     locks = set()
-    for name in ("config", "ablation", "imagenette", "imagenette_sample", "voc", "coco"):
+    for name in ("config", "ablation", "imagenette", "imagenette_sample", "voc_sample", "coco_sample"):
         run = load_config(Path(f"config/{name}.yaml"))
         folders = set(outputs(run))
         for benchmark in run.benchmarks:
@@ -68,10 +65,10 @@ def test_every_snapshot_is_of_a_run_file_whose_results_can_be_shared() -> None:
         found |= dict.fromkeys([*run.benchmarks, *run.run.groups], lock_of(run.path))
         locks.add(lock_of(run.path))
     shown = {path.parent.name for path in (ROOT / "docs" / "reference").glob("*/README.md")}
-    assert shown - OF_AN_EARLIER_TEACHER <= set(found)
+    assert shown <= set(found)
     assert len(locks) == 6
     assert found["photodigits"] == Path("dvc.lock")
-    assert found["coco_detection"] == Path("config/coco.lock")
+    assert found["coco_detection_sample"] == Path("config/coco_sample.lock")
 
 
 def test_what_a_benchmark_extends_is_among_its_params() -> None:
