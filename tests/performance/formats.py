@@ -33,6 +33,7 @@ def main() -> None:
     from sc2.commands.untrained import untrained_recipe
     from sc2.training.arithmetic import Arithmetic
     from sc2.training.computing import Computing
+    from tests.performance.measure import in_turn
 
     torch.set_num_threads(1)
     gpu = torch.cuda.is_available()
@@ -63,13 +64,14 @@ def main() -> None:
         asked = computing.training(recipe)
         images = torch.randn(batch, 3, side, side, device=device)
         targets = torch.zeros(batch, dtype=torch.int64, device=device)
-        spent: list[list[float]] = [[], []]
-        for _ in range(1 + repeats):  # the first of each does not count
-            for format_, times in zip(formats, spent, strict=True):
-                for module in (recipe.model, *recipe.frozen):
-                    module.to(memory_format=format_)
-                times.append(step(asked, images.contiguous(memory_format=format_), targets))
-        plain, last = (statistics.median(times[1:]) for times in spent)
+
+        def step_in(format_: torch.memory_format) -> float:
+            for module in (recipe.model, *recipe.frozen):
+                module.to(memory_format=format_)
+            return step(asked, images.contiguous(memory_format=format_), targets)
+
+        timed = in_turn("a step", lambda: step_in(formats[1]), lambda: step_in(formats[0]), repeats, 1)
+        plain, last = statistics.median(timed.theirs), statistics.median(timed.ours)
         numbers = f"{plain:.3f} | {last:.3f} | {plain / last:.2f}"
         return f"| {name}, {batch} | {phase} | {side} | {computing.arithmetic.precision} | {numbers} |"
 

@@ -33,6 +33,7 @@ def main() -> None:
     from sc2.data.geometry import nominal_size
     from sc2.training.computing import Computing
     from sc2.training.shares import WHOLE
+    from tests.performance.measure import in_turn
 
     torch.set_num_threads(1)
     computing = Computing(torch.device("cpu"))
@@ -61,12 +62,9 @@ def main() -> None:
             return time.process_time() - start
 
         # For the teacher, the same batch is the same tensor.
-        ways = {"shared": [images] * POINTS, "separate": [images.clone() for _ in recipes]}
-        spent: dict[str, list[float]] = {way: [] for way in ways}
-        for _ in range(1 + repeats):  # the first of each does not count
-            for way, batches in ways.items():
-                spent[way].append(steps(batches))
-        shared, separate = (statistics.median(times[1:]) for times in spent.values())
+        together, apart = [images] * POINTS, [images.clone() for _ in recipes]
+        timed = in_turn("a step of every point", lambda: steps(together), lambda: steps(apart), repeats, 1)
+        shared, separate = statistics.median(timed.ours), statistics.median(timed.theirs)
         numbers = f"{shared:.3f} | {separate:.3f} | {separate / shared:.2f}"
         return f"| {name}, {batch} | {phase} | {width} × {height} | {numbers} |"
 
