@@ -41,9 +41,9 @@ class Source:
     imports: tuple[Import, ...]
 
 
-def key_of(text: bytes, without: frozenset[str], parser: bytes) -> str:
-    """Return what identifies a contribution: the text, what is left out of it, and the code that parses it."""
-    how = json.dumps([sys.version, hashlib.sha256(parser).hexdigest(), sorted(without)])
+def key_of(text: bytes, without: frozenset[str], parser: str) -> str:
+    """Return what identifies a contribution: the text, what is left out of it, and the hash of the code that parses."""
+    how = json.dumps([sys.version, parser, sorted(without)])
     return hashlib.sha256(how.encode() + b"\0" + text).hexdigest()
 
 
