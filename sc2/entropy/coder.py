@@ -1,8 +1,8 @@
 """The entropy coder: integers to bytes and back, with integer tables.
 
-The range coder is constriction's. It sees only integer counts, so it writes and reads the same bytes on every machine.
-Symbols are coded grouped by table: the coder processes whole arrays at once, which makes it fast. The values of escaped
-symbols follow at the end of their step.
+The range coder sees only integer counts, so it writes and reads the same bytes on every machine. constriction encodes;
+`sc2.entropy.range_decoder` decodes, twice as fast as constriction would. Symbols are coded grouped by table: whole
+arrays at once. The values of escaped symbols follow at the end of their step.
 
 A stream has the shortest form that its symbols have (docs/wire-format.md#the-end-of-a-stream), and that one alone is
 read. Streams of version 1 of the format, which were whole words, are read but no longer written.
@@ -10,12 +10,14 @@ read. Streams of version 1 of the format, which were whole words, are read but n
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import constriction
 import numpy as np
 from numpy.typing import NDArray
 
+from sc2.entropy.intervals import Intervals, intervals
 from sc2.entropy.tables import LENGTH_BITS, Groups, Integers, Tables, unfolded
 from sc2.errors import WireError
 
@@ -28,6 +30,11 @@ _CHUNKS = [constriction.stream.model.Uniform(2**size) if size else None for size
 
 class TableCoder(Tables):
     """Codes symbols int32 [n], the i-th under table `indexes[i]`, as a stream of their own."""
+
+    @cached_property
+    def intervals(self) -> Intervals:
+        """The tables as the decoder looks them up."""
+        return intervals(self)
 
     def encode(self, symbols: Integers, indexes: Integers) -> bytes:
         """Return the bytes of symbols int32 [n] under tables `indexes`, int32 [n]."""
@@ -87,16 +94,21 @@ class StreamDecoder:
     Args:
         data: The whole stream.
         version: Version of the wire format that it was written in.
+
+    Raises:
+        WireError: It is empty, or ends as no stream does.
     """
 
     def __init__(self, data: bytes, version: int = VERSION) -> None:
-        self._data, self._version = data, version
-        self._coder = constriction.stream.queue.RangeDecoder(_words(data))
-        self._symbols = 0
-        # What has been read, to compare the stream with what an encoder makes of it.
-        self._read: list[tuple[Any, Any]] = []
+        # Not at the top: numba takes half a second to start, and is not there on a device, which only encodes.
+        from sc2.entropy import range_decoder
 
-    def take(self, tables: Tables, groups: Groups) -> Integers:
+        self._data, self._version, self._loops = data, version, range_decoder
+        self._words = _words(data)
+        self._state = range_decoder.first_state(self._words)
+        self._symbols = 0
+
+    def take(self, tables: TableCoder, groups: Groups) -> Integers:
         """Return the next symbols, int32 [n], grouped by table.
 
         Raises:
@@ -104,8 +116,8 @@ class StreamDecoder:
         """
         entries = np.empty(len(groups), dtype=np.int32)
         self._symbols += len(entries)
-        for table, part in groups:
-            entries[part] = self._next(tables.model(table), part.stop - part.start)
+        if not self._loops.take(self._words, self._state, *tables.intervals, groups.tables, groups.sizes, entries):
+            raise self._foreign()
         symbols, escaped = tables.symbols(entries, groups)
         for position, offset, escape in escaped:
             symbols[position] = offset + unfolded(self._number(), escape)
@@ -116,40 +128,42 @@ class StreamDecoder:
         return restored
 
     def finish(self) -> None:
-        """Check that the stream is the one that the encoder writes.
+        """Check that the stream is the one that the encoder writes (docs/wire-format.md#the-end-of-a-stream).
 
         Raises:
             WireError: It is longer than its symbols need, or another than theirs.
         """
+        size, offset, read = map(int, self._state)
+        # The stream of one zero byte stands for that of no bytes.
+        sent = 0 if self._data == b"\0" else len(self._data)
+        zeros = 4 * read - sent
         if self._version == 1:
-            needed = self._coder.maybe_exhausted()
+            longer, other = zeros < 0 or offset >= 2**33 - 1, False
         else:
-            encoder = constriction.stream.queue.RangeEncoder()
-            for entries, model in self._read:
-                encoder.encode(entries, model)
-            written = _shortest(encoder)
-            needed = len(written) == len(self._data)
-            if needed and written != self._data:
-                raise WireError(f"the stream of {len(written)} bytes is not what the encoder writes for its symbols")
-        if not needed:
+            unit = 256 ** max(0, zeros)
+            longer = zeros < 0 or (sent > 0 and offset + (256 - self._data[-1]) * unit < size)
+            other = offset >= unit
+        if longer:
             raise WireError(f"the stream of {len(self._data)} bytes is longer than its {self._symbols} symbols need")
-
-    def _next(self, model: Any, *count: int) -> Any:
-        """Return the next entries under one model, int32 [count], or one entry without a count."""
-        try:
-            entries = self._coder.decode(model, *count)
-        except AssertionError as error:
-            raise WireError(f"the stream of {len(self._data)} bytes is not from this entropy coder: {error}") from error
-        self._read.append((entries, model))
-        return entries
+        if other:
+            raise WireError(f"the stream of {len(self._data)} bytes is not what the encoder writes for its symbols")
 
     def _number(self) -> int:
         """Return a number below 2^31: its bit length comes first, then its bits."""
-        length = int(self._next(_LENGTHS))
+        length = self._bits(LENGTH_BITS)
         # The first bit is 1; version 1 sends it.
         sent = length if self._version == 1 else max(0, length - 1)
-        rest = sum(int(self._next(_CHUNKS[size])) << shift for shift, size in _chunks(sent))
+        rest = sum(self._bits(size) << shift for shift, size in _chunks(sent))
         return rest + (1 << sent if sent < length else 0)
+
+    def _bits(self, size: int) -> int:
+        number = self._loops.take_bits(self._words, self._state, size)
+        if number is None:
+            raise self._foreign()
+        return number
+
+    def _foreign(self) -> WireError:
+        return WireError(f"the stream of {len(self._data)} bytes is not from this entropy coder")
 
 
 Streams = tuple[Sequence[bytes], int]
@@ -226,8 +240,11 @@ def _shortest(encoder: Any) -> bytes:
 
 
 def _words(data: bytes) -> NDArray[np.uint32]:
+    """Return a stream as words, with zeros behind it."""
     if not data:
         raise WireError("the stream is empty")
     if data[-1] == 0 and len(data) > 1:
         raise WireError("the stream ends in a zero byte, which the encoder never writes")
-    return np.frombuffer(data + b"\0" * (-len(data) % 4), dtype=">u4").astype(np.uint32)
+    # The decoder starts with two words.
+    size = max(8, len(data) + -len(data) % 4)
+    return np.frombuffer(data.ljust(size, b"\0"), dtype=">u4").astype(np.uint32)

@@ -32,7 +32,7 @@ LIBRARIES = (
     *("compressai.entropy_models", "constriction", "timm", "av", "safetensors.torch"),
     *("torchdistill.core.forward_hook", "torchdistill.losses.mid_level", "torchdistill.common.tensor_util"),
     *("matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"),
-    *("pycocotools.cocoeval",),
+    *("pycocotools.cocoeval", "sc2.forks.compiler"),
 )
 """What the stages import from elsewhere, as far as it takes long."""
 
