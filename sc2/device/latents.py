@@ -104,7 +104,7 @@ class HyperpriorCoder(LatentCoder):
     """z, then y under the tables and around the means that z determines; both in one stream.
 
     Args:
-        tables: `z`, `y`, `synthesis`, `shift`, `channels`, as `sc2.entropy.hyperprior.hyperprior_tables` returns them.
+        tables: `z`, `y`, `synthesis`, `shift`, `channels`, as `sc2.entropy.densities.hyperprior_tables` returns them.
     """
 
     def __init__(self, tables: Mapping[str, Any]) -> None:

@@ -1,14 +1,11 @@
-"""A factorised prior as integer tables, and the coder of its latents.
+"""The coder of latents under a factorised prior.
 
-Device and server need no densities, only their quantised form: cumulative counts per channel (16-bit precision), the
-first value of each channel's table, and the medians around which the latent is rounded. Integer tables produce the same
-bytes on every machine.
+Device and server need no densities, only their quantised form (`sc2.entropy.densities`): cumulative counts per channel
+(16-bit precision), the first value of each channel's table, and the medians around which the latent is rounded. Integer
+tables produce the same bytes on every machine.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -17,46 +14,12 @@ from sc2.entropy.coder import VERSION, StreamDecoder, StreamEncoder, TableCoder
 from sc2.entropy.neighbours import NeighbourCoder
 from sc2.entropy.tables import Groups
 
-if TYPE_CHECKING:
-    from compressai.entropy_models import EntropyBottleneck
-
-
-def settle(bottleneck: EntropyBottleneck) -> None:
-    """Set the quantiles to those of the learned density.
-
-    The quantiles have their own optimiser during training, but do not converge in a short schedule; their final values
-    solve an equation in the density, which is solved here. The medians move with them: call this before anything is
-    trained on rounded latents.
-    """
-    with torch.no_grad():
-        bottleneck.update(force=True, update_quantiles=True)
-        # The tables made by `update` are dropped: more training would change their values and shapes, so they do not
-        # belong into a checkpoint (`tables_of` rebuilds them).
-        for name, buffer in list(bottleneck.named_buffers(recurse=False)):
-            if name in ("_offset", "_quantized_cdf", "_cdf_length"):
-                bottleneck.register_buffer(name, buffer.new_empty(0))
-
-
-def tables_of(bottleneck: EntropyBottleneck) -> dict[str, Tensor]:
-    """Return the tables of a bottleneck, rebuilt from its density; the quantiles do not change.
-
-    Returns:
-        `cdf` int32 [C, L], `cdf_length` int32 [C], `offset` int32 [C], `medians` float32 [C].
-    """
-    bottleneck.update(force=True)
-    return {
-        "cdf": bottleneck.quantized_cdf.clone(),
-        "cdf_length": bottleneck.cdf_length.clone(),
-        "offset": bottleneck.offset.clone(),
-        "medians": bottleneck.quantiles.detach()[:, 0, 1].clone(),
-    }
-
 
 class FactorizedCoder:
     """Codes latents [1, C, h, w] with one table per channel, or with several that coded neighbours choose from.
 
     Args:
-        tables: As `tables_of` returns them, or those of a `NeighbourCoder` and `medians`.
+        tables: As `densities.tables_of` returns them, or those of a `NeighbourCoder` and `medians`.
     """
 
     def __init__(self, tables: Mapping[str, Tensor]) -> None:

@@ -10,55 +10,19 @@ Minnen et al., NeurIPS 2018; docs/papers.md#hyperprior-bottlenecks). All tables 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sc2.entropy.coder import StreamDecoder, StreamEncoder, Streams, TableCoder, side_and_main
-from sc2.entropy.exact import ExactNetwork, exact_layers, fixed_point
 from sc2.entropy.exact_arrays import ONE
-from sc2.entropy.factorized import FactorizedCoder, tables_of
+from sc2.entropy.factorized import FactorizedCoder
+from sc2.entropy.synthesis import HyperSynthesis
 from sc2.entropy.tables import Groups, Integers
-
-if TYPE_CHECKING:
-    from compressai.entropy_models import EntropyBottleneck
-
-SCALES = 64
-SMALLEST_SCALE, LARGEST_SCALE = 0.11, 256.0
-
-
-def scale_table() -> list[float]:
-    """Return the standard deviations of the Gaussian tables: 64 from 0.11 to 256, equally spaced in the logarithm."""
-    # Computed as in CompressAI, bit for bit.
-    scales: list[float] = torch.exp(torch.linspace(math.log(SMALLEST_SCALE), math.log(LARGEST_SCALE), SCALES)).tolist()
-    return scales
-
-
-def gaussian_tables() -> dict[str, Tensor]:
-    """Return CompressAI's tables for `scale_table()` as integers.
-
-    Returns:
-        `cdf` int32, the rows of all tables one after another, `cdf_length` int32 [64], `offset` int32 [64], and
-        `thresholds` int64 [63]: a scale above the i-th (in units of 2^-12) belongs to a table after the i-th.
-    """
-    from compressai.entropy_models import GaussianConditional
-
-    model = GaussianConditional(None)
-    model.update_scale_table(scale_table())
-    lengths = model.cdf_length
-    rows = [row[:length] for row, length in zip(model.quantized_cdf, lengths.tolist(), strict=True)]
-    thresholds = [math.floor(scale * ONE) for scale in scale_table()[:-1]]
-    return {
-        "cdf": torch.cat(rows),
-        "cdf_length": lengths.clone(),
-        "offset": model.offset.clone(),
-        "thresholds": torch.tensor(thresholds),
-    }
 
 
 class GaussianCoder:
@@ -89,60 +53,6 @@ class GaussianCoder:
     def bits(self, symbols: Tensor, indexes: Tensor) -> float:
         """Return the ideal code length of symbols, int32 of any shape, under tables of the same shape, in bits."""
         return self.coder.bits(_flat(symbols), _flat(indexes))
-
-
-def hyperprior_tables(bottleneck: EntropyBottleneck, synthesis: nn.Sequential, channels: int) -> dict[str, Any]:
-    """Return everything both ends need to code latents of a trained hyperprior, as plain values and tensors.
-
-    Args:
-        bottleneck: Entropy model of z; its quantiles are used unchanged (see `factorized.settle`).
-        synthesis: h_s, with layers that `exact_layers` supports. Its output has C channels, the scales, or 2C: scales
-            first, then means.
-        channels: C, the channels of y.
-
-    Returns:
-        `z` (tables of the factorised prior), `y` (Gaussian tables), `synthesis` (layers of h_s in integers),
-        `shift` int64 [L] (the medians of z in units of 2^-12), `channels`.
-
-    Raises:
-        CheckpointError: h_s has no exact form.
-    """
-    layers, z = exact_layers(synthesis), tables_of(bottleneck)
-    return {
-        "z": z,
-        "y": gaussian_tables(),
-        "synthesis": layers,
-        "shift": fixed_point(z["medians"]),
-        "channels": channels,
-    }
-
-
-class HyperSynthesis(nn.Module):
-    """h_s as both ends run it: from z symbols to scales and means of y, in integers."""
-
-    shift: Tensor
-
-    def __init__(self, layers: Mapping[str, Any], shift: Tensor, channels: int) -> None:
-        super().__init__()
-        self.network = ExactNetwork(layers)
-        self.channels = channels
-        self.register_buffer("shift", shift, persistent=False)
-
-    def forward(self, z: Tensor, height: int, width: int) -> tuple[Tensor, Tensor | None]:
-        """Return scales and means, float64 [B, C, height, width] in units of 2^-12; None if all means are zero.
-
-        Args:
-            z: Symbols [B, L, zh, zw], with zh and zw from `z_size`.
-            height: Height of y.
-            width: Width of y; a larger output of h_s is cropped.
-        """
-        out = self.network(z.double() * ONE + self.shift.view(1, -1, 1, 1))[..., :height, :width]
-        scales, means = out.split(self.channels, 1) if out.shape[1] > self.channels else (out, None)
-        return scales, means
-
-    def z_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return height and width of z for a y of height × width: the smallest for which h_s covers y."""
-        return self.network.input_size(height, width)
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,18 @@ positions with row + column = s of all channels. All of it is in whole numbers: 
 symbol.
 """
 
+from __future__ import annotations
+
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sc2.entropy.coder import StreamEncoder, TableCoder
 from sc2.entropy.tables import Groups, Integers
+
+if TYPE_CHECKING:
+    from sc2.entropy.coder import StreamEncoder, TableCoder
 
 CLASSES = 9
 LEVELS = 3

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from sc2.layers.priors import DevicePrior, HyperpriorContent
+from sc2.layers.prior_content import DevicePrior, HyperpriorContent
 
 
 class WithSide(nn.Module):

@@ -9,55 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from pydantic import ConfigDict
 from torch import Tensor, nn
 
 from sc2.entropy.coder import Streams, one_stream
 from sc2.entropy.factorized import FactorizedCoder
 from sc2.entropy.hyperprior import HyperpriorCoder, HyperSymbols
-from sc2.errors import CheckpointError
-from sc2.strict import Strict
-
-
-class PriorContent(Strict):
-    """What one end of an entropy model is built from.
-
-    Attributes:
-        tables: Tables of the coder, from `factorized.tables_of` or `hyperprior.hyperprior_tables`.
-    """
-
-    model_config = ConfigDict(arbitrary_types_allowed=True)
-
-    tables: dict[str, Any]
-
-
-class HyperpriorContent(PriorContent):
-    """What the device's end of a hyperprior is built from.
-
-    Attributes:
-        channels: Channels of y.
-        hyper_channels: Channels of z.
-        state: Weights of h_a.
-    """
-
-    channels: int
-    hyper_channels: int
-    state: dict[str, Tensor]
-
-
-DevicePrior = HyperpriorContent | PriorContent
-"""What the device's end of an entropy model is built from; the server's end needs only the tables."""
-
-
-def hyperprior_content(content: DevicePrior) -> HyperpriorContent:
-    """Return the content as that of a hyperprior.
-
-    Raises:
-        CheckpointError: It belongs to another entropy model.
-    """
-    if not isinstance(content, HyperpriorContent):
-        raise CheckpointError("this device half holds no hyperprior; export it again")
-    return content
+from sc2.layers.prior_content import DevicePrior, HyperpriorContent, PriorContent, hyperprior_content
 
 
 class LatentEncoder(ABC):

@@ -29,7 +29,7 @@ def network(method: Any, context: BuildContext[Any]) -> nn.Module:
     if isinstance(method, FineTunedSplit):
         return PastedBottleneck(context.teacher, AXIS.parse(context.point).cut)
     assert isinstance(method, BottleneckMethod)
-    return StudentNetwork(context, method.prior())
+    return StudentNetwork(context, method.prior)
 
 
 def weights(method: Any, parts: Parts) -> dict[str, Tensor]:

@@ -22,7 +22,8 @@ from sc2.data.store import SampleStore
 from sc2.entropy.coder import StreamDecoder, StreamEncoder
 from sc2.entropy.factorized import FactorizedCoder
 from sc2.entropy.hyperprior import HyperSymbols
-from sc2.entropy.neighbours import NeighbourCoder, count_neighbours, neighbour_tables
+from sc2.entropy.neighbour_counts import count_neighbours, neighbour_tables
+from sc2.entropy.neighbours import NeighbourCoder
 from sc2.jobs.plan import runs
 from sc2.layers.priors import LatentEncoder
 from sc2.measure.size import table_bytes

@@ -103,6 +103,18 @@ def test_what_only_describes_a_run_is_no_part_of_it(stage: str, name: str) -> No
     assert not {room(file.removeprefix("sc2/")) for file in files} & DESCRIBE
 
 
+@pytest.mark.parametrize("name", method_names())
+def test_a_training_needs_no_coder_and_a_device_or_server_no_training(name: str) -> None:
+    """An edit of the coders reruns no training, one of a loss or a density no evaluation."""
+    training, evaluation = (
+        fingerprint([STAGES[stage].module, module_of(name)], without=STAGES[stage].never_calls).files
+        for stage in ("train", "evaluate")
+    )
+    coders = ("coder", "factorized", "hyperprior", "neighbours", "range_decoder", "intervals")
+    assert not {f"sc2/entropy/{file}.py" for file in coders} & set(training)
+    assert not {file for file in evaluation if file.endswith(("/training.py", "/trained_priors.py", "/densities.py"))}
+
+
 @pytest.mark.parametrize("stage", METHOD_STAGES)
 def test_a_stage_calls_the_functions_of_a_method_that_it_says(stage: str) -> None:
     """What the code of a job leaves out is never called: not by the drivers, and not by what is left of the methods."""

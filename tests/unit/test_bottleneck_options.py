@@ -7,16 +7,11 @@ import torch
 from torch import nn
 
 from sc2.layers.bottleneck import synthesis
-from sc2.methods.student.hyperprior import MEAN_SCALE_HYPERPRIOR, SCALE_HYPERPRIOR
-from sc2.methods.student.params import HyperpriorArch
-from sc2.methods.student.priors import FACTORIZED, StudentPrior
+from sc2.methods.student.ends import ENDS
+from sc2.methods.student.params import HyperpriorArch, Prior
+from sc2.methods.student.trained_priors import trained_prior
 from tests.contract.conftest import make_case, teacher_of
 
-PRIORS: dict[str, StudentPrior[HyperpriorArch]] = {
-    "factorized": FACTORIZED,
-    "scale": SCALE_HYPERPRIOR,
-    "mean_scale": MEAN_SCALE_HYPERPRIOR,
-}
 TINY_INPUT = {"resize": 32, "crop": 32, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
 
 
@@ -45,12 +40,12 @@ def test_a_norm_scales_and_shifts_each_channel() -> None:
     torch.testing.assert_close(normed(y_hat), expected)
 
 
-@pytest.mark.parametrize("name", PRIORS)
-def test_mixed_quantisation_rounds_for_the_decoder_and_adds_noise_for_the_bits(name: str) -> None:
+@pytest.mark.parametrize("name", ENDS)
+def test_mixed_quantisation_rounds_for_the_decoder_and_adds_noise_for_the_bits(name: Prior) -> None:
     def trained(quantiser: str) -> Any:
         torch.manual_seed(0)
         arch = HyperpriorArch(encoder_channels=[8, 8, 6], hyper_channels=4, quantiser=quantiser)
-        return PRIORS[name].trained(arch).train()
+        return trained_prior(name, arch).train()
 
     noisy, mixed = trained("noise"), trained("mixed")
     y = (5 * torch.randn(2, 6, 7, 7)).requires_grad_()
@@ -61,7 +56,7 @@ def test_mixed_quantisation_rounds_for_the_decoder_and_adds_noise_for_the_bits(n
     for ours, theirs in zip(likelihoods, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
     assert (y_noise - y).abs().max() <= 0.5
-    if name != "mean_scale":
+    if name != "mean_scale_hyperprior":
         # Before any training the medians are zero; only h_s predicts other means.
         torch.testing.assert_close(y_hat, y.round())
     assert (y_hat - y).abs().max() <= 0.5 + 1e-6

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sc2.entropy import coder as entropy_coder
 from sc2.entropy.coder import StreamDecoder, StreamEncoder, TableCoder
-from sc2.entropy.factorized import FactorizedCoder, tables_of
+from sc2.entropy.densities import tables_of
+from sc2.entropy.factorized import FactorizedCoder
 from sc2.entropy.tables import Groups, Integers
 from sc2.errors import WireError
 from sc2.measure.latency import single_thread
@@ -282,7 +283,7 @@ def bottleneck() -> Any:
 def test_several_times_as_fast_as_compressai_at_the_same_size(bottleneck: Any) -> None:
     """The latent of the papers' encoder at 224 px on one thread; the fastest of some rounds, taken in turns.
 
-    The aim is five times as fast; the bounds leave room for a machine whose cores are all busy.
+    The aim is eight times as fast; the bounds leave room for a machine whose cores are all busy.
     """
     coder = FactorizedCoder(tables_of(bottleneck))
     noise = torch.randn(1, 24, 55, 55, generator=torch.Generator().manual_seed(0))
@@ -300,7 +301,7 @@ def test_several_times_as_fast_as_compressai_at_the_same_size(bottleneck: Any) -
     with single_thread():
         best = np.min([[_seconds(call) for call in calls] for _ in range(15)], axis=0)
     assert best[0] / best[1] > 2.5, f"encoding is {best[0] / best[1]:.1f} times as fast"
-    assert best[2] / best[3] > 2.5, f"decoding is {best[2] / best[3]:.1f} times as fast"
+    assert best[2] / best[3] > 4, f"decoding is {best[2] / best[3]:.1f} times as fast"
 
 
 def _seconds(call: Callable[[], object]) -> float:

@@ -12,7 +12,8 @@ from sc2.backbones.base import stage_channels, stage_shape
 from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
 from sc2.config.load import load_benchmark, load_config
-from sc2.entropy.factorized import FactorizedCoder, settle, tables_of
+from sc2.entropy.densities import settle, tables_of
+from sc2.entropy.factorized import FactorizedCoder
 from sc2.layers.bottleneck import analysis, synthesis
 from sc2.measure.macs import count_macs
 from sc2.measure.rate import sc2bench_kb
@@ -21,7 +22,6 @@ from sc2.methods import get_method
 from sc2.methods.reduction.affine import SIDE_BYTES, quantize, to_bytes
 from sc2.methods.reduction.network import expansion, reduction
 from sc2.methods.student.network import StudentNetwork
-from sc2.methods.student.priors import FACTORIZED
 from sc2.split.wire import Payload
 
 INPUT_224 = {"resize": 224, "crop": 224, "interpolation": "bilinear", "mean": [0.5] * 3, "std": [0.25] * 3}
@@ -76,7 +76,7 @@ def test_splittable_resnet50_through_the_methods_own_network() -> None:
         "state": resnet.build(1000, 50).state_dict(),
     }
     context = get_method("entropic_student").context({}, "0.08", INPUT_224, teacher)
-    network = StudentNetwork(context, FACTORIZED)
+    network = StudentNetwork(context, "factorized")
     assert parameter_count(network) == 26_635_856
 
 

@@ -13,7 +13,8 @@ from sc2.device.senders import Analysed, Sender, sender_of
 from sc2.entropy.coder import StreamEncoder
 from sc2.entropy.exact import ExactNetwork, exact_layers
 from sc2.entropy.exact_arrays import exact_network
-from sc2.entropy.neighbours import NeighbourCoder, count_neighbours, neighbour_tables
+from sc2.entropy.neighbour_counts import count_neighbours, neighbour_tables
+from sc2.entropy.neighbours import NeighbourCoder
 from sc2.errors import CheckpointError, WireError
 from sc2.methods import get_method, method_names
 from sc2.methods.learned_codec.halves import Analysed as AnalysedImage

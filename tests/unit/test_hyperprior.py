@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from sc2.entropy.coder import VERSION, StreamEncoder
+from sc2.entropy.densities import gaussian_tables, hyperprior_tables
 from sc2.entropy.exact_arrays import ONE
-from sc2.entropy.hyperprior import GaussianCoder, HyperpriorCoder, HyperSymbols, gaussian_tables, hyperprior_tables
+from sc2.entropy.hyperprior import GaussianCoder, HyperpriorCoder, HyperSymbols
 from sc2.errors import WireError
 
 CHANNELS, HYPER = 20, 16

@@ -15,26 +15,20 @@ from sc2.entropy.exact import ExactNetwork, exact_layers
 from sc2.entropy.hyperprior import HyperpriorCoder
 from sc2.errors import CheckpointError, WireError
 from sc2.layers.bottleneck import analysis
-from sc2.layers.priors import PriorContent
+from sc2.layers.prior_content import PriorContent
 from sc2.measure.macs import count_macs
 from sc2.measure.size import parameter_count, state_bits
 from sc2.methods import get_method
+from sc2.methods.student.ends import ENDS
 from sc2.methods.student.hyperprior import (
-    MEAN_SCALE_HYPERPRIOR,
-    SCALE_HYPERPRIOR,
+    NETWORKS,
     mean_scale_analysis,
     mean_scale_synthesis,
     scale_analysis,
     scale_synthesis,
 )
-from sc2.methods.student.params import HyperpriorArch
-from sc2.methods.student.priors import FACTORIZED, StudentPrior
-from sc2.methods.student.trained_priors import TrainedPrior
-
-Prior = StudentPrior[HyperpriorArch]
-KINDS: dict[str, Prior] = {"factorized": FACTORIZED, "scale": SCALE_HYPERPRIOR, "mean_scale": MEAN_SCALE_HYPERPRIOR}
-HYPERPRIORS = [SCALE_HYPERPRIOR, MEAN_SCALE_HYPERPRIOR]
-HYPER_IDS = ["scale", "mean_scale"]
+from sc2.methods.student.params import HyperpriorArch, Prior
+from sc2.methods.student.trained_priors import TrainedPrior, trained_prior
 
 
 def arch(channels: int, hyper_channels: int) -> HyperpriorArch:
@@ -44,7 +38,7 @@ def arch(channels: int, hyper_channels: int) -> HyperpriorArch:
 def trained(kind: Prior, channels: int = 6, hyper_channels: int = 4, steps: int = 80) -> TrainedPrior:
     """A prior fitted for some steps to latents whose spread follows their neighbourhood."""
     torch.manual_seed(0)
-    prior = kind.trained(arch(channels, hyper_channels)).train()
+    prior = trained_prior(kind, arch(channels, hyper_channels)).train()
     quantiles = {id(parameter) for parameter in prior.quantiles()}
     optimizer = torch.optim.Adam([p for p in prior.parameters() if id(p) not in quantiles], lr=0.01)
     for step in range(steps):
@@ -64,7 +58,7 @@ def latents(images: int, channels: int = 6, height: int = 15, width: int = 15, s
     return spread * (values + torch.linspace(-1, 1, channels).view(1, -1, 1, 1))
 
 
-@pytest.fixture(scope="module", params=HYPERPRIORS, ids=HYPER_IDS)
+@pytest.fixture(scope="module", params=NETWORKS)
 def prior(request: pytest.FixtureRequest) -> TrainedPrior:
     return trained(request.param)
 
@@ -105,7 +99,7 @@ def test_shapes_and_macs_at_224_px() -> None:
 
 def test_encoder_size_by_upstreams_rule() -> None:
     """All but g_s of MSHP-24, with tables: 1,568.6 KB, of which 784 are the Gaussian tables."""
-    prior = MEAN_SCALE_HYPERPRIOR.trained(arch(24, 16))
+    prior = trained_prior("mean_scale_hyperprior", arch(24, 16))
     assert parameter_count(prior.entropy_bottleneck) == 976
     state = prior.export().upstream_state
     bits = state_bits({**{f"g_a.{k}": v for k, v in analysis([96, 48, 24]).state_dict().items()}, **state})
@@ -124,10 +118,10 @@ def test_the_defaults_are_the_papers() -> None:
 # Any size
 
 
-@pytest.mark.parametrize("kind", HYPERPRIORS, ids=HYPER_IDS)
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_every_size_of_a_latent_has_its_scales(kind: Prior) -> None:
     half = trained(kind, steps=1).export()
-    encoder, decoder = kind.ends.encoder(half.device), kind.ends.decoder(half.server)
+    encoder, decoder = ENDS[kind].encoder(half.device), ENDS[kind].decoder(half.server)
     for height, width in [(1, 1), (2, 5), (3, 3), (4, 15), (8, 6), (9, 7), (13, 31), (15, 16), (17, 10)]:
         with torch.no_grad():
             symbols = encoder.symbols(y := latents(1, 6, height, width))
@@ -178,16 +172,16 @@ def test_a_hyperprior_pays_where_the_spread_varies() -> None:
     """Side information included, fewer bits than one density per channel."""
     bits = {}
     y = latents(8, 24, seed=99)
-    for name, kind in KINDS.items():
-        model = trained(kind, 24, steps=100)
+    for name in ENDS:
+        model = trained(name, 24, steps=100)
         with torch.no_grad():
             _, likelihoods = model(y)
         bits[name] = sum(-torch.log2(p).sum().item() for p in likelihoods)
-    assert bits["scale"] < bits["factorized"]
-    assert bits["mean_scale"] < 0.97 * bits["scale"]
+    assert bits["scale_hyperprior"] < bits["factorized"]
+    assert bits["mean_scale_hyperprior"] < 0.97 * bits["scale_hyperprior"]
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+@pytest.mark.parametrize("kind", ENDS)
 def test_eval_mode_gives_the_encoder_no_gradient_and_train_mode_does(kind: Prior) -> None:
     """Frozen in the second phase the prior still runs; upstream's scale hyperprior fails there."""
     model = trained(kind, steps=1)
@@ -216,17 +210,17 @@ def _equal(one: Any, other: Any) -> bool:
     return torch.equal(one, other) if isinstance(one, Tensor) else bool(one == other)
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+@pytest.mark.parametrize("kind", ENDS)
 def test_a_payload_of_another_prior_is_refused(kind: Prior) -> None:
-    decoder = kind.ends.decoder(trained(kind, steps=1).export().server)
+    decoder = ENDS[kind].decoder(trained(kind, steps=1).export().server)
     with pytest.raises(WireError, match="one stream, not 2"):
         decoder.decode([b"abc"] * 2, 7, 7, VERSION)
-    with pytest.raises(WireError, match="one stream, not 2" if kind is FACTORIZED else "two streams, y and z, not 1"):
-        decoder.decode([b"abc"] * (2 if kind is FACTORIZED else 1), 7, 7, 1)
+    with pytest.raises(WireError, match="one stream, not 2" if kind == "factorized" else "two streams, y and z, not 1"):
+        decoder.decode([b"abc"] * (2 if kind == "factorized" else 1), 7, 7, 1)
 
 
 def test_a_device_half_of_another_prior_is_refused() -> None:
-    content = trained(FACTORIZED, steps=1).export().device
+    content = trained("factorized", steps=1).export().device
     assert type(content) is PriorContent
     with pytest.raises(CheckpointError, match="no hyperprior"):
-        MEAN_SCALE_HYPERPRIOR.ends.encoder(content)
+        ENDS["mean_scale_hyperprior"].encoder(content)

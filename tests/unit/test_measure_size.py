@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from sc2.entropy.counts import tables_of_counts
-from sc2.entropy.hyperprior import gaussian_tables
+from sc2.entropy.densities import gaussian_tables
 from sc2.errors import CheckpointError
 from sc2.measure.size import parameter_bytes, parameter_count, state_bits, table_bytes
 

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from sc2.entropy.coder import StreamDecoder, StreamEncoder, TableCoder
 from sc2.entropy.counts import count_symbols, tables_of_counts
+from sc2.entropy.neighbour_counts import count_neighbours, neighbour_tables
 from sc2.entropy.neighbourhood import CLASSES, steps, tables_at
-from sc2.entropy.neighbours import NeighbourCoder, count_neighbours, neighbour_tables
+from sc2.entropy.neighbours import NeighbourCoder
 from sc2.errors import WireError
 
 SIGNED, UNSIGNED = -127, 0

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from sc2.entropy.coder import TableCoder
 from sc2.errors import WireError
-from sc2.layers.priors import FACTORIZED, Hyperprior, PriorContent
+from sc2.layers.prior_content import PriorContent
+from sc2.layers.priors import FACTORIZED, Hyperprior
 from sc2.methods import get_method
 from sc2.methods.learned_codec.images import latent_side
 from sc2.methods.learned_codec.priors import PRIORS

@@ -24,7 +24,6 @@ from sc2.jobs.plan import Run, exported, trainings
 from sc2.jobs.run import run_stage
 from sc2.methods import get_method
 from sc2.methods.student.network import StudentNetwork
-from sc2.methods.student.priors import FACTORIZED
 from sc2.provenance.record import read_record
 from sc2.provenance.trace import format_trace, trace
 from sc2.released import learned_codec, reduction
@@ -68,7 +67,7 @@ def named(project: Project, methods: dict[str, Any]) -> None:
 
 def student(project: Project, run: Run) -> StudentNetwork:
     benchmark = loaded(project).benchmarks[BENCHMARK]
-    return StudentNetwork(untrained_context(benchmark, benchmark.methods[METHOD], run.point), FACTORIZED)
+    return StudentNetwork(untrained_context(benchmark, benchmark.methods[METHOD], run.point), "factorized")
 
 
 def as_published(state: dict[str, Tensor], density: Callable[[str], str]) -> dict[str, Tensor]:

@@ -7,10 +7,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from sc2.backbones.teacher import take_over
-from sc2.entropy.factorized import tables_of
-from sc2.entropy.hyperprior import hyperprior_tables
+from sc2.entropy.densities import hyperprior_tables, tables_of
 from sc2.errors import ConfigError
-from sc2.layers.priors import HyperpriorContent, PriorContent
+from sc2.layers.prior_content import HyperpriorContent, PriorContent
 from sc2.methods.learned_codec.context import context_layers
 from sc2.methods.learned_codec.halves import LearnedCodecDeviceContent, LearnedCodecServerContent
 from sc2.methods.learned_codec.images import MULTIPLE

@@ -13,7 +13,7 @@ from sc2.data.limits import refuse_foreign_size
 from sc2.data.normalise import normalise
 from sc2.data.spec import InputSpec
 from sc2.errors import WireError
-from sc2.layers.priors import DevicePrior, PriorContent
+from sc2.layers.prior_content import DevicePrior, PriorContent
 from sc2.methods.learned_codec.images import IMAGES_AT_ONCE, STRIDE, latent_side, pad, unpad
 from sc2.methods.learned_codec.priors import PRIORS
 from sc2.methods.learned_codec.transforms import analysis, synthesis

@@ -19,7 +19,8 @@ from torch import Tensor
 from sc2.entropy.coder import StreamEncoder, Streams, side_and_main
 from sc2.entropy.exact_arrays import ONE
 from sc2.entropy.factorized import FactorizedCoder
-from sc2.entropy.hyperprior import GaussianCoder, HyperSynthesis
+from sc2.entropy.hyperprior import GaussianCoder
+from sc2.entropy.synthesis import HyperSynthesis
 from sc2.entropy.tables import Groups, Integers
 from sc2.methods.learned_codec.context import ContextLayers, ContextModel, Step
 from sc2.strict import Strict
@@ -29,7 +30,7 @@ class JointTables(Strict):
     """Everything both ends need to code latents.
 
     Attributes:
-        z: Tables of z, from `factorized.tables_of`.
+        z: Tables of z, from `densities.tables_of`.
         y: Tables of y, from `hyperprior.gaussian_tables`.
         synthesis: h_s in integer arithmetic, from `exact_layers`.
         shift: Medians of z in units of 2^-12, int64 [N].

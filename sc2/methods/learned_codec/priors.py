@@ -6,17 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from sc2.entropy.coder import Streams
-from sc2.layers.priors import (
-    FACTORIZED,
-    DevicePrior,
-    Hyperprior,
-    HyperpriorContent,
-    LatentDecoder,
-    LatentEncoder,
-    PriorContent,
-    PriorKind,
-    hyperprior_content,
-)
+from sc2.layers.prior_content import DevicePrior, HyperpriorContent, PriorContent, hyperprior_content
+from sc2.layers.priors import FACTORIZED, Hyperprior, LatentDecoder, LatentEncoder, PriorKind
 from sc2.methods.learned_codec.joint import JointCoder, JointSymbols, JointTables
 from sc2.methods.learned_codec.transforms import mean_scale_analysis, scale_analysis
 

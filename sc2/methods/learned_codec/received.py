@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sc2.entropy.exact import exact_layers, fixed_point
 from sc2.entropy.exact_arrays import ONE
-from sc2.entropy.hyperprior import HyperSynthesis
+from sc2.entropy.synthesis import HyperSynthesis
 from sc2.methods.learned_codec.context import ContextModel, Step, context_layers
 
 Likelihoods = tuple[Tensor, ...]

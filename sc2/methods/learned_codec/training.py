@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sc2.entropy.factorized import settle
+from sc2.entropy.densities import settle
 from sc2.methods.learned_codec.network import InputCompression
 from sc2.methods.learned_codec.params import AXIS, LearnedCodecArch, Train
 from sc2.methods.learned_codec.published import load_published

@@ -22,7 +22,7 @@ class DistilledMethod(BottleneckMethod[S]):
 
         match params:
             case Distill():
-                return distill_recipe(params, context, self.prior())
+                return distill_recipe(params, context, self.prior)
             case Finetune():
-                return finetune_recipe(params, context, self.prior())
+                return finetune_recipe(params, context, self.prior)
         return super().training(params, context)

@@ -20,7 +20,6 @@ from sc2.split.method import BuildContext
 from sc2.strict import Strict
 
 if TYPE_CHECKING:
-    from sc2.methods.student.priors import StudentPrior
     from sc2.training.recipe import Recipe
 
 
@@ -56,12 +55,7 @@ class EndToEnd(BottleneckMethod[BottleneckArch]):
 
     Arch = BottleneckArch
     Params = Params
-
-    def prior(self) -> StudentPrior[BottleneckArch]:
-        """Return the factorised prior."""
-        from sc2.methods.student.priors import FACTORIZED
-
-        return FACTORIZED
+    prior = "factorized"
 
     def training(self, params: Strict, context: BuildContext[BottleneckArch]) -> Recipe:
         """Return the recipe of `train`."""

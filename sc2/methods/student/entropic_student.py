@@ -16,13 +16,8 @@ task encoder and entropy model may be those of a classification benchmark (`enco
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sc2.methods.student.distilled import DistilledMethod
 from sc2.methods.student.params import StudentArch, StudentParams
-
-if TYPE_CHECKING:
-    from sc2.methods.student.priors import StudentPrior
 
 
 class EntropicStudent(DistilledMethod[StudentArch]):
@@ -30,12 +25,7 @@ class EntropicStudent(DistilledMethod[StudentArch]):
 
     Arch = StudentArch
     Params = StudentParams
-
-    def prior(self) -> StudentPrior[StudentArch]:
-        """Return the factorised prior."""
-        from sc2.methods.student.priors import FACTORIZED
-
-        return FACTORIZED
+    prior = "factorized"
 
 
 METHOD = EntropicStudent()

@@ -9,13 +9,8 @@ Phases and losses are those of `entropic_student`; the bits are those of y and z
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sc2.methods.student.distilled import DistilledMethod
 from sc2.methods.student.params import HyperpriorArch, HyperpriorParams
-
-if TYPE_CHECKING:
-    from sc2.methods.student.priors import StudentPrior
 
 
 class EntropicStudentMSHP(DistilledMethod[HyperpriorArch]):
@@ -23,12 +18,7 @@ class EntropicStudentMSHP(DistilledMethod[HyperpriorArch]):
 
     Arch = HyperpriorArch
     Params = HyperpriorParams
-
-    def prior(self) -> StudentPrior[HyperpriorArch]:
-        """Return the mean-scale hyperprior."""
-        from sc2.methods.student.hyperprior import MEAN_SCALE_HYPERPRIOR
-
-        return MEAN_SCALE_HYPERPRIOR
+    prior = "mean_scale_hyperprior"
 
 
 METHOD = EntropicStudentMSHP()

@@ -10,13 +10,8 @@ the layer but no experiment with it, and cannot train its second phase.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sc2.methods.student.distilled import DistilledMethod
 from sc2.methods.student.params import HyperpriorArch, HyperpriorParams
-
-if TYPE_CHECKING:
-    from sc2.methods.student.priors import StudentPrior
 
 
 class EntropicStudentSHP(DistilledMethod[HyperpriorArch]):
@@ -24,12 +19,7 @@ class EntropicStudentSHP(DistilledMethod[HyperpriorArch]):
 
     Arch = HyperpriorArch
     Params = HyperpriorParams
-
-    def prior(self) -> StudentPrior[HyperpriorArch]:
-        """Return the scale hyperprior."""
-        from sc2.methods.student.hyperprior import SCALE_HYPERPRIOR
-
-        return SCALE_HYPERPRIOR
+    prior = "scale_hyperprior"
 
 
 METHOD = EntropicStudentSHP()

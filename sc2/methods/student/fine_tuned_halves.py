@@ -8,7 +8,8 @@ from sc2.backbones.build import build_network
 from sc2.backbones.spec import NetworkSpec
 from sc2.data.limits import largest_latent
 from sc2.data.spec import PixelSpec
-from sc2.layers.priors import FACTORIZED, DevicePrior, PriorContent
+from sc2.layers.prior_content import DevicePrior, PriorContent
+from sc2.layers.priors import FACTORIZED
 from sc2.methods.student.halves import StudentDevice, StudentServer
 from sc2.split.content import HalfContent
 from sc2.split.method import A, BuildContext, Export

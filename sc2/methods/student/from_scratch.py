@@ -12,7 +12,6 @@ from sc2.backbones.teacher import take_over
 from sc2.errors import ConfigError
 from sc2.methods.student.network import StudentNetwork
 from sc2.methods.student.params import BottleneckArch
-from sc2.methods.student.priors import FACTORIZED
 from sc2.split.method import BuildContext
 
 
@@ -23,7 +22,7 @@ class UntrainedStudent(StudentNetwork):
     """
 
     def __init__(self, context: BuildContext[BottleneckArch]) -> None:
-        super().__init__(context, FACTORIZED)
+        super().__init__(context, "factorized")
         backbone = context.teacher.untrained()
         # By name: importing torchvision for its class takes seconds.
         frozen = any(type(module).__name__ == "FrozenBatchNorm2d" for module in backbone.modules())

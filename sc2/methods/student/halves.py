@@ -14,7 +14,8 @@ from sc2.data.normalise import normalise
 from sc2.data.spec import PixelSpec
 from sc2.errors import WireError
 from sc2.layers.bottleneck import analysis, synthesis
-from sc2.layers.priors import DevicePrior, PriorContent, PriorKind
+from sc2.layers.prior_content import DevicePrior, PriorContent
+from sc2.layers.priors import PriorKind
 from sc2.methods.student.params import B
 from sc2.split.batches import BatchedDevice, Outputs, Rounding, by_size
 from sc2.split.content import HalfContent

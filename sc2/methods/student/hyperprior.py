@@ -11,17 +11,11 @@ is cropped.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sc2.layers.priors import Hyperprior
-from sc2.methods.student.params import HyperpriorArch
-from sc2.methods.student.priors import StudentPrior
-
-if TYPE_CHECKING:
-    from sc2.methods.student.trained_priors import TrainedPrior
+from sc2.methods.student.params import Prior
 
 Transform = Callable[[int, int], nn.Sequential]
 """Builds h_a or h_s for the channels of y and z."""
@@ -81,16 +75,8 @@ class _PaddedMagnitude(_Padded):
         return super().forward(y.abs())
 
 
-def _hyperprior(analysis: Transform, synthesis: Transform) -> StudentPrior[HyperpriorArch]:
-    def trained(arch: HyperpriorArch) -> "TrainedPrior":
-        from sc2.methods.student.trained_priors import TrainedHyperprior
-
-        channels = arch.latent_channels, arch.hyper_channels
-        networks = analysis(*channels), synthesis(*channels)
-        return TrainedHyperprior(*channels, *networks, mixed=arch.quantiser == "mixed")
-
-    return StudentPrior(trained, Hyperprior(analysis))
-
-
-SCALE_HYPERPRIOR = _hyperprior(scale_analysis, scale_synthesis)
-MEAN_SCALE_HYPERPRIOR = _hyperprior(mean_scale_analysis, mean_scale_synthesis)
+NETWORKS: dict[Prior, tuple[Transform, Transform]] = {
+    "scale_hyperprior": (scale_analysis, scale_synthesis),
+    "mean_scale_hyperprior": (mean_scale_analysis, mean_scale_synthesis),
+}
+"""h_a and h_s of each hyperprior."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from sc2.methods.student.params import AXIS, B
+from sc2.methods.student.params import AXIS, B, Prior
 from sc2.split.method import A, BuildContext, Export, Method
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from sc2.methods.student.priors import StudentPrior
     from sc2.split.method import DeviceHalf, ServerHalf
 
 
@@ -28,18 +26,20 @@ class EntropyCoded(Method[A]):
 
 
 class BottleneckMethod(EntropyCoded[B]):
-    """A bottleneck (g_a, entropy model, g_s) in place of the first stages; the network is in `network.py`."""
+    """A bottleneck (g_a, entropy model, g_s) in place of the first stages; the network is in `network.py`.
+
+    Attributes:
+        prior: Its entropy model. By name, because a training needs no coder (`ends.py`), and the halves need nothing
+            that is trained (`trained_priors.py`).
+    """
 
     rate_axis = AXIS
     takes_encoder = True
+    prior: ClassVar[Prior]
 
     def architecture(self, arch: B, point: str) -> Hashable:
         """Return nothing of the point: β is only a price."""
         return ()
-
-    @abstractmethod
-    def prior(self) -> StudentPrior[B]:
-        """Return the entropy model of the bottleneck."""
 
     def reuse_encoder(self, network: nn.Module, state: Mapping[str, Tensor]) -> None:
         """Load g_a and the entropy model."""
@@ -53,18 +53,20 @@ class BottleneckMethod(EntropyCoded[B]):
         from sc2.methods.student.network import StudentNetwork
 
         assert state is not None
-        network = StudentNetwork(context, self.prior())
+        network = StudentNetwork(context, self.prior)
         network.load_state_dict(dict(state))
         return split_student(network, context)
 
     def load_device(self, blob: Mapping[str, Any]) -> DeviceHalf:
         """Build g_a and the coder."""
+        from sc2.methods.student.ends import ENDS
         from sc2.methods.student.halves import StudentDevice, StudentDeviceContent
 
-        return StudentDevice(StudentDeviceContent.model_validate(blob), self.prior().ends)
+        return StudentDevice(StudentDeviceContent.model_validate(blob), ENDS[self.prior])
 
     def load_server(self, blob: Mapping[str, Any]) -> ServerHalf:
         """Build the coder, g_s and the rest of the backbone."""
+        from sc2.methods.student.ends import ENDS
         from sc2.methods.student.halves import StudentServer, StudentServerContent
 
-        return StudentServer(StudentServerContent.model_validate(blob), self.prior().ends)
+        return StudentServer(StudentServerContent.model_validate(blob), ENDS[self.prior])

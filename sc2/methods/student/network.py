@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from sc2.backbones.base import Features, stage_channels
 from sc2.backbones.teacher import teacher_model
 from sc2.layers.bottleneck import analysis, synthesis
-from sc2.methods.student.params import B
-from sc2.methods.student.priors import StudentPrior
+from sc2.methods.student.params import B, Prior
+from sc2.methods.student.trained_priors import trained_prior
 from sc2.split.method import BuildContext
 
 
@@ -20,14 +20,14 @@ class StudentNetwork(nn.Module):
     noise, in eval mode it is rounded as on the wire.
     """
 
-    def __init__(self, context: BuildContext[B], prior: StudentPrior[B]) -> None:
+    def __init__(self, context: BuildContext[B], prior: Prior) -> None:
         super().__init__()
         arch = context.arch
         teacher = teacher_model(context.teacher)
         self.encoder = analysis(arch.encoder_channels)
         with torch.no_grad():
             self.encoder[-1].weight.mul_(arch.latent_gain)  # type: ignore[operator]  # modules are looked up by name
-        self.prior = prior.trained(arch)
+        self.prior = trained_prior(prior, arch)
         channels = stage_channels(teacher, arch.cut)
         ends = {"norm": arch.output_norm, "relu": arch.output_relu}
         self.decoder = synthesis(arch.latent_channels, arch.decoder_channels, channels, **ends)

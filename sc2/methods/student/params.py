@@ -13,6 +13,9 @@ Epochs = Annotated[int, Field(gt=0, description="Passes over the training split"
 QuantilesRate = Annotated[float, Field(gt=0, description="Learning rate of the quantiles' own Adam (our choice)")]
 WeightDecay = Annotated[float, Field(ge=0, description="Weight decay")]
 
+Prior = Literal["factorized", "scale_hyperprior", "mean_scale_hyperprior"]
+"""A kind of entropy model of the bottleneck (docs/papers.md#hyperprior-bottlenecks)."""
+
 AXIS = RateAxis(name="beta", symbol="β=", low=0.0, high=1e6, number=float)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from sc2.layers.portable import portable_prior
-from sc2.layers.priors import DevicePrior
+from sc2.layers.prior_content import DevicePrior
 from sc2.methods.student.halves import StudentDevice
 from sc2.split.method import DeviceHalf
 from sc2.split.portable import Portable, latent_sender

@@ -9,13 +9,15 @@ import torch
 from compressai.entropy_models import EntropyBottleneck, GaussianConditional
 from torch import Tensor, nn
 
+from sc2.entropy.densities import hyperprior_tables, scale_table, settle, tables_of
 from sc2.entropy.exact import exact_layers, fixed_point
 from sc2.entropy.exact_arrays import ONE
-from sc2.entropy.factorized import settle, tables_of
-from sc2.entropy.hyperprior import HyperSynthesis, hyperprior_tables, scale_table
+from sc2.entropy.neighbour_counts import count_neighbours, neighbour_tables
 from sc2.entropy.neighbourhood import CLASSES
-from sc2.entropy.neighbours import count_neighbours, neighbour_tables
-from sc2.layers.priors import DevicePrior, HyperpriorContent, PriorContent
+from sc2.entropy.synthesis import HyperSynthesis
+from sc2.layers.prior_content import DevicePrior, HyperpriorContent, PriorContent
+from sc2.methods.student import hyperprior
+from sc2.methods.student.params import BottleneckArch, HyperpriorArch, Prior
 
 
 @dataclass(frozen=True)
@@ -209,3 +211,14 @@ def _rounded(y: Tensor, means: Tensor | None) -> Tensor:
 
 def _prefixed(name: str, module: nn.Module) -> dict[str, Tensor]:
     return {f"{name}.{entry}": value for entry, value in module.state_dict().items()}
+
+
+def trained_prior(prior: Prior, arch: BottleneckArch) -> TrainedPrior:
+    """Return a new entropy model of this kind for a bottleneck."""
+    mixed = arch.quantiser == "mixed"
+    if prior == "factorized":
+        return FactorizedPrior(arch.latent_channels, mixed=mixed, neighbours=arch.coder == "neighbours")
+    assert isinstance(arch, HyperpriorArch)
+    analysis, synthesis = hyperprior.NETWORKS[prior]
+    channels = arch.latent_channels, arch.hyper_channels
+    return TrainedHyperprior(*channels, analysis(*channels), synthesis(*channels), mixed=mixed)

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from sc2.backbones.base import Features
 from sc2.backbones.teacher import take_over, teacher_model
 from sc2.methods.student.network import StudentNetwork
-from sc2.methods.student.params import AXIS, Distill, Finetune, S, Tuning
-from sc2.methods.student.priors import StudentPrior
+from sc2.methods.student.params import AXIS, Distill, Finetune, Prior, S, Tuning
 from sc2.split.method import A, BuildContext
 from sc2.training.hints import PRIOR, HintLoss, Hooks, bits
 from sc2.training.judge import Judge
@@ -25,7 +24,7 @@ from sc2.training.recipe import Recipe, Terms, by_part, multi_step, parted, sche
 from sc2.training.reference import Reference
 
 
-def distill_recipe(params: Distill, context: BuildContext[S], prior: StudentPrior[S]) -> Recipe:
+def distill_recipe(params: Distill, context: BuildContext[S], prior: Prior) -> Recipe:
     """Phase 1: imitate the teacher's features at a price of bits, the same for every stream of the prior."""
     student, teacher = StudentNetwork(context, prior), teacher_model(context.teacher)
     judge = Judge(context.task, context.num_classes)
@@ -76,7 +75,7 @@ def distill_recipe(params: Distill, context: BuildContext[S], prior: StudentPrio
     return recipe
 
 
-def finetune_recipe(params: Finetune, context: BuildContext[S], prior: StudentPrior[S]) -> Recipe:
+def finetune_recipe(params: Finetune, context: BuildContext[S], prior: Prior) -> Recipe:
     """Phase 2: decoder and tail learn the task; encoder and prior are frozen.
 
     A task with an imitation loss also learns from the teacher's predictions.
