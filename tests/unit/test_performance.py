@@ -256,6 +256,7 @@ def test_decoding_is_measured_on_photographs_read_in_place(tmp_path: Path, monke
 def test_the_coder_is_compared_at_equal_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """In `coding` itself; bounds leave room for a machine whose cores are all busy."""
     monkeypatch.setattr(coding, "COUNT", 2)
-    encoding, decoding = coding.coding(repeats=3)
+    encoding, decoding, library = coding.coding(repeats=3)
     assert encoding.ratio > 2.5
-    assert decoding.ratio > 2
+    assert decoding.ratio > 3
+    assert library.ratio > 1
