@@ -29,6 +29,7 @@ def section(root: Path = ROOT) -> str:
         folder = root / "docs" / "reference" / benchmark
         parts += [f"### {heading}", _points(_read(folder / "rate_quality.csv"), quality, shown)]
         parts += [_nearest(_read(folder / "paired.csv")), _equal(_read(folder / "byte_ratios.csv"))]
+        parts += [_bd_rates(_read(folder / "comparison.csv"))]
     reference = root / "docs" / "reference"
     figure = f"![Accuracy against bytes of every variant](reference/{ABLATION}/rate_accuracy.svg)"
     parts += ["### One thing changed at a time", _variants(reference / ABLATION), figure]
@@ -96,19 +97,36 @@ def _equal(rows: pd.DataFrame) -> str:
     return _table(["ours", "quality reached", "Entropic Student's bytes over ours"], lines, right=1)
 
 
+def _bd_rates(rows: pd.DataFrame) -> str:
+    """Return our BD-rates from each anchor, with 95 % intervals over images and seeds."""
+    anchors = list(rows["anchor"].unique())
+    titles = dict(zip(rows["method"], rows["method_title"], strict=True))
+    lines = []
+    for method in OURS:
+        own = rows[rows["method"] == method]
+        lines.append([titles[method], *(_bd_rate(row) for _, row in own.iterrows()), str(own["seeds"].iloc[0])])
+    return _table(["ours", *(f"BD-rate from {titles[anchor]}, %" for anchor in anchors), "seeds"], lines, right=1)
+
+
+def _bd_rate(row: pd.Series) -> str:
+    """Return a BD-rate with its interval, or why there is none."""
+    low, value, high = (row[f"bd_rate_pct{end}"] for end in ("_low", "", "_high"))
+    return str(row["bd_rate_reason"]) or f"{float(value):+.0f} ({float(low):+.0f} … {float(high):+.0f})"
+
+
 def _variants(folder: Path) -> str:
     """Return every method and variant of the ablation: its points, its bytes against the first's, and its device."""
     points, compared = _read(folder / "rate_quality.csv"), _read(folder / "comparison.csv").set_index("method")
     lines = []
     for method, own in points.groupby("method", sort=False):
-        row, numbers = compared.loc[method], own[["top1_pct", "payload_bytes_mean"]].astype(float)
+        (_, row), numbers = (
+            next(compared.loc[[method]].iterrows()),
+            own[["top1_pct", "payload_bytes_mean"]].astype(float),
+        )
         numbers = numbers.sort_values("payload_bytes_mean")
         reached = [f"{top1:.1f} @ {size:.1f}" for top1, size in numbers.itertuples(index=False)]
         shown = ", ".join(reached) if len(reached) < 4 else f"{reached[0]} … {reached[-1]}"
-        saved = row["bd_rate_reason"] or (
-            f"{float(row['bd_rate_pct']):+.0f} ({float(row['bd_rate_pct_low']):+.0f} … "
-            f"{float(row['bd_rate_pct_high']):+.0f})"
-        )
+        saved = _bd_rate(row)
         device = [f"{int(own[name].iloc[0]):,}" for name in ("encoder_params", "encoder_table_bytes")]
         macs = f"{int(own['encoder_macs'].iloc[0]) / 1e6:.2f} M"
         lines.append([str(row["method_title"]), shown, "–" if method == OTHER else saved, *device, macs])

@@ -137,7 +137,7 @@ def write(results: Path, benchmark: str = "b", git: Mapping[str, Any] = COMMIT) 
     ]
     folder = results / "tables" / benchmark
     folder.mkdir(parents=True)
-    spec = {"methods": list(TITLES), "anchor": "webp", "orderings": {}, "published": []}
+    spec = {"methods": list(TITLES), "anchors": ["webp"], "orderings": {}, "published": []}
     spec |= {"runs": ["/".join(run) for run in run_ids]}
     outputs = {name: folder / f"{name}.csv" for name in STAGES["make_tables"].outputs}
     made_tables = _job("make_tables", {"benchmark": benchmark}, spec, inputs, {}, folder / "tables.prov.json", git)

@@ -22,10 +22,10 @@ def check_references(reader: Reader, run: RunConfig, benchmarks: Mapping[str, Be
         body = _body_problem(benchmark, run, benchmarks, run_file)
         if body is not None:
             reader.add(file, ("teacher", "body_from"), body)
-        anchor = benchmark.config.anchor
-        if anchor is not None and anchor not in benchmark.methods:
-            message = f"{run_file} does not run it here; {choices(anchor, sorted(benchmark.methods))}"
-            reader.add(file, ("anchor",), message)
+        for index, anchor in enumerate(benchmark.config.anchors):
+            if anchor not in benchmark.config.methods:
+                message = f"it is no method of this benchmark; {choices(anchor, sorted(benchmark.config.methods))}"
+                reader.add(file, ("anchors", index), message)
         if getattr(benchmark.dataset, "evaluates_only", False):
             _check_nothing_is_trained(reader, benchmark, file)
         for method in benchmark.methods.values():

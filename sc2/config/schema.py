@@ -229,10 +229,10 @@ class BenchmarkConfig(Strict):
     teacher: Teacher
     latency: LatencySpec = LatencySpec()
     examples: ExamplesSpec = ExamplesSpec()
-    anchor: MethodName | None = Field(
-        default=None,
-        description="Method that the curves are compared with (BD-rate), one that the run file runs here; by default "
-        f"{' or '.join(ANCHORS)} where it does, else its first method",
+    anchors: list[MethodName] = Field(
+        default=[],
+        description="Methods that the curves are compared with (BD-rate): those of them that the run file runs here; "
+        f"if it runs none, {' or '.join(ANCHORS)}, or else its first method",
     )
     methods: dict[MethodName, MethodGrid] = Field(
         min_length=1,

@@ -10,7 +10,7 @@ from typing import Any
 from sc2.config.published import TEACHER
 from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
 from sc2.data.geometry import nominal_size
-from sc2.jobs.plan import Keys, anchor, phases, phases_before, runs, taken_whole, trained_point
+from sc2.jobs.plan import Keys, anchors, phases, phases_before, runs, taken_whole, trained_point
 from sc2.jobs.stages import STAGES
 from sc2.methods import get_method, module_of
 from sc2.provenance.fingerprint import Fingerprint, fingerprint
@@ -163,7 +163,7 @@ def _make_tables(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
         for name, ordering in config.orderings.items()
         if {ordering.method, ordering.other} <= known and task in (ordering.tasks or [task])
     }
-    spec = {"methods": methods, "anchor": anchor(benchmark), "runs": listed}
+    spec = {"methods": methods, "anchors": anchors(benchmark), "runs": listed}
     return {**spec, "orderings": orderings, "published": _published(config, benchmark)}, (f"sc2.tasks.{task}",)
 
 

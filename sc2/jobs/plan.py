@@ -44,10 +44,10 @@ def skipped(config: Config) -> list[str]:
     ]
 
 
-def anchor(benchmark: Benchmark) -> str:
-    """Return the method that a benchmark's curves are compared with."""
-    candidates = (benchmark.config.anchor, *ANCHORS, *benchmark.methods)
-    return next(method for method in candidates if method in benchmark.methods)
+def anchors(benchmark: Benchmark) -> list[str]:
+    """Return the methods that a benchmark's curves are compared with."""
+    asked = [method for method in benchmark.config.anchors if method in benchmark.methods]
+    return asked or [next(method for method in (*ANCHORS, *benchmark.methods) if method in benchmark.methods)]
 
 
 def phases(method: str) -> list[str]:

@@ -139,7 +139,7 @@ def seeds_columns(task: str) -> tuple[Column, ...]:
 
 
 def comparison_columns() -> tuple[Column, ...]:
-    """Return the columns of `comparison.csv`: every curve against one anchor, and its hypervolume."""
+    """Return the columns of `comparison.csv`: every curve against each anchor, and its hypervolume."""
     keys = (*text("benchmark", "task", "anchor"), *text("anchor_curve", nullable=True))
     curve = (*text("method", "method_title"), *_CURVE, *ints("points", "pareto_points", "seeds"))
     rate = floats(3, "bd_rate_pct", "bd_rate_pct_seed_std", nullable=True)

@@ -1,10 +1,10 @@
-"""Table `comparison`: every curve against the anchor, and the volume that it dominates alone.
+"""Table `comparison`: every curve against the anchors, and the volume that it dominates alone.
 
 The curves are those that the figures draw: means over seeds, in payload bytes. The interval of a difference is over
 resamples of the test images and of the seeds, its spread that of the differences seed by seed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -23,19 +23,20 @@ RESAMPLES = 300
 Metric = Callable[[RateQuality, RateQuality], Difference]
 
 
-def rows(tables: Tables, anchor: str, resamples: Resamples) -> list[dict[str, Any]]:
-    """Return one row per curve, in the order of `rate_quality`.
+def rows(tables: Tables, anchors: Sequence[str], resamples: Resamples) -> list[dict[str, Any]]:
+    """Return one row per anchor and curve, in the order of `rate_quality`.
 
     Args:
         tables: The benchmark's tables.
-        anchor: Method whose first curve all others are compared with.
+        anchors: Methods whose first curves all others are compared with.
         resamples: The runs over resamples of the test images.
 
     Raises:
-        DataError: The anchor has no run, or the teacher's multiply-accumulates are zero.
+        DataError: An anchor has no run, or the teacher's multiply-accumulates are zero.
     """
-    against = resamples.curve(tables, collect(tables, [anchor])[0])
-    return [_row(tables, resamples, curve, against) for curve in resamples.curves(tables)]
+    against = [resamples.curve(tables, collect(tables, [anchor])[0]) for anchor in anchors]
+    curves = resamples.curves(tables)
+    return [_row(tables, resamples, curve, anchor) for anchor in against for curve in curves]
 
 
 def _row(tables: Tables, resamples: Resamples, curve: ResampledCurve, anchor: ResampledCurve) -> dict[str, Any]:

@@ -219,23 +219,30 @@ def _orderings(orderings: pd.DataFrame) -> list[str]:
 
 
 def _comparison(tables: Tables, comparison: pd.DataFrame, timed: pd.DataFrame) -> list[str]:
-    """Return the section that compares every curve with the anchor."""
+    """Return the section that compares every curve with the anchors."""
     volumes = {(row["method"], row["curve"]): float(row["hypervolume_ms"]) for _, row in timed.iterrows()}
     titles = {series.method: series.method_title for series in _all_series(tables)}
+    anchors = {str(name): escaped(titles[str(name)]) for name in comparison["anchor"].unique()}
     rows = [
         (
-            f"{row['method_title']}, {row['curve']}" if row["curve"] else str(row["method_title"]),
-            _difference(row, "bd_rate_pct", 1),
-            _difference(row, "bd_quality_points", 2),
-            number(row["hypervolume"], 4),
-            number(volumes.get((row["method"], row["curve"]), float("nan")), 4),
+            f"{of_anchors[0]['method_title']}, {curve}" if curve else str(of_anchors[0]["method_title"]),
+            *(_difference(row, "bd_rate_pct", 1) for row in of_anchors),
+            *(_difference(row, "bd_quality_points", 2) for row in of_anchors),
+            number(of_anchors[0]["hypervolume"], 4),
+            number(volumes.get((method, curve), float("nan")), 4),
         )
-        for _, row in comparison.iterrows()
+        for (method, curve), group in comparison.groupby(["method", "curve"], sort=False)
+        for of_anchors in [[row for _, row in group.iterrows()]]
     ]
-    header = ("curve", "BD-rate (%)", f"BD-quality ({tables.quality.label})", "hypervolume, MACs", "hypervolume, ms")
+    header = (
+        "curve",
+        *(f"BD-rate from {title} (%)" for title in anchors.values()),
+        *(f"BD-quality from {title} ({tables.quality.label})" for title in anchors.values()),
+        *("hypervolume, MACs", "hypervolume, ms"),
+    )
     return [
         "## Comparison",
-        f"Bjøntegaard differences from {escaped(titles[str(comparison['anchor'].iloc[0])])} with 95 % intervals, each "
+        f"Bjøntegaard differences from {' and '.join(anchors.values())} with 95 % intervals, each "
         "over what both curves cover; a dash where that is too little, for the reason in the table. ≈: the interval "
         "holds zero. The hypervolume is that of bytes, quality, and the encoder's multiply-accumulates or the device's "
         "time.",

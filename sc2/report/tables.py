@@ -102,7 +102,7 @@ def _write_computed(job: RunningJob, columns: Mapping[str, Sequence[Column]], re
     tables = read_tables(job.outputs)
     computed = {
         "rate_quality_seeds": seeds.rows(tables),
-        "comparison": comparison.rows(tables, str(job.spec["anchor"]), resamples),
+        "comparison": comparison.rows(tables, job.spec["anchors"], resamples),
         "timed_hypervolume": comparison.timed_rows(tables, resamples),
         "fewest_bytes": fewest_bytes.rows(tables),
         "equal_quality": equal_quality.rows(tables, resamples),

@@ -70,6 +70,7 @@ def make(
     teachers: Sequence[dict[str, Any]] = (TEACHER,),
     orderings: Mapping[str, Any] | None = None,
     images: int = 200,
+    anchors: Sequence[str] = (),
 ) -> dict[str, pd.DataFrame]:
     paths = [folder / f"{number}.json" for number in range(len(runs))]
     of_teachers = [folder / f"teacher{number}.json" for number in range(len(teachers))]
@@ -84,7 +85,7 @@ def make(
     }
     outputs = {name: folder / f"{name}.csv" for name in STAGES["make_tables"].outputs}
     methods = list(dict.fromkeys(content["method"] for content in runs))
-    spec = {"methods": methods, "anchor": methods[0], "orderings": orderings or {}, "published": []}
+    spec = {"methods": methods, "anchors": [*anchors] or methods[:1], "orderings": orderings or {}, "published": []}
     tables.run(RunningJob("make_tables", {"benchmark": "b"}, spec, inputs, outputs, "0" * 16))
     return {name: read_table(path) for name, path in outputs.items()}
 
@@ -109,6 +110,15 @@ def test_every_curve_is_compared_with_the_first_of_the_anchor(folder: Path) -> N
     expected = hypervolume(((0.25 * size, 0.5, top1) for size, top1 in ANCHOR.values()), BOX)
     assert found["hypervolume"].iloc[2] == pytest.approx(expected, abs=5e-7)
     assert found["bd_rate_pct_seed_std"].isna().all()
+
+
+def test_every_anchor_has_a_row_of_every_curve(folder: Path) -> None:
+    found = make(folder, [*curve("jpeg"), *curve("unit", 0.5), *curve("student", 0.25)], anchors=["jpeg", "unit"])
+    rows = found["comparison"].set_index(["anchor", "method"])["bd_rate_pct"]
+    assert rows.to_dict() == {
+        **{("jpeg", "jpeg"): 0, ("jpeg", "unit"): -50, ("jpeg", "student"): -75},
+        **{("unit", "jpeg"): 100, ("unit", "unit"): 0, ("unit", "student"): -50},
+    }
 
 
 def test_a_corner_has_a_hypervolume_and_a_reason_instead_of_differences(folder: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from sc2.config.load import load_config
 from sc2.jobs.identity import job
-from sc2.jobs.plan import anchor, runs
+from sc2.jobs.plan import anchors, runs
 from tests.configuration import CONFIG, DEFAULT, Mistake, assert_named, load_changed, put
 from tests.planning import NAME, load_small
 from tests.unit.test_papers import sections
@@ -16,10 +16,10 @@ ORDERINGS = "published/orderings.yaml"
 MISTAKES: dict[str, Mistake] = {
     "an anchor that is not run": (
         DEFAULT,
-        put("anchor", "bgp"),
+        put("anchors", ["bgp"]),
         "config.yaml",
-        f"{DEFAULT}: anchor",
-        ["config.yaml does not run it here; did you mean 'bpg'?"],
+        f"{DEFAULT}: anchors[0]",
+        ["it is no method of this benchmark; did you mean 'bpg'?"],
     ),
     "seeds of a codec": (
         DEFAULT,
@@ -71,14 +71,14 @@ def test_a_mistake_is_named(tmp_path: Path, name: str) -> None:
     assert_named(tmp_path, MISTAKES[name])
 
 
-def test_the_anchor_is_bpg_or_webp_or_the_first_method_unless_a_benchmark_says_otherwise(tmp_path: Path) -> None:
+def test_the_anchors_are_bpg_or_webp_or_the_first_method_unless_a_benchmark_says_otherwise(tmp_path: Path) -> None:
     benchmark = load_config(CONFIG / "config.yaml").benchmarks[NAME]
-    assert anchor(benchmark) == "bpg"
-    assert anchor(load_small(tmp_path).benchmarks[NAME]) == "webp"
-    config = load_small(tmp_path, {DEFAULT: put("anchor", "jpeg")})
+    assert anchors(benchmark) == ["bpg", "entropic_student"]
+    assert anchors(load_small(tmp_path, {DEFAULT: put("anchors", ["bpg"])}).benchmarks[NAME]) == ["webp"]
+    config = load_small(tmp_path, {DEFAULT: put("anchors", ["jpeg", "webp"])})
     planned = job(config, "make_tables", {"benchmark": NAME})
     assert planned is not None
-    assert planned.spec["anchor"] == "jpeg"
+    assert planned.spec["anchors"] == ["jpeg", "webp"]
 
 
 def test_a_method_may_have_seeds_of_its_own_on_a_benchmark(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def make(tmp_path: Path) -> Callable[..., dict[str, Path]]:
         inputs: dict[str, Path | list[Path]] = {"summaries": paths, "latencies": [], "switches": []}
         inputs |= {"teachers": [write_json(tmp_path / "t.json", its)], **sample_inputs(tmp_path, rows, [its])}
         outputs = {name: tmp_path / f"{name}.csv" for name in STAGES["make_tables"].outputs}
-        spec = {"methods": list(curves), "anchor": next(iter(curves)), "orderings": {}, "published": []}
+        spec = {"methods": list(curves), "anchors": [next(iter(curves))], "orderings": {}, "published": []}
         tables.run(RunningJob("make_tables", {"benchmark": "b"}, spec, inputs, outputs, RECORD))
         return outputs
 

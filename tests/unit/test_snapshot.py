@@ -41,6 +41,9 @@ bd_quality_points,bd_quality_points_low,bd_quality_points_high,hypervolume
 jpeg,jpeg,JPEG,,1,0.000,0,0,0.0000,0,0,0.123456
 jpeg,es,Entropic Student (FP),layer1,2,-91.234,-95,-80,7.1234,-1,9,0.654321
 jpeg,local,Local model,,1,,,,,,,0.400000
+es,jpeg,JPEG,,1,300.000,200,400,-5.0000,-9,-1,0.123456
+es,es,Entropic Student (FP),layer1,2,0.000,0,0,0.0000,0,0,0.654321
+es,local,Local model,,1,,,,,,,0.400000
 """
 TIMED_HYPERVOLUME = """\
 method,curve,hypervolume_ms
@@ -190,11 +193,22 @@ def test_no_quality_below_zero_is_asked_for(job: RunningJob, tmp_path: Path, tea
 
 def test_it_shows_the_comparison_with_intervals(job: RunningJob) -> None:
     text = text_of(job)
-    assert "Bjøntegaard differences from JPEG with 95 % intervals" in text
-    assert "| JPEG | 0.0 (0.0 … 0.0) | 0.00 (0.00 … 0.00) | 0.1235 | 0.2346 |\n" in text
-    student = "| Entropic Student (FP), layer1 | -91.2 (-95.0 … -80.0) | ≈ 7.12 (-1.00 … 9.00) | 0.6543 | – |\n"
-    assert student in text
-    assert "| Local model | – | – | 0.4000 | – |\n" in text
+    assert "Bjøntegaard differences from JPEG and Entropic Student (FP) with 95 % intervals" in text
+    zero = ("0.0 (0.0 … 0.0)", "0.00 (0.00 … 0.00)")
+    for cells in (
+        ("JPEG", zero[0], "300.0 (200.0 … 400.0)", zero[1], "-5.00 (-9.00 … -1.00)", "0.1235", "0.2346"),
+        (
+            "Entropic Student (FP), layer1",
+            "-91.2 (-95.0 … -80.0)",
+            zero[0],
+            "≈ 7.12 (-1.00 … 9.00)",
+            zero[1],
+            "0.6543",
+            "–",
+        ),
+        ("Local model", *"––––", "0.4000", "–"),
+    ):
+        assert f"| {' | '.join(cells)} |\n" in text
     assert "[comparison.csv](comparison.csv)" in text
 
 

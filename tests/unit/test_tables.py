@@ -147,7 +147,7 @@ def make(
         **sample_inputs(folder, summaries, teachers, images=4),
     }
     outputs = {name: folder / f"{name}.csv" for name in STAGES["make_tables"].outputs}
-    spec = {"methods": ["webp", "es"], "anchor": "webp", "orderings": {}, "published": []}
+    spec = {"methods": ["webp", "es"], "anchors": ["webp"], "orderings": {}, "published": []}
     tables.run(RunningJob("make_tables", {"benchmark": "b"}, spec, inputs, outputs, "00"))
     return outputs
 
