@@ -20,6 +20,9 @@ QUALITY = {
 }
 """Benchmarks of the default: heading, measure and its name."""
 ABLATION = "photodigits_ablation"
+PERFORMANCE = "docs/performance.md"
+TRAINED = "What is trained, with all of its phases, points and benchmarks:\n\n"
+"""The line above the table of PERFORMANCE that says what each method's trainings take."""
 
 
 def section(root: Path = ROOT) -> str:
@@ -33,6 +36,7 @@ def section(root: Path = ROOT) -> str:
     reference = root / "docs" / "reference"
     figure = f"![Accuracy against bytes of every variant](reference/{ABLATION}/rate_accuracy.svg)"
     parts += ["### One thing changed at a time", _variants(reference / ABLATION), figure]
+    parts += ["### What the trainings take", _trained((root / PERFORMANCE).read_text(encoding="utf-8"))]
     return "\n\n".join([*parts, END]) + "\n"
 
 
@@ -132,6 +136,13 @@ def _variants(folder: Path) -> str:
         lines.append([str(row["method_title"]), shown, "–" if method == OTHER else saved, *device, macs])
     header = ["", "top-1, % @ bytes", "bytes at equal accuracy against the first, %"]
     return _table([*header, "encoder parameters", "table bytes", "encoder MACs"], lines, right=2)
+
+
+def _trained(page: str) -> str:
+    """Return what trainings of the default take, one thread each: all points, phases and tasks of a method."""
+    lines = [line.strip("| ").split(" | ") for line in page.partition(TRAINED)[2].partition("\n\n")[0].splitlines()]
+    chosen = [line[:3] for line in lines if line[0] in (OTHER, *OURS)]
+    return _table(["all three tasks, one seed", "trainings", "seconds of one core"], chosen, right=1)
 
 
 def _read(path: Path) -> pd.DataFrame:
