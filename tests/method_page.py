@@ -1,4 +1,4 @@
-"""The results in docs/method.md, from the snapshots of the default.
+"""The results in docs/method.md, from the snapshots.
 
     python -m tests.method_page
 
@@ -15,10 +15,11 @@ BEGIN, END = "<!-- begin: written by `python -m tests.method_page` -->", "<!-- e
 OURS, OTHER = ("gained_student", "entropic_student_joint"), "entropic_student"
 QUALITY = {
     "photodigits_small_resnet": ("Classification", "top1_pct", "top-1, %"),
+    "imagenette_efficientnet_lite0_sample": ("Classification of photographs: Imagenette", "top1_pct", "top-1, %"),
     "photodigits_detection": ("Detection", "box_ap_pct", "box AP, %"),
     "photodigits_segmentation": ("Segmentation", "miou_pct", "mIoU, %"),
 }
-"""Benchmarks of the default: heading, measure and its name."""
+"""Benchmarks that the page shows: heading, measure and its name."""
 ABLATION = "photodigits_ablation"
 PERFORMANCE = "docs/performance.md"
 TRAINED = "What is trained, with all of its phases, points and benchmarks:\n\n"
