@@ -23,7 +23,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
-env: $(STAMP) ## create .venv from requirements.lock, every file checked by hash
+env: $(STAMP) ## create .venv from requirements.lock, every file checked by hash; faster where uv is installed
 
 $(STAMP):
 	@case " $(PLATFORMS) " in *" $(PLATFORM) "*) ;; *) echo "make: requirements.lock is for $(PLATFORMS)," \
@@ -34,7 +34,7 @@ $(STAMP):
 	@[ -z "$(PYTHON)" ] || "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
 		{ echo "make: $(PYTHON) does not run or is not Python 3.11" >&2; exit 1; }
 	$(if $(PYTHON),"$(PYTHON)" -m venv .venv,uv venv --python 3.11 --seed --allow-existing .venv)
-	$(BIN)/python -m pip install --require-hashes -r requirements.lock
+	$(BIN)/python -m tests.install requirements.lock
 	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
 	rm -f .venv/.installed-*
 	touch $@

@@ -23,9 +23,9 @@ from sc2.version import VERSION
 PYTHON = "3.11"
 
 
-def lock_entries(root: Path) -> list[str]:
-    """Entries of requirements.lock with their hashes, one string each."""
-    lines = (root / "requirements.lock").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+def lock_entries(folder: Path, name: str = "requirements.lock") -> list[str]:
+    """Entries of a lock with their hashes, one string each."""
+    lines = (folder / name).read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
@@ -84,7 +84,7 @@ def test_every_entry_of_the_lock_has_hashes(root: Path) -> None:
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", value.strip()) for value in hashes), name
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements.in", "environment.yml"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements.in", "environment.yml", ".ci/uv.txt"])
 def test_no_address_is_written_down(root: Path, name: str) -> None:
     """Where packages come from is the machine's business: pip's and conda's own configuration."""
     text = (root / name).read_text(encoding="utf-8")
@@ -254,6 +254,6 @@ def test_uv_brings_the_python_that_is_not_there(bare: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (bare / "calls").read_text().splitlines() == [
         f"uv venv --python {PYTHON} --seed --allow-existing .venv",
-        "python -m pip install --require-hashes -r requirements.lock",
+        "python -m tests.install requirements.lock",
         "python -m pip install --no-deps --no-build-isolation -e .",
     ]
