@@ -21,10 +21,9 @@ from sc2.system.locks import locked
 from sc2.system.surroundings import settle
 from tests.conftest import ROOT
 from tests.generated import state_of
-from tests.grid.plan import COMMIT, SLICES, chosen, trained_runs
+from tests.grid.plan import COMMIT, PAGE, SLICES, chosen, trained_runs
 
 RUN_FILE = Path("config/paper.yaml")
-PAGE = ROOT / "docs" / "grid-check.md"
 FOLDER = Path("scratch/grid")
 STEPS = 2
 
@@ -67,7 +66,7 @@ def main() -> int:
         results = check.run(todo, workers=asked.workers, after=write if whole else lambda: None)
         if whole:
             write()
-    failures = [f"{result.name}: {result.problem}" for result in results if result.problem]
+    failures = [check.failure(result) for result in results if result.problem]
     minutes = (time.monotonic() - start) / 60
     print("\n".join([*failures, f"grid-check: {len(failures)} of {len(results)} failed, {minutes:.1f} min"]))
     return 1 if failures else 0

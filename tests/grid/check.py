@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import shutil
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,8 @@ from tests.grid.trial import Trial
 LONGEST_S = 3600
 """A configuration that takes longer has failed; the longest takes minutes on a machine without other work."""
 KIB_PER_MIB = 1024
+LOG_LINES = 30
+"""So much of the log of a failure is shown."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,17 @@ class Check:
         results = {run: self.results.find(name_of(run), self.identities.of_run(run)) for run in runs}
         return {run: result for run, result in results.items() if result is not None}
 
+    def failure(self, result: Result) -> str:
+        """Say what failed, why, and what the end of its log is."""
+        log = self._log(result.name)
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:] if log.is_file() else []
+        return "\n".join(
+            [f"{result.name}: {result.problem}", f"  the end of {log}:", *(f"    {line}" for line in lines)]
+        )
+
+    def _log(self, name: str) -> Path:
+        return self.folder / "logs" / f"{name.replace('/', '_')}.log"
+
     def _tried(self, work: list[Work], workers: int, after: Callable[[], None]) -> list[Result]:
         by_name = {part.name: part for part in work}
         todo = [part.name for part in work if not self._passed(part)]
@@ -115,8 +129,8 @@ class Check:
 
     def _attempt(self, by_name: dict[str, Work], name: str, number: int) -> str:
         """Do one piece of work in a child; returns the processor time that it took and the most memory, [s, MiB]."""
-        place = name.replace("/", "_")
-        folder, log = self.folder / "work" / place, self.folder / "logs" / f"{place}.log"
+        log = self._log(name)
+        folder = self.folder / "work" / log.stem
         for path in (folder, log.parent):
             path.mkdir(parents=True, exist_ok=True)
         with log.open("w") as file:
@@ -129,6 +143,10 @@ class Check:
         torch.set_num_threads(1)
         try:
             by_name[name].do(folder)
+        except Exception:
+            with log.open("a") as file:
+                traceback.print_exc(file=file)
+            raise
         finally:
             os.chdir(self.folder)
             shutil.rmtree(folder)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from sc2.jobs.plan import Run
-from sc2.methods import get_method
 from tests.generated import put
 from tests.grid.check import Check
 from tests.grid.results import Result
+from tests.grid.slices import Curve, curve_of
 
 COMMAND = "make grid-check"
 SHOWN = 20
@@ -60,10 +60,10 @@ def _content(check: Check, runs: Sequence[Run], state: str, hardware: Mapping[st
         )
 
 
-def _grouped(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Run]]:
-    found: dict[tuple[str, str, str], list[Run]] = {}
+def _grouped(runs: Sequence[Run]) -> dict[Curve, list[Run]]:
+    found: dict[Curve, list[Run]] = {}
     for run in runs:
-        found.setdefault((run.benchmark, run.method, get_method(run.method).curve(run.point)), []).append(run)
+        found.setdefault(curve_of(run), []).append(run)
     return found
 
 

@@ -7,7 +7,9 @@ from sc2.config.resolved import Config
 from sc2.errors import ConfigError
 from sc2.jobs.plan import Run, encoder_from, runs, trainings
 from tests.conftest import ROOT
+from tests.grid.slices import balanced, measured
 
+PAGE = ROOT / "docs" / "grid-check.md"
 SLICES = 12
 """Slices that together are the whole."""
 COMMIT = "commit"
@@ -40,9 +42,10 @@ def chosen(found: Sequence[Run], only: Sequence[str], part: str | None) -> list[
     """Return the runs that are asked for.
 
     Args:
-        found: All runs. Neighbours take about as long, so a slice is every twelfth.
+        found: All runs.
         only: Starts of their names; empty for all.
-        part: A slice, `3/12`, or that of the commit; None for all.
+        part: A slice, `3/12`, or that of the commit; None for all. Slices take about as long, by the table of the last
+            time that all were tried.
 
     Raises:
         ConfigError: There is no such run or slice.
@@ -54,7 +57,7 @@ def chosen(found: Sequence[Run], only: Sequence[str], part: str | None) -> list[
     if part is None:
         return asked
     first, slices = (commits() % SLICES, SLICES) if part == COMMIT else _numbers(part)
-    return asked[first::slices]
+    return balanced(asked, measured(PAGE), slices)[first]
 
 
 def sources(config: Config, run: Run) -> list[Run]:
@@ -66,19 +69,27 @@ def sources(config: Config, run: Run) -> list[Run]:
 def commits() -> int:
     """Return how many commits lead to the one that is checked out: successive ones have successive slices.
 
+    Where the history is cut off, they cannot be counted: the commit's hash as a number.
+
     Raises:
-        ConfigError: This is no checkout, or its history is cut off.
+        ConfigError: This is no checkout.
     """
-    git = ["git", "-C", str(ROOT)]
-    answers = []
-    for question in (["rev-parse", "--is-shallow-repository"], ["rev-list", "--count", "HEAD"]):
-        done = subprocess.run([*git, *question], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise ConfigError(f"git says: {done.stderr.strip()}; choose a slice yourself: --slice 0/{SLICES}")
-        answers.append(done.stdout.strip())
-    if answers[0] == "true":
-        raise ConfigError(f"the history is cut off (git fetch --unshallow); or choose a slice: --slice 0/{SLICES}")
-    return int(answers[1])
+    shallow, head, count = (
+        _git(*question)
+        for question in (
+            ("rev-parse", "--is-shallow-repository"),
+            ("rev-parse", "HEAD"),
+            ("rev-list", "--count", "HEAD"),
+        )
+    )
+    return int(head, 16) if shallow == "true" else int(count)
+
+
+def _git(*question: str) -> str:
+    done = subprocess.run(["git", "-C", str(ROOT), *question], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ConfigError(f"git says: {done.stderr.strip()}; choose a slice yourself: --slice 0/{SLICES}")
+    return done.stdout.strip()
 
 
 def _numbers(part: str) -> tuple[int, int]:

@@ -26,7 +26,8 @@ from sc2.training.recipe import Recipe
 from tests.grid import page
 from tests.grid.check import Check
 from tests.grid.layouts import cut_index, write_layout
-from tests.grid.plan import SLICES, chosen, commits, name_of, sources, trained_runs
+from tests.grid.plan import PAGE, SLICES, chosen, commits, name_of, sources, trained_runs
+from tests.grid.slices import balanced, curve_of, measured
 from tests.grid.trial import Trial, watched
 from tests.grid.weights import codec_state, teacher_state
 
@@ -52,13 +53,45 @@ def test_a_run_file_that_trains_its_teachers_is_refused(root: Path) -> None:
         trained_runs(load_config(root / "config" / "quick.yaml"))
 
 
-def test_the_slices_are_the_whole_and_alike(config: Config) -> None:
+def test_the_slices_are_the_whole_and_take_as_long(config: Config) -> None:
     runs = trained_runs(config)
+    seconds = measured(PAGE)
+    assert set(seconds) == {curve_of(run) for run in runs}
     slices = [chosen(runs, [], f"{number}/{SLICES}") for number in range(SLICES)]
     assert Counter(run for part in slices for run in part) == Counter(runs)
-    assert {len(part) for part in slices} <= {len(runs) // SLICES, len(runs) // SLICES + 1}
-    dense = [sum(not run.benchmark.startswith("ilsvrc") for run in part) for part in slices]
-    assert max(dense) - min(dense) <= 1
+    loads = [sum(seconds[curve_of(run)] for run in part) for part in slices]
+    assert sum(loads) > 3600
+    assert max(loads) < 1.03 * sum(loads) / SLICES
+    # Longest first, so that two processes end at about the same time.
+    for part in slices:
+        assert [seconds[curve_of(run)] for run in part] == sorted(
+            (seconds[curve_of(run)] for run in part), reverse=True
+        )
+
+
+def test_seconds_are_read_from_the_table_and_what_is_new_counts_as_the_mean(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "| benchmark | method | points | passed | images in a step, by phase | processor time, s | most memory, MiB |\n"
+        "|---|---|---|---:|---|---:|---:|\n"
+        "| `ilsvrc2012_resnet50` | `end_to_end` | 1, 2 | 2 of 2 | 256 → 2 | 6 … 9 | 1,919 |\n"
+        "| `ilsvrc2012_resnet50` | `fine_tuned_split`, layer4 | 1 | 1 of 1 | 64 → 2, 128 → 2 | 1 | 1,917 |\n"
+        "| `ilsvrc2012_resnet50` | `entropic_student` | 1 | 0 of 1 | 64 → 2 |  |  |\n"
+    )
+    seconds = measured(page)
+    assert seconds == {
+        ("ilsvrc2012_resnet50", "end_to_end", ""): 7.5,
+        ("ilsvrc2012_resnet50", "fine_tuned_split", "layer4"): 1.0,
+    }
+    long = [Run("ilsvrc2012_resnet50", "end_to_end", point, "0") for point in "ab"]
+    new = [Run("ilsvrc2012_resnet50", "entropic_student", point, "0") for point in "ab"]
+    short = [Run("ilsvrc2012_resnet50", "fine_tuned_split", f"layer4_{number}", "0") for number in range(3)]
+    # 7.5 + 4.25 + 1 and 7.5 + 4.25 + 2 × 1: by hand, longest first, the emptier one, the first of two.
+    assert balanced([*short, *new, *long], seconds, 2) == [
+        [long[0], new[0], short[0], short[2]],
+        [long[1], new[1], short[1]],
+    ]
+    assert balanced(short, {}, 2) == [[short[0], short[2]], [short[1]]]
 
 
 def test_the_slice_of_a_commit_follows_that_of_the_one_before(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,8 +112,8 @@ def test_commits_are_counted_where_the_history_is_whole(tmp_path: Path, monkeypa
     assert commits() == 3
     git(["git", "clone", "-q", "--depth", "1", f"file://{tmp_path / 'whole'}", str(tmp_path / "shallow")])
     monkeypatch.setattr("tests.grid.plan.ROOT", tmp_path / "shallow")
-    with pytest.raises(ConfigError, match="cut off"):
-        commits()
+    head = git(["git", "-C", str(tmp_path / "whole"), "rev-parse", "HEAD"]).stdout.decode()
+    assert commits() == int(head, 16) > 2**32
 
 
 @pytest.mark.parametrize("part", ["12/12", "x", "3", "-1/12"])
@@ -239,6 +272,12 @@ def test_a_failure_is_kept_shown_and_tried_again(
         results = check.run([run], workers=1)
         assert [result.name for result in results if result.problem] == [CHEAP]
         assert "ValueError: a `reason`" in results[-1].problem
+    told = check.failure(results[-1])
+    assert told.startswith(f"{CHEAP}: ")
+    # What it wrote to its log, with where it failed.
+    assert "logs/ilsvrc2012_resnet50_channel_reduction_quantization_12.log:" in told
+    assert "in fails\n" in told
+    assert told.endswith("ValueError: a `reason`")
     page.write(table, check, trained_runs(config), "commit 0", {"cpu": "c", "cores": 2, "memory_gib": 8})
     text = table.read_text()
     assert re.search(r"0 of 20\d configurations passed, 1 failed, 20\d were not tried", text)
