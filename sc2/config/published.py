@@ -1,7 +1,8 @@
 """Reads what is published of methods, from `published/` beside the run file. No torch."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,13 @@ def read_orderings(reader: Reader) -> dict[str, Ordering]:
 
 def read_numbers(reader: Reader) -> list[PublishedNumber]:
     """Return the published numbers of all files `published/*.csv`, in their order, and check them."""
-    return [number for file in sorted((reader.folder / "published").glob("*.csv")) for number in _numbers(reader, file)]
+    # There are many numbers of few benchmarks.
+    is_benchmark = cache(lambda name: bool(files_of(reader.folder, "benchmarks", name)))
+    files = sorted((reader.folder / "published").glob("*.csv"))
+    return [number for file in files for number in _numbers(reader, file, is_benchmark)]
 
 
-def _numbers(reader: Reader, file: Path) -> Iterator[PublishedNumber]:
+def _numbers(reader: Reader, file: Path, is_benchmark: Callable[[str], bool]) -> Iterator[PublishedNumber]:
     columns = list(PublishedNumber.model_fields)
     try:
         with file.open(encoding="utf-8", newline="") as lines:
@@ -58,7 +62,7 @@ def _numbers(reader: Reader, file: Path) -> Iterator[PublishedNumber]:
     places: dict[tuple[Any, ...], str] = {}
     rates: dict[tuple[Any, ...], list[tuple[int, float]]] = {}
     for line, row in table:
-        number = _number(reader, file, line, row)
+        number = _number(reader, file, line, row, is_benchmark)
         if number is None:
             continue
         yield number
@@ -75,7 +79,9 @@ def _numbers(reader: Reader, file: Path) -> Iterator[PublishedNumber]:
             reader.add(file, (), f"the places of the curve {curve[3]} must be 1, 2, … by rising rate")
 
 
-def _number(reader: Reader, file: Path, line: str, row: list[str]) -> PublishedNumber | None:
+def _number(
+    reader: Reader, file: Path, line: str, row: list[str], is_benchmark: Callable[[str], bool]
+) -> PublishedNumber | None:
     columns = list(PublishedNumber.model_fields)
     if len(row) != len(columns):
         reader.add(
@@ -91,7 +97,7 @@ def _number(reader: Reader, file: Path, line: str, row: list[str]) -> PublishedN
     number = reader.model(PublishedNumber, Content(((file, {line: values}),)), values, (line,))
     if number is None:
         return None
-    if number.benchmark and not files_of(reader.folder, "benchmarks", number.benchmark):
+    if number.benchmark and not is_benchmark(number.benchmark):
         reader.add(
             file, (line, "benchmark"), f"there is no such benchmark; leave it empty (it says {number.benchmark})"
         )

@@ -33,10 +33,11 @@ def files_of(folder: Path, kind: str, name: str) -> list[Path]:
 
 @dataclass
 class Reader:
-    """Reads files and collects their problems."""
+    """Reads each file once and collects their problems."""
 
     folder: Path
     problems: list[str] = field(default_factory=list)
+    _contents: dict[Path, dict[str, Any] | None] = field(default_factory=dict)
 
     def add(self, file: Path, keys: Sequence[Any], message: str) -> None:
         """Add a problem with a key of a file or, without keys, with the file itself."""
@@ -57,7 +58,12 @@ class Reader:
         return None
 
     def read(self, file: Path) -> dict[str, Any] | None:
-        """Return the content of a file; None if it cannot be read."""
+        """Return the content of a file, which others get too; None if it cannot be read."""
+        if file not in self._contents:
+            self._contents[file] = self._read(file)
+        return self._contents[file]
+
+    def _read(self, file: Path) -> dict[str, Any] | None:
         try:
             content, problems = read_yaml(file)
         except yaml.MarkedYAMLError as error:

@@ -112,7 +112,7 @@ def test_commits_are_counted_where_the_history_is_whole(tmp_path: Path, monkeypa
     assert commits() == 3
     git(["git", "clone", "-q", "--depth", "1", f"file://{tmp_path / 'whole'}", str(tmp_path / "shallow")])
     monkeypatch.setattr("tests.grid.plan.ROOT", tmp_path / "shallow")
-    head = git(["git", "-C", str(tmp_path / "whole"), "rev-parse", "HEAD"]).stdout.decode()
+    head = git(["git", "-C", str(tmp_path / "whole"), "rev-parse", "HEAD"]).stdout
     assert commits() == int(head, 16) > 2**32
 
 
