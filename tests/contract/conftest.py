@@ -5,7 +5,8 @@ parameters at this size, below.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -98,6 +99,7 @@ class Case:
     params: dict[str, Any]
     context: BuildContext[Any]
     state: dict[str, Tensor] | None
+    _files: tuple[Any, dict[str, Any]] | None = field(default=None, init=False, repr=False)
 
     def untrained(self) -> "Case":
         """The same method as it was before its first phase."""
@@ -113,11 +115,18 @@ class Case:
 
     def device(self) -> DeviceHalf:
         """The device half, built from what its file holds."""
-        return self.method.load_device(self.export().device.plain())
+        return self.method.load_device(self._file("device"))
 
     def server(self) -> ServerHalf:
         """The server half, built from what its file holds."""
-        return self.method.load_server(self.export().server.plain())
+        return self.method.load_server(self._file("server"))
+
+    def _file(self, half: str) -> Any:
+        """Return what the file of a half holds, exported once for each state: that takes longer than most tests."""
+        if self._files is None or self._files[0] is not self.state:
+            export = self.export()
+            self._files = self.state, {"device": export.device.plain(), "server": export.server.plain()}
+        return deepcopy(self._files[1][half])
 
 
 @pytest.fixture(scope="session")
