@@ -6,6 +6,7 @@ Tables are written by the stage that makes them, records by the function that wr
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -14,6 +15,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from sc2.drawing import DrawingJob
 from sc2.job import RunningJob
 from sc2.jobs.stages import STAGES
 from sc2.provenance.fingerprint import Fingerprint
@@ -186,7 +188,7 @@ def _drawn(results: Path, benchmark: str, git: Mapping[str, Any]) -> None:
     _job("plot_figure", keys, spec, {}, {"svg": figure}, figure.with_name("rate_accuracy.prov.json"), git)
 
 
-def model(results: Path, benchmark: str = "b") -> dict[str, Path]:
+def model(results: Path, benchmark: str = "b", uncommitted: bool = False) -> dict[str, Path]:
     """Run the stage `model_latency` on the tree."""
     folder = results / "channels" / benchmark
     folder.mkdir(parents=True)
@@ -199,7 +201,8 @@ def model(results: Path, benchmark: str = "b") -> dict[str, Path]:
     samples = [results / "evaluate" / benchmark / m / p / f"seed{s}" / "samples.parquet" for m, p, s in own]
     spec = {"title": f"Digits {benchmark}", "methods": FACTS, "runs": own}
     inputs: dict[str, Path | list[Path]] = {**tables_of, "samples": samples}
-    end_to_end.run(RunningJob("model_latency", {"benchmark": benchmark}, spec, inputs, outputs, "0" * 16))
+    job = DrawingJob("model_latency", {"benchmark": benchmark}, spec, inputs, outputs, "0" * 16)
+    end_to_end.run(replace(job, uncommitted=uncommitted))
     return outputs
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sc2.config.load import load_config
 from sc2.config.resolved import Config
+from sc2.drawing import DrawingJob
 from sc2.errors import ConfigError, DataError, ProvenanceError
 from sc2.job import RunningJob
 from sc2.jobs.identity import Job, job
@@ -20,6 +21,7 @@ from sc2.provenance.fingerprint import package_root, take_parsed
 from sc2.provenance.inputs import describe_inputs
 from sc2.provenance.parsed import KEPT
 from sc2.provenance.record import git_state, hashes_of, read_record, record_id, sha256_file, write_record
+from sc2.provenance.uncommitted import uncommitted
 from sc2.sweep import SweepJob
 from sc2.system.atomic import remove_leftovers
 from sc2.system.gpus import reserved
@@ -126,6 +128,8 @@ def _run(planned: Job, running: RunningJob, record: Path, inputs: Described) -> 
     # Taken now: the tree may have changed by the time a long training ends.
     git, started, clock = git_state(package_root()), datetime.now(UTC), time.monotonic()
     try:
+        if STAGES[running.stage].draws:
+            running = DrawingJob(**vars(running), uncommitted=uncommitted(git, running.inputs))
         STAGES[running.stage].load()(running)
         write_record(
             record,

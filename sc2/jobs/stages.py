@@ -27,6 +27,7 @@ class Stage:
         entry: The function that runs it, as `module:function`.
         gpu: Whether it computes on a GPU where there is one.
         sweeps: Whether a job of it can do a part of the work of jobs at other operating points (`--sweep`).
+        draws: Whether it draws: then it is told whether there is uncommitted work behind the picture.
     """
 
     help: str
@@ -37,6 +38,7 @@ class Stage:
     calls: tuple[str, ...] = ()
     gpu: bool = False
     sweeps: bool = False
+    draws: bool = False
 
     @property
     def never_calls(self) -> frozenset[str]:
@@ -154,6 +156,7 @@ STAGES: dict[str, Stage] = {
         inputs={"rate_quality": "one", "latency": "one", "teacher": "one"},
         outputs=("svg", "png"),
         entry="sc2.report.plot:run",
+        draws=True,
     ),
     "model_latency": Stage(
         "model a benchmark's end-to-end latency over channels, from the bytes of every test image",
@@ -161,6 +164,7 @@ STAGES: dict[str, Stage] = {
         inputs={"rate_quality": "one", "latency": "one", "teacher": "one", "samples": "many"},
         outputs=("end_to_end", "break_even", "svg", "png"),
         entry="sc2.report.end_to_end:run",
+        draws=True,
     ),
     "draw_examples": Stage(
         "draw a few test images with a method's predictions at falling rates, with the bytes of each",
@@ -169,6 +173,7 @@ STAGES: dict[str, Stage] = {
         outputs=("webp",),
         entry="sc2.report.examples:run",
         calls=_HALVES,
+        draws=True,
     ),
     "compare_tasks": Stage(
         "put the benchmarks of a group side by side and count what serving all their tasks costs",
@@ -176,6 +181,7 @@ STAGES: dict[str, Stage] = {
         inputs={"rate_quality": "many", "latency": "many", "teacher": "many"},
         outputs=("serving", "svg", "png"),
         entry="sc2.report.group:run",
+        draws=True,
     ),
     "snapshot": Stage(
         "copy a benchmark's tables and figures to docs/reference for readers",

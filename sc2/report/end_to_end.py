@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from sc2.drawing import DrawingJob
 from sc2.errors import DataError
-from sc2.job import RunningJob
 from sc2.measure.channel import PRESETS, Side, Split, break_even, missed_pct
 from sc2.measure.percentile import percentile
 from sc2.report import latency_figure, style
@@ -46,7 +46,7 @@ def break_even_columns() -> tuple[Column, ...]:
     return (*keys, *pair, *floats(3, "rtt_ms", nullable=True), *rate, *text("faster", "reason", nullable=True))
 
 
-def run(job: RunningJob) -> None:
+def run(job: DrawingJob) -> None:
     """Write `end_to_end` and `break_even` from the tables and the rows per image, and draw `svg` and `png`.
 
     The spec holds `runs`, method, point and seed of each of `samples`.
@@ -67,7 +67,7 @@ def run(job: RunningJob) -> None:
     write_table(job.outputs["break_even"], break_even_columns(), rows)
     with style.applied():
         drawn = latency_figure.draw(tables, points, str(spec["title"]))
-    style.save(drawn, job.outputs["svg"], job.outputs["png"], str(spec["title"]))
+    style.save(drawn, job.outputs["svg"], job.outputs["png"], str(spec["title"]), job.uncommitted)
 
 
 def modelled(points: Sequence[TimedPoint], benchmark: str) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ from sc2.data.geometry import Placement
 from sc2.data.spec import InputSpec, SizeSpec
 from sc2.data.store import SampleStore
 from sc2.data.transform import prepare_image
-from sc2.job import RunningJob
+from sc2.drawing import DrawingJob
 from sc2.report import style
 from sc2.report.lettering import wrapped
 from sc2.runs.halves import load_device, load_server
@@ -48,7 +48,7 @@ class Column:
     answers: list[Any]
 
 
-def run(job: RunningJob) -> None:
+def run(job: DrawingJob) -> None:
     """Draw the examples of one method into `webp`; the halves are in the order of the spec's points."""
     torch.set_num_threads(job.threads)
     spec, task = job.spec, get_task(job.spec["task"])
@@ -66,7 +66,7 @@ def run(job: RunningJob) -> None:
     title = f"{spec['method_title']} on {spec['title']}"
     with style.applied():
         figure = _figure(title, task, store, indexes, columns, classes)
-    style.save_picture(figure, job.outputs["webp"])
+    style.save_picture(figure, job.outputs["webp"], job.uncommitted)
     print(f"[{job.label}] drew {job.outputs['webp']}", file=sys.stderr, flush=True)
 
 

@@ -1,13 +1,13 @@
 """Stage `compare_tasks`: the benchmarks of a group side by side, and what it costs to serve all their tasks at once."""
 
-from sc2.job import RunningJob
+from sc2.drawing import DrawingJob
 from sc2.report import overview, serving, style
 from sc2.report.columns import serving_columns
 from sc2.report.series import READ, read_tables
 from sc2.report.table_io import Row, write_table
 
 
-def run(job: RunningJob) -> None:
+def run(job: DrawingJob) -> None:
     """Write `serving` and draw the overview into `svg` and `png`.
 
     The inputs are the benchmarks' tables in the order of the spec's `titles`.
@@ -24,4 +24,4 @@ def run(job: RunningJob) -> None:
     title = f"{group}: {len(benchmarks)} tasks"
     with style.applied():
         figure = overview.draw(title, titles, benchmarks)
-    style.save(figure, job.outputs["svg"], job.outputs["png"], title)
+    style.save(figure, job.outputs["svg"], job.outputs["png"], title, job.uncommitted)

@@ -5,7 +5,7 @@ from typing import Protocol, cast
 
 from matplotlib.figure import Figure
 
-from sc2.job import RunningJob
+from sc2.drawing import DrawingJob
 from sc2.report import style
 from sc2.report.series import READ, Context, Tables, read_tables
 
@@ -17,7 +17,7 @@ class Drawing(Protocol):
         """Draw the figure."""
 
 
-def run(job: RunningJob) -> None:
+def run(job: DrawingJob) -> None:
     """Draw `job.spec["figure"]` from `rate_quality`, `latency` and `teacher` into `svg` and `png`.
 
     Raises:
@@ -29,7 +29,7 @@ def run(job: RunningJob) -> None:
     published = spec.get("published", [])
     context = Context(str(spec["title"]), tuple(tables.facts), published, int(width) * int(height))
     figure = render(str(spec["figure"]), tables, context)
-    style.save(figure, job.outputs["svg"], job.outputs["png"], context.title)
+    style.save(figure, job.outputs["svg"], job.outputs["png"], context.title, job.uncommitted)
 
 
 def render(name: str, tables: Tables, context: Context) -> Figure:

@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
 
 from sc2.report import lettering
 from sc2.report.layout import MANY, Entry
@@ -30,6 +31,12 @@ MARKER_SIZE = 5.5
 
 INK = "#333333"
 """Colour of text and of the teacher's line."""
+
+UNCOMMITTED = "Made from uncommitted changes"
+"""What a figure says that shows work from a tree whose changes no commit holds."""
+
+_STRIP, _WARNING = 0.2, "#a40000"
+"""Height of the strip with that text (inches), and its colour."""
 
 _RC: Any = {
     **lettering.PLAIN,
@@ -151,23 +158,42 @@ def teacher_line(axes: Axes, teacher: float) -> None:
     axes.axhline(teacher, color=INK, linestyle=(0, (4, 3)), linewidth=1.0, zorder=1)
 
 
-def save(figure: Figure, svg: Path, png: Path, title: str) -> None:
+def save(figure: Figure, svg: Path, png: Path, title: str, uncommitted: bool = False) -> None:
     """Write the figure in both formats; equal figures give equal bytes.
 
-    Nothing in the files says when, where or from which code they were drawn: that is in the record beside them.
+    Nothing in the files says when, where or from which code they were drawn, that is in the record beside them; but
+    where no commit holds that code, they say so.
 
     Args:
         figure: What to save.
         svg: Path of the SVG.
         png: Path of the PNG.
         title: Title for the metadata.
+        uncommitted: Whether there is work from uncommitted changes behind it.
     """
     with applied(), lettering.told(svg.name):
-        figure.savefig(svg, format="svg", metadata={"Title": title, "Date": None, "Creator": "sc2"})
-        figure.savefig(png, format="png", dpi=PNG_DPI, metadata={"Title": title, "Software": "sc2"})
+        shown = _shown(figure, uncommitted)
+        figure.savefig(svg, format="svg", metadata={"Title": title, "Date": None, "Creator": "sc2"}, **shown)
+        figure.savefig(png, format="png", dpi=PNG_DPI, metadata={"Title": title, "Software": "sc2"}, **shown)
 
 
-def save_picture(figure: Figure, webp: Path) -> None:
-    """Write a figure that is made of photographs as a WebP."""
+def save_picture(figure: Figure, webp: Path, uncommitted: bool = False) -> None:
+    """Write a figure that is made of photographs as a WebP; `uncommitted` as for `save`."""
     with applied(), lettering.told(webp.name):
-        figure.savefig(webp, format="webp", dpi=PICTURE_DPI, pil_kwargs={"quality": PICTURE_QUALITY, "method": 6})
+        options = {"quality": PICTURE_QUALITY, "method": 6}
+        figure.savefig(webp, format="webp", dpi=PICTURE_DPI, pil_kwargs=options, **_shown(figure, uncommitted))
+
+
+def _shown(figure: Figure, uncommitted: bool) -> dict[str, Any]:
+    """Return how much of the plane is saved: the figure, or also a strip below it that says what is uncommitted.
+
+    The strip is no part of the figure's layout, so that everything else is where it is without.
+    """
+    if not uncommitted:
+        return {}
+    width, height = figure.get_size_inches()
+    for legend in figure.legends:
+        # By default it stands at the edge of what is saved, not of the figure.
+        legend.set_bbox_to_anchor((0, 0, 1, 1), figure.transFigure)
+    figure.text(0.04 / width, -_STRIP / 2 / height, UNCOMMITTED, va="center", fontsize=8, color=_WARNING)
+    return {"bbox_inches": Bbox.from_bounds(0, -_STRIP, width, height + _STRIP)}

@@ -19,12 +19,13 @@ from sc2.checkpoint import load_checkpoint
 from sc2.commands.link import decode_file, encode_file
 from sc2.data.limits import largest_latent
 from sc2.data.spec import SizeSpec
+from sc2.drawing import DrawingJob
 from sc2.errors import CheckpointError, ConfigError, DataError
 from sc2.job import RunningJob
 from sc2.measure.spec import LatencySpec
 from sc2.methods import get_method
 from sc2.methods.student.halves import StudentDevice
-from sc2.report import snapshot
+from sc2.report import snapshot, style
 from sc2.report.columns import quality_of
 from sc2.report.examples import run as draw_examples
 from sc2.report.timed import by_size
@@ -205,7 +206,7 @@ def test_one_payload_gets_three_answers(built: dict[str, Any], tmp_path: Path) -
 def test_examples_show_every_point(built: dict[str, Any], task: str) -> None:
     spec = {"points": ["1", "4"], "symbol": "β=", "images": 2, "method_title": "Student", "title": "scenes"}
     inputs = {"devices": [built[task]["device"]] * 2, "servers": [built[task]["server"]] * 2}
-    job = built["project"].job("examples", task, spec, inputs, ["webp"])
+    job = DrawingJob(**vars(built["project"].job("examples", task, spec, inputs, ["webp"])))
     draw_examples(job)
     with Image.open(job.outputs["webp"]) as picture:
         assert picture.format == "WEBP"
@@ -216,6 +217,9 @@ def test_examples_show_every_point(built: dict[str, Any], task: str) -> None:
     assert len(first) < snapshot.MAX_BYTES
     draw_examples(replace(job, record_id="f" * 16))
     assert job.outputs["webp"].read_bytes() == first
+    draw_examples(replace(job, uncommitted=True))
+    with Image.open(job.outputs["webp"]) as told:
+        assert told.size == (picture.size[0], picture.size[1] + 0.2 * style.PICTURE_DPI)
 
 
 def test_a_long_title_stays_inside_the_figure(built: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +228,8 @@ def test_a_long_title_stays_inside_the_figure(built: dict[str, Any], monkeypatch
     spec = {"points": ["1", "4"], "symbol": "β=", "images": 2, "method_title": "Student (FP)"}
     spec["title"] = "PASCAL VOC segmentation, DeepLabv3 on MobileNetV2, small"
     inputs = {"devices": [built["detection"]["device"]] * 2, "servers": [built["detection"]["server"]] * 2}
-    draw_examples(built["project"].job("examples", "detection", spec, inputs, ["webp"]))
+    job = built["project"].job("examples", "detection", spec, inputs, ["webp"])
+    draw_examples(DrawingJob(**vars(job)))
     title = saved[0].texts[0]
     assert "\n" in title.get_text()
     assert title.get_window_extent().x1 < saved[0].bbox.width

@@ -9,6 +9,7 @@ import pytest
 
 from sc2.errors import DataError
 from sc2.measure.channel import PRESETS
+from sc2.report import style
 from sc2.report.series import read_tables
 from sc2.report.timed import reaching, read_sizes, timed_points
 from tests import results_tree
@@ -107,6 +108,10 @@ def test_the_figure_has_a_line_per_method_and_is_the_same_twice(results: Path) -
     first.parent.rmdir()
     assert results_tree.model(results)["svg"].read_bytes() == before
     assert len(before) > 10_000
+
+
+def test_the_figure_of_uncommitted_work_says_so(results: Path) -> None:
+    assert style.UNCOMMITTED in results_tree.model(results, uncommitted=True)["svg"].read_text()
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,12 @@ from matplotlib.text import Annotation
 from PIL import Image
 
 from sc2.config.found import figure_names
+from sc2.drawing import DrawingJob
 from sc2.errors import DataError
 from sc2.job import RunningJob
 from sc2.jobs.stages import STAGES
 from sc2.measure.resampling import proportion_interval
-from sc2.report import axes, looks, plot, tables
+from sc2.report import axes, looks, plot, style, tables
 from sc2.report.series import Context, Tables, collect, read_tables
 from tests.measured import sample_inputs
 
@@ -233,11 +234,11 @@ def test_ticks_are_round_few_and_plain() -> None:
     ]
 
 
-def plot_job(paths: dict[str, Path], folder: Path, **changes: Any) -> RunningJob:
+def plot_job(paths: dict[str, Path], folder: Path, **changes: Any) -> DrawingJob:
     folder.mkdir(exist_ok=True)
     spec = {"figure": "rate_accuracy", "title": "A <title> & more", "methods": list(map(facts, DIGITS)), **changes}
     outputs = {"svg": folder / "rate_accuracy.svg", "png": folder / "rate_accuracy.png"}
-    return RunningJob("plot_figure", {"benchmark": "b", "figure": "rate_accuracy"}, spec, paths, outputs, RECORD)
+    return DrawingJob("plot_figure", {"benchmark": "b", "figure": "rate_accuracy"}, spec, paths, outputs, RECORD)
 
 
 def test_the_same_tables_give_the_same_bytes_whatever_the_record_and_the_commit(
@@ -260,6 +261,28 @@ def test_the_same_tables_give_the_same_bytes_whatever_the_record_and_the_commit(
     with Image.open(first.outputs["png"]) as image:
         assert image.size == (1100, 800)
         assert image.info["Title"] == "A <title> & more"
+
+
+def test_a_figure_of_uncommitted_work_is_the_same_with_a_line_below(
+    make: Callable[..., dict[str, Path]], tmp_path: Path
+) -> None:
+    """Nothing of the figure itself moves, and the line lies inside the picture."""
+    clean = plot_job(make(DIGITS), tmp_path / "clean")
+    dirty = replace(plot_job(make(DIGITS), tmp_path / "dirty"), uncommitted=True)
+    plot.run(clean)
+    plot.run(dirty)
+    plain, told = (job.outputs["svg"].read_text() for job in (clean, dirty))
+    assert f"<!-- {style.UNCOMMITTED} -->" in told
+    assert style.UNCOMMITTED not in plain
+    with Image.open(clean.outputs["png"]) as before, Image.open(dirty.outputs["png"]) as after:
+        width, height = before.size
+        strip = np.asarray(after.convert("RGB").crop((0, height, *after.size)))
+        assert after.size == (width, height + 0.2 * style.PNG_DPI)
+        assert after.crop((0, 0, width, height)).tobytes() == before.tobytes()
+    ink = np.argwhere((strip < 200).any(axis=2))
+    assert len(ink) > 200
+    assert (ink.min(axis=0) >= 2).all()
+    assert (ink.max(axis=0) < (strip.shape[0] - 2, width / 2)).all()
 
 
 def test_what_cannot_be_drawn_is_said(make: Callable[..., dict[str, Path]], tmp_path: Path) -> None:

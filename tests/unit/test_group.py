@@ -1,14 +1,16 @@
 """Benchmarks of several tasks side by side: the overview, the serving table, and their page."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sc2.drawing import DrawingJob
 from sc2.errors import ProvenanceError
 from sc2.job import RunningJob
 from sc2.provenance.record import OutputFile, sha256_file
-from sc2.report import group, group_snapshot
+from sc2.report import group, group_snapshot, style
 from sc2.report.columns import quality_of, rate_quality_columns, teacher_columns
 from sc2.report.overview import alike, once
 from sc2.report.series import collect, read_tables
@@ -46,14 +48,14 @@ def write_tables(folder: Path, task: str, size: float, curves: tuple[str, str] =
 
 
 @pytest.fixture
-def compared(tmp_path: Path) -> RunningJob:
+def compared(tmp_path: Path) -> DrawingJob:
     """The stage's job, done."""
     tables = [write_tables(tmp_path / task, task, size) for task, size in TASKS.items()]
     inputs = {name: [paths[name] for paths in tables] for name in ("rate_quality", "latency", "teacher")}
     outputs = {"serving": tmp_path / "serving.csv", "svg": tmp_path / "overview.svg", "png": tmp_path / "overview.png"}
     facts = [{"name": "entropic_student", "family": "student", "symbol": "β="}]
     spec = {"benchmarks": list(TASKS), "titles": [f"Panel of {task}" for task in TASKS], "methods": facts}
-    job = RunningJob("compare_tasks", {"group": "g"}, spec, inputs, outputs, RECORD)
+    job = DrawingJob("compare_tasks", {"group": "g"}, spec, inputs, outputs, RECORD)
     group.run(job)
     return job
 
@@ -73,6 +75,12 @@ def test_the_overview_has_a_panel_per_benchmark_and_one_legend(compared: Running
         assert f"Panel of {task}" in drawn
         assert quality_of(task).label in drawn
     assert drawn.count("<!-- Student -->") == 1
+
+
+def test_an_overview_of_uncommitted_work_says_so(compared: DrawingJob) -> None:
+    assert style.UNCOMMITTED not in compared.outputs["svg"].read_text()
+    group.run(replace(compared, uncommitted=True))
+    assert style.UNCOMMITTED in compared.outputs["svg"].read_text()
 
 
 def test_a_curve_looks_the_same_in_every_panel_and_as_no_other(tmp_path: Path) -> None:

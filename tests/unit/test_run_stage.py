@@ -3,7 +3,6 @@
 import contextlib
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 import sc2.jobs.run
 from sc2.config.schema import Compute
+from sc2.drawing import DrawingJob
 from sc2.errors import DataError, ProvenanceError, SC2Error
 from sc2.job import RunningJob
 from sc2.jobs.identity import Job
@@ -43,9 +43,9 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Work], N
     monkeypatch.setattr(sc2.jobs.run, "job", lambda config, stage, keys: PLANNED)
     Path("in.txt").write_text("in")
 
-    def run(work: Work, **named: Any) -> None:
-        stage = Stage("make", ("name",), {"source": "one"}, ("out",), "sc2.errors:none")
-        monkeypatch.setitem(STAGES, "make", replace(stage))
+    def run(work: Work, draws: bool = False, **named: Any) -> None:
+        stage = Stage("make", ("name",), {"source": "one"}, ("out",), "sc2.errors:none", draws=draws)
+        monkeypatch.setitem(STAGES, "make", stage)
         monkeypatch.setattr(Stage, "load", lambda self: work)
         run_stage(
             "make",
@@ -253,3 +253,29 @@ def test_a_job_trains_others_of_its_sweep_that_no_process_is_training(
     assert list(LOCKS.iterdir()) == []
     with locked(LOCKS / f"{'a' * 16}.lock", "train it"), locked(LOCKS / f"{'b' * 16}.lock", "train it"):
         start(lambda job: write(job) if type(job) is RunningJob else pytest.fail("there is nothing to train with it"))
+
+
+@pytest.mark.parametrize("dirty", [False, True, None])
+def test_a_job_that_draws_is_told_of_uncommitted_work_as_its_record_has_it(
+    start: Callable[..., None], monkeypatch: pytest.MonkeyPatch, dirty: bool | None
+) -> None:
+    """Its tree is looked at once, and what is not known is not called uncommitted; the record has the same id."""
+    monkeypatch.setattr(sc2.jobs.run, "git_state", lambda root: {**NO_GIT, "dirty": dirty})
+    told: list[bool] = []
+
+    def draw(job: RunningJob) -> None:
+        assert isinstance(job, DrawingJob)
+        told.append(job.uncommitted)
+        write(job)
+
+    start(draw, draws=True)
+    assert told == [dirty is True]
+    record = read_record(RECORD)
+    assert record.git["dirty"] is dirty
+    start(lambda job: write(job) if type(job) is RunningJob else pytest.fail("it does not draw"))
+    assert read_record(RECORD).id == record.id
+
+
+def test_every_stage_that_makes_a_picture_draws() -> None:
+    pictures = {name for name, stage in STAGES.items() if {"svg", "png", "webp"} & set(stage.outputs)}
+    assert pictures == {name for name, stage in STAGES.items() if stage.draws}
