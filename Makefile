@@ -69,7 +69,7 @@ pages: env ## docs/curves.md and docs/method.md again, from the committed snapsh
 	$(BIN)/python -m tests.drawn
 
 report: env ## the results as one page that a browser opens from the disk: report/index.html (CONFIG=... for another run file)
-	$(SNAKEMAKE) report --configfile $(CONFIG)
+	$(SNAKEMAKE) --configfile $(CONFIG)
 	$(BIN)/python -m sc2 report
 
 SHARED = --config $(CONFIG) $(if $(REMOTE),--remote $(REMOTE)) $(if $(BENCHMARK),--benchmark $(BENCHMARK)) \

@@ -61,7 +61,7 @@ def _stages(config: Config) -> dict[str, Any]:
     shown_data = _results("data", dict.fromkeys(config.benchmarks[name].config.dataset for name in shown))
     taken = [name for name in names if any(method.released for method in config.benchmarks[name].methods.values())]
     made = [*_results("train", trained), *_results("released", taken), *exports]
-    drawn = [*_results("tables", names), *_results("figures", names)]
+    drawn = [*_results("tables", names), *_results("figures", names), *_results("channels", names)]
     drawn += [*_results("examples", shown), *_results("groups", config.run.groups)]
     datasets = [_relative(config.path.parent / "datasets" / f"{name}.yaml") for name in config.datasets]
     methods = _relative(config.path.parent / "methods")
@@ -125,6 +125,7 @@ def _plots(config: Config) -> Iterator[str | dict[str, Any]]:
         }
     for name in config.benchmarks:
         yield from (f"results/figures/{name}/{figure}.svg" for figure in config.run.figures)
+    yield from _results("channels", config.benchmarks, "latency.svg")
     yield from _results("groups", config.run.groups, "overview.svg")
 
 

@@ -6,7 +6,8 @@ end. Snakemake starts the ready jobs of the highest priority, so the priorities 
 1. what the first picture needs: example pictures of a method without training, so that only a teacher is trained;
 2. data, and trainings by the number of others that wait for them one after another: of two chains, the longer one;
 3. everything else that takes one core, which fits in beside the chains;
-4. latency: it needs all cores, so that while one of its jobs waits for the last core, or runs, no training does.
+4. latency: its measurement needs all cores, so that while one of its jobs waits for the last core, or runs, no training
+   does; and what is modelled from it, after the figures that are drawn from the same tables.
 """
 
 from functools import cached_property
@@ -52,7 +53,7 @@ class Order:
         match stage:
             case "prepare_data":
                 return DATA
-            case "measure_latency":
+            case "measure_latency" | "model_latency":
                 return LATENCY
         return CHAIN + self.waiting[node] if node in self.waiting else REST
 

@@ -13,7 +13,7 @@ from sc2.provenance.record import Record, read_record
 from sc2.report import facts
 from sc2.report.columns import QUALITY
 from sc2.report.markdown import Markup, ends, number, table
-from sc2.report.snapshot import alt_text, check_records, copy_to, published
+from sc2.report.snapshot import check_records, copy_to, image, published
 from sc2.report.table_io import read_table
 
 
@@ -39,7 +39,7 @@ def _text(job: RunningJob, serving: Path, figures: Sequence[Path], records: Sequ
         "<!-- Written by `snakemake snapshots`: do not edit. -->",
         f"# {job.keys['group']}: {len(job.spec['benchmarks'])} tasks",
         "Benchmarks: " + ", ".join(f"[{name}](../{name}/README.md)" for name in job.spec["benchmarks"]) + ".",
-        *(f"![{alt_text(path)}]({path.name})" for path in figures),
+        *map(image, figures),
         *_orderings(job.spec["benchmarks"], [read_table(path) for path in job.input_list("orderings")]),
         "## Serving all tasks",
         "Per image, with one payload where the device half is the same for all tasks, and one per task where it is "

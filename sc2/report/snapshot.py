@@ -13,7 +13,7 @@ import pandas as pd
 from sc2.errors import DataError, ProvenanceError
 from sc2.job import RunningJob
 from sc2.provenance.record import Record, read_record, sha256_file
-from sc2.report import equal_quality, facts
+from sc2.report import equal_quality, facts, latency_sections
 from sc2.report.markdown import Markup, code, ends, escaped, in_a_sentence, number, table, with_spread
 from sc2.report.published import section as reproduction
 from sc2.report.series import READ, Series, Tables, collect, read_tables, teacher_value
@@ -28,7 +28,6 @@ MAX_BYTES = 400_000
 
 SHOWN = ("equal_quality", "byte_ratios", "paired", "orderings", "reproduction", "comparison", "timed_hypervolume")
 """The tables that the page shows beside those that the curves are made from."""
-
 
 _PAPERS = "../../papers.md"
 
@@ -96,12 +95,13 @@ def copy_to(job: RunningJob, paths: Sequence[Path], folder: Path) -> None:
 def _text(job: RunningJob, paths: Sequence[Path], figures: Sequence[Path], records: Sequence[Record]) -> str:
     """Return the whole README."""
     tables, computed = _load(job, paths), {path.stem: read_table(path) for path in paths if path.stem in SHOWN}
+    channels = [image(path) for path in figures if path.stem == latency_sections.CHANNELS]
     command = f"snakemake --cores all --configfile config/{job.spec['config']}"
     parts = [
         "<!-- Written by `snakemake snapshots`: do not edit. -->",
         f"# {escaped(job.spec['title'])}",
         f"Benchmark {code(job.keys['benchmark'])}, made by {code(command)}. {_teacher(tables)}",
-        *(f"![{alt_text(path)}]({path.name})" for path in figures),
+        *(image(path) for path in figures if path.stem != latency_sections.CHANNELS),
         "## Rate and quality",
         f"Means over the test images{_seeds_text(tables)}, with 95 % intervals over images and {_varied(tables)}. ≈: "
         f"cannot be told from the quality of the same curve at the next fewer bytes. Tables: {_links(paths)}.",
@@ -110,8 +110,7 @@ def _text(job: RunningJob, paths: Sequence[Path], figures: Sequence[Path], recor
         *_orderings(computed["orderings"]),
         *reproduction(computed["reproduction"]),
         *_comparison(tables, computed["comparison"], computed["timed_hypervolume"]),
-        "## Latency",
-        *_latency(tables),
+        *latency_sections.sections(tables, channels),
         "## Made on",
         facts.made_on(records),
         "## Records",
@@ -121,9 +120,9 @@ def _text(job: RunningJob, paths: Sequence[Path], figures: Sequence[Path], recor
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
-def alt_text(path: Path) -> str:
-    """Return the alternative text of a figure."""
-    return path.stem.replace("_", " ").capitalize()
+def image(path: Path) -> str:
+    """Return a figure beside the page, with its name as alternative text."""
+    return f"![{path.stem.replace('_', ' ').capitalize()}]({path.name})"
 
 
 def _links(paths: Sequence[Path]) -> str:
@@ -257,43 +256,3 @@ def _difference(row: pd.Series, name: str, decimals: int) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     mark = "≈ " if low <= 0 <= high and (low, high) != (0, 0) else ""
     return f"{mark}{number(row[name], decimals)} ({ends((low, high), decimals)})"
-
-
-def _latency(tables: Tables) -> list[str]:
-    """Return what the times were measured on, and one row per run; nothing measured gives one sentence."""
-    times = tables.latency
-    if times.empty:
-        return ["Not measured."]
-    columns = {
-        "encoder_ms_p50": "encoder (ms)",
-        "coder_encode_ms_p50": "entropy coder, encode (ms)",
-        "coder_decode_ms_p50": "entropy coder, decode (ms)",
-        "server_ms_p50": "server (ms)",
-        "server_batch_ms_p50": "server, in batches (ms)",
-    }
-    machines = sorted({f"{time['cpu']}, {time['threads']} thread(s)" for _, time in times.iterrows()})
-    batches = sorted({str(time["server_batch"]) for _, time in times.iterrows()})
-    rows = [(*_run_cells(tables, time), *(_time(time, name) for name in columns)) for _, time in times.iterrows()]
-    return [
-        f"Median per image on {escaped('; '.join(machines))}. All is done image by image, but for the last column: "
-        f"there the server answers {'; '.join(batches)} images at once, as the evaluation does. In brackets the 95 % "
-        f"interval of the median.{_loaded(times)}",
-        table(("method", "point", "seed", *columns.values()), rows, numbers_from=3),
-    ]
-
-
-def _time(row: pd.Series, name: str) -> str:
-    part = name.removesuffix("_p50")
-    return f"{number(row[name], 3)} ({ends((row[f'{part}_low'], row[f'{part}_high']), 3)})"
-
-
-def _loaded(times: pd.DataFrame) -> str:
-    """Say which times may be too long because the machine did other things; nothing where it did not."""
-    loaded = times[times["loaded"]]["method"].unique()
-    return f" **The machine was busy while these were timed: {escaped(', '.join(loaded))}.**" if len(loaded) else ""
-
-
-def _run_cells(tables: Tables, time: pd.Series) -> tuple[str, str, str]:
-    runs = tables.rate_quality
-    run = runs[(runs["method"] == time["method"]) & (runs["point"] == time["point"])].iloc[0]
-    return str(run["method_title"]), tables.facts_of(time["method"]).point(time["point"]), str(time["seed"])

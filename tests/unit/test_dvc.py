@@ -96,4 +96,5 @@ def test_codecs_alone_have_no_trainings_and_no_group_no_overview(tmp_path: Path)
     content = made(run)
     outs = [out for stage in content["stages"].values() for out in names(stage["outs"])]
     assert not [out for out in outs if out.startswith(("results/train/", "results/groups/", "results/examples/"))]
-    assert content["plots"][1:] == ["results/figures/codecs/exrd.svg"]
+    drawn = ["results/figures/codecs/exrd.svg", "results/channels/codecs/latency.svg"]
+    assert content["plots"][1:] == drawn

@@ -67,6 +67,8 @@ def test_data_is_prepared_before_anything_is_trained_and_latency_is_last(load: L
     assert order.priority("prepare_data", {"dataset": "photodigits_scenes"}) > chain
     keys = {"benchmark": NAME, "method": "webp"}
     assert order.priority("measure_latency", keys) == LATENCY < REST
+    assert order.priority("model_latency", {"benchmark": NAME}) == LATENCY
+    assert order.priority("plot_figure", {"benchmark": NAME, "figure": "exrd"}) == REST
     assert order.priority("evaluate", run("webp", "10")) == order.priority("make_tables", {"benchmark": NAME}) == REST
 
 

@@ -198,7 +198,7 @@ def trained(*points: str, phases: tuple[str, ...] = ("distill", "finetune")) -> 
     return {f"train {BENCHMARK}/{STUDENT}/{point}/0/{phase}" for point in points for phase in phases}
 
 
-PLOTS = {f"plot_figure {BENCHMARK}/{figure}" for figure in FIGURES}
+PLOTS = {f"plot_figure {BENCHMARK}/{figure}" for figure in FIGURES} | {f"model_latency {BENCHMARK}"}
 REPORT = {f"make_tables {BENCHMARK}"} | PLOTS
 JPEG = measured("jpeg", *JPEG_POINTS)
 STUDENTS = trained(*STUDENT_POINTS) | measured(STUDENT, *STUDENT_POINTS)

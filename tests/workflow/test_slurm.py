@@ -116,7 +116,7 @@ def trainings_ask_for_a_gpu_and_nothing_else_does(ran: tuple[Project, str], clus
 def short_jobs_are_submitted_together(ran: tuple[Project, str], cluster: Slurm) -> None:
     """Data, a teacher, its evaluation, trainings, the killed one again, two latencies; and all runs, and the report."""
     assert len(of(cluster, "rule_runs_evaluate_export")) == 1
-    assert len(of(cluster, "rule_report_make_tables_plot_figure")) == 1
+    assert len(of(cluster, "rule_report_make_tables_model_latency_plot_figure")) == 1
     assert len(cluster.jobs()) == 3 + len(TRAININGS) + 1 + 2 + 2
     [runs] = of(cluster, "rule_runs_evaluate_export")
     # One after another: the memory of one, the time of all four.

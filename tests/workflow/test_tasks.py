@@ -31,7 +31,8 @@ def runs(benchmark: str, point: str, *phases: str) -> set[str]:
 def shown(benchmark: str) -> set[str]:
     """What gathers the runs of a benchmark's Entropic Student."""
     drawn = {f"plot_figure {benchmark}/{figure}" for figure in FIGURES} | {f"draw_examples {benchmark}/{STUDENT}"}
-    return drawn | {f"measure_latency {benchmark}/{STUDENT}", f"make_tables {benchmark}"}
+    of_all = {f"{stage} {benchmark}" for stage in ("make_tables", "model_latency")}
+    return drawn | of_all | {f"measure_latency {benchmark}/{STUDENT}"}
 
 
 def test_an_encoder_is_an_input_of_the_other_tasks(tmp_path: Path) -> None:

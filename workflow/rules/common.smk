@@ -329,10 +329,20 @@ def figures(benchmarks, formats=("svg", "png")):
     )
 
 
-def channels(benchmarks):
-    """Latency over channels of some benchmarks."""
-    names = ["end_to_end.csv", "break_even.csv", "latency.svg"]
+def channels(benchmarks, names=("end_to_end.csv", "break_even.csv", "latency.svg", "latency.png")):
+    """Latency over channels of some benchmarks, all files by default."""
     return expand("results/channels/{benchmark}/{name}", benchmark=benchmarks, name=names)
+
+
+def tables_copied(wildcards):
+    """Tables of a snapshot."""
+    return [*tables([wildcards.benchmark]), *channels([wildcards.benchmark], ["break_even.csv"])]
+
+
+def figures_copied(wildcards):
+    """Figures and pictures of a snapshot."""
+    drawn = figures([wildcards.benchmark], ["svg"]) + channels([wildcards.benchmark], ["latency.svg"])
+    return drawn + examples([wildcards.benchmark])
 
 
 def tables_of_group(name):
@@ -385,5 +395,6 @@ def records_of(benchmark):
         *latencies_of(benchmark, "latency.prov.json"),
         f"results/tables/{benchmark}/tables.prov.json",
         *expand("results/figures/{benchmark}/{figure}.prov.json", benchmark=benchmark, figure=CONFIG.run.figures),
+        f"results/channels/{benchmark}/latency.prov.json",
         *(path.replace(".webp", ".prov.json") for path in examples([benchmark])),
     ]

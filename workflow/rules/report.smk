@@ -105,7 +105,7 @@ rule plot_figure:
 
 
 rule model_latency:
-    """End-to-end latency over channels; on request, as a part of the report."""
+    """End-to-end latency over channels: tables and a figure."""
     input:
         rate_quality="results/tables/{benchmark}/rate_quality.csv",
         latency="results/tables/{benchmark}/latency.csv",
@@ -228,8 +228,8 @@ rule compare_tasks:
 rule snapshot:
     """Copies tables and figures, with hardware, times and record ids, to docs/reference/; only on request."""
     input:
-        tables=lambda wildcards: tables([wildcards.benchmark]),
-        figures=lambda wildcards: figures([wildcards.benchmark], ["svg"]) + examples([wildcards.benchmark]),
+        tables=tables_copied,
+        figures=figures_copied,
         records=records,
     output:
         readme="docs/reference/{benchmark}/README.md",
