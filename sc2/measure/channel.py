@@ -22,8 +22,8 @@ Values = NDArray[np.float64]
 BITS_PER_BYTE = 8.0
 US_PER_MS = 1000.0
 
-Reading = Literal["read", "computed", "memory"]
-"""How a number came here: read in its source, computed from numbers there, or from memory (to be checked)."""
+Reading = Literal["read", "computed"]
+"""How a number came here: read in its source, or computed from numbers there."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,10 @@ PRESETS = (
     Preset(
         "wifi",
         "Wi-Fi",
-        Channel(18_880.0, 3.0),
-        "Eshratifar, Abrishami, Pedram, JointDNN, arXiv 1801.08618: average uplink",
-        "memory",
+        Channel(20_000.0, 3.0),
+        "B. Mitchell, How Fast Is a Wi-Fi Network?, Lifewire, 16 June 2021: 802.11a and g usually run no faster than "
+        "20 Mbit/s in use",
+        "read",
         "Sui et al., MobiSys 2016: median latency of the Wi-Fi hop on a campus",
         "read",
     ),

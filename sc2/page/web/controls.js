@@ -205,7 +205,7 @@
       make(
         "details",
         { class: "note", id: "preset-sources" },
-        make("summary", {}, "Where the presets are from (read in the source, computed from it, or from memory)"),
+        make("summary", {}, "Where the presets are from (read in the source, or computed from it)"),
         make("ul", {}, ...lines),
       ),
     );
