@@ -2,7 +2,7 @@
 
     python -m tests.deploying [walk] [artifacts] [int8] [load] [link] [adaptive]
 
-`link` needs root, `ip` and `tc`.
+`link` needs root, `ip` and `tc`. On a machine that does other things as well, start it with `chrt -r 5`.
 """
 
 import argparse
@@ -110,7 +110,8 @@ def linked() -> Iterator[str]:
     """Measure the latency over links with a limited rate."""
     yield from shaped.report([middle_run(method) for method in LINKED], RESULTS / "data" / DATASET, 12)
     yield ""
-    yield f"Measured on {_hardware()}, 12 images each, the first one not counted."
+    others = ", at real-time priority beside other processes" if os.sched_getscheduler(0) == os.SCHED_RR else ""
+    yield f"Measured on {_hardware()}{others}, 12 images each, the first one not counted."
 
 
 def adapted() -> Iterator[str]:
