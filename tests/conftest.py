@@ -1,9 +1,12 @@
 """Shared fixtures: a tiny data set and teacher, and the methods' own parameters scaled to them."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.dealt import dealt
 
 # Their assertions say what they compared, as those of a test file do.
 pytest.register_assert_rewrite("tests.configuration", "tests.planning")
@@ -12,8 +15,10 @@ ROOT = Path(__file__).parents[1]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the test that mostly waits for Slurm, so that the others run meanwhile and none is left at the end."""
+    """Begin with the tests of workflows, dealt to the processes; first of all the one that mostly waits for Slurm."""
     items.sort(key=lambda item: item.path.name != "test_slurm.py")
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items[:] = dealt(items, workers, lambda item: item.path.name if item.get_closest_marker("workflow") else None)
 
 
 @pytest.fixture(scope="session")
