@@ -1,6 +1,6 @@
 """`make env`: installs what a lock lists, checked by hash, with uv where it is on the path and with pip elsewhere.
 
-uv is several times as fast and reads none of pip's configuration, so it is told what that says about where packages
+uv is much faster and reads none of pip's configuration, so it is told what that says about where packages
 come from. It runs before anything is installed: the standard library is all that it imports.
 """
 

@@ -21,6 +21,8 @@ PAGE = "docs/bring-your-own.md"
 BENCHMARK = "my_photographs_efficientnet_lite0"
 CLASSES = ("church", "garbage_truck", "parachute")
 PER_CLASS = 3
+TIMED_ONCE = "latency: {repeats: 1, warmup: 0, images: 2, budget_s: 0.1}\n"
+"""The page has the usual repetitions, which would be most of the time: a batch has a hundred images."""
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +31,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = create(tmp_path_factory.mktemp("own") / "project")
     for name, content in blocks(project.read(PAGE)).items():
         assert not (project.path / name).exists()
-        # The page takes the usual number of repetitions, which is most of its time and nothing of its own.
-        timed_once = "latency: {repeats: 2, warmup: 1, images: 2}\n" if name.endswith(f"/{BENCHMARK}.yaml") else ""
-        project.write(name, content + timed_once)
+        project.write(name, content + (TIMED_ONCE if name.endswith(f"/{BENCHMARK}.yaml") else ""))
     # What they show does not matter here.
     for number, name in enumerate(CLASSES):
         folder = project.path / "data/my_photographs/test" / name
