@@ -337,6 +337,12 @@ def test_the_committed_snapshots_are_small() -> None:
     assert sum(len(zlib.compress(path.read_bytes())) for path in files) < 2_700_000
 
 
+def test_no_committed_figure_shows_uncommitted_work() -> None:
+    figures = list((Path(__file__).parents[2] / "docs" / "reference").rglob("*.svg"))
+    assert len(figures) > 20
+    assert not [path for path in figures if style.UNCOMMITTED in path.read_text(encoding="utf-8")]
+
+
 def test_markdown_numbers_and_tables() -> None:
     assert [duration(seconds) for seconds in (0.4, 61, 3723)] == ["0 s", "1 min 01 s", "1 h 02 min 03 s"]
     assert [number(1234.56, 1), number(float("nan")), number(0)] == ["1,234.6", "–", "0"]
