@@ -18,6 +18,9 @@ _WARMUP_SHARE = 0.25
 _NS_PER_S = 1e9
 _NS_PER_MS = 1e6
 
+LEAST_MS = 0.02
+"""The time of a shorter call is not asked to be known better than that of one this long."""
+
 LEAST_CPU_SHARE = 0.95
 """A thread that computes less of the time than this was kept waiting by others."""
 
@@ -32,7 +35,7 @@ class Timing:
     Attributes:
         p50_ms: Median over the repeats, in milliseconds.
         p95_ms: 95th percentile over the repeats, in milliseconds.
-        repeats: How many calls were timed; fewer than asked for when the budget ran out.
+        repeats: How many calls were timed; fewer than asked for when the budget ran out, more when they differed much.
         interval: 95 % interval of the median (ms); NaN with fewer than six repeats.
         by_argument: Median of the calls on each argument, in milliseconds: as many as the call has arguments, or as
             there was time for.
@@ -43,6 +46,11 @@ class Timing:
     repeats: int
     interval: Interval = NO_INTERVAL
     by_argument: tuple[float, ...] = ()
+
+    @property
+    def spread(self) -> float:
+        """Half the interval's width as a part of the median, or of `LEAST_MS`; NaN without an interval."""
+        return (self.interval.high - self.interval.low) / 2 / max(self.p50_ms, LEAST_MS)
 
     @classmethod
     def of(cls, times_ms: Sequence[float], arguments: int = 0) -> "Timing":
@@ -77,6 +85,7 @@ class Call:
     Attributes:
         run: The call; it has to wait for its own result, so one that starts work on a GPU has to synchronise.
         repeats: Calls to time, at least 1.
+        most: Calls to time at most, as long as the median is not known well enough; None for `repeats` in any case.
         warmup: Calls before those, not timed; they take a quarter of the budget at most (the first always happens).
         on: What it is called on, one after the other, from the first; empty for a call without an argument.
     """
@@ -85,6 +94,7 @@ class Call:
     repeats: int
     warmup: int
     on: Sequence[Any] = ()
+    most: int | None = None
 
     def make(self, number: int) -> None:
         """Make call `number` of those that are timed, or of those before, 0 or more."""
@@ -95,7 +105,11 @@ class Call:
 
 
 def time_in_turn(
-    calls: Mapping[str, Call], *, budget_s: float, clock: Callable[[], int] = time.perf_counter_ns
+    calls: Mapping[str, Call],
+    *,
+    budget_s: float,
+    spread: float = math.inf,
+    clock: Callable[[], int] = time.perf_counter_ns,
 ) -> dict[str, Timing]:
     """Run calls in turn, again and again, and return how long each takes.
 
@@ -104,6 +118,8 @@ def time_in_turn(
     Args:
         calls: By name.
         budget_s: No new call of a name starts after its calls took this time (seconds, > 0), but one is always timed.
+        spread: A median is known well enough when half of its interval is at most this part of it (> 0); whether it
+            is is asked after every `repeats` calls.
         clock: Nanoseconds, monotone; tests replace it.
 
     Raises:
@@ -122,9 +138,17 @@ def time_in_turn(
             took = clock() - before
             spent[name] += took
             times_ms[name].append(took / _NS_PER_MS)
-            if len(times_ms[name]) == call.repeats or spent[name] >= budget_s * _NS_PER_S:
+            if spent[name] >= budget_s * _NS_PER_S or _enough(call, times_ms[name], spread):
                 del waiting[name]
     return {name: Timing.of(times, len(calls[name].on)) for name, times in times_ms.items()}
+
+
+def _enough(call: Call, times_ms: Sequence[float], spread: float) -> bool:
+    """Return whether a call was timed often enough. Too few calls for an interval are enough: nothing is known then."""
+    count = len(times_ms)
+    if count % call.repeats:
+        return False
+    return call.most is None or count >= call.most or not Timing.of(times_ms).spread > spread
 
 
 def _warm_up(call: Call, budget_ns: float, clock: Callable[[], int]) -> int:

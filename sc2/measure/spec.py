@@ -9,6 +9,12 @@ class LatencySpec(Strict):
     """How long the clock runs."""
 
     repeats: int = Field(default=100, gt=0, description="Timed repetitions per quantity; the median is reported")
+    spread_pct: float = Field(
+        default=5.0,
+        gt=0,
+        description="Half of a median's 95 % interval that is small enough (% of it): up to four times as many "
+        "repetitions until it is, or else the machine counts as loaded",
+    )
     budget_s: float = Field(
         default=2.0, gt=0, description="No repetition starts after this time per quantity (seconds)"
     )

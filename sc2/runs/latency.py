@@ -7,6 +7,7 @@ once, whatever their weights, and the load of the machine is recorded beside the
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,9 @@ from sc2.split.method import DeviceHalf, ServerHalf
 from sc2.split.session import DeviceSession
 from sc2.split.wire import Payload
 from sc2.tasks import get_task
+
+MOST_REPEATS = 4
+"""How many times as many calls as asked for are timed at most, while a median is not known well enough."""
 
 LEAST_BATCHES = 5
 """Whole batches that are timed where as many repeats are asked for."""
@@ -84,10 +88,12 @@ def run(job: RunningJob) -> None:
             if seed == first_seed:
                 points[point] = sides
         with watched_load() as load:
-            times = _times(runs, spec.budget_s)
+            timings = _timings(runs, spec)
         pairs = switches(points, spec)
     machine = {"threads": 1, "cpu": cpu_model(), "record_id": job.record_id}
-    machine |= {"cpu_share": load.cpu_share, "load_per_core": load.load_per_core, "loaded": load.is_high}
+    machine |= {"cpu_share": load.cpu_share, "load_per_core": load.load_per_core}
+    machine["loaded"] = _noisy(runs, timings, spec.spread_pct) or load.is_high
+    times = [{**run.keys, **_row(run, {part: timings[run.name(part)] for part in run.calls})} for run in runs]
     latency = {**job.keys, **machine, "runs": times}
     job.outputs["latency"].write_text(json.dumps(latency, indent=2) + "\n", encoding="utf-8")
     switch = {**job.keys, **machine, "seed": first_seed, "switches": pairs}
@@ -118,11 +124,20 @@ def _networks(sides: Mapping[str, HalfContents], images: Sequence[np.ndarray]) -
     return fingerprints
 
 
-def _times(runs: Sequence[_Run], budget_s: float) -> list[dict[str, Any]]:
-    """Time the parts of all runs in turn, each network once, and return a row per run."""
+def _timings(runs: Sequence[_Run], spec: LatencySpec) -> dict[str, Timing]:
+    """Time the parts of all runs in turn, each network once; by the parts' names."""
     calls = {run.name(part): call for run in runs for part, call in run.calls.items()}
-    timings = time_in_turn(calls, budget_s=budget_s)
-    return [{**run.keys, **_row(run, {part: timings[run.name(part)] for part in run.calls})} for run in runs]
+    return time_in_turn(calls, budget_s=spec.budget_s, spread=spec.spread_pct / 100)
+
+
+def _noisy(runs: Sequence[_Run], timings: Mapping[str, Timing], spread_pct: float) -> bool:
+    """Return whether a part's median is not known well enough, and say which. Batches are too few to ask."""
+    names = dict.fromkeys(run.name(part) for run in runs for part in ONE_BY_ONE)
+    unknown = [name for name in names if 100 * timings[name].spread > spread_pct]
+    for name in unknown:
+        found = f"known to ±{100 * timings[name].spread:.0f} % after {timings[name].repeats} calls"
+        print(f"sc2: the median of {name} is {found}, not to ±{spread_pct:g} %: is this machine busy?", file=sys.stderr)
+    return bool(unknown)
 
 
 def _row(run: _Run, timings: Mapping[str, Timing]) -> dict[str, Any]:
@@ -180,7 +195,10 @@ def _calls(
     batches = max(-(-spec.repeats // batch), min(spec.repeats, LEAST_BATCHES))
     together = _batch_of(received, batch)
     return {
-        **{part: Call(function, spec.repeats, spec.warmup, on) for part, (function, on) in each.items()},
+        **{
+            part: Call(function, spec.repeats, spec.warmup, on, MOST_REPEATS * spec.repeats)
+            for part, (function, on) in each.items()
+        },
         "server_batch": Call(server.answer, batches, -(-spec.warmup // batch), [together]),
     }
 
@@ -194,4 +212,5 @@ def time_parts(
     device: DeviceHalf, server: ServerHalf, images: Sequence[np.ndarray], spec: LatencySpec, batch: int
 ) -> dict[str, Timing]:
     """Time the parts of one split; arguments and parts as of `_calls`."""
-    return time_in_turn(_calls(device, server, images, spec, batch), budget_s=spec.budget_s)
+    calls = _calls(device, server, images, spec, batch)
+    return time_in_turn(calls, budget_s=spec.budget_s, spread=spec.spread_pct / 100)

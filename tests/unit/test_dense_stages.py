@@ -329,7 +329,8 @@ def test_the_parts_of_any_task_can_be_timed(built: dict[str, Any], task: str) ->
 
 @pytest.mark.parametrize("task", DENSE)
 def test_the_latency_of_each_timed_image_is_kept_with_its_bytes(built: dict[str, Any], task: str) -> None:
-    spec = {"latency": {"repeats": 6, "warmup": 1, "images": 3, "budget_s": 60}, "runs": [[POINT, "0"]]}
+    timing = {"repeats": 6, "warmup": 1, "images": 3, "budget_s": 60, "spread_pct": 1e6}
+    spec = {"latency": timing, "runs": [[POINT, "0"]]}
     inputs = {"devices": [built[task]["device"]], "servers": [built[task]["server"]]}
     job = built["project"].job("measure_latency", task, spec, inputs, ["latency", "switch"])
     measure_latency(job)
@@ -343,6 +344,20 @@ def test_the_latency_of_each_timed_image_is_kept_with_its_bytes(built: dict[str,
         assert row[f"{part}_ms_low"] <= min(times) <= max(times) <= row[f"{part}_ms_high"]
     found = by_size(row["images"])
     assert (found["timed_images"], found["timed_bytes_min"]) == (3, min(sent[:3]))
+
+
+def test_a_machine_on_which_no_median_is_known_counts_as_loaded(
+    built: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    timing = {"repeats": 6, "warmup": 0, "images": 1, "budget_s": 60, "spread_pct": 1e-9}
+    inputs = {"devices": [built["detection"]["device"]], "servers": [built["detection"]["server"]]}
+    spec = {"latency": timing, "runs": [[POINT, "0"]]}
+    job = built["project"].job("measure_latency", "detection", spec, inputs, ["latency", "switch"])
+    measure_latency(job)
+    found = json.loads(job.outputs["latency"].read_text())
+    assert found["loaded"] is True
+    assert found["runs"][0]["repeats"] == 24
+    assert "% after 24 calls, not to ±1e-09 %: is this machine busy?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("repeats", "calls"), [(1, 1), (4, 4), (6, 5), (16, 6)])

@@ -114,6 +114,36 @@ def test_calls_go_through_their_arguments_from_the_first_timed_one() -> None:
     assert len(cut.by_argument) == 2
 
 
+@pytest.mark.parametrize(
+    ("durations", "repeats"),
+    [
+        ((5,), 6),
+        # Of 18 calls the fifth and the fourteenth bound the median: by then both are among those of 5 ms.
+        ((1, 1, 1, 9, 9, 9, 5), 18),
+        ((1, 9) * 12, 24),
+    ],
+)
+def test_calls_go_on_until_their_median_is_known(durations: tuple[float, ...], repeats: int) -> None:
+    clock = FakeClock(*durations)
+    call = Call(clock.work, repeats=6, warmup=0, most=24)
+    found = time_in_turn({"": call}, budget_s=60, spread=0.05, clock=clock)[""]
+    assert found.repeats == clock.calls == repeats
+    assert (found.spread <= 0.05) == (repeats < 24)
+
+
+def test_calls_go_on_neither_beyond_the_budget_nor_without_an_interval() -> None:
+    clock = FakeClock(*(1, 9) * 12)
+    cut = time_in_turn({"": Call(clock.work, 6, 0, most=24)}, budget_s=0.049, spread=0.05, clock=clock)[""]
+    assert cut.repeats == 10
+    few = FakeClock(1, 9)
+    assert time_in_turn({"": Call(few.work, 2, 0, most=8)}, budget_s=60, spread=0.05, clock=few)[""].repeats == 2
+
+
+def test_the_spread_of_short_calls_is_that_of_the_clock() -> None:
+    assert Timing(0.001, 0.001, 6, Interval(0.0, 0.002)).spread == pytest.approx(0.05)
+    assert Timing(10, 12, 6, Interval(9, 12)).spread == pytest.approx(0.15)
+
+
 @pytest.mark.parametrize("count", [6, 7, 20, 101, 2000])
 def test_an_interval_of_the_median_has_binomial_ranks(count: int) -> None:
     values = [float(value) for value in range(1, count + 1)]
