@@ -114,10 +114,10 @@ class StreamDecoder:
         Raises:
             WireError: No encoder can have written these bytes for this number of symbols.
         """
-        entries = np.empty(len(groups), dtype=np.int32)
-        self._symbols += len(entries)
-        if not self._loops.take(self._words, self._state, *tables.intervals, groups.tables, groups.sizes, entries):
+        entries = self._loops.take(self._words, self._state, tables.intervals, groups)
+        if entries is None:
             raise self._foreign()
+        self._symbols += len(entries)
         symbols, escaped = tables.symbols(entries, groups)
         for position, offset, escape in escaped:
             symbols[position] = offset + unfolded(self._number(), escape)
@@ -140,7 +140,8 @@ class StreamDecoder:
         if self._version == 1:
             longer, other = zeros < 0 or offset >= 2**33 - 1, False
         else:
-            unit = 256 ** max(0, zeros)
+            # Eight bytes are more than `offset` and `size` have.
+            unit = 256 ** min(max(0, zeros), 8)
             longer = zeros < 0 or (sent > 0 and offset + (256 - self._data[-1]) * unit < size)
             other = offset >= unit
         if longer:

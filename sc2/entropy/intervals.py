@@ -20,7 +20,7 @@ def intervals(tables: Tables) -> Intervals:
     entries = tables.escape[:, None] + 1
     at = np.arange(tables.cdf.shape[1])
     bounds = tables.cdf * (2**PARTS_BITS - entries) // 2**PRECISION_BITS + at
-    bounds[at > entries] = 2**PARTS_BITS
+    bounds[at >= entries] = 2**PARTS_BITS
     parts = np.arange(2**BUCKETS_BITS) << (PARTS_BITS - BUCKETS_BITS)
     firsts = [np.searchsorted(row, parts, side="right") - 1 for row in bounds]
     return bounds.astype(np.uint32), np.array(firsts, dtype=np.uint16)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sc2.entropy import coder as entropy_coder
+from sc2.entropy import range_decoder
 from sc2.entropy.coder import StreamDecoder, StreamEncoder, TableCoder
 from sc2.entropy.densities import tables_of
 from sc2.entropy.factorized import FactorizedCoder
@@ -264,6 +265,27 @@ def test_a_stream_is_on_average_a_third_of_a_byte_longer_than_ideal() -> None:
         excess.append(len(coder.encode(symbols, indexes)) - coder.bits(symbols, indexes) / 8)
     assert np.mean(excess) == pytest.approx(0.32, abs=0.02)
     assert max(excess) < 1.01
+
+
+def test_decoding_works_where_what_is_compiled_cannot_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = range_decoder.numba.njit
+
+    def without_a_cache(types: str, *, cache: bool = False, **options: Any) -> Any:
+        if cache:
+            raise RuntimeError("no locator available")
+        return compiled(types, **options)
+
+    monkeypatch.setattr(range_decoder.numba, "njit", without_a_cache)
+    monkeypatch.setattr(range_decoder, "_LOOP", range_decoder._compiled())
+    symbols, indexes = np.array([0, 5, -1, 1], np.int32), two_tables(4)
+    assert UNEVEN.decode(UNEVEN.encode(symbols, indexes), indexes).tolist() == symbols.tolist()
+
+
+def test_one_byte_for_a_large_latent_is_refused_at_once() -> None:
+    """Millions of symbols of zero bytes: nothing grows with what is read beyond the end."""
+    sure = TableCoder([[0, 1, 2, 2**16]], [4], [0])
+    with pytest.raises(WireError, match="the stream of 1 bytes"):
+        sure.decode(b"\1", np.zeros(300_000, np.int32))
 
 
 def test_a_value_beyond_all_measure_is_refused() -> None:
