@@ -1,7 +1,8 @@
 """`make env`: installs what a lock lists, checked by hash, with uv where it is on the path and with pip elsewhere.
 
 uv is much faster and reads none of pip's configuration, so it is told what that says about where packages
-come from. It runs before anything is installed: the standard library is all that it imports.
+come from. If it fails all the same, pip tries. It runs before anything is
+installed: the standard library is all that it imports.
 """
 
 import ast
@@ -33,8 +34,9 @@ def main(lock: str) -> int:
     """Install what a lock lists into the environment of this Python; returns the status of the installer."""
     uv = shutil.which("uv")
     wanted = ["--require-hashes", "-r", lock]
+    by_pip = [sys.executable, "-m", "pip", "install", *wanted]
     if uv is None:
-        return subprocess.call([sys.executable, "-m", "pip", "install", *wanted])
+        return subprocess.call(by_pip)
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], check=True, stdout=subprocess.PIPE, text=True
     )
@@ -43,8 +45,11 @@ def main(lock: str) -> int:
         wanted.insert(0, "--no-index")
     # Compiled, as pip does: a process that may write no bytecode would compile every library again.
     command = [uv, "pip", "install", "--python", sys.executable, "--compile-bytecode", *wanted]
-    # What is said to uv itself counts.
-    return subprocess.call(command, env={**for_uv(found), **os.environ})
+    # What uv's own variables say counts.
+    if status := subprocess.call(command, env={**for_uv(found), **os.environ}):
+        print(f"uv ended with status {status}: pip installs instead", file=sys.stderr, flush=True)
+        return subprocess.call(by_pip)
+    return 0
 
 
 def settings(listed: str) -> dict[str, str]:

@@ -234,6 +234,7 @@ class BenchmarkConfig(Strict):
         description="Methods that the curves are compared with (BD-rate): those of them that the run file runs here; "
         f"if it runs none, {' or '.join(ANCHORS)}, or else its first method",
     )
+    _unique = field_validator("anchors")(_no_duplicates)
     methods: dict[MethodName, MethodGrid] = Field(
         min_length=1,
         description="Grids; the run file selects which of them to run. A method with points in its own file needs none",

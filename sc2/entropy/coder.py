@@ -1,7 +1,7 @@
 """The entropy coder: integers to bytes and back, with integer tables.
 
 The range coder sees only integer counts, so it writes and reads the same bytes on every machine. constriction encodes;
-`sc2.entropy.range_decoder` decodes, twice as fast as constriction would. Symbols are coded grouped by table: whole
+`sc2.entropy.range_decoder` decodes, faster than constriction would. Symbols are coded grouped by table: whole
 arrays at once. The values of escaped symbols follow at the end of their step.
 
 A stream has the shortest form that its symbols have (docs/wire-format.md#the-end-of-a-stream), and that one alone is

@@ -1,6 +1,6 @@
 """Trained densities as integer coding tables; CompressAI's models, without a coder.
 
-A training needs this and no coder: an edit of the coders makes no training stale.
+A training needs this and no coder, so that an edit of a coder makes no training stale.
 """
 
 from __future__ import annotations

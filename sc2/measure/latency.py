@@ -39,6 +39,8 @@ class Timing:
         interval: 95 % interval of the median (ms); NaN with fewer than six repeats.
         by_argument: Median of the calls on each argument, in milliseconds: as many as the call has arguments, or as
             there was time for.
+        spread: Half of the 95 % interval of the median of how far calls are from the median of those on the same
+            argument, as a part of that, or of `LEAST_MS`; NaN with fewer than six repeats.
     """
 
     p50_ms: float
@@ -46,18 +48,20 @@ class Timing:
     repeats: int
     interval: Interval = NO_INTERVAL
     by_argument: tuple[float, ...] = ()
-
-    @property
-    def spread(self) -> float:
-        """Half the interval's width as a part of the median, or of `LEAST_MS`; NaN without an interval."""
-        return (self.interval.high - self.interval.low) / 2 / max(self.p50_ms, LEAST_MS)
+    spread: float = field(default=math.nan, compare=False)
 
     @classmethod
     def of(cls, times_ms: Sequence[float], arguments: int = 0) -> "Timing":
         """Return the timing of at least one call; call k was on argument k modulo `arguments`, if there are any."""
         each = tuple(percentile(times_ms[k::arguments], 50) for k in range(min(arguments, len(times_ms))))
-        ends = median_interval(times_ms)
-        return cls(percentile(times_ms, 50), percentile(times_ms, 95), len(times_ms), ends, each)
+        middle, ends = percentile(times_ms, 50), median_interval(times_ms)
+        # Two calls on an argument say how much times vary, one does not.
+        usual = each if 0 < 2 * arguments <= len(times_ms) else (middle,)
+        bases = (usual[k % len(usual)] for k in range(len(times_ms)))
+        low, high = median_interval(
+            [(ms - base) / max(base, LEAST_MS) for ms, base in zip(times_ms, bases, strict=True)]
+        )
+        return cls(middle, percentile(times_ms, 95), len(times_ms), ends, each, (high - low) / 2)
 
 
 def median_interval(values: Sequence[float]) -> Interval:
@@ -118,8 +122,8 @@ def time_in_turn(
     Args:
         calls: By name.
         budget_s: No new call of a name starts after its calls took this time (seconds, > 0), but one is always timed.
-        spread: A median is known well enough when half of its interval is at most this part of it (> 0); whether it
-            is is asked after every `repeats` calls.
+        spread: A median is known well enough when the timing's `spread` is at most this (> 0); whether it is is asked
+            after every `repeats` calls.
         clock: Nanoseconds, monotone; tests replace it.
 
     Raises:
@@ -148,7 +152,7 @@ def _enough(call: Call, times_ms: Sequence[float], spread: float) -> bool:
     count = len(times_ms)
     if count % call.repeats:
         return False
-    return call.most is None or count >= call.most or not Timing.of(times_ms).spread > spread
+    return call.most is None or count >= call.most or not Timing.of(times_ms, len(call.on)).spread > spread
 
 
 def _warm_up(call: Call, budget_ns: float, clock: Callable[[], int]) -> int:

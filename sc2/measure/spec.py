@@ -12,8 +12,8 @@ class LatencySpec(Strict):
     spread_pct: float = Field(
         default=5.0,
         gt=0,
-        description="Half of a median's 95 % interval that is small enough (% of it): up to four times as many "
-        "repetitions until it is, or else the machine counts as loaded",
+        description="Half of the 95 % interval of a median that is small enough (% of it, for the same image): up to "
+        "four times as many repetitions until it is, or else the machine counts as loaded",
     )
     budget_s: float = Field(
         default=2.0, gt=0, description="No repetition starts after this time per quantity (seconds)"

@@ -43,5 +43,6 @@ def _behind(paths: Iterable[Path]) -> Iterator[Record]:
 
 def _made_in(folder: Path) -> dict[str, Record]:
     """Return the record of each recorded file of a folder, by the file's name."""
-    found = map(read_record, sorted(folder.glob(f"*{SUFFIX}")))
+    # Another job may be about to write its record anew.
+    found = [read_record(path) for path in sorted(folder.glob(f"*{SUFFIX}")) if path.exists()]
     return {Path(file.path).name: record for record in found for file in record.outputs.values()}

@@ -33,7 +33,7 @@ RUN_KEYS = ("benchmark", "method", "point", "seed")
 def run(job: RunningJob) -> None:
     """Write all tables from the runs' `summaries`, `samples` and `latencies` and those of the `teachers`.
 
-    The spec holds `methods`, the order of the rows, `anchor`, the method that the others are compared with,
+    The spec holds `methods`, the order of the rows, `anchors`, the methods that all are compared with,
     `orderings`, the published ones to check, and `published`, the benchmark's published numbers. `samples` are in the
     order of `summaries`, `teacher_samples` in that of `teachers`.
 

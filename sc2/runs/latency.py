@@ -92,7 +92,7 @@ def run(job: RunningJob) -> None:
         pairs = switches(points, spec)
     machine = {"threads": 1, "cpu": cpu_model(), "record_id": job.record_id}
     machine |= {"cpu_share": load.cpu_share, "load_per_core": load.load_per_core}
-    machine["loaded"] = _noisy(runs, timings, spec.spread_pct) or load.is_high
+    machine["loaded"] = _noisy(runs, timings, spec) or load.is_high
     times = [{**run.keys, **_row(run, {part: timings[run.name(part)] for part in run.calls})} for run in runs]
     latency = {**job.keys, **machine, "runs": times}
     job.outputs["latency"].write_text(json.dumps(latency, indent=2) + "\n", encoding="utf-8")
@@ -130,13 +130,20 @@ def _timings(runs: Sequence[_Run], spec: LatencySpec) -> dict[str, Timing]:
     return time_in_turn(calls, budget_s=spec.budget_s, spread=spec.spread_pct / 100)
 
 
-def _noisy(runs: Sequence[_Run], timings: Mapping[str, Timing], spread_pct: float) -> bool:
-    """Return whether a part's median is not known well enough, and say which. Batches are too few to ask."""
+def _noisy(runs: Sequence[_Run], timings: Mapping[str, Timing], spec: LatencySpec) -> bool:
+    """Return whether a part's median is not known after all calls, and say which.
+
+    Where the budget ended the calls, their interval says how much is known. Batches are too few to ask.
+    """
     names = dict.fromkeys(run.name(part) for run in runs for part in ONE_BY_ONE)
-    unknown = [name for name in names if 100 * timings[name].spread > spread_pct]
-    for name in unknown:
-        found = f"known to ±{100 * timings[name].spread:.0f} % after {timings[name].repeats} calls"
-        print(f"sc2: the median of {name} is {found}, not to ±{spread_pct:g} %: is this machine busy?", file=sys.stderr)
+    tried = {name: timings[name] for name in names if timings[name].repeats >= MOST_REPEATS * spec.repeats}
+    unknown = {name: timing for name, timing in tried.items() if 100 * timing.spread > spec.spread_pct}
+    for name, timing in unknown.items():
+        found = f"known to ±{100 * timing.spread:.0f} % after {timing.repeats} calls"
+        print(
+            f"sc2: the median of {name} is {found}, not to ±{spec.spread_pct:g} %: is this machine busy?",
+            file=sys.stderr,
+        )
     return bool(unknown)
 
 

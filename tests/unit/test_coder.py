@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -268,14 +269,14 @@ def test_a_stream_is_on_average_a_third_of_a_byte_longer_than_ideal() -> None:
 
 
 def test_decoding_works_where_what_is_compiled_cannot_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled = range_decoder.numba.njit
+    compiled = numba.njit
 
     def without_a_cache(types: str, *, cache: bool = False, **options: Any) -> Any:
         if cache:
             raise RuntimeError("no locator available")
         return compiled(types, **options)
 
-    monkeypatch.setattr(range_decoder.numba, "njit", without_a_cache)
+    monkeypatch.setattr(numba, "njit", without_a_cache)
     monkeypatch.setattr(range_decoder, "_LOOP", range_decoder._compiled())
     symbols, indexes = np.array([0, 5, -1, 1], np.int32), two_tables(4)
     assert UNEVEN.decode(UNEVEN.encode(symbols, indexes), indexes).tolist() == symbols.tolist()

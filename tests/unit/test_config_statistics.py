@@ -21,6 +21,13 @@ MISTAKES: dict[str, Mistake] = {
         f"{DEFAULT}: anchors[0]",
         ["it is no method of this benchmark; did you mean 'bpg'?"],
     ),
+    "an anchor twice": (
+        DEFAULT,
+        put("anchors", ["bpg", "bpg"]),
+        "config.yaml",
+        f"{DEFAULT}: anchors",
+        ["listed twice: bpg; keep one of each"],
+    ),
     "seeds of a codec": (
         DEFAULT,
         put("methods", "jpeg", "seeds", ["0", "1"]),

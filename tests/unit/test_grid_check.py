@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from functools import partial
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -56,17 +57,16 @@ def test_a_run_file_that_trains_its_teachers_is_refused(root: Path) -> None:
 def test_the_slices_are_the_whole_and_take_as_long(config: Config) -> None:
     runs = trained_runs(config)
     seconds = measured(PAGE)
-    assert set(seconds) == {curve_of(run) for run in runs}
+    assert len(set(seconds) & {curve_of(run) for run in runs}) > 20
     slices = [chosen(runs, [], f"{number}/{SLICES}") for number in range(SLICES)]
     assert Counter(run for part in slices for run in part) == Counter(runs)
-    loads = [sum(seconds[curve_of(run)] for run in part) for part in slices]
-    assert sum(loads) > 3600
-    assert max(loads) < 1.03 * sum(loads) / SLICES
+    usual = mean(seconds.values())
+    times = [[seconds.get(curve_of(run), usual) for run in part] for part in slices]
+    loads = list(map(sum, times))
+    # Each run went to the slice that had the least: what was added last is all that the fullest can be ahead.
+    assert max(loads) - min(loads) <= max(part[-1] for part in times)
     # Longest first, so that two processes end at about the same time.
-    for part in slices:
-        assert [seconds[curve_of(run)] for run in part] == sorted(
-            (seconds[curve_of(run)] for run in part), reverse=True
-        )
+    assert all(part == sorted(part, reverse=True) for part in times)
 
 
 def test_seconds_are_read_from_the_table_and_what_is_new_counts_as_the_mean(tmp_path: Path) -> None:

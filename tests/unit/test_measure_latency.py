@@ -140,8 +140,21 @@ def test_calls_go_on_neither_beyond_the_budget_nor_without_an_interval() -> None
 
 
 def test_the_spread_of_short_calls_is_that_of_the_clock() -> None:
-    assert Timing(0.001, 0.001, 6, Interval(0.0, 0.002)).spread == pytest.approx(0.05)
-    assert Timing(10, 12, 6, Interval(9, 12)).spread == pytest.approx(0.15)
+    # Six values: from the shortest to the longest.
+    assert Timing.of([0.0, 0.0, 0.001, 0.001, 0.002, 0.002]).spread == pytest.approx(0.05)
+    assert Timing.of([9, 9, 10, 10, 11, 12]).spread == pytest.approx(0.15)
+
+
+def test_what_arguments_differ_is_no_spread() -> None:
+    clock, durations = FakeClock(0), {"small": 1, "large": 9}
+
+    def run(image: str) -> None:
+        clock.now += durations[image] * MS
+
+    call = Call(run, repeats=12, warmup=0, on=["small", "large"], most=48)
+    found = time_in_turn({"": call}, budget_s=60, spread=0.05, clock=clock)[""]
+    assert (found.repeats, found.spread) == (12, 0)
+    assert found.interval == Interval(1, 9)
 
 
 @pytest.mark.parametrize("count", [6, 7, 20, 101, 2000])

@@ -31,7 +31,7 @@ class JointTables(Strict):
 
     Attributes:
         z: Tables of z, from `densities.tables_of`.
-        y: Tables of y, from `hyperprior.gaussian_tables`.
+        y: Tables of y, from `densities.gaussian_tables`.
         synthesis: h_s in integer arithmetic, from `exact_layers`.
         shift: Medians of z in units of 2^-12, int64 [N].
         channels: Channels of y, M.
