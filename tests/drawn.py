@@ -118,7 +118,7 @@ def _legend(figure: Figure, marks: list[Line2D], texts: list[str]) -> None:
 
 
 DRAWINGS = (
-    Drawing("performance.md", "make profile ARGS=--tables", "by neighbours", "neighbours.svg", neighbours),
+    Drawing("performance.md", "make profile ARGS=tables", "by neighbours", "neighbours.svg", neighbours),
     Drawing("deploying.md", "make deploying ARGS=link", "predicted, ms", "links.svg", links),
 )
 

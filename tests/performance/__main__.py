@@ -1,7 +1,8 @@
 """`make profile`: where the time of a run goes, and how this project compares with other ways to do the same.
 
-Reads the records of the results that are here, and times in processor time, so that other work on the machine disturbs
-little. docs/performance.md gets the tables. Takes about five minutes.
+Reads the records of the results that are here (part `jobs`), and times in processor time, so that other work on the
+machine disturbs little: tables that neighbours choose, with the halves that are here (`tables`), and parts of a run
+beside other ways to do the same (`timed`). docs/performance.md gets the tables. Takes about five minutes.
 """
 
 import argparse
@@ -18,15 +19,18 @@ from tests.generated import state_of
 
 PAGE = ROOT / "docs" / "performance.md"
 RUN_FILE = Path("config/config.yaml")
+PARTS = ("jobs", "tables", "timed")
 
 
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(prog="make profile", description=__doc__)
     parser.add_argument("--config", type=Path, default=RUN_FILE, help=f"the run file (default: {RUN_FILE})")
-    parser.add_argument("--tables", action="store_true", help="only the tables that coded neighbours choose")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"only these of: {', '.join(PARTS)}")
     options = parser.parse_args()
-    run_file = options.config
+    run_file, parts = options.config, options.parts or PARTS
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     os.chdir(ROOT)
     settle(os.environ, threads=1)
     # After the number of threads is set: these import torch.
@@ -38,21 +42,20 @@ def main() -> None:
     torch.set_num_threads(1)
     config, results = load_config(run_file), ROOT / "results"
     state, hardware = state_of(git_state(ROOT)), environment()["hardware"]
-    page.write_tables(PAGE, list(neighbours.measure(config, results)), state, hardware)
-    if options.tables:
-        print(f"profile: the tables that neighbours choose are in {PAGE.relative_to(ROOT)}; make pages draws them")
-        return
-    found = jobs.of_run(config, results)
-    with tempfile.TemporaryDirectory() as folder:
-        setting = Setting(load_config(RUN_FILE), Path(folder) / "setting", Images(train=1024, val=64, test=512))
-        comparisons = [measure.steps(setting, repeats=5), measure.evaluations(setting, repeats=5)]
-        comparisons += coding.coding(repeats=9)
-        if sys.platform == "linux":
-            comparisons += measure.starts(Path(folder) / "starts", repeats=3)
-        images = decoding.measure(Path(folder) / "photographs", count=512, repeats=3)
-    run = page.Ran(run_file.as_posix(), found)
-    page.write(PAGE, run, comparisons, images, state, hardware)
-    print(f"profile: {len(found)} records; the tables are in {PAGE.relative_to(ROOT)}")
+    if "jobs" in parts:
+        page.write_jobs(PAGE, page.Ran(run_file.as_posix(), jobs.of_run(config, results)))
+    if "tables" in parts:
+        page.write_tables(PAGE, list(neighbours.measure(config, results)), state, hardware)
+    if "timed" in parts:
+        with tempfile.TemporaryDirectory() as folder:
+            setting = Setting(load_config(RUN_FILE), Path(folder) / "setting", Images(train=1024, val=64, test=512))
+            comparisons = [measure.steps(setting, repeats=5), measure.evaluations(setting, repeats=5)]
+            comparisons += coding.coding(repeats=9)
+            if sys.platform == "linux":
+                comparisons += measure.starts(Path(folder) / "starts", repeats=3)
+            images = decoding.measure(Path(folder) / "photographs", count=512, repeats=3)
+        page.write_timed(PAGE, comparisons, images, state, hardware)
+    print(f"profile: {', '.join(parts)}: the tables are in {PAGE.relative_to(ROOT)}; make pages draws those of tables")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from tests.performance.measure import Comparison
 from tests.performance.neighbours import Beside
 from tests.performance.neighbours import lines as beside
 
-COMMAND, TABLES = "make profile", "make profile ARGS=--tables"
+JOBS, TIMED, TABLES = (f"make profile ARGS={part}" for part in ("jobs", "timed", "tables"))
 
 
 @dataclass(frozen=True)
@@ -30,27 +30,25 @@ class Ran:
     records: Sequence[Record]
 
 
-def write(
-    page: Path,
-    run: Ran,
-    comparisons: Sequence[Comparison],
-    decoded: Decoding,
-    state: str,
-    hardware: Mapping[str, Any],
+def write_jobs(page: Path, run: Ran) -> None:
+    """Replace what a page says of the jobs of a run."""
+    put(page, JOBS, _run(run.records, run.run_file))
+
+
+def write_timed(
+    page: Path, comparisons: Sequence[Comparison], decoded: Decoding, state: str, hardware: Mapping[str, Any]
 ) -> None:
-    """Replace what stands between the two marks of a page.
+    """Replace what a page says of parts of a run beside other ways to do the same.
 
     Args:
         page: The page.
-        run: The run.
         comparisons: What was timed.
         decoded: How fast training images are decoded.
         state: Which code it was timed on.
         hardware: As records hold it.
     """
     timed = _timed(state, hardware)
-    ran, compared = _run(run.records, run.run_file), _comparisons(comparisons, timed)
-    put(page, COMMAND, [*ran, *compared, "", *lines(decoded, timed)])
+    put(page, TIMED, [*_comparisons(comparisons, timed), "", *lines(decoded, timed)])
 
 
 def write_tables(page: Path, found: Sequence[Beside], state: str, hardware: Mapping[str, Any]) -> None:
@@ -76,7 +74,6 @@ def _run(found: Sequence[Record], run_file: str) -> Iterator[str]:
     total = sum(record.seconds for record in found)
     if not found:
         yield "None of its results is here."
-        yield ""
         return
     yield (
         f"{len(found):,} jobs took {total:,.0f} s together; {jobs.minutes(found):.0f} min passed between the start of "
@@ -88,7 +85,6 @@ def _run(found: Sequence[Record], run_file: str) -> Iterator[str]:
     yield "What is trained, with all of its phases, points and benchmarks:"
     yield ""
     yield from jobs.table(jobs.by_method(found), "method", total)
-    yield ""
 
 
 def _comparisons(comparisons: Sequence[Comparison], timed: str) -> Iterator[str]:

@@ -120,26 +120,28 @@ def test_two_ways_take_turns_and_the_first_time_of_each_is_dropped() -> None:
 def test_the_tables_are_written_between_the_marks(project: Project, tmp_path: Path) -> None:
     found = [read_record(path) for path in records(tmp_path)]
     assert found
-    begin, end = marks(page.COMMAND)
     path = tmp_path / "page.md"
-    path.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
+    path.write_text("\n".join(["before", *marks(page.JOBS), "between", *marks(page.TIMED), "after\n"]))
     comparison = Comparison("a step", [0.1, 0.2], [0.3, 0.8], 10)
     run = page.Ran("config/mine.yaml", found)
     for _ in range(2):
-        page.write(path, run, [comparison], DECODED, "commit 0123456789", HARDWARE)
+        page.write_jobs(path, run)
+        page.write_timed(path, [comparison], DECODED, "commit 0123456789", HARDWARE)
     text = path.read_text()
+    (begin, end), (second, last) = marks(page.JOBS), marks(page.TIMED)
     assert text.startswith(f"before\n{begin}\n")
-    assert text.endswith(f"{end}\nafter\n")
+    assert f"{end}\nbetween\n{second}\n" in text
+    assert text.endswith(f"{last}\nafter\n")
     assert f"{len(found)} jobs took" in text
     assert "| a step | 15 | 55 | 3.5 (3 to 4) | 2 |" in text
     assert sum(row.jobs for row in jobs.by_stage(found)) == len(found)
-    page.write(path, page.Ran("config/mine.yaml", []), [comparison], DECODED, "commit 0123456789", HARDWARE)
+    page.write_jobs(path, page.Ran("config/mine.yaml", []))
     assert "None of its results is here." in path.read_text()
 
 
 def test_the_page_has_the_tables_that_neighbours_choose_apart(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
-    path.write_text("\n".join([*marks(page.COMMAND), *marks(page.TABLES)]))
+    path.write_text("\n".join([*marks(page.JOBS), *marks(page.TABLES)]))
     beside = Beside("A method", "1", "per channel", Coding(40.0, 10.0, 20.0, 1000), Coding(30.0, 100.0, 200.0, 9000))
     page.write_tables(path, [beside], "commit 0123456789", HARDWARE)
     text = path.read_text()
