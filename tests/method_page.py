@@ -99,6 +99,8 @@ def _equal(rows: pd.DataFrame) -> str:
         interval = " … ".join(f"{float(end):.1f}" if end else "?" for end in ends)
         quality = f"{float(row['min_quality']):.1f} ({row['max_loss_points']} below the teacher)"
         lines.append([str(row["other_method_title"]), quality, f"{float(row['byte_ratio']):.1f} ({interval})"])
+    if not lines:
+        return "No point of the Entropic Student comes within ten points of the teacher: no bytes at equal quality."
     return _table(["ours", "quality reached", "Entropic Student's bytes over ours"], lines, right=1)
 
 
