@@ -258,14 +258,14 @@ MISTAKES: dict[str, Mistake] = {
         put("latency", {"repeat": 3}),
         "quick.yaml",
         f"{DEFAULT}: latency.repeat",
-        ["unknown key; did you mean 'repeats'? allowed: budget_s, images, repeats, warmup"],
+        ["unknown key; did you mean 'repeats'? allowed: budget_s, images, repeats, spread_pct, warmup"],
     ),
     "mistake of the benchmark that extends": (
         QUICK,
         put("latency", {"repeat": 3}),
         "quick.yaml",
         f"{QUICK}: latency.repeat",
-        ["unknown key; did you mean 'repeats'? allowed: budget_s, images, repeats, warmup"],
+        ["unknown key; did you mean 'repeats'? allowed: budget_s, images, repeats, spread_pct, warmup"],
     ),
 }
 

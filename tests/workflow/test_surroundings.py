@@ -57,15 +57,16 @@ def test_what_a_job_is_told_does_not_depend_on_the_cores(finished: Project) -> N
     assert one == commands(finished, 8)
 
 
-def test_numbers_depend_neither_on_cores_nor_on_the_environment(project: Project) -> None:
+def test_numbers_depend_neither_on_cores_nor_on_the_environment(project: Project, tmp_path: Path) -> None:
     """The one run had two cores and a plain environment; again, with one core and this one."""
     before = {name: (project.path / name).read_bytes() for name in (*TRAINED, *MEASURED)}
     for folder in ("teachers", f"evaluate/{RUN}", "tables", "figures"):
         shutil.rmtree(project.path / "results" / folder)
     (project.path / TRAINED[-1]).unlink()
-    (project.path / "other" / "torch").mkdir(parents=True)
-    (project.path / "other" / "torch" / "__init__.py").write_text("raise AssertionError('another torch')\n")
-    environment = FOREIGN | {"PYTHONPATH": str(project.path / "other")}
+    # Not in the project, whose figures would say that it has uncommitted changes.
+    (tmp_path / "other" / "torch").mkdir(parents=True)
+    (tmp_path / "other" / "torch" / "__init__.py").write_text("raise AssertionError('another torch')\n")
+    environment = FOREIGN | {"PYTHONPATH": str(tmp_path / "other")}
     # In two steps: what was trained to the same bytes is no reason to time it again.
     for targets in (TRAINED, MEASURED):
         project.run("snakemake", "--cores", "1", *targets, env=environment)
