@@ -223,15 +223,8 @@ def _comparison(tables: Tables, comparison: pd.DataFrame, timed: pd.DataFrame) -
     titles = {series.method: series.method_title for series in _all_series(tables)}
     anchors = {str(name): escaped(titles[str(name)]) for name in comparison["anchor"].unique()}
     rows = [
-        (
-            f"{of_anchors[0]['method_title']}, {curve}" if curve else str(of_anchors[0]["method_title"]),
-            *(_difference(row, "bd_rate_pct", 1) for row in of_anchors),
-            *(_difference(row, "bd_quality_points", 2) for row in of_anchors),
-            number(of_anchors[0]["hypervolume"], 4),
-            number(volumes.get((method, curve), float("nan")), 4),
-        )
-        for (method, curve), group in comparison.groupby(["method", "curve"], sort=False)
-        for of_anchors in [[row for _, row in group.iterrows()]]
+        _compared(of_anchors, volumes.get((method, curve), float("nan")))
+        for (method, curve), of_anchors in comparison.groupby(["method", "curve"], sort=False)
     ]
     header = (
         "curve",
@@ -247,6 +240,18 @@ def _comparison(tables: Tables, comparison: pd.DataFrame, timed: pd.DataFrame) -
         "time.",
         table(header, rows, numbers_from=1),
     ]
+
+
+def _compared(of_anchors: pd.DataFrame, volume_ms: float) -> tuple[str, ...]:
+    """Return a curve's row of the comparison, from its rows in the table, one per anchor, and its timed hypervolume."""
+    first = of_anchors.iloc[0]
+    return (
+        f"{first['method_title']}, {first['curve']}" if first["curve"] else str(first["method_title"]),
+        *(_difference(row, "bd_rate_pct", 1) for _, row in of_anchors.iterrows()),
+        *(_difference(row, "bd_quality_points", 2) for _, row in of_anchors.iterrows()),
+        number(first["hypervolume"], 4),
+        number(volume_ms, 4),
+    )
 
 
 def _difference(row: pd.Series, name: str, decimals: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sc2.entropy import range_decoder  # noqa: F401  (takes half a second, which the first request would wait for)
 from sc2.errors import ConfigError, WireError
 from sc2.runs.halves import load_server
 from sc2.split.method import ServerHalf

@@ -10,6 +10,7 @@ import yaml
 from sc2.commands.dvc import dvc_text, outputs
 from sc2.commands.shared import lock_of
 from sc2.config.load import load_config
+from sc2.sharing.lock import read_lock
 
 ROOT = Path(__file__).parents[2]
 QUICK = Path("config/quick.yaml")
@@ -50,10 +51,10 @@ def test_a_stage_reads_what_another_makes_and_every_file_it_names_exists(run: Pa
     assert not [path for path in files if not path.startswith("results/") and not (ROOT / path).exists()]
 
 
-def test_every_snapshot_is_of_a_run_file_whose_results_can_be_shared() -> None:
-    """Each run file has a lock of its own, and all folders that its benchmarks and groups need are in it."""
+def test_every_snapshot_is_of_a_run_file_whose_results_are_shared() -> None:
+    """Each run file has a lock of its own, which is committed and names all folders of its benchmarks and groups."""
     found: dict[str, Path] = {}
-    locks = set()
+    locks: dict[Path, set[str]] = {}
     for name in ("config", "ablation", "imagenette", "imagenette_sample", "voc_sample", "coco_sample"):
         run = load_config(Path(f"config/{name}.yaml"))
         folders = set(outputs(run))
@@ -63,12 +64,14 @@ def test_every_snapshot_is_of_a_run_file_whose_results_can_be_shared() -> None:
         assert {f"results/data/{dataset}" for dataset in run.datasets} <= folders
         assert {f"results/groups/{group}" for group in run.run.groups} <= folders
         found |= dict.fromkeys([*run.benchmarks, *run.run.groups], lock_of(run.path))
-        locks.add(lock_of(run.path))
-    shown = {path.parent.name for path in (ROOT / "docs" / "reference").glob("*/README.md")}
-    assert shown <= set(found)
+        locks[lock_of(run.path)] = folders
     assert len(locks) == 6
     assert found["photodigits"] == Path("dvc.lock")
     assert found["coco_detection_sample"] == Path("config/coco_sample.lock")
+    shown = {path.parent.name for path in (ROOT / "docs" / "reference").glob("*/README.md")}
+    assert shown <= set(found)
+    for lock in {found[name] for name in shown}:
+        assert {folder.path for folder in read_lock(lock)} == locks[lock], "run `make push` with its run file"
 
 
 def test_what_a_benchmark_extends_is_among_its_params() -> None:

@@ -42,6 +42,8 @@ def jobs(config: Config) -> Iterator[Job]:
 def project(tmp_path: Path) -> Project:
     """The configuration with one method of three seeds, whatever the committed grids list."""
     project = Project(tmp_path)
+    for task in ("detection", "segmentation"):
+        project.edit(f"benchmarks/photodigits_{task}.yaml", _without_seeds)
     project.edit(DEFAULT, _without_seeds, put("methods", METHOD, "seeds", SEEDS))
     return project
 
