@@ -70,8 +70,7 @@ def test_every_snapshot_is_of_a_run_file_whose_results_are_shared() -> None:
     assert found["coco_detection_sample"] == Path("config/coco_sample.lock")
     shown = {path.parent.name for path in (ROOT / "docs" / "reference").glob("*/README.md")}
     assert shown <= set(found)
-    shared = shown - {"imagenette_efficientnet_lite0_sample"}  # its run takes most of an hour
-    for lock in {found[name] for name in shared}:
+    for lock in {found[name] for name in shown}:
         assert {folder.path for folder in read_lock(lock)} == locks[lock], "run `make push` with its run file"
 
 
