@@ -244,11 +244,12 @@ def _comparison(tables: Tables, comparison: pd.DataFrame, timed: pd.DataFrame) -
 
 def _compared(of_anchors: pd.DataFrame, volume_ms: float) -> tuple[str, ...]:
     """Return a curve's row of the comparison, from its rows in the table, one per anchor, and its timed hypervolume."""
-    first = of_anchors.iloc[0]
+    rows = [row for _, row in of_anchors.iterrows()]
+    first = rows[0]
     return (
         f"{first['method_title']}, {first['curve']}" if first["curve"] else str(first["method_title"]),
-        *(_difference(row, "bd_rate_pct", 1) for _, row in of_anchors.iterrows()),
-        *(_difference(row, "bd_quality_points", 2) for _, row in of_anchors.iterrows()),
+        *(_difference(row, "bd_rate_pct", 1) for row in rows),
+        *(_difference(row, "bd_quality_points", 2) for row in rows),
         number(first["hypervolume"], 4),
         number(volume_ms, 4),
     )
