@@ -49,8 +49,9 @@ class _File:
 # By absolute path. Parsing the workflow once needs hundreds of closures over the same few dozen files.
 _CACHE: dict[str, _File] = {}
 
-# What has been parsed here, or by the process that started this job; by key.
+# What this process has needed of the code, by key; and what others have left, of which it needs some.
 _PARSED: dict[str, Source] = {}
+_LEFT: dict[str, Source] = {}
 
 
 def fingerprint(
@@ -88,13 +89,13 @@ def fingerprint(
 
 
 def keep_parsed(path: Path) -> None:
-    """Write what has been parsed to a file, for the jobs that a workflow starts."""
+    """Write what this process has needed to a file, for the jobs that it starts and for the next plan."""
     keep(_PARSED, path)
 
 
 def take_parsed(path: Path) -> None:
-    """Take what the process that planned this job has parsed, so that it is not parsed again."""
-    _PARSED.update(kept(path))
+    """Take what another process has parsed, so that it is not parsed again."""
+    _LEFT.update(kept(path))
 
 
 def package_root() -> Path:
@@ -157,7 +158,7 @@ def _parse(text: bytes, relative: str, without: frozenset[str]) -> Source:
     """Return what a file contributes without some functions of its classes."""
     key = key_of(text, without, _parser())
     if key not in _PARSED:
-        _PARSED[key] = _parsed(text, relative, without)
+        _PARSED[key] = _LEFT.get(key) or _parsed(text, relative, without)
     return _PARSED[key]
 
 

@@ -1,7 +1,7 @@
-"""What parsing the code has given, kept by the process that plans a workflow for the jobs that it starts.
+"""What parsing the code has given, kept by the process that plans a workflow, for its jobs and for the next plan.
 
-Parsing takes a third of the start of a job. What was parsed is found again by its text and by how it was parsed, so
-that it cannot be stale; a job compares the id that it computes with the planned one, so that damage cannot pass.
+Parsing takes a third of the start of a job and a fifth of a plan. What was parsed is found again by its text and by how
+it was parsed, so that it cannot be stale; a file that is damaged is as good as none.
 """
 
 import hashlib
@@ -48,20 +48,26 @@ def key_of(text: bytes, without: frozenset[str], parser: str) -> str:
 
 
 def keep(sources: Mapping[str, Source], path: Path) -> None:
-    """Write contributions by their keys to a file that `kept` reads."""
+    """Write contributions by their keys to a file that `kept` reads: their hash in the first line, then one of JSON."""
+    text = json.dumps({key: asdict(source) for key, source in sources.items()})
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps({key: asdict(source) for key, source in sources.items()}), encoding="utf-8")
+        temporary.write_text(f"{_checksum(text)}\n{text}", encoding="utf-8")
 
 
 def kept(path: Path) -> dict[str, Source]:
-    """Return the contributions in a file that `keep` wrote; none where there is no such file."""
+    """Return the contributions in a file that `keep` wrote; none where there is no such file, or it was changed."""
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        return {key: _source(entry) for key, entry in entries.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        # Whatever is there instead, the code is parsed.
+        checksum, _, text = path.read_text(encoding="utf-8").partition("\n")
+    except (OSError, UnicodeDecodeError):
         return {}
+    if checksum != _checksum(text):
+        return {}
+    return {key: _source(entry) for key, entry in json.loads(text).items()}
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _source(entry: dict[str, Any]) -> Source:

@@ -10,6 +10,7 @@ import pytest
 from sc2.errors import ProvenanceError
 from sc2.provenance import fingerprint as module
 from sc2.provenance.fingerprint import combine, fingerprint
+from sc2.provenance.parsed import kept
 
 JOB = '''"""A job."""
 
@@ -243,14 +244,13 @@ def _seconds(root: Path) -> float:
 def test_what_a_workflow_has_parsed_serves_its_jobs_and_nothing_else(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = tmp_path / "kept" / "parsed.json"
+    path = tmp_path / "kept" / "parsed.json"
     planned = fingerprint(["sc2.job"], root), fingerprint(["sc2.job"], root, without=frozenset({"run"}))
-    module.keep_parsed(kept)
-    monkeypatch.setattr(module, "_CACHE", {})
-    monkeypatch.setattr(module, "_PARSED", {})
+    module.keep_parsed(path)
+    _forget(monkeypatch)
     parsed = Mock(side_effect=module._parsed)
     monkeypatch.setattr(module, "_parsed", parsed)
-    module.take_parsed(kept)
+    module.take_parsed(path)
     assert (fingerprint(["sc2.job"], root), fingerprint(["sc2.job"], root, without=frozenset({"run"}))) == planned
     parsed.assert_not_called()
     edit(root, "sc2/shared.py", "A = 1", "A = 20261126")
@@ -258,15 +258,47 @@ def test_what_a_workflow_has_parsed_serves_its_jobs_and_nothing_else(
     parsed.assert_called_once_with(b"A = 20261126\n", "sc2/shared.py", frozenset())
 
 
-@pytest.mark.parametrize("content", [None, "", "[1]", '{"a": 1}', '{"a": {"digest": "b"}}', '{"a": {"digest"'])
+def test_what_is_no_longer_needed_is_not_kept(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "parsed.json"
+    _forget(monkeypatch)
+    fingerprint(["sc2.job"], root)
+    module.keep_parsed(path)
+    before = kept(path)
+    edit(root, "sc2/shared.py", "A = 1", "A = 20261126")
+    _forget(monkeypatch)
+    module.take_parsed(path)
+    fingerprint(["sc2.job"], root)
+    module.keep_parsed(path)
+    after = kept(path)
+    assert len(after) == len(before)
+    assert len(after.keys() - before.keys()) == 1
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[1]", b"{}", b"\xff", b"0\n{}"])
 def test_a_file_of_something_else_is_parsed_as_if_it_were_not_there(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
 ) -> None:
     expected = fingerprint(["sc2.job"], root)
-    kept = tmp_path / "parsed.json"
+    path = tmp_path / "parsed.json"
     if content is not None:
-        kept.write_text(content, encoding="utf-8")
-    monkeypatch.setattr(module, "_CACHE", {})
-    monkeypatch.setattr(module, "_PARSED", {})
-    module.take_parsed(kept)
+        path.write_bytes(content)
+    _forget(monkeypatch)
+    module.take_parsed(path)
     assert fingerprint(["sc2.job"], root) == expected
+
+
+def test_a_digest_that_was_changed_is_not_taken(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "parsed.json"
+    expected = fingerprint(["sc2.job"], root)
+    module.keep_parsed(path)
+    digest = expected.files["sc2/shared.py"]
+    path.write_text(path.read_text(encoding="utf-8").replace(digest, "0" * 64), encoding="utf-8")
+    _forget(monkeypatch)
+    module.take_parsed(path)
+    assert fingerprint(["sc2.job"], root) == expected
+
+
+def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process that has not looked at the code yet."""
+    for name in ("_CACHE", "_PARSED", "_LEFT"):
+        monkeypatch.setattr(module, name, {})

@@ -34,6 +34,7 @@ if workflow.is_main_process:
     for line in plan.skipped(CONFIG):
         print(line, file=sys.stderr)
 
+fingerprint.take_parsed(parsed.KEPT)
 remember_checksums()
 CODE = identity.Code()
 ORDER = Order(CONFIG)
