@@ -10,6 +10,7 @@ import yaml
 from sc2.commands.dvc import dvc_text, outputs
 from sc2.commands.shared import lock_of
 from sc2.config.load import load_config
+from sc2.provenance.record import read_record
 from sc2.sharing.lock import read_lock
 
 ROOT = Path(__file__).parents[2]
@@ -51,27 +52,38 @@ def test_a_stage_reads_what_another_makes_and_every_file_it_names_exists(run: Pa
     assert not [path for path in files if not path.startswith("results/") and not (ROOT / path).exists()]
 
 
-def test_every_snapshot_is_of_a_run_file_whose_results_are_shared() -> None:
-    """Each run file has a lock of its own, which is committed and names all folders of its benchmarks and groups."""
-    found: dict[str, Path] = {}
-    locks: dict[Path, set[str]] = {}
-    for name in ("config", "ablation", "imagenette", "imagenette_sample", "voc_sample", "coco_sample"):
-        run = load_config(Path(f"config/{name}.yaml"))
-        folders = set(outputs(run))
-        for benchmark in run.benchmarks:
-            kinds = {folder.split("/")[1] for folder in folders if folder.endswith(f"/{benchmark}")}
-            assert {"teachers", "export", "evaluate", "latency", "tables", "figures"} <= kinds
-        assert {f"results/data/{dataset}" for dataset in run.datasets} <= folders
-        assert {f"results/groups/{group}" for group in run.run.groups} <= folders
-        found |= dict.fromkeys([*run.benchmarks, *run.run.groups], lock_of(run.path))
-        locks[lock_of(run.path)] = folders
-    assert len(locks) == 6
-    assert found["photodigits"] == Path("dvc.lock")
-    assert found["coco_detection_sample"] == Path("config/coco_sample.lock")
-    shown = {path.parent.name for path in (ROOT / "docs" / "reference").glob("*/README.md")}
-    assert shown <= set(found)
-    for lock in {found[name] for name in shown}:
-        assert {folder.path for folder in read_lock(lock)} == locks[lock], "run `make push` with its run file"
+@pytest.mark.parametrize("name", ["config", "full", "ablation", "imagenette", "imagenette_sample", "voc_sample"])
+def test_a_run_file_shares_every_folder_of_its_benchmarks_and_groups(name: str) -> None:
+    run = load_config(Path(f"config/{name}.yaml"))
+    folders = set(outputs(run))
+    for benchmark in run.benchmarks:
+        kinds = {folder.split("/")[1] for folder in folders if folder.endswith(f"/{benchmark}")}
+        assert {"teachers", "export", "evaluate", "latency", "tables", "figures"} <= kinds
+    assert {f"results/data/{dataset}" for dataset in run.datasets} <= folders
+    assert {f"results/groups/{group}" for group in run.run.groups} <= folders
+
+
+def test_each_run_file_has_a_lock_of_its_own() -> None:
+    runs = sorted((ROOT / "config").glob("*.yaml"))
+    locks = {lock_of(run.relative_to(ROOT)) for run in runs}
+    assert len(locks) == len(runs) > 1
+    assert {Path("dvc.lock"), Path("config/full.lock")} <= locks
+
+
+def test_the_results_of_every_snapshot_are_shared() -> None:
+    """The lock of the run file that a snapshot was made of is committed, and names the folders that it makes now."""
+    made_of: dict[str, set[str]] = {}
+    for path in (ROOT / "docs" / "reference").glob("*/snapshot.prov.json"):
+        record = read_record(path)
+        if "benchmark" in record.keys:
+            made_of.setdefault(record.spec["config"], set()).add(record.keys["benchmark"])
+    # The default has the first seed of each method of `make full`.
+    made_of["config.yaml"] = made_of.pop("full.yaml")
+    assert made_of["config.yaml"] == {f"photodigits_{name}" for name in ("small_resnet", "detection", "segmentation")}
+    for name, benchmarks in made_of.items():
+        run = load_config(Path("config") / name)
+        assert benchmarks <= set(run.benchmarks)
+        assert {folder.path for folder in read_lock(lock_of(run.path))} == set(outputs(run)), f"`make push` with {name}"
 
 
 def test_what_a_benchmark_extends_is_among_its_params() -> None:
