@@ -102,13 +102,23 @@ deploying: env ## the outputs and tables of docs/deploying.md, from the results 
 profile: env ## where the time of a run goes, beside other ways to do the same; docs/performance.md gets the tables
 	$(BIN)/python -m tests.performance $(ARGS)
 
-check: env ## lint, format, types, spelling, docstrings, the workflow's files
+CHECKS := check-style check-types check-docstrings check-workflow
+.PHONY: $(CHECKS)
+check: $(CHECKS) ## lint, format, types, spelling, docstrings, the workflow's files; side by side with make -j
+
+check-style: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
-	$(BIN)/mypy
 	$(BIN)/codespell
+
+check-types: env
+	$(BIN)/mypy
+
+check-docstrings: env
 	$(BIN)/docsig sc2
+
+check-workflow: env
 	$(BIN)/snakemake --lint
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
