@@ -151,6 +151,9 @@ def create(path: Path, files: Mapping[str, str] = CONFIGURATION) -> Project:
         if (ROOT / name).is_file() and name != "dvc.lock":
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, path / name)
+    # What Python has compiled of the package is valid for a copy that keeps the files' times.
+    for folder in (ROOT / "sc2").rglob("__pycache__"):
+        shutil.copytree(folder, path / folder.relative_to(ROOT), ignore=shutil.ignore_patterns("*.pyc.*"))
     project = Project(path)
     for name, text in files.items():
         project.write(name, text)
