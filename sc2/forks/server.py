@@ -23,6 +23,7 @@ from pathlib import Path
 from sc2.forks.child import become, leave
 from sc2.forks.client import peer
 from sc2.forks.inherited import inherited
+from sc2.system.importing import uncollected
 
 LIBRARIES = (
     *("numpy", "torch", "torch._dynamo", "torchvision", "pandas", "pyarrow.parquet", "yaml", "tqdm"),
@@ -175,7 +176,9 @@ def main() -> None:
     listener = socket.socket(fileno=int(sys.argv[1]))
     workflow = int(sys.argv[2])
     ours = inherited()
-    if threaded := import_libraries(sys.argv[3:]):
+    with uncollected():
+        threaded = import_libraries(sys.argv[3:])
+    if threaded:
         # As CUDA does where there is a GPU. The thread cannot be undone, but this process can begin again.
         print(f"sc2: {threaded} starts a thread: each job imports it by itself", file=sys.stderr, flush=True)
         os.execv(sys.executable, [sys.executable, "-m", "sc2.forks.server", *sys.argv[1:], threaded])

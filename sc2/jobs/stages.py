@@ -10,6 +10,7 @@ from typing import Literal
 
 from sc2.job import RunningJob
 from sc2.report.columns import TABLES
+from sc2.system.importing import uncollected
 
 Count = Literal["one", "many"]
 
@@ -53,7 +54,8 @@ class Stage:
     def load(self) -> Callable[[RunningJob], None]:
         """Import and return the stage's function."""
         module, _, function = self.entry.partition(":")
-        run: Callable[[RunningJob], None] = getattr(importlib.import_module(module), function)
+        with uncollected():
+            run: Callable[[RunningJob], None] = getattr(importlib.import_module(module), function)
         return run
 
 

@@ -83,8 +83,11 @@ def test_a_teacher_is_trained_with_each_seed_that_a_run_uses_and_a_run_uses_that
 
 def test_a_teacher_is_either_trained_or_fetched_and_a_fetched_one_is_one_for_all_seeds(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    project.edit("imagenette.yaml", put("seeds", ["2", "0"]))
-    config, name = load_config(project.folder / "imagenette.yaml"), "imagenette_efficientnet_lite0"
+    name = "imagenette_efficientnet_lite0"
+    project.edit(
+        "imagenette.yaml", put("seeds", ["2", "0"]), put("benchmarks", {name: ["local_model", "bottleneck_unit"]})
+    )
+    config = load_config(project.folder / "imagenette.yaml")
     keys = {"benchmark": name, "seed": "2"}
     assert job(config, "train_teacher", keys) is None
     fetched = job(config, "fetch_teacher", keys)
