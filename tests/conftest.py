@@ -1,5 +1,6 @@
 """Shared fixtures: a tiny data set and teacher, and the methods' own parameters scaled to them."""
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,15 @@ from tests.dealt import dealt
 pytest.register_assert_rewrite("tests.configuration", "tests.planning")
 
 ROOT = Path(__file__).parents[1]
+
+
+# What is imported and collected stays: looking for garbage in it meanwhile is a quarter of the time.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage again."""
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
