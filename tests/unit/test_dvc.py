@@ -78,6 +78,7 @@ def test_the_results_of_every_snapshot_are_shared() -> None:
         if "benchmark" in record.keys:
             made_of.setdefault(record.spec["config"], set()).add(record.keys["benchmark"])
     assert made_of["full.yaml"] == {f"photodigits_{name}" for name in ("small_resnet", "detection", "segmentation")}
+    # The default has the first seed of each method of `make full`.
     made_of["config.yaml"] = made_of["full.yaml"]
     for name, benchmarks in made_of.items():
         run = load_config(Path("config") / name)

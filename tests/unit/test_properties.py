@@ -259,15 +259,16 @@ def test_any_index_and_meta_are_read_or_named(
 
 # Configuration
 
-FILES = {
-    "quick.yaml": "quick.yaml",
-    "benchmarks/photodigits_quick_small_resnet.yaml": "quick.yaml",
-    "benchmarks/photodigits_quick_segmentation.yaml": "quick.yaml",
-    "datasets/photodigits_quick.yaml": "quick.yaml",
-    "datasets/voc2012.yaml": "voc.yaml",
-    "methods/jpeg.yaml": "voc.yaml",
-}
-"""Files, and a run file that reads each."""
+FILES = [
+    ("quick.yaml", "quick.yaml"),
+    ("benchmarks/photodigits_quick_small_resnet.yaml", "quick.yaml"),
+    ("benchmarks/photodigits_quick_segmentation.yaml", "quick.yaml"),
+    ("datasets/photodigits_quick.yaml", "quick.yaml"),
+    ("datasets/voc2012.yaml", "voc.yaml"),
+    ("methods/jpeg.yaml", "quick.yaml"),
+    ("methods/jpeg.yaml", "voc.yaml"),
+]
+"""Files, and the run files that read each."""
 WORDS = [
     "yes",
     ".inf",
@@ -311,7 +312,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("file", "run_file"), FILES.items())
+@pytest.mark.parametrize(("file", "run_file"), FILES)
 @seldom
 @given(mutate=mutations(), pick=st.floats(0, 1), word=st.sampled_from(WORDS), whole=st.booleans())
 def test_any_configuration_is_read_or_named(
