@@ -1,6 +1,7 @@
 """The workflow's side: starts the process that jobs are forked from, which ends when the workflow does."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,8 +18,10 @@ _STARTED: list[subprocess.Popen[bytes]] = []
 def start_forks() -> dict[str, str]:
     """Start the process and return the variables that jobs find it by: none where there is none.
 
-    It is started as Snakemake starts a job with one thread. There is none where the operating system is not Linux, or
-    the user has set `SC2_FORKS=off`. Jobs may ask for a fork at once: they wait until the libraries are imported.
+    It is started as Snakemake starts a job with one thread, by way of the same shell: that drops the prompt, which an
+    activated environment exports, and puts other variables of an interactive shell in order. There is none where the
+    operating system is not Linux, or the user has set `SC2_FORKS=off`. Jobs may ask for a fork at once: they wait until
+    the libraries are imported.
     """
     if sys.platform != "linux" or os.environ.get(ADDRESS) == "off":
         return {}
@@ -29,9 +32,10 @@ def start_forks() -> dict[str, str]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(address)
         listener.listen(socket.SOMAXCONN)
+        descriptors = [str(listener.fileno()), str(workflow)]
         temporary = dict.fromkeys(("TMPDIR", "TMP", "TEMPDIR", "TEMP"), tempfile.gettempdir())
         started = subprocess.Popen(
-            ["python", "-m", "sc2.forks.server", str(listener.fileno()), str(workflow)],
+            [shutil.which("bash") or "sh", "-c", 'exec python -m sc2.forks.server "$@"', "sh", *descriptors],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=(listener.fileno(), workflow),

@@ -30,7 +30,9 @@ def test_forks_and_processes_of_their_own_give_the_same_bytes(project: Project) 
     # No job's code: nothing else runs again.
     project.edit("sc2/cli.py", "    stage = STAGES[arguments.stage]\n", SAY_PARENT)
     before = {name: sha256_file(project.path / name) for name in FILES}
-    for variables, parent in (({}, "python -m sc2.forks.server"), ({"SC2_FORKS": "off"}, "bash|sh")):
+    # An activated environment exports the prompt, which the shell of a job drops.
+    prompt = {"PS1": "(.venv) $ ", "PS2": "> "}
+    for variables, parent in ((prompt, "python -m sc2.forks.server"), ({"SC2_FORKS": "off"}, "bash|sh")):
         for stage in ("train", "export", "evaluate"):
             shutil.rmtree(project.path / "results" / stage / RUN)
         done = project.run("snakemake", "--cores", "2", f"results/evaluate/{RUN}/summary.json", env=variables)
