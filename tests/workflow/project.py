@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.dry_runs import dry_run
 
 BENCHMARK = "tiny_small_resnet"
 FIGURES = ("rate_accuracy", "exrd", "three_way")
@@ -78,8 +79,7 @@ class Project:
             check=False,
             stdin=subprocess.DEVNULL,
         )
-        assert status in (None, done.returncode), f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
+        return checked(done, status)
 
     def environment(self) -> dict[str, str]:
         """The environment of commands: this interpreter's tools, no personal settings, no other copy of the package."""
@@ -104,8 +104,12 @@ class Project:
         return self.run("python", "-m", "sc2", *arguments, status=status)
 
     def snakemake(self, *arguments: str | Path, status: int | None = 0) -> str:
-        """Run Snakemake and return all that it prints."""
-        done = self.run("snakemake", "--cores", "2", *arguments, status=status)
+        """Run Snakemake and return all that it prints; as this user, a dry run is a fork that has its imports."""
+        words = ["--cores", "2", *map(str, arguments)]
+        if "-n" not in words or self.prefix:
+            done = self.run("snakemake", *words, status=status)
+        else:
+            done = checked(dry_run(words, self.path, self.environment()), status)
         return done.stdout + done.stderr
 
     def planned(self, *arguments: str) -> set[str]:
@@ -140,6 +144,12 @@ class Project:
         """Return a copy with all results and Snakemake's notes; times of files are kept."""
         shutil.copytree(self.path, path, symlinks=True)
         return Project(path)
+
+
+def checked(done: subprocess.CompletedProcess[str], status: int | None) -> subprocess.CompletedProcess[str]:
+    """Return a command that has ended, with a status that it had to have (None: any)."""
+    assert status in (None, done.returncode), f"{done.args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
 
 
 def create(path: Path, files: Mapping[str, str] = CONFIGURATION) -> Project:
