@@ -1,8 +1,10 @@
 """Three tasks in one plan: what depends on an encoder that another task's benchmark trained."""
 
-from pathlib import Path
+import pytest
 
 from tests.workflow.project import Project, create, parse_plan
+
+pytestmark = pytest.mark.workflow
 
 QUICK = ("--configfile", "config/quick.yaml")
 CLASSIFICATION = "photodigits_quick_small_resnet"
@@ -11,9 +13,10 @@ STUDENT = "entropic_student"
 FIGURES = ("rate_accuracy", "exrd", "three_way")
 
 
-def built(path: Path) -> Project:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project in which Snakemake believes that everything has been run: every file is there, and up to date."""
-    project = create(path)
+    project = create(tmp_path_factory.mktemp("built") / "project")
     header, *rows = [line.split("\t") for line in project.snakemake("--summary", *QUICK).splitlines() if "\t" in line]
     for row in rows:
         project.write(row[header.index("output_file")], "made")
@@ -35,20 +38,18 @@ def shown(benchmark: str) -> set[str]:
     return drawn | of_all | {f"measure_latency {benchmark}/{STUDENT}"}
 
 
-def test_an_encoder_is_an_input_of_the_other_tasks(tmp_path: Path) -> None:
+def test_an_encoder_is_an_input_of_the_other_tasks(built: Project) -> None:
     """Another encoder of one β: its dependants in detection and segmentation run again, those of another β do not."""
-    project = built(tmp_path / "project")
     checkpoint = f"results/train/{CLASSIFICATION}/{STUDENT}/4/seed0/finetune.pt"
-    again = parse_plan(project.snakemake("-n", *QUICK, "--forcerun", checkpoint))
+    again = parse_plan(built.snakemake("-n", *QUICK, "--forcerun", checkpoint))
     expected = runs(CLASSIFICATION, "4", "finetune") | shown(CLASSIFICATION) | {"compare_tasks photodigits_quick"}
     for benchmark in DENSE:
         expected |= runs(benchmark, "4", "distill", "finetune") | shown(benchmark)
     assert again == expected
 
 
-def test_a_teacher_is_an_input_of_those_that_start_from_its_body(tmp_path: Path) -> None:
-    project = built(tmp_path / "project")
+def test_a_teacher_is_an_input_of_those_that_start_from_its_body(built: Project) -> None:
     teacher = f"results/teachers/{CLASSIFICATION}/seed0/teacher.pt"
-    again = parse_plan(project.snakemake("-n", *QUICK, "--forcerun", teacher))
+    again = parse_plan(built.snakemake("-n", *QUICK, "--forcerun", teacher))
     assert {f"train_teacher {benchmark}/0" for benchmark in (CLASSIFICATION, *DENSE)} <= again
     assert not any(job.startswith("prepare_data") for job in again)
