@@ -15,6 +15,7 @@ import torch
 from sc2.config.resolved import Config
 from sc2.jobs.plan import Run
 from tests.campaign.pool import FAILED, Batch, in_children
+from tests.grid.layouts import with_small_crops
 from tests.grid.plan import name_of, sources
 from tests.grid.results import Identities, Result, Results
 from tests.grid.trial import Trial
@@ -54,7 +55,7 @@ class Check:
 
     def __init__(self, config: Config, steps: int, folder: Path) -> None:
         self.config, self.folder = config, folder
-        self.trial = Trial(config, steps, folder)
+        self.trial = Trial(with_small_crops(config), steps, folder)
         self.results = Results(folder / "results.jsonl")
         self.identities = Identities(config, steps)
 

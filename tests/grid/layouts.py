@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ import numpy as np
 from PIL import Image
 from timm.data import ImageNetInfo
 
+from sc2.config.resolved import Benchmark, Config
 from sc2.data.voc import CLASSES
 
 TEST_IMAGES = 2
 _SIZES = ((500, 375), (640, 480))
-"""Widths and heights of the images in pixels, in turn; usual ones of COCO and VOC."""
+"""Widths and heights of VOC's images in pixels, in turn; usual ones."""
+_LONG = ((500, 80), (640, 96))
+"""The same of COCO's. The longer side limits the size to which a detector enlarges them, to a third of the usual pixels."""
 _NO_CATEGORY = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 """The numbers up to 90 that COCO gives to none of its 80 categories."""
 
@@ -53,6 +57,26 @@ def cut_index(index: Path, cut: Path, train_images: int) -> Path:
     return cut
 
 
+def with_small_crops(config: Config) -> Config:
+    """Return a run file whose segmentation sees half the height and width: crops of 257 pixels instead of 513.
+
+    Both are one more than a multiple of 32, so that every layer meets the same remainders.
+    """
+    return replace(config, benchmarks={name: _smaller(benchmark) for name, benchmark in config.benchmarks.items()})
+
+
+def _smaller(benchmark: Benchmark) -> Benchmark:
+    own = benchmark.config
+    crop = own.augment.scaled_crop
+    if crop is None:
+        return benchmark
+    least, most = crop.short_side
+    half = {"short_side": (least // 2, most // 2), "side": crop.side // 2 + 1}
+    augment = own.augment.model_copy(update={"scaled_crop": crop.model_copy(update=half)})
+    spec = own.input.model_copy(update={"resize": own.input.resize // 2 + 1})
+    return replace(benchmark, config=own.model_copy(update={"augment": augment, "input": spec}))
+
+
 def _noise(seed: int, size: tuple[int, int]) -> bytes:
     """Return a JPEG file of coarse noise."""
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
@@ -89,12 +113,12 @@ def _coco(dataset: Any, folder: Path, train_images: int) -> dict[str, Any]:
     for part, first, count in ((dataset.train_folder, 0, train_images + 1), (dataset.test_folder, 500, TEST_IMAGES)):
         images, annotations = [], []
         for number in range(first, first + count):
-            size = _SIZES[number % len(_SIZES)]
+            size = _LONG[number % len(_LONG)]
             name = f"{number:012d}.jpg"
             _write(folder / part / name, _noise(number, size))
             images.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
             for at in range(3):
-                box = [40.0 * at, 30.0 * at, 60.0 + 40 * at, 90.0]
+                box = [40.0 * at, 10.0 * at, 60.0 + 40 * at, 60.0]
                 row = {"id": 3 * number + at, "image_id": number, "category_id": numbers[(number + at) % len(numbers)]}
                 annotations.append({**row, "bbox": box, "area": box[2] * box[3], "iscrowd": int(at == 2)})
         content = {"images": images, "annotations": annotations, "categories": categories}

@@ -26,7 +26,7 @@ from sc2.training import driver
 from sc2.training.recipe import Recipe
 from tests.grid import page
 from tests.grid.check import Check
-from tests.grid.layouts import cut_index, write_layout
+from tests.grid.layouts import cut_index, with_small_crops, write_layout
 from tests.grid.plan import PAGE, SLICES, chosen, commits, name_of, sources, trained_runs
 from tests.grid.slices import balanced, curve_of, measured
 from tests.grid.trial import Trial, watched
@@ -159,6 +159,18 @@ def test_layouts_are_read_as_the_real_ones(
     assert Counter(sample.split for sample in source.samples) == counts
     planned = config.datasets[name].model_dump(mode="json")
     assert {key for key in planned if content[key] != planned[key]} <= {"source", "val_images", "val_per_class"}
+
+
+def test_segmentation_alone_sees_smaller_crops(config: Config) -> None:
+    small = with_small_crops(config)
+    changed = {name for name in config.benchmarks if small.benchmarks[name] != config.benchmarks[name]}
+    assert changed == {name for name in config.benchmarks if name.startswith("voc2012_")}
+    planned, tried = (all_.benchmarks["voc2012_deeplabv3_resnet50"].config for all_ in (config, small))
+    differences = {name for name, value in tried.model_dump().items() if value != planned.model_dump()[name]}
+    assert differences == {"input", "augment"}
+    sides = [(each.input.resize, each.augment.scaled_crop) for each in (planned, tried)]
+    assert [resize for resize, _ in sides] == [513, 257]
+    assert [(crop.short_side, crop.side) for _, crop in sides if crop] == [((256, 1026), 513), ((128, 513), 257)]
 
 
 def test_a_layout_that_is_not_known_is_refused(root: Path, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""Dry runs as forks of one process that has imported Snakemake: three quarters of a small plan's time are its imports.
+"""Runs of Snakemake as forks of one process that has imported it: most of a small plan's time are the imports.
 
 Only libraries are imported before, so that a plan is made by the code of the project in whose folder it is. A process
-of pytest has one such process, which ends with it: `python tests/dry_runs.py` reads a request in each line, and writes
-the status that it has ended with.
+of pytest has one such process, which ends with it: `python tests/snakemake_runs.py` reads a request in each line, and
+writes the status that it has ended with.
 """
 
 import atexit
@@ -27,15 +27,16 @@ LIBRARIES = (
 """What a plan imports, but for what is the project's."""
 
 
-def dry_run(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run `snakemake` with arguments, of which one is `-n`, as a process of its own would.
+def snakemake(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run `snakemake` as a process of its own would, and wait for its end.
 
     Args:
         arguments: What follows the name of the program.
         folder: The working directory.
         environment: All variables.
     """
-    assert "-n" in arguments
     server = _server()
     assert server.stdin is not None
     assert server.stdout is not None
@@ -45,7 +46,7 @@ def dry_run(arguments: Sequence[str], folder: Path, environment: Mapping[str, st
         server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()
         answer = server.stdout.readline()
-        assert answer, f"the process that dry runs are forks of has ended: {server.poll()}"
+        assert answer, f"the process that Snakemake is forked from has ended: {server.poll()}"
         told = [Path(stream).read_text(encoding="utf-8") for stream in streams]
     return subprocess.CompletedProcess([str(PROGRAM), *arguments], int(answer), *told)
 
@@ -53,7 +54,8 @@ def dry_run(arguments: Sequence[str], folder: Path, environment: Mapping[str, st
 @cache
 def _server() -> "subprocess.Popen[str]":
     pipe = subprocess.PIPE
-    server = subprocess.Popen([sys.executable, __file__], stdin=pipe, stdout=pipe, text=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    server = subprocess.Popen([sys.executable, __file__], env=environment, stdin=pipe, stdout=pipe, text=True)
     atexit.register(server.communicate)
     return server
 
