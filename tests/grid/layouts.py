@@ -18,7 +18,7 @@ TEST_IMAGES = 2
 _SIZES = ((500, 375), (640, 480))
 """Widths and heights of VOC's images in pixels, in turn; usual ones."""
 _LONG = ((500, 80), (640, 96))
-"""The same of COCO's. The longer side limits the size to which a detector enlarges them, to a third of the usual pixels."""
+"""The same of COCO's. The longer side limits the size that a detector gives them, to a third of the usual pixels."""
 _NO_CATEGORY = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 """The numbers up to 90 that COCO gives to none of its 80 categories."""
 

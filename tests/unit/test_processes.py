@@ -1,11 +1,13 @@
-"""Trainings in two processes started by torchrun: the weights of one process, one writer, and how they end."""
+"""Trainings in two processes: the weights of one process; and started by torchrun, one writer, and how they end."""
 
+import json
+import multiprocessing
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from sc2.teachers.train import run as train_teacher
 from sc2.training import processes
 from sc2.training.stopping import Stopped, Stopping
 from tests.unit.test_dense_stages import Project
+from tests.workflow.slurm import free_port
 
 TASKS = ("classification", "segmentation")
 LARGEST = 1e-4
@@ -39,12 +42,32 @@ class Twice(Project):
         return replace(made, gpus=self.gpus, outputs=outputs, record_id=f"{made.record_id[:-1]}{self.gpus}")
 
 
+def launch_forks(stage: str, job: RunningJob) -> None:
+    """Run a stage in two forks with the variables of torchrun, whose own three starts are most of a short job."""
+    described, port = Path("job.json"), str(free_port())
+    described.write_text(json.dumps(asdict(job), default=str), encoding="utf-8")
+
+    def work(rank: str) -> None:
+        os.environ.update(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+        # A fork has none of the threads that this process may have computed with.
+        torch.set_num_threads(1)
+        sys.exit(processes._work(stage, str(described)))
+
+    both = [multiprocessing.get_context("fork").Process(target=work, args=(rank,)) for rank in "01"]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+
+
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, int], Path]]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], Path]:
+    made: dict[tuple[str, int], Path] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("scratch"))
+        patch.setattr(processes, "_launch", launch_forks)
         project = Twice(tmp_path_factory.mktemp("project"))
-        made: dict[tuple[str, int], Path] = {}
         for gpus in (1, 2):
             project.gpus = gpus
             for task in TASKS:
@@ -53,7 +76,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str
             teacher = made["classification teacher", 1]
             made["distill", gpus] = project.phase("classification", "distill", teacher, [], [])
             made["finetune", gpus] = project.phase("classification", "finetune", teacher, [made["distill", 1]], [])
-        yield made
+    return made
 
 
 @pytest.mark.parametrize("name", ["classification teacher", "segmentation teacher", "distill", "finetune"])

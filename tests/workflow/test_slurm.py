@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.workflow.project import BENCHMARK, PLOTS, STUDENT, STUDENT_POINTS, Project, create
+from tests.workflow.project import BENCHMARK, CONFIGURATION, PLOTS, STUDENT, Project, create
 from tests.workflow.slurm import Slurm, running_slurm, unusable
 
 pytestmark = [
@@ -22,11 +22,10 @@ pytestmark = [
 PROFILE = "workflow/profiles/slurm/config.yaml"
 TABLES = ("rate_quality", "rate_quality_seeds", "comparison", "fewest_bytes", "equal_quality", "paired", "teacher")
 """All but those with times of latency measurements."""
-TRAININGS = [
-    f"rule_train_wildcards_{BENCHMARK}_{STUDENT}_{point}_0_{phase}"
-    for point in STUDENT_POINTS
-    for phase in ("distill", "finetune")
-]
+FILE = f"config/benchmarks/{BENCHMARK}.yaml"
+TWO_POINTS, ONE_POINT = 'points: ["0.5", "4"]', 'points: ["0.5"]'
+"""Each submission starts two Snakemakes: one training of each phase is enough."""
+TRAININGS = [f"rule_train_wildcards_{BENCHMARK}_{STUDENT}_0.5_0_{phase}" for phase in ("distill", "finetune")]
 KILLED = TRAININGS[0]
 MEMORY_MB = 6000
 """What a training asks for at first."""
@@ -41,7 +40,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 @pytest.fixture(scope="module")
 def ran(cluster: Slurm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
     """The tiny project after all of it went through Slurm, and what Snakemake printed; one training was killed."""
-    project = create(tmp_path_factory.mktemp("on_slurm") / "project")
+    files = {**CONFIGURATION, FILE: CONFIGURATION[FILE].replace(TWO_POINTS, ONE_POINT)}
+    project = create(tmp_path_factory.mktemp("on_slurm") / "project", files)
     project.write("workflow/profiles/here/config.yaml", yaml.safe_dump(profile_of_this_cluster()))
     log = project.path.parent / "snakemake.log"
     with log.open("w", encoding="utf-8") as output, started(project, cluster, output) as workflow:
@@ -83,11 +83,13 @@ def of(cluster: Slurm, comment: str) -> list[dict[str, str]]:
     return [job for job in cluster.jobs() if job["Comment"] == comment]
 
 
-def the_tables_are_those_of_a_local_run(ran: tuple[Project, str], finished: Project) -> None:
+def the_tables_are_those_of_a_local_run(ran: tuple[Project, str], here: Project) -> None:
     project, _ = ran
-    for name in TABLES:
-        path = f"results/tables/{BENCHMARK}/{name}.csv"
-        assert project.read(path) == finished.read(path), name
+    paths = [f"results/tables/{BENCHMARK}/{name}.csv" for name in TABLES]
+    here.edit(FILE, TWO_POINTS, ONE_POINT)
+    here.snakemake(paths[0])
+    for path in paths:
+        assert project.read(path) == here.read(path), path
 
 
 def nothing_is_left_to_do_for_a_local_run(ran: tuple[Project, str]) -> None:
@@ -119,8 +121,8 @@ def short_jobs_are_submitted_together(ran: tuple[Project, str], cluster: Slurm) 
     assert len(of(cluster, "rule_report_make_tables_model_latency_plot_figure")) == 1
     assert len(cluster.jobs()) == 3 + len(TRAININGS) + 1 + 2 + 2
     [runs] = of(cluster, "rule_runs_evaluate_export")
-    # One after another: the memory of one, the time of all four.
-    assert (runs["MinMemoryNode"], runs["TimeLimit"]) == ("4000M", "2-04:00:00")
+    # One after another: the memory of one, the time of all three.
+    assert (runs["MinMemoryNode"], runs["TimeLimit"]) == ("4000M", "1-15:00:00")
     assert len(PLOTS) > 1
 
 
@@ -133,9 +135,9 @@ def nothing_runs_beside_a_latency_measurement(ran: tuple[Project, str], cluster:
         assert not [o for o in others if o["StartTime"] < job["EndTime"] and job["StartTime"] < o["EndTime"]]
 
 
-def test_the_workflow_runs_on_slurm(ran: tuple[Project, str], cluster: Slurm, finished: Project) -> None:
+def test_the_workflow_runs_on_slurm(ran: tuple[Project, str], cluster: Slurm, project: Project) -> None:
     """One test, because processes of pytest-xdist would each run a cluster of their own for minutes."""
-    the_tables_are_those_of_a_local_run(ran, finished)
+    the_tables_are_those_of_a_local_run(ran, project)
     nothing_is_left_to_do_for_a_local_run(ran)
     a_killed_training_is_submitted_again_with_more_memory(ran, cluster)
     trainings_ask_for_a_gpu_and_nothing_else_does(ran, cluster)
