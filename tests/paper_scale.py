@@ -11,7 +11,10 @@ from tests.generated import put
 COMMAND = "make paper-scale"
 PAGE = ROOT / "docs/paper-scale.md"
 MEASURED = ROOT / "docs/paper-scale.json"
-"""What was measured of it: sizes of files so far. Go on with: sc2 plan --config config/paper.yaml --measure FILE."""
+"""Sizes of files and operations of steps: sc2 plan --config config/paper.yaml --measure FILE --sizes."""
+TFLOPS = 9
+"""What a V100 does as it trains ResNet-50 in float32: 367 images per second (docs/paper-scale.md), three times
+4.1 · 10⁹ multiply-accumulates each."""
 IMAGES = {"ilsvrc2012": 1_281_167 - 10 * 1000, "coco2017": 118_287 - 100, "voc2012": 1_464 - 50}
 """Published training images, less those that are held out to choose a model (config/datasets/)."""
 
@@ -20,9 +23,10 @@ def lines() -> list[str]:
     """Return what the page holds between its marks."""
     config = load_config(Path("config/paper.yaml"))
     # Nothing that happens to have been run here counts.
-    plan = Plan(config, Path("no-results"), read_measured(MEASURED), IMAGES)
+    plan = Plan(config, Path("no-results"), read_measured(MEASURED), IMAGES, TFLOPS)
     given = " ".join(f"{name}={count}" for name, count in IMAGES.items())
-    command = f"$ sc2 plan --config config/paper.yaml --measured docs/paper-scale.json --images {given}"
+    command = f"$ sc2 plan --config config/paper.yaml --measured {MEASURED.relative_to(ROOT)} --tflops {TFLOPS}"
+    command += f" --images {given}"
     return ["```text", command, *plan.text().splitlines(), "```"]
 
 

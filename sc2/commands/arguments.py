@@ -68,8 +68,8 @@ def _add_plan(commands: "Commands") -> None:
     parser = commands.add_parser(
         "plan",
         help="summarise a run file before it is submitted: runs, trainings, hours, storage, what is shared",
-        description="Print what a run file asks for. Hours come from step times in a file (--measured), or from "
-        "trainings that are there; whatever is not measured is shown as unknown.",
+        description="Print what a run file asks for. Hours come from step times in a file (--measured), from trainings "
+        "that are there or, with --tflops, from the operations of a step; whatever is not known is shown as unknown.",
         epilog="example: sc2 plan --config config/paper.yaml --measured steps.json --images ilsvrc2012=1271167",
     )
     parser.add_argument(
@@ -78,10 +78,18 @@ def _add_plan(commands: "Commands") -> None:
     parser.add_argument(
         "--benchmark", nargs="+", default=[], metavar="NAME", help="with --measure: only these benchmarks"
     )
-    parser.add_argument("--sizes", action="store_true", help="with --measure: only the sizes of files, no times")
+    parser.add_argument(
+        "--sizes", action="store_true", help="with --measure: only sizes of files and operations of steps, no times"
+    )
     parser.add_argument("--measured", type=Path, metavar="FILE", help="step times that --measure wrote")
     parser.add_argument(
         "--images", nargs="+", default=[], metavar="NAME=COUNT", help="training images of data sets not yet prepared"
+    )
+    parser.add_argument(
+        "--tflops",
+        type=float,
+        metavar="N",
+        help="hours of steps that are not timed, on a device that does N x 10^12 floating-point operations per second",
     )
     parser.add_argument("--threads", type=int, default=1, help="with --measure: CPU threads (default: 1)")
     parser.add_argument("--results", type=Path, default=Path("results"), help="what is there (default: results)")
@@ -160,7 +168,10 @@ def _plan(arguments: argparse.Namespace) -> None:
         measure(config, arguments.measure, arguments.benchmark, times=not arguments.sizes)
     file = arguments.measured or arguments.measure
     images = dict(map(_images_of, arguments.images))
-    print(Plan(config, arguments.results, None if file is None else read_measured(file), images).text())
+    measured = None if file is None else read_measured(file)
+    if arguments.tflops is not None and not arguments.tflops > 0:
+        raise SC2Error(f"--tflops {arguments.tflops:g}: must be more than 0")
+    print(Plan(config, arguments.results, measured, images, arguments.tflops).text())
 
 
 def _images_of(given: str) -> tuple[str, int]:

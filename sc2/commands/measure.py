@@ -1,4 +1,4 @@
-"""`sc2 plan --measure`: times a step of every kind of training of a run file on this machine, and weighs its files."""
+"""`sc2 plan --measure`: times steps of every kind of training of a run file, counts operations, weighs files."""
 
 import gc
 import sys
@@ -15,13 +15,13 @@ from sc2.config.resolved import Benchmark, Config, MethodOnBenchmark
 from sc2.errors import ConfigError
 from sc2.jobs.workload import Work, exports, training_size, workload
 from sc2.provenance.environment import environment
-from sc2.runs.step_time import step_time, tensor_bytes
+from sc2.runs.step_time import step_flops, step_time, tensor_bytes
 from sc2.tasks import get_task
 from sc2.training.stopping import Stopped
 
 
 def measure(config: Config, path: Path, only: list[str], *, times: bool = True) -> None:
-    """Time and weigh what a file does not hold yet, and write it after each.
+    """Time, count and weigh what a file does not hold yet, and write it after each.
 
     What fails is written as a `problem`, and the others go on; remove its entry to try it again.
 
@@ -29,10 +29,10 @@ def measure(config: Config, path: Path, only: list[str], *, times: bool = True) 
         config: The configuration.
         path: The file; it goes on where it stopped.
         only: Benchmarks to measure; empty for all.
-        times: Whether to time steps; otherwise only files are weighed.
+        times: Whether to time steps; otherwise only what no machine changes is measured, operations and sizes.
 
     Raises:
-        ConfigError: There is no such benchmark, or the file is of another machine.
+        ConfigError: There is no such benchmark, or the file has times of another machine.
         DataError: The file is damaged.
         Stopped: A signal has asked for the end.
         RuntimeError: After an error of which the GPU has not recovered; the same command goes on behind it.
@@ -44,10 +44,15 @@ def measure(config: Config, path: Path, only: list[str], *, times: bool = True) 
     here = environment()["hardware"]
     measured = read_measured(path) if path.is_file() else Measured(here)
     if not measured.of_machine(here):
-        raise ConfigError(f"{path} was measured on another machine: name another file, or remove it")
+        if any("seconds" in step for step in measured.steps.values()):
+            raise ConfigError(f"{path} was measured on another machine: name another file, or remove it")
+        measured.hardware = here
     for work in workload(config):
         known = measured.steps.get(work.key, {})
-        enough = bool(known) and not (times and work.epochs and set(known) == {"checkpoint_bytes"})
+        needed = {"checkpoint_bytes"}
+        if work.epochs:
+            needed |= {"image_flops", "seconds"} if times else {"image_flops"}
+        enough = "problem" in known or needed <= set(known)
         if (not only or work.benchmark in only) and not enough:
             measured.steps[work.key] = _or_problem(work.key, partial(_step, config, work, times))
             measured.save(path)
@@ -91,10 +96,12 @@ def _step(config: Config, work: Work, times: bool) -> dict[str, Any]:
     method, of = benchmark.methods[work.method], config.benchmarks.__getitem__
     torch.manual_seed(0)
     recipe = untrained_recipe(of, benchmark, method, work.phase, work.runs[0].point)
-    if not (times and work.epochs):
-        return {"checkpoint_bytes": tensor_bytes(recipe.model.state_dict())}
-    task, size = get_task(benchmark.config.task), training_size(benchmark)
-    return vars(step_time(recipe, task, size, class_count(benchmark), config.run.compute))
+    size = {"checkpoint_bytes": tensor_bytes(recipe.model.state_dict())}
+    if not work.epochs:
+        return size
+    noise = get_task(benchmark.config.task), training_size(benchmark), class_count(benchmark)
+    timed = vars(step_time(recipe, *noise, config.run.compute)) if times else size
+    return {**timed, "image_flops": step_flops(recipe, *noise)}
 
 
 def _export(of: Lookup, benchmark: Benchmark, method: MethodOnBenchmark, point: str) -> dict[str, Any]:

@@ -23,7 +23,8 @@ class Measured:
 
     Attributes:
         hardware: Processor, cores, memory in GiB and GPUs, as in records.
-        steps: By `Work.key`: `seconds`, `gpu_bytes`, `checkpoint_bytes`, or `problem`, why there are none.
+        steps: By `Work.key`: `seconds`, `gpu_bytes`, `checkpoint_bytes` and `image_flops`, the operations of a step per
+            image; or `problem`, why there are none.
         export_bytes: Bytes of both halves by `benchmark/method/curve`.
     """
 

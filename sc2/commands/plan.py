@@ -1,7 +1,8 @@
 """`sc2 plan`: what a run file asks for, before anything is submitted: runs, trainings, time, storage, what is shared.
 
-Times come from measurements only: of steps on this or another machine (`--measured`), or of trainings that have been
-done. Where a number needs something that was not measured, the table says so.
+Times come from measurements: of steps on this or another machine (`--measured`), or of trainings that have been done;
+where there are none, from the operations of a step, if it is said how many a device does in a second (`--tflops`).
+Where a number needs something that is not known, the table says so.
 """
 
 from collections import Counter
@@ -19,7 +20,7 @@ from sc2.jobs.plan import runs, skipped
 from sc2.jobs.workload import Work, exports, workload
 
 UNKNOWN = "?"
-_HOUR, _GB = 3600.0, 1e9
+_HOUR, _GB, _TERA = 3600.0, 1e9, 1e12
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,21 @@ class Plan:
     """The parts of the summary."""
 
     def __init__(
-        self, config: Config, results: Path, measured: Measured | None, given: Mapping[str, int] | None = None
+        self,
+        config: Config,
+        results: Path,
+        measured: Measured | None,
+        given: Mapping[str, int] | None = None,
+        tflops: float | None = None,
     ) -> None:
         """Take what is known.
 
         Args:
             config: The configuration.
             results: Folder of the results, for prepared data sets and trainings that have been done.
-            measured: Step times and sizes.
+            measured: Step times, operations and sizes.
             given: Training images by data set, for those that are not prepared.
+            tflops: Operations, in 10¹² per second, of a device that the rest is trained on; None to leave it unknown.
 
         Raises:
             ConfigError: Images are given for a data set that is not used.
@@ -61,7 +68,8 @@ class Plan:
         unused = sorted(set(given or {}) - set(config.datasets))
         if unused:
             raise ConfigError(f"--images {unused[0]}: no such data set here; there are: {', '.join(config.datasets)}")
-        self.config, self.results, self.measured = config, results, measured
+        self.config, self.results, self.measured, self.tflops = config, results, measured, tflops
+        self.counted = f"a device that does {tflops or 0:g} TFLOP/s"
         self.works = workload(config)
         self.images = {name: _images(results, name, given or {}) for name in config.datasets}
         self.seconds = {work.key + str(work.epochs): self._seconds(work) for work in self.works}
@@ -72,7 +80,11 @@ class Plan:
         images = self.images[self.config.benchmarks[work.benchmark].config.dataset]
         if self.measured is not None and "seconds" in step and images is not None:
             return work.steps(images) * step["seconds"], machine(self.measured.hardware)
-        return typical(recorded_seconds(self.config, work, self.results))
+        done = typical(recorded_seconds(self.config, work, self.results))
+        if done is not None or self.tflops is None or images is None or "image_flops" not in step:
+            return done
+        operations = work.steps(images) * work.batch_size * step["image_flops"]
+        return operations / (self.tflops * _TERA), self.counted
 
     def hours(self, works: Sequence[Work]) -> Amount:
         """Return the hours of trainings on one GPU or core."""
@@ -112,13 +124,16 @@ class Plan:
         total = sum(1 for name in self.config.benchmarks for _ in runs(self.config, name))
         count = sum(len(work.runs) for work in self.works if work.epochs)
         methods = {method for benchmark in self.config.benchmarks.values() for method in benchmark.methods}
-        machines = sorted({known[1] for known in self.seconds.values() if known is not None})
+        machines, hours = {known[1] for known in self.seconds.values() if known is not None}, []
+        if timed := sorted(machines - {self.counted}):
+            hours.append(f"hours: of training on {' or '.join(timed)}, as measured")
+        if self.counted in machines:
+            hours.append(f"hours: of training on {self.counted}, from the operations of steps that are not timed")
         lines = [
             f"{self.config.path}: {total} runs of {len(methods)} methods on {len(self.config.benchmarks)} benchmarks, "
             f"with {count} trainings",
-            f"hours: of training on {' or '.join(machines)}, as measured" if machines else "hours: nothing is measured",
         ]
-        return "\n".join([*lines, *skipped(self.config)])
+        return "\n".join([*lines, *(hours or ["hours: nothing is measured"]), *skipped(self.config)])
 
     def _table(self) -> str:
         rows = [["benchmark", "method", "points", "runs", "trainings", "epochs", "steps", "hours", "GB"]]

@@ -1,10 +1,10 @@
-"""How long a step of a training takes on this machine, without data or weights: the real loop on noise."""
+"""How long a step of a training takes on this machine, and how much it computes: the real loop on noise."""
 
 import statistics
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from sc2.data.source import Box
 from sc2.tasks.base import Task
@@ -26,6 +27,8 @@ WARM, TIMED = 2, 5
 """Steps before the timing, and most steps that are timed."""
 ENOUGH_S = 10.0
 """Steps are timed no longer than this, once one has been."""
+_LEAST_BATCH = 2
+"""Images whose operations are counted: batch norms need two values where a network has one per image."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +95,7 @@ def step_time(
     computing.place(recipe)
     if computing.on_gpu:
         torch.cuda.reset_peak_memory_stats()
-    store: Any = _Noise(size, num_classes)
-    images = computing.images(torch.randn(recipe.batch_size, 3, size[1], size[0], device=computing.device))
-    targets = task.collate([task.target(store, index) for index in range(recipe.batch_size)])
-    targets = task.moved(targets, computing.device)
+    images, targets = _batch(recipe, task, size, num_classes, computing)
     times: list[float] = []
 
     def noise(epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Any]]:
@@ -116,6 +116,43 @@ def step_time(
         torch.cuda.max_memory_allocated() if computing.on_gpu else None,
         tensor_bytes(recipe.model.state_dict()),
     )
+
+
+def step_flops(recipe: Recipe, task: Task, size: tuple[int, int], num_classes: int) -> int:
+    """Return the floating-point operations of a step per image, forwards and backwards, two for a multiply-accumulate.
+
+    Counted are convolutions, products of matrices and attention, where torch counts them (`torch.utils.flop_counter`),
+    in one step on the fewest images that the task trains on, in the loop that every training goes through. A step's
+    operations grow with its images but for what is done once, the update of the weights, which is not counted.
+
+    Args:
+        recipe: The training; its weights are changed.
+        task: The task.
+        size: Width and height of the network's input, pixels.
+        num_classes: Classes of the data set.
+    """
+    computing = Computing.here(PLAIN)
+    computing.place(recipe)
+    few = replace(recipe, batch_size=max(_LEAST_BATCH, task.least_batch))
+
+    def noise(epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Any]]:
+        yield _batch(few, task, size, num_classes, computing)
+        raise _Enough
+
+    with TemporaryDirectory() as folder, FlopCounterMode(display=False) as counter, suppress(_Enough):
+        state = Path(folder) / "state.pt"
+        fit(few, noise, noise, seed=0, state_path=state, label="operations of a step", steps_per_epoch=2)
+    return int(counter.get_total_flops()) // few.batch_size
+
+
+def _batch(
+    recipe: Recipe, task: Task, size: tuple[int, int], num_classes: int, computing: Computing
+) -> tuple[Tensor, Any]:
+    """Return images and targets of one step, on the device."""
+    store: Any = _Noise(size, num_classes)
+    images = computing.images(torch.randn(recipe.batch_size, 3, size[1], size[0], device=computing.device))
+    targets = task.collate([task.target(store, index) for index in range(recipe.batch_size)])
+    return images, task.moved(targets, computing.device)
 
 
 def _now(computing: Computing) -> float:

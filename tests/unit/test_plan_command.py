@@ -24,7 +24,7 @@ from sc2.config.resolved import Config
 from sc2.errors import ConfigError, DataError
 from sc2.jobs.workload import exports, training_size, workload
 from sc2.runs import step_time as step_times
-from sc2.runs.step_time import TIMED, WARM, step_time, tensor_bytes
+from sc2.runs.step_time import TIMED, WARM, step_flops, step_time, tensor_bytes
 from sc2.tasks import get_task
 from sc2.training.recipe import Recipe, Terms
 from sc2.training.stopping import Stopped
@@ -72,6 +72,30 @@ def test_hours_are_steps_times_their_time(config: Config, tmp_path: Path) -> Non
     assert row[-3] == f"{steps:,}"
     assert "hours: of training on a GPU, as measured" in text
     assert "not known" not in text
+
+
+def test_operations_of_steps_that_are_not_timed_give_hours_at_a_speed(config: Config, tmp_path: Path) -> None:
+    counted = student_steps(config, 0.5)
+    for step in counted.steps.values():
+        step["image_flops"] = 3 * 10**9
+        del step["seconds"]
+    works = [work for work in workload(config) if work.epochs]
+    one = works[0].key
+    timed, others = ([work for work in works if (work.key == one) == same] for same in (True, False))
+    steps = {id(work): len(work.runs) * work.epochs * (1000 // work.batch_size) for work in works}
+    at_speed = sum(steps[id(work)] * work.batch_size * 3e9 / 2e12 / 3600 for work in others)
+    plan = Plan(config, tmp_path, counted, {DATA: 1000}, tflops=2)
+    assert plan.hours(others).value == pytest.approx(at_speed)
+    hours = "hours: of training on a device that does 2 TFLOP/s, from the operations of steps that are not timed"
+    assert hours in plan.text()
+    assert "as measured" not in plan.text()
+    # What is timed is not computed, and without a speed nothing is.
+    counted.steps[one]["seconds"] = 0.5
+    both = Plan(config, tmp_path, counted, {DATA: 1000}, tflops=2)
+    as_timed = sum(steps[id(work)] * 0.5 / 3600 for work in timed)
+    assert both.hours(both.works).value == pytest.approx(as_timed + at_speed)
+    assert {"hours: of training on a GPU, as measured", hours} <= set(both.text().splitlines())
+    assert Plan(config, tmp_path, counted, {DATA: 1000}).hours(others).unknown == sum(len(work.runs) for work in others)
 
 
 def test_what_is_not_measured_is_said_and_not_invented(config: Config, tmp_path: Path) -> None:
@@ -175,6 +199,7 @@ def test_the_papers_grid_is_planned_without_torch(tmp_path: Path) -> None:
         (["--images", "photodigits=0"], "must be the name of a data set and a number"),
         (["--images", "imagenet=5"], "no such data set here; there are: photodigits"),
         (["--measured", "nowhere.json"], "no measurements"),
+        (["--tflops", "0"], "--tflops 0: must be more than 0"),
     ],
 )
 def test_mistakes_are_named(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,6 +248,42 @@ def test_the_time_of_a_step_is_that_of_the_real_loop(task: str) -> None:
     assert model.w.item() == WARM + TIMED
 
 
+def test_operations_of_a_step_are_counted_forwards_and_backwards_per_image() -> None:
+    """By hand: of both trained layers forwards and for the weights, of the second for its input; of a frozen one."""
+    trained = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 5), nn.Linear(5, 2))
+    frozen = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 7)).requires_grad_(requires_grad=False)
+    recipe = Recipe(
+        model=trained,
+        trained=[trained],
+        step=lambda images, targets: {"loss": trained(images).sum() + frozen(images).sum()},
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+        learning_rate=lambda step, total: 1.0,
+        epochs=3,
+        batch_size=64,
+        validate=lambda images, targets: {},
+        frozen=[frozen],
+    )
+    macs = 2 * (192 * 5) + 3 * (5 * 2) + 192 * 7
+    assert step_flops(recipe, get_task("classification"), (8, 8), 3) == 2 * macs
+
+
+def test_sizes_and_operations_are_those_of_any_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, path = load_small(tmp_path), tmp_path / "steps.json"
+    monkeypatch.setattr(measuring, "untrained_recipe", lambda *given: one_weight_recipe(Weight()))
+    monkeypatch.setattr(measuring, "exports", lambda config: iter(()))
+    keys = {work.key for work in workload(config)}
+    measure(config, path, [], times=False)
+    sizes = read_measured(path)
+    assert sizes.steps == {key: {"checkpoint_bytes": 4, "image_flops": 0} for key in keys}
+    # Another machine takes them over, and times what it lacks.
+    sizes.hardware["cores"] = 10**6
+    sizes.save(path)
+    measure(config, path, [], times=False)
+    assert read_measured(path).steps == sizes.steps
+    measure(config, path, [])
+    assert all(step["seconds"] > 0 for step in read_measured(path).steps.values())
+
+
 def test_bytes_of_tensors_are_added_up() -> None:
     content = {"a": torch.zeros(3), "b": [torch.zeros(2, dtype=torch.int8), {"c": (torch.zeros(1),)}], "d": "text"}
     assert tensor_bytes(content) == 12 + 2 + 4
@@ -243,7 +304,8 @@ def test_every_kind_of_training_of_the_three_tasks_is_measured_and_a_file_goes_o
     assert {key: step["seconds"] for key, step in whole.steps.items() if key in first.steps} == dict.fromkeys(
         first.steps, 123.0
     )
-    assert all(step["seconds"] > 0 and step["checkpoint_bytes"] > 0 for step in whole.steps.values())
+    names = ("seconds", "checkpoint_bytes", "image_flops")
+    assert all(step[name] > 0 for step in whole.steps.values() for name in names)
     assert set(whole.export_bytes) == {f"{name}/{method}/{curve}" for name, method, curve, _ in exports(config)}
     with pytest.raises(ConfigError, match="runs no benchmark nowhere; it has: photodigits_quick"):
         measure(config, path, ["nowhere"])

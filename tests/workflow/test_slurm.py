@@ -23,8 +23,8 @@ PROFILE = "workflow/profiles/slurm/config.yaml"
 TABLES = ("rate_quality", "rate_quality_seeds", "comparison", "fewest_bytes", "equal_quality", "paired", "teacher")
 """All but those with times of latency measurements."""
 FILE = f"config/benchmarks/{BENCHMARK}.yaml"
-TWO_POINTS, ONE_POINT = 'points: ["0.5", "4"]', 'points: ["0.5"]'
-"""Each submission starts two Snakemakes: one training of each phase is enough."""
+SMALLER = {'points: ["0.5", "4"]': 'points: ["0.5"]', 'points: ["10", "90"]': 'points: ["90"]'}
+"""Each job starts a Snakemake, each submission another one: one point of both methods is enough."""
 TRAININGS = [f"rule_train_wildcards_{BENCHMARK}_{STUDENT}_0.5_0_{phase}" for phase in ("distill", "finetune")]
 KILLED = TRAININGS[0]
 MEMORY_MB = 6000
@@ -40,8 +40,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 @pytest.fixture(scope="module")
 def ran(cluster: Slurm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
     """The tiny project after all of it went through Slurm, and what Snakemake printed; one training was killed."""
-    files = {**CONFIGURATION, FILE: CONFIGURATION[FILE].replace(TWO_POINTS, ONE_POINT)}
-    project = create(tmp_path_factory.mktemp("on_slurm") / "project", files)
+    project = create(tmp_path_factory.mktemp("on_slurm") / "project", {**CONFIGURATION, FILE: smaller()})
     project.write("workflow/profiles/here/config.yaml", yaml.safe_dump(profile_of_this_cluster()))
     log = project.path.parent / "snakemake.log"
     with log.open("w", encoding="utf-8") as output, started(project, cluster, output) as workflow:
@@ -50,6 +49,15 @@ def ran(cluster: Slurm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Proje
     shown = log.read_text(encoding="utf-8")
     assert status == 0, f"{shown}\n{cluster.logs()}"
     return project, shown
+
+
+def smaller() -> str:
+    """The tiny benchmark's file with a point less of both methods."""
+    text = CONFIGURATION[FILE]
+    for old, new in SMALLER.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    return text
 
 
 def profile_of_this_cluster() -> dict[str, Any]:
@@ -86,7 +94,7 @@ def of(cluster: Slurm, comment: str) -> list[dict[str, str]]:
 def the_tables_are_those_of_a_local_run(ran: tuple[Project, str], here: Project) -> None:
     project, _ = ran
     paths = [f"results/tables/{BENCHMARK}/{name}.csv" for name in TABLES]
-    here.edit(FILE, TWO_POINTS, ONE_POINT)
+    here.write(FILE, smaller())
     here.snakemake(paths[0])
     for path in paths:
         assert project.read(path) == here.read(path), path
@@ -121,8 +129,8 @@ def short_jobs_are_submitted_together(ran: tuple[Project, str], cluster: Slurm) 
     assert len(of(cluster, "rule_report_make_tables_model_latency_plot_figure")) == 1
     assert len(cluster.jobs()) == 3 + len(TRAININGS) + 1 + 2 + 2
     [runs] = of(cluster, "rule_runs_evaluate_export")
-    # One after another: the memory of one, the time of all three.
-    assert (runs["MinMemoryNode"], runs["TimeLimit"]) == ("4000M", "1-15:00:00")
+    # One after another: the memory of one, the time of both.
+    assert (runs["MinMemoryNode"], runs["TimeLimit"]) == ("4000M", "1-02:00:00")
     assert len(PLOTS) > 1
 
 
