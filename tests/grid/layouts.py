@@ -60,7 +60,7 @@ def cut_index(index: Path, cut: Path, train_images: int) -> Path:
 def with_small_crops(config: Config) -> Config:
     """Return a run file whose segmentation sees half the height and width: crops of 257 pixels instead of 513.
 
-    Both are one more than a multiple of 32, so that every layer meets the same remainders.
+    Both are one more than a multiple of 64, so that every layer meets the same remainders.
     """
     return replace(config, benchmarks={name: _smaller(benchmark) for name, benchmark in config.benchmarks.items()})
 

@@ -10,6 +10,7 @@ from sc2.config.load import load_config
 from sc2.config.resolved import Config, MethodOnBenchmark
 from sc2.jobs.plan import runs, trainings
 from sc2.methods import get_method
+from sc2.methods.learned_codec.images import MULTIPLE
 from tests.configuration import DEFAULT, Edit, Mistake, Project, assert_named, drop, put
 from tests.planning import every_job, load_small
 
@@ -208,6 +209,12 @@ def test_inputs_and_crops(config: Config) -> None:
     scaled = crops["voc2012_deeplabv3_resnet50"][1]
     assert scaled is not None
     assert (scaled.short_side, scaled.side) == ((256, 1026), 513)
+
+
+def test_learned_codecs_can_take_the_images_of_every_benchmark(config: Config) -> None:
+    specs = [benchmark.config.input for benchmark in config.benchmarks.values() if {*LEARNED} & {*benchmark.methods}]
+    assert len(specs) == 6
+    assert not [spec for spec in specs if spec.square is None and spec.multiple % MULTIPLE]
 
 
 def test_one_encoder_serves_all_tasks(config: Config) -> None:

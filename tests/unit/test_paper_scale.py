@@ -20,6 +20,11 @@ def test_the_plan_on_the_page_is_that_of_the_configuration(root: Path, monkeypat
     assert shown == lines(), f"write it anew: {COMMAND}"
 
 
+def test_the_page_leaves_nothing_open() -> None:
+    """Neither sizes nor hours: what `sc2 plan --measure` could not build, no job can."""
+    assert not [line for line in lines() if "?" in line or "problem" in line or "failed" in line]
+
+
 def test_the_images_are_those_of_the_data_sets(root: Path) -> None:
     """Published counts, less what the configuration holds out."""
     config = load_config(root / "config/paper.yaml")

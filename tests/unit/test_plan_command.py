@@ -322,8 +322,8 @@ def test_every_kind_of_training_of_the_three_tasks_is_measured_and_a_file_goes_o
 def test_the_largest_training_input(config: Config) -> None:
     papers = load_config(ROOT / "config/paper.yaml").benchmarks
     assert training_size(config.benchmarks[NAME]) == (64, 64)
-    assert training_size(papers["coco2017_fasterrcnn_resnet50"]) == (1344, 800)
-    assert training_size(papers["voc2012_deeplabv3_resnet50"]) == (544, 544)
+    assert training_size(papers["coco2017_fasterrcnn_resnet50"]) == (1344, 832)
+    assert training_size(papers["voc2012_deeplabv3_resnet50"]) == (576, 576)
     assert training_size(papers["ilsvrc2012_hybrid_vit"]) == (224, 224)
 
 
