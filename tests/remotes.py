@@ -20,6 +20,7 @@ from sc2.provenance.findings import Report
 from sc2.provenance.verify import verify
 from sc2.sharing.lock import Folder, read_lock, write_lock
 from sc2.sharing.store import Store
+from tests.load import free_port
 from tests.recorded import Project
 
 LOCK = Path("config/run.lock")
@@ -108,9 +109,7 @@ def sshd(folder: Path) -> Iterator[dict[str, str]]:
     for name in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
     shutil.copy(folder / "user.pub", folder / "authorized")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (folder / "sshd_config").write_text(
         f"ListenAddress 127.0.0.1:{port}\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\n"
         f"PidFile {folder}/pid\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nSubsystem sftp internal-sftp\n"

@@ -121,9 +121,10 @@ def step_time(
 def step_flops(recipe: Recipe, task: Task, size: tuple[int, int], num_classes: int) -> int:
     """Return the floating-point operations of a step per image, forwards and backwards, two for a multiply-accumulate.
 
-    Counted are convolutions, products of matrices and attention, where torch counts them (`torch.utils.flop_counter`),
-    in one step on the fewest images that the task trains on, in the loop that every training goes through. A step's
-    operations grow with its images but for what is done once, the update of the weights, which is not counted.
+    Counted are convolutions, products of matrices and attention, where torch counts them (`torch.utils.flop_counter`;
+    `sc2.measure.macs` counts forwards alone), in one step on the fewest images that the task trains on, in the loop
+    that every training goes through. A step's operations grow with its images but for what is done once, the update of
+    the weights, which is not counted.
 
     Args:
         recipe: The training; its weights are changed.

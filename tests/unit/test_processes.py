@@ -21,8 +21,8 @@ from sc2.runs.train import run as train
 from sc2.teachers.train import run as train_teacher
 from sc2.training import processes
 from sc2.training.stopping import Stopped, Stopping
+from tests.load import free_port
 from tests.unit.test_dense_stages import Project
-from tests.workflow.slurm import free_port
 
 TASKS = ("classification", "segmentation")
 LARGEST = 1e-4

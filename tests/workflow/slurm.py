@@ -3,12 +3,13 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.load import free_port
 
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "squeue", "scancel", "scontrol", "setpriv")
 DEVICES = ("/dev/null", "/dev/zero")
@@ -169,10 +170,3 @@ def running_slurm(folder: Path, *, cpus: int = 2, memory_mb: int = 64_000, gpus:
         yield slurm
     finally:
         slurm.stop()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
