@@ -95,7 +95,8 @@ def _compare_tasks(config: Config, keys: Keys) -> Described | None:
     benchmarks = [config.benchmarks[name] for name in members]
     titles = [benchmark.config.title for benchmark in benchmarks]
     methods = dict.fromkeys(name for benchmark in benchmarks for name in benchmark.methods)
-    return {"benchmarks": members, "titles": titles, "methods": _facts(methods)}, ()
+    inputs = [_input(benchmark) for benchmark in benchmarks]
+    return {"benchmarks": members, "titles": titles, "inputs": inputs, "methods": _facts(methods)}, ()
 
 
 def _facts(methods: Iterable[str]) -> list[dict[str, str]]:

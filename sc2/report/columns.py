@@ -218,7 +218,7 @@ def switch_columns() -> tuple[Column, ...]:
 
 def serving_columns() -> tuple[Column, ...]:
     """Return the columns of `serving.csv`: what several tasks cost together, and with a device half each."""
-    keys = (*text("group", "method", "method_title", "point", "seed"), *ints("tasks", "device_models"))
+    keys = (*text("group", "method", "method_title", "point", "seed"), *ints("tasks", "device_models", "payloads"))
     sizes = floats(3, "payload_bytes_together", "payload_bytes_separately")
     costs = ints(*(f"encoder_{cost}_{how}" for cost in ("macs", "param_bytes") for how in ("together", "separately")))
     qualities = floats(4, *(quality.primary for quality in QUALITY.values()), nullable=True)

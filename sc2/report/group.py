@@ -10,7 +10,7 @@ from sc2.report.table_io import Row, write_table
 def run(job: DrawingJob) -> None:
     """Write `serving` and draw the overview into `svg` and `png`.
 
-    The inputs are the benchmarks' tables in the order of the spec's `titles`.
+    The inputs are the benchmarks' tables in the order of the spec's `titles` and `inputs`.
 
     Raises:
         DataError: A table is unreadable.
@@ -19,7 +19,7 @@ def run(job: DrawingJob) -> None:
     benchmarks = [read_tables(dict(zip(READ, paths, strict=True)), job.spec["methods"]) for paths in files]
     group, titles = job.keys["group"], list(job.spec["titles"])
     source = job.input_list("rate_quality")[0]
-    rows = [Row(source, values) for values in serving.rows(group, benchmarks)]
+    rows = [Row(source, values) for values in serving.rows(group, benchmarks, job.spec["inputs"])]
     write_table(job.outputs["serving"], serving_columns(), rows)
     title = f"{group}: {len(benchmarks)} tasks"
     with style.applied():

@@ -42,8 +42,8 @@ def _text(job: RunningJob, serving: Path, figures: Sequence[Path], records: Sequ
         *map(image, figures),
         *_orderings(job.spec["benchmarks"], [read_table(path) for path in job.input_list("orderings")]),
         "## Serving all tasks",
-        "Per image, with one payload where the device half is the same for all tasks, and one per task where it is "
-        f"not; columns in [metrics.md](../../metrics.md), all seeds in [{serving.name}]({serving.name}).",
+        "Per image. A device half that is the same for all tasks sends one payload to those that take the image at the "
+        f"same size; columns in [metrics.md](../../metrics.md), all seeds in [{serving.name}]({serving.name}).",
         _serving(read_table(serving)),
         "## Made on",
         facts.made_on(records),
@@ -54,13 +54,13 @@ def _text(job: RunningJob, serving: Path, figures: Sequence[Path], records: Sequ
 def _serving(rows: pd.DataFrame) -> str:
     rows = rows[rows["seed"] == rows["seed"].iloc[0]] if len(rows) else rows
     qualities = [quality for quality in QUALITY.values() if rows[quality.primary].notna().any()]
-    header = ("method", "point", *(quality.label for quality in qualities), "device halves", "payloads (B)")
-    more = ("encoder MACs", "encoder parameters (B)", "if separate: payloads (B)", "encoder MACs")
+    header = ("method", "point", *(quality.label for quality in qualities), "device halves", "payloads", "bytes of all")
+    more = ("encoder MACs", "encoder parameters (B)", "if separate: bytes of all", "encoder MACs")
     cells = [
         (
             *(str(row["method_title"]), str(row["point"])),
             *(number(row[quality.primary], 1) for quality in qualities),
-            *(number(row["device_models"]), number(row["payload_bytes_together"], 1)),
+            *(number(row["device_models"]), number(row["payloads"]), number(row["payload_bytes_together"], 1)),
             *(number(row["encoder_macs_together"]), number(row["encoder_param_bytes_together"])),
             *(number(row["payload_bytes_separately"], 1), number(row["encoder_macs_separately"])),
         )

@@ -20,7 +20,7 @@ from sc2.commands.link import decode_file, encode_file
 from sc2.data.limits import largest_latent
 from sc2.data.spec import SizeSpec
 from sc2.drawing import DrawingJob
-from sc2.errors import CheckpointError, ConfigError, DataError
+from sc2.errors import CheckpointError, ConfigError, DataError, WireError
 from sc2.job import RunningJob
 from sc2.measure.spec import LatencySpec
 from sc2.methods import get_method
@@ -43,6 +43,7 @@ from tests.dense import HEADS, SPEC, store_of, write_scenes
 
 TASKS = ["classification", "detection", "segmentation"]
 DENSE = TASKS[1:]
+SIDE = SPEC.resize
 BACKBONE = {"name": "small_resnet", "args": {"width": 8}}
 METHOD, POINT = "entropic_student", "0.01"
 PARAMS: dict[str, Any] = {
@@ -107,9 +108,10 @@ class Project:
     def arch(self) -> dict[str, Any]:
         return {key: value for key, value in self.params.items() if key != "phases"}
 
-    def halves(self, task: str, teacher: Path, checkpoint: Path) -> Mapping[str, Path]:
+    def halves(self, task: str, teacher: Path, checkpoint: Path, size: int = SIDE) -> Mapping[str, Path]:
         inputs = {"teacher": teacher, "checkpoint": [checkpoint]}
-        job = self.job("export", task, {"arch": self.arch}, inputs, ["device", "server", "costs"])
+        spec = {"arch": self.arch, "input": {**SPEC.model_dump(mode="json"), "resize": size, "crop": size}}
+        job = self.job(f"export_{size}", task, spec, inputs, ["device", "server", "costs"])
         export(job)
         return job.outputs
 
@@ -200,6 +202,21 @@ def test_one_payload_gets_three_answers(built: dict[str, Any], tmp_path: Path) -
         decode_file(servers[:2], container, task="segmentation", top=1, as_json=False)
     with pytest.raises(ConfigError, match="two server halves for the task detection"):
         decode_file([servers[1], servers[1]], container, top=1, as_json=False)
+
+
+def test_tasks_with_larger_images_answer_a_smaller_payload(built: dict[str, Any], tmp_path: Path) -> None:
+    """Three answers at the classifier's size; what is encoded at the dense tasks' own is too large for it."""
+    project, container = built["project"], tmp_path / "out.sc2"
+    store_of(project.data, "test").image(1).save(tmp_path / "image.png")
+    trained = built["classification"]
+    classifier = project.halves("classification", trained["teacher"], trained["finetune"], size=SIDE // 2)
+    dense = [built[task]["server"] for task in DENSE]
+    encode_file(classifier["device"], tmp_path / "image.png", container)
+    assert list(json.loads(decode_file([classifier["server"], *dense], container, top=1, as_json=True))) == TASKS
+    encode_file(built["detection"]["device"], tmp_path / "image.png", container)
+    assert list(json.loads(decode_file(dense, container, top=1, as_json=True))) == DENSE
+    with pytest.raises(WireError, match="cannot come from an image that the network takes"):
+        decode_file([classifier["server"], *dense], container, top=1, as_json=True)
 
 
 @pytest.mark.parametrize("task", TASKS)

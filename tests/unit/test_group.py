@@ -55,16 +55,18 @@ def compared(tmp_path: Path) -> DrawingJob:
     outputs = {"serving": tmp_path / "serving.csv", "svg": tmp_path / "overview.svg", "png": tmp_path / "overview.png"}
     facts = [{"name": "entropic_student", "family": "student", "symbol": "β="}]
     spec = {"benchmarks": list(TASKS), "titles": [f"Panel of {task}" for task in TASKS], "methods": facts}
+    spec |= {"inputs": [{"resize": side} for side in (64, 96, 96)]}
     job = DrawingJob("compare_tasks", {"group": "g"}, spec, inputs, outputs, RECORD)
     group.run(job)
     return job
 
 
-def test_the_shared_payload_is_that_of_the_largest_images(compared: RunningJob) -> None:
+def test_tasks_with_images_of_one_size_share_a_payload(compared: RunningJob) -> None:
     rows = read_table(compared.outputs["serving"])
     assert rows["point"].tolist() == ["1", "4"]
     assert rows["device_models"].tolist() == [1, 1]
-    assert rows["payload_bytes_together"].tolist() == [128.0, 32.0]
+    assert rows["payloads"].tolist() == [2, 2]
+    assert rows["payload_bytes_together"].tolist() == [64.0 + 128.0, 16.0 + 32.0]
     assert rows["payload_bytes_separately"].tolist() == [288.0, 72.0]
     assert rows[["top1_pct", "box_ap_pct", "miou_pct"]].to_numpy().tolist() == [[69.0] * 3, [66.0] * 3]
 
@@ -129,7 +131,7 @@ def test_the_page_shows_figure_and_costs(compared: RunningJob, tmp_path: Path) -
     text = page(compared, tmp_path / "docs" / "g", sha256_file(compared.outputs["svg"]))
     assert "![Overview](overview.svg)" in text
     assert "[detection](../detection/README.md)" in text
-    assert "| Student | 4 | 66.0 | 66.0 | 66.0 | 1 | 32.0 | 128 | 1 | 72.0 | 288 |\n" in text
+    assert "| Student | 4 | 66.0 | 66.0 | 66.0 | 1 | 2 | 48.0 | 192 | 1 | 72.0 | 288 |\n" in text
     assert "| published | classification | detection | segmentation |\n" in text
     claim = "[A student needs fewer bytes than WebP](../../papers.md#webp)"
     assert f"| {claim} | **holds** (-50.0 … -30.0) | **cannot be told** | – |\n" in text
