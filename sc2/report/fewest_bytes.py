@@ -9,7 +9,7 @@ from typing import Any
 
 from sc2.report.series import Series, Tables, collect, teacher_value
 
-MAX_LOSS_POINTS = (1.0, 2.0, 5.0, 10.0)
+MAX_LOSS_POINTS = (1.0, 2.0, 5.0, 10.0, 15.0)
 """How far below the teacher the quality may be, in points of the task's unit."""
 
 _TOLERANCE = 1e-9

@@ -158,6 +158,22 @@ def teacher_line(axes: Axes, teacher: float) -> None:
     axes.axhline(teacher, color=INK, linestyle=(0, (4, 3)), linewidth=1.0, zorder=1)
 
 
+def label_outer(panels: Sequence[Axes], columns: int, quality: str) -> None:
+    """Label the lowest panel of each column and the first of each row; the others share their ticks.
+
+    Args:
+        panels: Panels with the same axes, row by row.
+        columns: Panels in a row.
+        quality: Text of the y axes.
+    """
+    text = panels[0].get_xlabel()
+    for number, axes in enumerate(panels):
+        lowest = number + columns >= len(panels)
+        axes.tick_params(labelbottom=lowest, labelleft=number % columns == 0)
+        axes.set_xlabel(text if lowest else "")
+        axes.set_ylabel(quality if number % columns == 0 else "")
+
+
 def save(figure: Figure, svg: Path, png: Path, title: str, uncommitted: bool = False) -> None:
     """Write the figure in both formats; equal figures give equal bytes.
 

@@ -70,7 +70,10 @@ MISTAKES: dict[str, Mistake] = {
         put("figures", ["exrd", "three_wya"]),
         "config.yaml",
         "config.yaml: figures[1]",
-        ["unknown figure; did you mean 'three_way'? allowed: exrd, rate_accuracy, rate_accuracy_families, three_way"],
+        [
+            "unknown figure; did you mean 'three_way'? allowed: exrd, rate_accuracy, rate_accuracy_families, "
+            "rate_accuracy_variants, three_way"
+        ],
     ),
     "unknown benchmark": (
         "config.yaml",

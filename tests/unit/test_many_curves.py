@@ -190,7 +190,7 @@ def test_the_discs_are_scaled_by_the_splits_and_a_larger_corner_is_a_ring() -> N
     assert [text.get_text() for text in legend.get_texts()] == ["4 KB", "20 KB"]
 
 
-@pytest.mark.parametrize("name", ["rate_accuracy_families", "three_way"])
+@pytest.mark.parametrize("name", ["rate_accuracy_families", "rate_accuracy_variants", "three_way"])
 def test_the_same_bytes_twice(name: str, tmp_path: Path) -> None:
     methods = ["jpeg", "bottleneck_unit", "later_method", "local_model"]
     for folder in ("a", "b"):

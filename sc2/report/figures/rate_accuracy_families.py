@@ -39,7 +39,7 @@ def draw(tables: Tables, context: Context) -> Figure:
     for panel in spare:
         panel.remove()
     scales = [_panel(axes, curves, family, tables) for axes, family in zip(panels, families, strict=True)]
-    _label_axes(panels, columns, tables.quality.label)
+    style.label_outer(panels, columns, tables.quality.label)
     layout.legend(figure)
     label_teacher(Placer(figure, panels[0]), teacher_text(tables), teacher_value(tables))
     if CORNER in families:
@@ -62,13 +62,3 @@ def _panel(axes: Axes, curves: Sequence[Series], family: str, tables: Tables) ->
         else:
             axes.plot(x, series.quality, color=_BEHIND, linewidth=0.9, zorder=1.5)
     return scale
-
-
-def _label_axes(panels: Sequence[Axes], columns: int, quality: str) -> None:
-    """Label the lowest panel of each column and the first of each row; the others share their ticks."""
-    text = panels[0].get_xlabel()
-    for number, axes in enumerate(panels):
-        lowest = number + columns >= len(panels)
-        axes.tick_params(labelbottom=lowest, labelleft=number % columns == 0)
-        axes.set_xlabel(text if lowest else "")
-        axes.set_ylabel(quality if number % columns == 0 else "")
