@@ -1,5 +1,6 @@
 """The overview of a group: rate against quality, one panel per benchmark, one legend for all."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -19,19 +20,25 @@ _PANEL = (3.5, 3.6)
 _TICKS = 6
 
 
-def draw(title: str, names: Sequence[str], benchmarks: Sequence[Tables]) -> Figure:
+def draw(title: str, names: Sequence[str], benchmarks: Sequence[Tables], columns: int | None = None) -> Figure:
     """Draw the curves of every benchmark with its own axes.
 
     Args:
         title: Text above the panels.
         names: Text above each panel.
         benchmarks: Their tables.
+        columns: Panels in a row; by default all of them.
     """
+    columns = columns or len(benchmarks)
+    lines = math.ceil(len(benchmarks) / columns)
     curves = alike([collect(tables, list(tables.rate_quality["method"].unique())) for tables in benchmarks])
     layout = Layout(style.entries(once(curves)), always_beside=True)
-    figure = layout.canvas((len(benchmarks) * _PANEL[0], _PANEL[1]))
-    figure.suptitle(wrapped(title, 60 * len(benchmarks)), x=0.01, ha="left", fontsize=10, color=style.INK)
-    panels: list[Axes] = figure.subplots(1, len(benchmarks), squeeze=False).flatten().tolist()
+    figure = layout.canvas((columns * _PANEL[0], lines * _PANEL[1]))
+    figure.suptitle(wrapped(title, 60 * columns), x=0.01, ha="left", fontsize=10, color=style.INK)
+    panels: list[Axes] = figure.subplots(lines, columns, squeeze=False).flatten().tolist()
+    for spare in panels[len(benchmarks) :]:
+        spare.remove()
+    panels = panels[: len(benchmarks)]
     for axes, name, tables, panel_curves in zip(panels, names, benchmarks, curves, strict=True):
         _panel(axes, wrapped(name, 34), tables, panel_curves)
     layout.legend(figure)

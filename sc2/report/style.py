@@ -19,7 +19,7 @@ from matplotlib.transforms import Bbox
 
 from sc2.report import lettering
 from sc2.report.layout import MANY, Entry
-from sc2.report.looks import Look, look
+from sc2.report.looks import Look, is_corner, look
 from sc2.report.series import Series, Values
 
 PNG_DPI = 200
@@ -128,7 +128,7 @@ def intervals(axes: Axes, series: Series, x: Values, x_errors: Values, filled: b
         return
     colour = look_of(series).colour
     low, high = series.quality_errors
-    if filled:
+    if filled and not is_corner(series.facts.family):  # between its points there is nothing
         axes.fill_between(
             x, series.quality - low, series.quality + high, color=colour, alpha=0.15, linewidth=0, zorder=2
         )

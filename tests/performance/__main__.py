@@ -1,8 +1,8 @@
 """`make profile`: where the time of a run goes, and how this project compares with other ways to do the same.
 
-Reads the records of the results that are here (part `jobs`), and times in processor time, so that other work on the
-machine disturbs little: tables that neighbours choose, with the halves that are here (`tables`), and parts of a run
-beside other ways to do the same (`timed`). docs/performance.md gets the tables. Takes about five minutes.
+Reads the records of the results that are here (parts `jobs` and `seeds`), and times in processor time, so that other
+work on the machine disturbs little: tables that neighbours choose, with the halves that are here (`tables`), and parts
+of a run beside other ways to do the same (`timed`). docs/performance.md gets the tables. Takes about five minutes.
 """
 
 import argparse
@@ -19,7 +19,9 @@ from tests.generated import state_of
 
 PAGE = ROOT / "docs" / "performance.md"
 RUN_FILE = Path("config/config.yaml")
-PARTS = ("jobs", "tables", "timed")
+SEED_FILES = (Path("config/full.yaml"), Path("config/imagenette_sample.yaml"))
+"""Run files whose methods have several seeds."""
+PARTS = ("jobs", "seeds", "tables", "timed")
 
 
 def main() -> None:
@@ -44,6 +46,9 @@ def main() -> None:
     state, hardware = state_of(git_state(ROOT)), environment()["hardware"]
     if "jobs" in parts:
         page.write_jobs(PAGE, page.Ran(run_file.as_posix(), jobs.of_run(config, results)))
+    if "seeds" in parts:
+        every = ((file, load_config(file)) for file in SEED_FILES)
+        page.write_seeds(PAGE, [page.Ran(file.as_posix(), jobs.of_run(one, results)) for file, one in every])
     if "tables" in parts:
         page.write_tables(PAGE, list(neighbours.measure(config, results)), state, hardware)
     if "timed" in parts:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from statistics import median
 
 from sc2.config.resolved import Config
 from sc2.jobs.identity import job
@@ -56,6 +57,37 @@ def by_method(found: Iterable[Record]) -> list[Row]:
         if record.stage in TRAINED:
             times.setdefault(record.keys.get("method", "teacher"), []).append(record.seconds)
     return sorted(_rows(times), key=lambda row: -row.seconds)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The trainings of a method on a benchmark.
+
+    Attributes:
+        benchmark: The benchmark.
+        method: The method.
+        trainings: How many a seed has.
+        seconds: Their time together, of each seed (s).
+    """
+
+    benchmark: str
+    method: str
+    trainings: int
+    seconds: tuple[float, ...]
+
+
+def by_seed(found: Iterable[Record]) -> list[Trained]:
+    """Return what a seed of each method takes on each benchmark, by benchmark, the longest first."""
+    times: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for record in found:
+        if record.stage == "train":
+            of_method = times.setdefault((record.keys["benchmark"], record.keys["method"]), {})
+            of_method.setdefault(record.keys["seed"], []).append(record.seconds)
+    rows = [
+        Trained(benchmark, method, max(map(len, seeds.values())), tuple(sum(seeds[seed]) for seed in sorted(seeds)))
+        for (benchmark, method), seeds in times.items()
+    ]
+    return sorted(rows, key=lambda row: (row.benchmark, -median(row.seconds), row.method))
 
 
 def minutes(found: Iterable[Record]) -> float:

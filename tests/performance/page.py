@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from sc2.provenance.record import Record
@@ -14,7 +15,7 @@ from tests.performance.measure import Comparison
 from tests.performance.neighbours import Beside
 from tests.performance.neighbours import lines as beside
 
-JOBS, TIMED, TABLES = (f"make profile ARGS={part}" for part in ("jobs", "timed", "tables"))
+JOBS, SEEDS, TIMED, TABLES = (f"make profile ARGS={part}" for part in ("jobs", "seeds", "timed", "tables"))
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Ran:
 def write_jobs(page: Path, run: Ran) -> None:
     """Replace what a page says of the jobs of a run."""
     put(page, JOBS, _run(run.records, run.run_file))
+
+
+def write_seeds(page: Path, runs: Sequence[Ran]) -> None:
+    """Replace what a page says of the trainings of some runs, seed by seed."""
+    put(page, SEEDS, _seeds(runs))
 
 
 def write_timed(
@@ -85,6 +91,24 @@ def _run(found: Sequence[Record], run_file: str) -> Iterator[str]:
     yield "What is trained, with all of its phases, points and benchmarks:"
     yield ""
     yield from jobs.table(jobs.by_method(found), "method", total)
+
+
+def _seeds(runs: Sequence[Ran]) -> Iterator[str]:
+    yield "### What a seed trains"
+    yield ""
+    files = " and ".join(f"`{run.run_file}`" for run in runs)
+    yield (
+        f"From the records of {files}: all points and phases of a method, one thread each, the median over seeds and "
+        "their range. Wall-clock time: two ran side by side, some beside other work, and not all on the same processor."
+    )
+    yield ""
+    yield "| benchmark | method | trainings of a seed | seeds | seconds of a seed | range (s) |"
+    yield "|---|---|---:|---:|---:|---:|"
+    for row in jobs.by_seed(record for run in runs for record in run.records):
+        low, middle, high = (f"{seconds(row.seconds):,.0f}" for seconds in (min, median, max))
+        ends = f"{low} to {high}" if len(row.seconds) > 1 else "–"
+        cells = (row.benchmark, row.method, str(row.trainings), str(len(row.seconds)), middle, ends)
+        yield f"| {' | '.join(cells)} |"
 
 
 def _comparisons(comparisons: Sequence[Comparison], timed: str) -> Iterator[str]:

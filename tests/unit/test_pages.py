@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tests import curves_page
-from tests.method_page import BEGIN, END, PAGE, QUALITY, section, written
+from tests.method_page import BEGIN, END, PAGE, PICTURE, QUALITY, draw, section, written
 
 
 def test_the_page_of_the_curves_is_written_from_its_template() -> None:
@@ -16,6 +16,12 @@ def test_the_page_of_the_curves_is_written_from_its_template() -> None:
 def test_the_page_has_the_results_of_the_snapshots() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert written(text, section()) == text, "run make pages"
+
+
+def test_the_figure_of_the_page_is_drawn_from_the_snapshots(tmp_path: Path) -> None:
+    draw(tmp_path / PICTURE)
+    assert (tmp_path / PICTURE).read_bytes() == PAGE.with_name(PICTURE).read_bytes(), "run make pages"
+    assert f"]({PICTURE})" in PAGE.read_text(encoding="utf-8")
 
 
 def test_only_what_is_between_the_markers_is_written() -> None:

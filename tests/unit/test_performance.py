@@ -139,6 +139,34 @@ def test_the_tables_are_written_between_the_marks(project: Project, tmp_path: Pa
     assert "None of its results is here." in path.read_text()
 
 
+def test_what_a_seed_trains_is_the_sum_of_its_trainings(project: Project, tmp_path: Path) -> None:
+    some = read_record(records(tmp_path)[0])
+    trained = {("b", "m", "0"): (3, 4), ("b", "m", "1"): (10,), ("b", "long", "0"): (100,), ("a", "m", "0"): (1.5,)}
+    found = [
+        some.model_copy(
+            update={
+                "stage": stage,
+                "keys": dict(zip(("benchmark", "method", "seed"), key, strict=True)),
+                "seconds": one,
+            }
+        )
+        for key, seconds in trained.items()
+        for one in seconds
+        for stage in ("train", "evaluate")
+    ]
+    path = tmp_path / "page.md"
+    path.write_text("\n".join(marks(page.SEEDS)))
+    page.write_seeds(path, [page.Ran("one.yaml", found[:4]), page.Ran("two.yaml", found[4:])])
+    assert "From the records of `one.yaml` and `two.yaml`:" in path.read_text()
+    rows = [list(row.values()) for row in table(path, page.SEEDS, "seconds of a seed")]
+    # Seed 0 of m has two trainings and 7 s, seed 1 one and 10 s.
+    assert rows == [
+        ["a", "m", "1", "1", "2", "–"],
+        ["b", "long", "1", "1", "100", "–"],
+        ["b", "m", "2", "2", "8", "7 to 10"],
+    ]
+
+
 def test_the_page_has_the_tables_that_neighbours_choose_apart(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text("\n".join([*marks(page.JOBS), *marks(page.TABLES)]))
