@@ -1,9 +1,11 @@
 """Makes `golden/v1/`: of every method a tiny device half without torch, its server half, and containers.
 
+So it does of every option that changes what is sent (`OPTIONS` in `contract/conftest.py`).
+
     python -m tests.golden_streams
 
-They are committed and stay as they are: every later version must read them (`sc2 selftest`). Only a method that has
-none is added.
+They are committed and stay as they are: every later version must read them (`sc2 selftest`). Only what has none is
+added.
 """
 
 import json
@@ -17,10 +19,10 @@ from PIL import Image
 
 from sc2.commands.selftest import CHECKED, CONTAINER, DRAWN, EXPECTED, IMAGE
 from sc2.device.half import ArtifactHalf
-from sc2.methods import get_method, method_names
+from sc2.methods import get_method
 from sc2.runs.artifact import analysed, export_artifact, portable_of
 from sc2.split.wire import pack
-from tests.contract.conftest import eight_images
+from tests.contract.conftest import eight_images, names_with_options
 from tests.served import write_run
 from tests.tiny_halves import tiny_case, tiny_payload
 
@@ -28,7 +30,7 @@ FOLDER = Path(__file__).parent / "golden" / "v1"
 
 
 def make(name: str, folder: Path) -> None:
-    """Write the golden streams of a method."""
+    """Write the golden streams of a method, or of a variant."""
     case = tiny_case(name, teacher_width=2)
     write_run(case, folder)
     fingerprint = bytes.fromhex(export_artifact(folder, folder).fingerprint)
@@ -60,7 +62,7 @@ def image_of(name: str) -> np.ndarray:
 def main() -> None:
     """Write what is missing."""
     torch.set_num_threads(1)
-    for name in method_names():
+    for name in names_with_options():
         if not (FOLDER / name).is_dir():
             print(name, file=sys.stderr)
             make(name, FOLDER / name)

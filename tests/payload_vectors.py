@@ -1,4 +1,4 @@
-"""Payloads of all learned methods: a container, what its server half holds, and its values.
+"""Payloads of all learned methods, also with options: a container, what its server half holds, and its values.
 
 Version 2 is in the golden streams (`golden/v1/`), version 1 in `vectors/payloads.json`, which stays as it is.
 Everything is as docs/wire-format.md describes it, as plain lists; of the 64 Gaussian tables only those that occur.
@@ -14,10 +14,11 @@ from torch import Tensor
 
 from sc2.checkpoint import load_checkpoint
 from sc2.commands.selftest import DRAWN, EXPECTED
-from sc2.methods import get_method, method_names
+from sc2.methods import get_method
 from sc2.methods.gained.params import num_steps
 from sc2.methods.gained.rates import RateScale, rate_weights
 from sc2.split.wire import Payload, fingerprint_of, pack, unpack
+from tests.contract.conftest import names_with_options
 from tests.golden_streams import FOLDER
 from tests.independent_decoder import decode
 from tests.tiny_halves import tiny_export, tiny_halves, tiny_payload
@@ -27,8 +28,8 @@ FAMILIES = ("gained", "learned_codec", "reduction", "student", "unit")
 
 
 def learned_methods() -> list[str]:
-    """Names of the methods whose payload is not a file of an image codec and not a class."""
-    return [name for name in method_names() if get_method(name).family in FAMILIES]
+    """Names of the methods whose payload is not a file of an image codec and not a class, and of their options."""
+    return [name for name in names_with_options() if get_method(name).family in FAMILIES]
 
 
 def vector(name: str) -> dict[str, Any]:
@@ -73,8 +74,9 @@ def model_of(name: str, content: Mapping[str, Any], payload: Payload) -> dict[st
     shape = "image" if get_method(name).family == "learned_codec" else "latent"
     tables = content["prior"]["tables"]
     if "synthesis" not in tables:
+        low = {"low": int(tables["low"])} if "low" in tables else {}
         medians = tables["medians"].tolist()
-        return {"coder": "factorized", "shape": shape, "tables": rows(tables), "medians": medians}
+        return {"coder": "factorized", "shape": shape, "tables": rows(tables), "medians": medians} | low
     model = {
         "coder": "hyperprior",
         "shape": shape,

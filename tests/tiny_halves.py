@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sc2.methods import get_method
+from sc2.methods import base_of, get_method
 from sc2.methods.gained.halves import GainedDevice
 from sc2.methods.learned_codec.halves import Analysed, LearnedCodecDevice
 from sc2.methods.reduction.affine import quantize
@@ -36,7 +36,8 @@ def tiny_export(name: str) -> Export:
 def tiny_case(name: str, *, teacher_width: int = 8, spec: dict[str, Any] | None = None) -> Case:
     """Return an untrained method at its smallest, with a teacher of a width, for another input where one is given."""
     method = get_method(name)
-    small = {key: value for key, value in SMALLEST.get(method.family, {}).items() if key in TINY_PARAMS.get(name, {})}
+    own = TINY_PARAMS.get(base_of(name), {})
+    small = {key: value for key, value in SMALLEST.get(method.family, {}).items() if key in own}
     spec = spec or (WHOLE if method.family == "learned_codec" else CROP)
     point = SMALLEST_POINTS.get(name) or points(method, "classification")[0]
     case = make_case(name, point, spec, teacher_of("classification", teacher_width), small)
@@ -89,13 +90,17 @@ def _latent_shape(device: Any) -> tuple[int, ...]:
 
 
 def _lively(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Give the networks behind a hyperprior's z weights that matter, and units and gained splits counts of symbols."""
+    """Give networks behind a hyperprior's z weights that matter, and priors that count symbols counts of them."""
     for name, value in state.items():
         if any(part in name for part in ("hyper_synthesis", "h_s", "entropy_parameters", "context_prediction.weight")):
             state[name] = 2 * value if value.ndim > 1 else value + 4 * torch.rand_like(value)
         if name == "prior.counts":
             middle, columns = value.shape[2] // 2, torch.arange(value.shape[2])
             seen = (columns - middle).abs() < 3 + torch.arange(value.shape[1])[:, None]
+            state[name] = torch.randint_like(value, 0, 50) * seen
+        if name == "prior.neighbour_counts":
+            middle, columns = (value.shape[1] - 1) // 2, torch.arange(value.shape[1])
+            seen = (columns - middle).abs() < 2 + torch.arange(len(value))[:, None] % 5
             state[name] = torch.randint_like(value, 0, 50) * seen
         if name == "counts":
             seen = torch.arange(value.shape[1]) < 5 + torch.arange(len(value))[:, None]

@@ -1,7 +1,7 @@
 """One tiny benchmark per task that every method of the catalogue is held against.
 
 A method joins the contract by being in `sc2/methods/`, on every task that it supports; what it needs in addition is its
-parameters at this size, below.
+parameters at this size, below. A parameter that changes what is sent joins it as a variant of the method.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from torch import Tensor
 from sc2.backbones.build import build_network
 from sc2.backbones.spec import BackboneSpec
 from sc2.config.yaml_files import merge
-from sc2.methods import get_method, method_names
+from sc2.methods import base_of, get_method, method_names
 from sc2.runs.halves import device_fingerprint
 from sc2.split.axes import RateAxis
 from sc2.split.method import BuildContext, DeviceHalf, Export, Method, ServerHalf
@@ -87,6 +87,13 @@ TRAINED_BY_TASK = (
 LEARNED_CODEC = {"channels": [[6, 8]], "phases": {"train": {"epochs": 2, "batch_size": 4, "lr": 1e-3}}}
 for _name in ("factorized_prior", "scale_hyperprior", "mean_scale_hyperprior", "joint_autoregressive"):
     TINY_PARAMS[_name] = LEARNED_CODEC
+
+# Parameters that change what goes over the link: a method with them is held against the contract beside itself, under
+# the name of a variant, and has golden streams of its own. The gain: neighbours that are all 0 would choose nothing.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "end_to_end.neighbours": {"coder": "neighbours", "latent_gain": 30},
+    "entropic_student.neighbours": {"coder": "neighbours", "latent_gain": 30},
+}
 
 
 @dataclass
@@ -192,9 +199,9 @@ def make_case(
     teacher: Mapping[str, Any],
     changed: Mapping[str, Any] | None = None,
 ) -> Case:
-    """Return an untrained case; `changed` are parameters other than those of `TINY_PARAMS`."""
+    """Return an untrained case; `changed` are parameters other than those of `TINY_PARAMS` and `OPTIONS`."""
     method = get_method(name)
-    tiny = merge(TINY_PARAMS.get(name, {}), changed or {})
+    tiny = merge(merge(TINY_PARAMS.get(base_of(name), {}), OPTIONS.get(name, {})), changed or {})
     params = method.Params.model_validate(tiny).model_dump(mode="json")
     arch = {key: value for key, value in params.items() if key != "phases"}
     return Case(teacher["task"], name, method, params, method.context(arch, point, input_spec, teacher), None)
@@ -214,12 +221,23 @@ def points(method: Method[Any], task: str) -> tuple[str, str]:
     return "0.01", "10"
 
 
-PAIRS = [(task, name) for task in task_names() for name in method_names() if not get_method(name).unsupported(task)]
+def names_with_options() -> list[str]:
+    """Every method, and the variants of `OPTIONS`, sorted."""
+    return sorted([*method_names(), *OPTIONS])
+
+
+# What is sent is the same on every task, so that options are tried on one.
+PAIRS = [
+    (task, name)
+    for task in task_names()
+    for name in (names_with_options() if task == "classification" else method_names())
+    if not get_method(name).unsupported(task)
+]
 
 
 @pytest.fixture(scope="session", params=PAIRS, ids=["-".join(pair) for pair in PAIRS])
 def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """Every task with every method that supports it."""
+    """Every task with every method that supports it, and classification with every option."""
     task, name = request.param
     return str(task), str(name)
 

@@ -16,14 +16,14 @@ from sc2.entropy.exact_arrays import exact_network
 from sc2.entropy.neighbour_counts import count_neighbours, neighbour_tables
 from sc2.entropy.neighbours import NeighbourCoder
 from sc2.errors import CheckpointError, WireError
-from sc2.methods import get_method, method_names
+from sc2.methods import get_method
 from sc2.methods.learned_codec.halves import Analysed as AnalysedImage
 from sc2.methods.reduction.affine import quantize, to_bytes
 from sc2.runs.artifact import arrays_of, portable_of
 from sc2.split.method import DeviceHalf
 from sc2.split.portable import Portable
 from sc2.split.wire import Payload
-from tests.contract.conftest import eight_images
+from tests.contract.conftest import eight_images, names_with_options
 from tests.tiny_halves import tiny_export, tiny_halves
 
 
@@ -44,7 +44,7 @@ def network_inputs(name: str, found: Portable, pixels: np.ndarray) -> list[Tenso
     return [x, found.sender["positions"][found.step : found.step + 1]]
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", names_with_options())
 def test_the_same_outputs_of_the_network_are_sent_as_the_same_bytes(name: str) -> None:
     device, found, sender = portable(name)
     for image in eight_images()[:3]:

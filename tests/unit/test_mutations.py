@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from sc2.bpg.decode import decode
 from sc2.errors import WireError
-from sc2.methods import method_names
 from sc2.split.wire import Payload, pack, read_container, read_header, unpack
 from tests import mutations
+from tests.contract.conftest import names_with_options
 from tests.mutations import FINGERPRINT, Foreign, bpg_ends, bpg_file, container, container_ends, ends, packet_ends
 from tests.tiny_halves import tiny_halves, tiny_payload
 
@@ -23,7 +23,7 @@ many = settings(few, max_examples=200)
 numbers = st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 40), max_size=4)
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", names_with_options())
 def test_damaged_containers_of_a_method_are_read_or_refused(name: str) -> None:
     counts = container_ends(name, range(40))
     assert counts.refused > 10

@@ -11,15 +11,17 @@ import pytest
 from sc2.cli import main
 from sc2.commands.selftest import CONTAINER, DRAWN, EXPECTED, check
 from sc2.errors import SC2Error
-from sc2.methods import method_names
+from tests.contract.conftest import names_with_options
 from tests.golden_streams import FOLDER
 
-
-def test_every_method_has_golden_streams() -> None:
-    assert sorted(path.name for path in FOLDER.iterdir()) == method_names()
+NAMES = names_with_options()
 
 
-@pytest.mark.parametrize("name", method_names())
+def test_every_method_and_option_has_golden_streams() -> None:
+    assert sorted(path.name for path in FOLDER.iterdir()) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_they_pass(name: str) -> None:
     device, server = check(FOLDER / name)
     assert "is the same" in device or "rounded differently" in device or device == "last bits differ"
@@ -33,7 +35,7 @@ def test_without_torch_the_device_is_checked() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     *lines, last = done.stdout.splitlines()
-    assert last == f"{len(method_names())} of {len(method_names())} methods pass"
+    assert last == f"{len(NAMES)} of {len(NAMES)} methods pass"
     assert all(line.startswith("ok ") and line.endswith("no torch: server not checked") for line in lines)
 
 
