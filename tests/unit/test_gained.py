@@ -1,5 +1,7 @@
 """Splits with gains: the rates, the prior, the limits of the encoder, the tables on the wire, the budget, the plan."""
 
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from tests.configuration import DEFAULT, Mistake, assert_named, put
 from tests.contract.conftest import Case, eight_images, make_case, phase_recipe, run_recipe, teacher_of
 
 METHOD = "gained_student"
+METHODS = [METHOD, "entropic_student_joint"]
 NAME = "photodigits_small_resnet"
 INPUT = {"resize": 32, "crop": 32, "mean": [0.5] * 3, "std": [0.25] * 3}
 
@@ -119,10 +122,22 @@ def test_symbols_outside_the_columns_count_as_escapes_on_both_sides() -> None:
     assert counts.tolist() == [[1, 0, 0, 0, 0, 0, 1, 2]]
 
 
-def test_both_ends_agree_on_ten_thousand_random_latents(trained: Case) -> None:
-    device, server = trained.device(), trained.server()
+def tables_of(half: Any) -> dict[str, torch.Tensor]:
+    """Return copies of the integers that a half codes or decodes with."""
+    return {name: torch.from_numpy(getattr(half.coder, name).copy()) for name in ("cdf", "offset", "escape")}
+
+
+def equal_tables(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(table, other[name]) for name, table in one.items())
+
+
+def test_both_ends_agree_on_ten_thousand_random_latents(complete: Case) -> None:
+    device, server = complete.device(), complete.server()
     generator = torch.Generator().manual_seed(0)
-    tables = {name: table.clone() for name, table in device.tables.items()}
+    tables, export = tables_of(device), complete.export()
+    assert len(tables["cdf"]) == 4 * len(device.rates)
+    assert equal_tables(tables_of(server), tables)
+    assert equal_tables(export.device.plain()["tables"], export.server.plain()["tables"])
     for index in range(10_000):
         half: Any = device.at(device.rates[index % len(device.rates)])
         spread = 10.0 ** float(torch.rand(1, generator=generator) * 3 - 1)
@@ -131,8 +146,8 @@ def test_both_ends_agree_on_ten_thousand_random_latents(trained: Case) -> None:
         received: Any = server
         decoded = received.coder.decode(payload.streams[0], half._flat(symbols)[1])
         assert decoded.tolist() == symbols.flatten().tolist()
-    assert all(torch.equal(table, tables[name]) for name, table in device.tables.items())
-    assert trained.export().server.plain()["tables"].keys() == tables.keys()
+    assert equal_tables(tables_of(device), tables)
+    assert equal_tables(tables_of(server), tables)
 
 
 def test_a_rate_that_the_model_does_not_have_is_refused(trained: Case, images: np.ndarray) -> None:
@@ -151,27 +166,38 @@ def images() -> np.ndarray:
     return eight_images()
 
 
-@pytest.fixture(scope="module")
-def trained(images: np.ndarray) -> Case:
-    """The method after some epochs on eight images, with rates between the trained ones."""
-    case = make_case(METHOD, "2", INPUT, teacher_of("classification"))
+def after_epochs(name: str, changed: Mapping[str, Any] | None = None) -> Case:
+    """Return a method after some epochs on eight images."""
+    case = make_case(name, "2", INPUT, teacher_of("classification"), changed)
     case.params["phases"]["joint"]["epochs"] = 30
     recipe = phase_recipe(case, "joint", seed=0)
-    run_recipe(recipe, case, images, torch.tensor([0, 1, 2, 0, 1, 2, 0, 1]), seed=0)
+    run_recipe(recipe, case, eight_images(), torch.tensor([0, 1, 2, 0, 1, 2, 0, 1]), seed=0)
     case.state = recipe.model.state_dict()
     return case
+
+
+@pytest.fixture(scope="module")
+def trained() -> Case:
+    """The method, with rates between the trained ones."""
+    return after_epochs(METHOD)
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def complete(request: pytest.FixtureRequest, config: Config) -> Case:
+    """Both methods with all rates that they have in the default run."""
+    name = str(request.param)
+    return after_epochs(name, {"prices": config.benchmarks[NAME].methods[name].params.model_dump()["prices"]})
 
 
 def mean_bytes(device: DeviceHalf, images: np.ndarray) -> float:
     return float(np.mean([device.encode(image).num_bytes for image in images]))
 
 
-def test_bytes_rise_with_the_rate_also_between_the_trained_ones(trained: Case, images: np.ndarray) -> None:
-    device = trained.device()
-    assert device.rates == ("0", "0.5", "1", "1.5", "2")
+def test_bytes_rise_with_the_rate_also_between_the_trained_ones(complete: Case, images: np.ndarray) -> None:
+    device = complete.device()
+    assert device.rates == ("0", "0.5", "1", "1.5", "2", "2.5", "3", "3.5", "4", "4.5", "5")
     sizes = [mean_bytes(device.at(rate), images) for rate in device.rates]
-    assert sizes == sorted(sizes)
-    assert sizes[-1] > sizes[0]
+    assert all(fewer < more for fewer, more in pairwise(sizes)), sizes
 
 
 def test_a_half_at_another_rate_sends_what_the_export_of_that_rate_sends(trained: Case, images: np.ndarray) -> None:
@@ -299,7 +325,7 @@ def test_a_mistake_is_named(tmp_path: Path, name: str) -> None:
 
 
 def test_the_methods_are_one_family() -> None:
-    assert {get_method(name).family for name in (METHOD, "entropic_student_joint")} == {"gained"}
+    assert {get_method(name).family for name in METHODS} == {"gained"}
 
 
 def test_tables_are_as_long_as_what_is_counted_allows() -> None:
