@@ -53,22 +53,29 @@ class Drawing:
 
 
 def neighbours(rows: list[Row]) -> Figure:
-    """Draw the bytes of each method under its own tables and under those that neighbours choose."""
-    figure, axes = _canvas(len(rows), "Bytes under tables that neighbours choose, beside a method's own")
+    """Draw how many bytes each method sends under tables that neighbours choose, of those under its own."""
+    figure, axes = _canvas(len(rows), "Bytes under tables that coded neighbours choose, against a method's own")
+    axes.set_xscale("linear")
+    axes.axvline(0.0, color=OWN, linewidth=1.0)
     for y, row in enumerate(rows):
-        own, other = float(row["bytes"]), float(row["by neighbours"])
-        axes.plot([own, other], [y, y], color="#bbbbbb", zorder=1)
-        axes.plot(own, y, "o", markerfacecolor="white", markeredgecolor=OWN)
-        axes.plot(other, y, "o", color=OTHER)
-        axes.annotate(
-            row["change"], (max(own, other), y), (7, 0), textcoords="offset points", va="center", fontsize=7.5
+        own = float(row["bytes"])
+        both, above = (100 * (float(row[column]) / own - 1) for column in ("by neighbours", "by the one above"))
+        axes.plot([0, both], [y, y], color="#bbbbbb", zorder=1)
+        axes.plot(above, y, "o", markerfacecolor="white", markeredgecolor=OTHER)
+        axes.plot(both, y, "o", color=OTHER)
+        text = (
+            f"{own:,.0f} → {float(row['by neighbours']):,.0f} B" if own >= 100 else f"{own} → {row['by neighbours']} B"
         )
+        axes.annotate(text, (0, y), (7, 0), textcoords="offset points", va="center", fontsize=7.5)
     _rows(axes, [f"{row['method']}, {row['point']} ({row['own tables']})" for row in rows])
-    axes.set_xlabel("Bytes per image")
-    axes.margins(x=0.12)
-    own_mark = Line2D([], [], marker="o", linestyle="none", markerfacecolor="white", markeredgecolor=OWN)
-    other_mark = Line2D([], [], marker="o", linestyle="none", color=OTHER)
-    _legend(figure, [own_mark, other_mark], ["the method's own coder", "nine tables a channel, by coded neighbours"])
+    axes.xaxis.set_major_formatter("{x:g} %")
+    axes.set_xlabel("Change of the bytes per image")
+    axes.margins(x=0.05)
+    axes.set_xlim(right=14)
+    both_mark = Line2D([], [], marker="o", linestyle="none", color=OTHER)
+    above_mark = Line2D([], [], marker="o", linestyle="none", markerfacecolor="white", markeredgecolor=OTHER)
+    texts = ["by the symbols above and to the left: nine tables a channel", "by the one above alone: three"]
+    _legend(figure, [both_mark, above_mark], texts)
     return figure
 
 

@@ -23,6 +23,7 @@ from sc2.entropy.coder import StreamDecoder, StreamEncoder
 from sc2.entropy.factorized import FactorizedCoder
 from sc2.entropy.hyperprior import HyperSymbols
 from sc2.entropy.neighbour_counts import count_neighbours, neighbour_tables
+from sc2.entropy.neighbourhood import LEVELS
 from sc2.entropy.neighbours import NeighbourCoder
 from sc2.jobs.plan import runs
 from sc2.layers.priors import LatentEncoder
@@ -83,6 +84,7 @@ class Beside:
         now: How its own coder finds the table of a symbol, in words.
         own: Its own coder.
         neighbours: The other one.
+        above_bytes: Mean size of an image's streams where the symbol above alone chooses the table.
     """
 
     title: str
@@ -90,6 +92,7 @@ class Beside:
     now: str
     own: Coding
     neighbours: Coding
+    above_bytes: float
 
 
 def measure(config: Config, results: Path, counted: int = COUNTED, coded: int = CODED) -> Iterator[Beside]:
@@ -116,9 +119,10 @@ def measure(config: Config, results: Path, counted: int = COUNTED, coded: int = 
         if symbols_of(test[0]) is None:
             continue
         every = known(test)
-        tables = counted_tables(known(_latents(device, benchmark, results, "train", counted)))
+        train = known(_latents(device, benchmark, results, "train", counted))
         side = None if every[0].side is None else side_coder(device)
-        other = by_neighbours(tables, side, every)
+        other = by_neighbours(counted_tables(train), side, every)
+        above = streams(NeighbourCoder(counted_tables(train, above_alone=True)), side, every)
         # Side information needs its tables either way.
         of_side = table_bytes({name: table for name, table in device.tables.items() if name.startswith("z.")})
         yield Beside(
@@ -127,6 +131,7 @@ def measure(config: Config, results: Path, counted: int = COUNTED, coded: int = 
             now=coded_now(every[0], device.tables),
             own=own_tables(device, server, test, every),
             neighbours=replace(other, table_bytes=other.table_bytes + of_side),
+            above_bytes=mean_bytes(above, every),
         )
 
 
@@ -153,15 +158,18 @@ def lines(found: Sequence[Beside]) -> Iterator[str]:
     yield f"Bytes are means of {CODED} test images; tables are counted on {COUNTED:,} training images."
     yield ""
     yield (
-        "| method | point | own tables | bytes | by neighbours | change | encoding, ns per symbol | decoding "
-        "| table bytes |"
+        "| method | point | own tables | bytes | by neighbours | change | by the one above | change, above "
+        "| encoding, ns per symbol | decoding | table bytes |"
     )
-    yield "|---|---|---|---:|---:|---:|---:|---:|---:|"
+    yield "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
     for one in found:
         own, other = one.own, one.neighbours
-        change = f"{100 * (other.payload_bytes / own.payload_bytes - 1):+.0f} %"
+        change, above = (
+            f"{100 * (size / own.payload_bytes - 1):+.0f} %" for size in (other.payload_bytes, one.above_bytes)
+        )
         yield (
             f"| {one.title} | {one.point} | {one.now} | {own.payload_bytes:.1f} | {other.payload_bytes:.1f} | {change} "
+            f"| {one.above_bytes:.1f} | {above} "
             f"| {own.encode_ns:.0f} → {other.encode_ns:.0f} | {own.decode_ns:.0f} → {other.decode_ns:.0f} "
             f"| {own.table_bytes:,} → {other.table_bytes:,} |"
         )
@@ -210,11 +218,20 @@ def coded_now(symbols: Symbols, tables: Mapping[str, Tensor]) -> str:
     return "per channel" if tables else "none, 8 bits each"
 
 
-def counted_tables(train: Iterable[Symbols]) -> dict[str, Tensor]:
-    """Return the tables for `by_neighbours`, counted on training images."""
+def counted_tables(train: Iterable[Symbols], *, above_alone: bool = False) -> dict[str, Tensor]:
+    """Return the tables for `by_neighbours`, counted on training images.
+
+    Args:
+        train: The latents of the images.
+        above_alone: Whether the symbol to the left makes no difference: what is counted for its levels is added up.
+    """
     every = torch.cat([symbols.latent for symbols in train])
     first, last = min(0, int(every.min())), int(every.max())
-    return neighbour_tables(count_neighbours(every, last - first + 2, first=first), first=first)
+    counts = count_neighbours(every, last - first + 2, first=first)
+    if above_alone:
+        by_level = counts.view(-1, LEVELS, LEVELS, counts.shape[1])
+        counts = by_level.sum(2, keepdim=True).expand_as(by_level).reshape(counts.shape)
+    return neighbour_tables(counts, first=first)
 
 
 def own_tables(device: DeviceHalf, server: ServerHalf, latents: Sequence[Any], every: Sequence[Symbols]) -> Coding:
@@ -239,13 +256,6 @@ def by_neighbours(tables: dict[str, Tensor], side: FactorizedCoder | None, every
     """
     coder = NeighbourCoder(tables)
 
-    def encoded(symbols: Symbols) -> bytes:
-        encoder = StreamEncoder()
-        if side is not None and symbols.side is not None:
-            side.put(encoder, symbols.side)
-        coder.put(encoder, symbols.latent)
-        return encoder.finish()
-
     def decoded(stream: bytes, symbols: Symbols) -> Tensor:
         decoder = StreamDecoder(stream)
         if side is not None and symbols.side is not None:
@@ -254,13 +264,29 @@ def by_neighbours(tables: dict[str, Tensor], side: FactorizedCoder | None, every
         decoder.finish()
         return received
 
-    streams = [encoded(symbols) for symbols in every]
-    pairs = list(zip(streams, every, strict=True))
+    sent = streams(coder, side, every)
+    pairs = list(zip(sent, every, strict=True))
     assert all(torch.equal(decoded(stream, symbols), symbols.latent) for stream, symbols in pairs)
-    encoding = _per_symbol(lambda: [encoded(symbols) for symbols in every], every)
+    encoding = _per_symbol(lambda: streams(coder, side, every), every)
     decoding = _per_symbol(lambda: [decoded(*pair) for pair in pairs], every)
-    size = statistics.fmean(len(stream) + symbols.extra_bytes for stream, symbols in pairs)
-    return Coding(size, encoding, decoding, table_bytes(tables))
+    return Coding(mean_bytes(sent, every), encoding, decoding, table_bytes(tables))
+
+
+def streams(coder: NeighbourCoder, side: FactorizedCoder | None, every: Sequence[Symbols]) -> list[bytes]:
+    """Return the stream of each latent, with its side information before it, if it has any."""
+    made = []
+    for symbols in every:
+        encoder = StreamEncoder()
+        if side is not None and symbols.side is not None:
+            side.put(encoder, symbols.side)
+        coder.put(encoder, symbols.latent)
+        made.append(encoder.finish())
+    return made
+
+
+def mean_bytes(sent: Sequence[bytes], every: Sequence[Symbols]) -> float:
+    """Return the mean size of what is sent of an image."""
+    return statistics.fmean(len(stream) + symbols.extra_bytes for stream, symbols in zip(sent, every, strict=True))
 
 
 def _per_symbol(call: Callable[[], object], every: Sequence[Symbols]) -> float:

@@ -170,11 +170,16 @@ def test_what_a_seed_trains_is_the_sum_of_its_trainings(project: Project, tmp_pa
 def test_the_page_has_the_tables_that_neighbours_choose_apart(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text("\n".join([*marks(page.JOBS), *marks(page.TABLES)]))
-    beside = Beside("A method", "1", "per channel", Coding(40.0, 10.0, 20.0, 1000), Coding(30.0, 100.0, 200.0, 9000))
+    beside = Beside(
+        "A method", "1", "per channel", Coding(40.0, 10.0, 20.0, 1000), Coding(30.0, 100.0, 200.0, 9000), 36.0
+    )
     page.write_tables(path, [beside], "commit 0123456789", HARDWARE)
     text = path.read_text()
     assert "on commit 0123456789, on a processor with 2 cores." in text
-    assert "| A method | 1 | per channel | 40.0 | 30.0 | -25 % | 10 → 100 | 20 → 200 | 1,000 → 9,000 |" in text
+    assert (
+        "| A method | 1 | per channel | 40.0 | 30.0 | -25 % | 36.0 | -10 % | 10 → 100 | 20 → 200 | 1,000 → 9,000 |"
+        in text
+    )
     [row] = table(path, page.TABLES, "by neighbours")
     assert (row["own tables"], row["bytes"], row["by neighbours"]) == ("per channel", "40.0", "30.0")
     page.write_tables(path, [], "commit 0123456789", HARDWARE)
@@ -199,6 +204,25 @@ def test_symbols_arrive_under_tables_that_neighbours_choose() -> None:
     ideal = sum(NeighbourCoder(tables).bits(one[None]) for one in symbols) / 8 / 4
     assert other.payload_bytes == pytest.approx(ideal, abs=1)
     assert min(own.encode_ns, own.decode_ns, other.encode_ns, other.decode_ns) > 0
+
+
+def test_with_the_one_above_alone_the_one_to_the_left_makes_no_difference() -> None:
+    latent = torch.from_numpy(np.random.default_rng(1).integers(0, 4, (1, 2, 40, 40), dtype=np.int32))
+    latent[:, :, 1:] //= 1 + (latent[:, :, :-1] == 0).int()  # small below a zero
+    both, above = (
+        neighbours.counted_tables([neighbours.Symbols(latent)], above_alone=alone) for alone in (False, True)
+    )
+    # Table 9 · channel + 3 · level above + level to the left.
+    rows = [tables["cdf"].view(2, 3, 3, -1) for tables in (both, above)]
+    assert not torch.equal(rows[0][:, :, 0], rows[0][:, :, 1])
+    assert torch.equal(rows[1], rows[1][:, :, :1].expand_as(rows[1]))
+    assert not torch.equal(rows[1][:, 0], rows[1][:, 2])
+    # Below a symbol above 1, as often as it was seen, within what the whole channel adds to each class.
+    channel = latent[0, 0].numpy()
+    below = channel[1:][channel[:-1] > 1]
+    expected = np.bincount(below, minlength=4) / len(below)
+    table = rows[1][0, 2, 0, : int(above["cdf_length"][6])].diff() / 2**16
+    assert np.allclose(table[:4].numpy(), expected, atol=0.02)
 
 
 @pytest.mark.parametrize("method", ["entropic_student_mshp", "scale_hyperprior", "joint_autoregressive"])
