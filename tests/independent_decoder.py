@@ -45,6 +45,19 @@ def unpack_packet(hello, number, packet):
     return hello[5], own or shape, [packet[start:end] for start, end in pairwise(ends)]
 
 
+def unpack_session(data):
+    """Return version, shape and streams of every packet of a session file."""
+    assert zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little"), "damaged"
+    messages = list[bytes]()
+    [length], at = varints(data, 0, 1)
+    while length:
+        messages.append(data[at : at + length])
+        [length], at = varints(data, at + length, 1)
+    hello, *packets = messages
+    assert varints(data, at, 1) == ([len(packets)], len(data) - 4), "packets are missing, or bytes follow"
+    return [unpack_packet(hello, number, packet) for number, packet in enumerate(packets)]
+
+
 class RangeDecoder:
     """Reads a stream, each time an interval of 2^24 parts."""
 
