@@ -3,14 +3,10 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from sc2.commands.sending import open_device, read_image
-from sc2.errors import ConfigError, DataError, WireError
+from sc2.commands.sending import open_device, read_image, write_file
+from sc2.errors import DataError, WireError
 from sc2.split.wire import read_container, unpack
-
-if TYPE_CHECKING:
-    from sc2.split.method import ServerHalf
 
 
 def encode_file(
@@ -32,10 +28,7 @@ def encode_file(
     """
     device = open_device(checkpoint, rate)
     container, payload = device.container(read_image(image), str(image), budget=budget)
-    try:
-        output.write_bytes(container)
-    except OSError as error:
-        raise DataError(f"cannot write {output}: {error.strerror}") from error
+    write_file(output, container)
     return f"{output}: {len(container)} bytes ({payload.num_bytes} payload), model {device.fingerprint.hex()}"
 
 
@@ -59,37 +52,16 @@ def decode_file(
         DataError: The container cannot be read.
         WireError: The container is damaged, or was written by another model's device half.
     """
-    from sc2.runs.halves import load_server
-    from sc2.tasks import get_task
+    from sc2.commands.answering import as_plain, in_words, open_servers
 
-    servers: dict[str, tuple[ServerHalf, dict[str, Any]]] = {}
-    for path in checkpoints:
-        half, content = load_server(path)
-        if content["task"] in servers:
-            raise ConfigError(f"{path}: two server halves for the task {content['task']}; use one for each task")
-        servers[content["task"]] = (half, content)
-    if task is not None and task not in servers:
-        raise ConfigError(f"no server half for the task {task}; there are halves for: {', '.join(servers)}")
-    asked = servers if task is None else {task: servers[task]}
+    servers = open_servers(checkpoints, task)
     try:
         data = _read_container(container)
-        answers = {name: _answer(*server, data) for name, server in asked.items()}
+        payloads = {name: unpack(data, server.fingerprint) for name, server in servers.items()}
+        answers = {name: server.answer(payloads[name]) for name, server in servers.items()}
     except WireError as error:
         raise WireError(f"{container}: {error}") from error
-    classes = {name: content["classes"] for name, (_, content) in asked.items()}
-    if as_json:
-        by_task = {name: get_task(name).as_json(answer, classes[name]) for name, answer in answers.items()}
-        return json.dumps(by_task if len(by_task) > 1 else next(iter(by_task.values())))
-    texts = {name: get_task(name).describe(answer, classes[name], top=top) for name, answer in answers.items()}
-    return "\n".join(f"{name}:\n{text}" for name, text in texts.items()) if len(texts) > 1 else texts.popitem()[1]
-
-
-def _answer(server: "ServerHalf", content: dict[str, Any], container: bytes) -> Any:
-    from sc2.tasks import get_task
-
-    payload = unpack(container, bytes.fromhex(content["fingerprint"]))
-    [answer] = get_task(content["task"]).answers(server.answer(server.decode(payload)))
-    return answer
+    return json.dumps(as_plain(servers, answers)) if as_json else in_words(servers, answers, top=top)
 
 
 def _read_container(path: Path) -> bytes:

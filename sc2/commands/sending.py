@@ -1,5 +1,6 @@
 """A device half, of either kind, and what it makes of image files. torch is imported only for a `device.pt`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,13 +41,24 @@ class Device:
             ConfigError: The image fits into the budget at no rate.
             DataError: The image cannot be decoded.
         """
-        pixels = np.asarray(prepare_image(decode_image(data, name), self.input))
-        payload = (
-            self.half.encode(pixels)
-            if budget is None
-            else within(self.half, pixels, budget, sent_bytes=lambda sent: len(pack(sent, self.fingerprint)))
-        )
+        payload = self.payload(data, name, budget=budget, sent_bytes=lambda sent: len(pack(sent, self.fingerprint)))
         return pack(payload, self.fingerprint), payload
+
+    def payload(self, data: bytes, name: str, *, budget: int | None, sent_bytes: Callable[[Payload], int]) -> Payload:
+        """Return the payload of an image file, to be sent in whatever form.
+
+        Args:
+            data: The whole image file.
+            name: What to call it in an error message.
+            budget: Most bytes to send: the highest rate that fits is chosen; None takes the half's own.
+            sent_bytes: How many bytes are sent for a payload, with what goes around it.
+
+        Raises:
+            ConfigError: The image fits into the budget at no rate.
+            DataError: The image cannot be decoded.
+        """
+        pixels = np.asarray(prepare_image(decode_image(data, name), self.input))
+        return self.half.encode(pixels) if budget is None else within(self.half, pixels, budget, sent_bytes=sent_bytes)
 
     def labels(self, payload: Payload) -> list[int] | None:
         """Return the classes in a payload, best first, where the device classifies itself; None otherwise."""
@@ -94,3 +106,15 @@ def read_image(path: Path) -> bytes:
     if len(data) > LARGEST_IMAGE:
         raise DataError(f"{path}: larger than {LARGEST_IMAGE} bytes, the most that is read of an image")
     return data
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a whole file.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}") from error
