@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sc2.errors import ConfigError
+
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -15,24 +17,36 @@ def add_link(commands: "Commands") -> None:
 
 
 def _add_encode(commands: "Commands") -> None:
-    parser = commands.add_parser("encode", help="compress an image with a device half into a .sc2 file")
+    parser = commands.add_parser(
+        "encode",
+        help="compress an image with a device half into a .sc2 file, or several into a session file",
+        epilog="example of a session: sc2 encode device a.png b.png c.png --session -o trip.sc2",
+    )
     parser.add_argument(
         "checkpoint", type=Path, help="device.pt, the folder that holds it, or a folder from export-device"
     )
-    parser.add_argument("image", type=Path, help="any image that Pillow reads")
+    parser.add_argument(
+        "images", type=Path, nargs="+", metavar="image", help="any image that Pillow reads; several with --session"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="the file to write, e.g. out.sc2")
-    _add_rate(parser)
+    parser.add_argument(
+        "--session",
+        action="store_true",
+        help="write one session file of all images instead of a container: what they share is said once, and an image "
+        "costs a few bytes more than its payload",
+    )
+    _add_rate(parser, "container (with --session: packet, without the length before it)")
     parser.set_defaults(run=_encode)
 
 
-def _add_rate(parser: argparse.ArgumentParser) -> None:
+def _add_rate(parser: argparse.ArgumentParser, sent: str = "container") -> None:
     rate = parser.add_mutually_exclusive_group()
     rate.add_argument("--rate", help="another operating point of a half with several, e.g. 2.5")
     rate.add_argument(
         "--budget",
         type=int,
         metavar="BYTES",
-        help="the highest rate of such a half whose container has at most so many bytes",
+        help=f"the highest rate of such a half whose {sent} has at most so many bytes",
     )
 
 
@@ -45,10 +59,14 @@ def _add_decode(commands: "Commands") -> None:
     parser.add_argument(
         "checkpoints", type=Path, nargs="+", metavar="checkpoint", help="server.pt, or the folder that holds it"
     )
-    parser.add_argument("container", type=Path, help="the .sc2 file")
+    parser.add_argument("container", type=Path, help="the .sc2 file: a container, or a session file")
     parser.add_argument("--task", help="use only the server half for this task, e.g. detection")
     parser.add_argument("--top", type=int, default=5, help="classes or boxes to print (default: 5)")
-    parser.add_argument("--json", action="store_true", help="print everything (logits, boxes, masks) as JSON")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print everything (logits, boxes, masks) as JSON; of a session file, a line per image",
+    )
     parser.set_defaults(run=_decode)
 
 
@@ -147,25 +165,32 @@ def _add_selftest(commands: "Commands") -> None:
 
 def _encode(arguments: argparse.Namespace) -> None:
     from sc2.commands.link import encode_file
+    from sc2.commands.session import encode_session
 
-    line = encode_file(
-        arguments.checkpoint, arguments.image, arguments.output, rate=arguments.rate, budget=arguments.budget
-    )
-    print(line)
+    options = {"rate": arguments.rate, "budget": arguments.budget}
+    if arguments.session:
+        for line in encode_session(arguments.checkpoint, arguments.images, arguments.output, **options):
+            print(line, flush=True)
+    elif len(arguments.images) == 1:
+        print(encode_file(arguments.checkpoint, arguments.images[0], arguments.output, **options))
+    else:
+        raise ConfigError(
+            f"a container holds one image, not {len(arguments.images)}: call sc2 encode for each of them, or add "
+            "--session for one file of all"
+        )
 
 
 def _decode(arguments: argparse.Namespace) -> None:
     from sc2.commands.link import decode_file
+    from sc2.commands.session import decode_session
+    from sc2.split.session_file import is_session_file
 
-    print(
-        decode_file(
-            arguments.checkpoints,
-            arguments.container,
-            task=arguments.task,
-            top=arguments.top,
-            as_json=arguments.json,
-        )
-    )
+    options = {"task": arguments.task, "top": arguments.top, "as_json": arguments.json}
+    if is_session_file(arguments.container):
+        for line in decode_session(arguments.checkpoints, arguments.container, **options):
+            print(line, flush=True)
+    else:
+        print(decode_file(arguments.checkpoints, arguments.container, **options))
 
 
 def _export_device(arguments: argparse.Namespace) -> None:
