@@ -20,6 +20,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sc2.entropy import range_decoder  # noqa: F401  (takes half a second, which the first request would wait for)
 from sc2.errors import WireError
 from sc2.serving.batches import Batches, TooMany
 from sc2.serving.halves import Request, ServerHalves, UnknownHalf

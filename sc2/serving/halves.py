@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sc2.entropy import range_decoder  # noqa: F401  (takes half a second, which the first request would wait for)
 from sc2.errors import ConfigError, WireError
 from sc2.runs.halves import load_server
 from sc2.split.method import ServerHalf
@@ -23,7 +22,7 @@ class UnknownHalf(WireError):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A server half.
+    """A server half, ready to answer.
 
     Attributes:
         half: Decodes and answers.
@@ -31,6 +30,7 @@ class Loaded:
         classes: Names of the classes.
         method: Name of the method.
         point: The operating point.
+        fingerprint: What containers of its device half name, 8 bytes.
     """
 
     half: ServerHalf
@@ -38,6 +38,27 @@ class Loaded:
     classes: Sequence[str]
     method: str
     point: str
+    fingerprint: bytes
+
+    def answer(self, payload: Payload) -> Any:
+        """Return the prediction for one image.
+
+        Raises:
+            WireError: No device half of this server half makes such a payload.
+        """
+        [answer] = self.task.answers(self.half.answer(self.half.decode(payload)))
+        return answer
+
+
+def open_half(path: Path) -> Loaded:
+    """Return the server half in a file, or in the folder that holds it.
+
+    Raises:
+        CheckpointError: It is no usable server half.
+    """
+    half, content = load_server(path)
+    names = content["classes"], content["method"], content["point"]
+    return Loaded(half, get_task(content["task"]), *names, bytes.fromhex(content["fingerprint"]))
 
 
 @dataclass(frozen=True)
@@ -69,12 +90,11 @@ class ServerHalves:
     def __init__(self, checkpoints: Sequence[Path]) -> None:
         self.by_fingerprint: dict[bytes, dict[str, Loaded]] = {}
         for path in checkpoints:
-            half, content = load_server(path)
-            task = content["task"]
-            tasks = self.by_fingerprint.setdefault(bytes.fromhex(content["fingerprint"]), {})
-            if task in tasks:
-                raise ConfigError(f"{path}: two server halves for the task {task} of the same device half")
-            tasks[task] = Loaded(half, get_task(task), content["classes"], content["method"], content["point"])
+            loaded = open_half(path)
+            tasks = self.by_fingerprint.setdefault(loaded.fingerprint, {})
+            if loaded.task.name in tasks:
+                raise ConfigError(f"{path}: two server halves for the task {loaded.task.name} of the same device half")
+            tasks[loaded.task.name] = loaded
 
     def listed(self) -> list[dict[str, Any]]:
         """Return what there is: the model that containers name, method, point, task."""
