@@ -72,6 +72,7 @@ def neighbours(rows: list[Row]) -> Figure:
     axes.set_xlabel("Change of the bytes per image")
     axes.margins(x=0.05)
     axes.set_xlim(right=14)
+    axes.set_xticks([tick for tick in axes.get_xticks() if axes.get_xlim()[0] <= tick <= 0])
     both_mark = Line2D([], [], marker="o", linestyle="none", color=OTHER)
     above_mark = Line2D([], [], marker="o", linestyle="none", markerfacecolor="white", markeredgecolor=OTHER)
     texts = ["by the symbols above and to the left: nine tables a channel", "by the one above alone: three"]
