@@ -189,7 +189,7 @@ def test_fewest_bytes_of_measured_points(folder: Path) -> None:
     assert rows_of(found, 2, "local", encoder_limit_kb=300)["payload_bytes_mean"] == 2
     assert sorted(set(found["encoder_limit_kb"].dropna())) == [0, 30, 300]
     assert sorted(set(found["encoder_limit_macs_pct"].dropna())) == [0, 3, 10]
-    assert len(found) == 4 * 6 * 3
+    assert len(found) == 5 * 6 * 3
 
 
 def test_a_threshold_is_reached_by_what_equals_it(folder: Path) -> None:
