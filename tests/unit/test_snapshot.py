@@ -334,7 +334,7 @@ def test_the_committed_snapshots_are_small() -> None:
     assert {path.suffix for path in files} == {*snapshot.COPIED, ".md", ".json"}
     assert not [path for path in files if path.stat().st_size > snapshot.MAX_BYTES]
     # git stores files compressed: this is what a refresh of all of them adds to the repository.
-    assert sum(len(zlib.compress(path.read_bytes())) for path in files) < 2_700_000
+    assert sum(len(zlib.compress(path.read_bytes())) for path in files) < 2_750_000
 
 
 def test_no_committed_figure_shows_uncommitted_work() -> None:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sc2.report import plot
-from sc2.report.figures.rate_accuracy_variants import _BEHIND, _OVER
+from sc2.report.figures.rate_accuracy_variants import _OVER
 from sc2.report.looks import look
 from sc2.report.series import Context
 from tests.unit.test_many_curves import tables_of
@@ -43,7 +43,7 @@ def test_a_panel_for_every_curve_but_the_first_and_the_corners(figure: Figure) -
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles == ["Entropic student", "Entropic student.slow", "Gained student", "Gained student.wide"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-        *("the panel's own", "what it differs from", "the others"),
+        *("in colour: what is named above", "in grey: what it differs from"),
         "Local model",
     ]
 
@@ -55,8 +55,7 @@ def test_a_variant_stands_over_its_method_and_a_method_over_the_first(figure: Fi
     for axes, method in zip(figure.axes, METHODS[1:5], strict=True):
         colour = look(method, families.get(method, "other")).colour
         assert lines(axes, colour) == [sizes(method)], method
-        # Two of five curves are the panel's own and what it differs from.
-        assert len(lines(axes, _BEHIND)) == 3
+        assert sum(len(sizes(line)) == 4 for line in axes.lines) == 2
 
 
 def test_every_panel_has_the_same_axes_the_teacher_and_the_corner(figure: Figure) -> None:
@@ -72,4 +71,3 @@ def test_every_panel_has_the_same_axes_the_teacher_and_the_corner(figure: Figure
 def test_a_single_curve_has_a_panel(methods: list[str]) -> None:
     [axes] = drawn(methods).axes
     assert axes.get_title(loc="left") == methods[-1].replace("_", " ").capitalize()
-    assert not lines(axes, _BEHIND)

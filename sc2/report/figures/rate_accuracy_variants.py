@@ -1,7 +1,7 @@
 """Rate–accuracy of variants: one panel per curve in colour, over the curve that it differs from, in grey.
 
 A variant `method.name` stands over its method, any other curve over the run file's first. All panels have the same
-axes; the curves of other panels are faint behind, and the corners are in every panel.
+axes, and the corners.
 """
 
 import math
@@ -24,7 +24,7 @@ _PANEL = (3.1, 2.2)
 """Width and height of a panel (inches)."""
 
 _TICKS = 5
-_OVER, _BEHIND = "#555555", "#dcdcdc"
+_OVER = "#555555"
 
 
 def draw(tables: Tables, context: Context) -> Figure:
@@ -33,7 +33,7 @@ def draw(tables: Tables, context: Context) -> Figure:
     compared = [series for series in curves if not is_corner(series.facts.family)]
     shown = compared[1:] or compared or curves[:1]
     corners = [series for series in curves if is_corner(series.facts.family)]
-    layout = Layout([*_key(), *style.entries(corners)], columns=3)
+    layout = Layout([*_key(), *style.entries(corners)], columns=2)
     rows, columns = math.ceil(len(shown) / _COLUMNS), min(len(shown), _COLUMNS)
     figure = layout.canvas()
     figure.set_size_inches(columns * _PANEL[0], rows * _PANEL[1] + 1.0)
@@ -61,14 +61,13 @@ def _over(series: Series, compared: Sequence[Series]) -> Series:
 
 
 def _key() -> list[Entry]:
-    names = {"the panel's own": (style.INK, 1.6), "what it differs from": (_OVER, 1.2), "the others": (_BEHIND, 1.2)}
-    return [
-        Entry("", Line2D([], [], color=colour, linewidth=width, label=text)) for text, (colour, width) in names.items()
-    ]
+    own = Line2D([], [], color=style.INK, linewidth=1.6, label="in colour: what is named above")
+    over = Line2D([], [], color=_OVER, linewidth=1.2, marker="o", markersize=3, label="in grey: what it differs from")
+    return [Entry("", own), Entry("", over)]
 
 
 def _panel(axes: Axes, curves: Sequence[Series], own: Series, over: Series, tables: Tables) -> Scale:
-    """Draw a curve over the one that it differs from, and over all others."""
+    """Draw a curve over the one that it differs from, on axes for all of them."""
     scale = data_axis(axes, curves, _TICKS)
     teacher = teacher_value(tables)
     style.quality_axis(axes, curves, teacher, tables.quality.label)
@@ -80,6 +79,4 @@ def _panel(axes: Axes, curves: Sequence[Series], own: Series, over: Series, tabl
             style.curve(axes, series, x, scale.length(series.data_bytes_errors), filled=True)
         elif series is over:
             axes.plot(x, series.quality, "o-", color=_OVER, linewidth=1.2, markersize=3, zorder=2.5)
-        else:
-            axes.plot(x, series.quality, color=_BEHIND, linewidth=0.9, zorder=1.5)
     return scale
