@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sc2.errors import ConfigError
+from sc2.errors import ConfigError, WireError
 from sc2.serving.halves import Loaded, open_half
+from sc2.split.wire import Payload
 
 
 def open_servers(checkpoints: Sequence[Path], task: str | None) -> dict[str, Loaded]:
@@ -28,6 +29,23 @@ def open_servers(checkpoints: Sequence[Path], task: str | None) -> dict[str, Loa
     if task is not None and task not in servers:
         raise ConfigError(f"no server half for the task {task}; there are halves for: {', '.join(servers)}")
     return servers if task is None else {task: servers[task]}
+
+
+def all_answers(servers: Mapping[str, Loaded], payloads: Mapping[str, Payload]) -> dict[str, Any]:
+    """Return the prediction of each server half for one image.
+
+    Raises:
+        WireError: One of them cannot decode its payload; where there are several, the message says which.
+    """
+    answers = {}
+    for name, server in servers.items():
+        try:
+            answers[name] = server.answer(payloads[name])
+        except WireError as error:
+            if len(servers) == 1:
+                raise
+            raise WireError(f"the server half for {name}: {error}; decode without it") from error
+    return answers
 
 
 def as_plain(servers: Mapping[str, Loaded], answers: Mapping[str, Any]) -> Any:

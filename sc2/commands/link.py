@@ -52,13 +52,13 @@ def decode_file(
         DataError: The container cannot be read.
         WireError: The container is damaged, or was written by another model's device half.
     """
-    from sc2.commands.answering import as_plain, in_words, open_servers
+    from sc2.commands.answering import all_answers, as_plain, in_words, open_servers
 
     servers = open_servers(checkpoints, task)
     try:
         data = _read_container(container)
         payloads = {name: unpack(data, server.fingerprint) for name, server in servers.items()}
-        answers = {name: server.answer(payloads[name]) for name, server in servers.items()}
+        answers = all_answers(servers, payloads)
     except WireError as error:
         raise WireError(f"{container}: {error}") from error
     return json.dumps(as_plain(servers, answers)) if as_json else in_words(servers, answers, top=top)

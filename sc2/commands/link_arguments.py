@@ -59,7 +59,7 @@ def _add_decode(commands: "Commands") -> None:
     parser.add_argument(
         "checkpoints", type=Path, nargs="+", metavar="checkpoint", help="server.pt, or the folder that holds it"
     )
-    parser.add_argument("container", type=Path, help="the .sc2 file: a container, or a session file")
+    parser.add_argument("container", type=Path, help="the .sc2 file: a container, also from a pipe, or a session file")
     parser.add_argument("--task", help="use only the server half for this task, e.g. detection")
     parser.add_argument("--top", type=int, default=5, help="classes or boxes to print (default: 5)")
     parser.add_argument(
@@ -168,6 +168,8 @@ def _encode(arguments: argparse.Namespace) -> None:
     from sc2.commands.session import encode_session
 
     options = {"rate": arguments.rate, "budget": arguments.budget}
+    if arguments.output.resolve() in (image.resolve() for image in arguments.images):
+        raise ConfigError(f"{arguments.output} is one of the images: name another file with --output")
     if arguments.session:
         for line in encode_session(arguments.checkpoint, arguments.images, arguments.output, **options):
             print(line, flush=True)

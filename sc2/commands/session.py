@@ -31,6 +31,8 @@ def encode_session(
         WireError: An image's payload does not fit into the session that the first one began.
     """
     device = open_device(checkpoint, rate)
+    if not output.parent.is_dir():
+        raise DataError(f"cannot write {output}: there is no folder {output.parent}; create it")
     file = io.BytesIO()
     writer = SessionWriter(file, device.fingerprint)
     for number, image in enumerate(images):
@@ -45,7 +47,7 @@ def encode_session(
     end_bytes, content = writer.end(), file.getvalue()
     write_file(output, content)
     yield (
-        f"{output}: {len(content)} bytes for {writer.packets} images "
+        f"{output}: {len(content)} bytes for {writer.packets} image{'s' * (writer.packets > 1)} "
         f"(hello {writer.hello_bytes}, end {end_bytes}), model {device.fingerprint.hex()}"
     )
 
@@ -71,14 +73,14 @@ def decode_session(
         DataError: The file cannot be read.
         WireError: The file is damaged, truncated, or of another model. The message names the file and the packet.
     """
-    from sc2.commands.answering import as_plain, in_words, open_servers
+    from sc2.commands.answering import all_answers, as_plain, in_words, open_servers
 
     servers = open_servers(checkpoints, task)
     try:
         with path.open("rb") as file:
             for received in SessionReader(file, [server.fingerprint for server in servers.values()]):
                 try:
-                    answers = {name: server.answer(received.payload) for name, server in servers.items()}
+                    answers = all_answers(servers, dict.fromkeys(servers, received.payload))
                 except WireError as error:
                     raise WireError(f"packet {received.number}: {error}") from error
                 if as_json:

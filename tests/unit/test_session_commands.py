@@ -231,7 +231,21 @@ def test_an_image_that_cannot_be_read_is_named_and_nothing_is_written(
     assert "bad.png" in capsys.readouterr().err
     assert not out.exists()
     assert main(["encode", str(tiny.artifact), str(tiny.images[0]), "--session", "-o", str(tmp_path / "no/out")]) == 2
-    assert "cannot write" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert f"cannot write {tmp_path / 'no/out'}: there is no folder {tmp_path / 'no'}; create it" in told.err
+    assert not told.out, "before any image is encoded"
+
+
+@pytest.mark.parametrize("options", [[], ["--session"]])
+def test_an_image_is_not_overwritten(
+    options: list[str], tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = tmp_path / "photo.png"
+    image.write_bytes(tiny.images[0].read_bytes())
+    same = tmp_path / "." / "photo.png"
+    assert main(["encode", str(tiny.artifact), str(image), *options, "-o", str(same)]) == 2
+    assert "photo.png is one of the images: name another file" in capsys.readouterr().err
+    assert image.read_bytes() == tiny.images[0].read_bytes()
 
 
 def test_what_is_wrong_with_a_file_is_told_after_the_answers_before_it(
