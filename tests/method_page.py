@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sc2.methods import get_method
+from sc2.jobs.identity import method_facts
 from sc2.report import overview, style
 from sc2.report.series import READ, read_tables
 from tests import method_tables as tables
@@ -48,16 +48,17 @@ def section(root: Path = ROOT) -> str:
     """Return the section for the snapshots in a project."""
     reference = root / "docs" / "reference"
     parts = [BEGIN]
+    device = []
     for benchmark, (heading, quality, shown) in QUALITY.items():
         read = _reader(reference / benchmark)
-        parts += [f"### {heading}", tables.points(read("rate_quality"), quality, shown)]
+        runs = read("rate_quality")
+        device.append((heading, runs, read("latency")))
+        parts += [f"### {heading}", tables.points(runs, quality, shown)]
         parts += [
             tables.nearest(read("paired")),
             tables.equal(read("byte_ratios")),
             tables.bd_rates(read("comparison")),
         ]
-    costs = [(heading, _reader(reference / benchmark)) for benchmark, (heading, *_) in QUALITY.items()]
-    device = [(heading, read("rate_quality"), read("latency")) for heading, read in costs]
     parts += ["### What the device runs", tables.device(device)]
     read = _reader(reference / ABLATION)
     parts += ["### One thing changed at a time", tables.variants(read("rate_quality"), read("comparison"))]
@@ -72,10 +73,7 @@ def section(root: Path = ROOT) -> str:
 
 def draw(target: Path, root: Path = ROOT) -> None:
     """Draw our methods beside the Entropic Student, BPG and the corners, a panel per benchmark of the page."""
-    facts = [
-        {"name": name, "family": get_method(name).family, "symbol": get_method(name).rate_axis.symbol} for name in DRAWN
-    ]
-    shown = []
+    facts, shown = method_facts(DRAWN), []
     for benchmark in QUALITY:
         folder = root / "docs" / "reference" / benchmark
         read = read_tables({name: folder / f"{name}.csv" for name in READ}, facts)

@@ -96,10 +96,10 @@ def _compare_tasks(config: Config, keys: Keys) -> Described | None:
     titles = [benchmark.config.title for benchmark in benchmarks]
     methods = dict.fromkeys(name for benchmark in benchmarks for name in benchmark.methods)
     inputs = [_input(benchmark) for benchmark in benchmarks]
-    return {"benchmarks": members, "titles": titles, "inputs": inputs, "methods": _facts(methods)}, ()
+    return {"benchmarks": members, "titles": titles, "inputs": inputs, "methods": method_facts(methods)}, ()
 
 
-def _facts(methods: Iterable[str]) -> list[dict[str, str]]:
+def method_facts(methods: Iterable[str]) -> list[dict[str, str]]:
     """Return what figures and pages need to know about some methods, in that order; only the spec reaches them."""
     named = ((name, get_method(name)) for name in methods)
     return [{"name": name, "family": method.family, "symbol": method.rate_axis.symbol} for name, method in named]
@@ -179,7 +179,7 @@ def _plot_figure(config: Config, benchmark: Benchmark, keys: Keys) -> Described 
     if keys["figure"] not in config.run.figures:
         return None
     spec: dict[str, Any] = {"figure": keys["figure"], "title": benchmark.config.title}
-    spec |= {"methods": _facts(benchmark.methods)}
+    spec |= {"methods": method_facts(benchmark.methods)}
     curves = [number for number in _published(config, benchmark) if number["place"] is not None]
     spec |= {"published": curves, "input_px": nominal_size(benchmark.config.input)} if curves else {}
     return spec, (f"sc2.report.figures.{keys['figure']}",)
@@ -187,11 +187,11 @@ def _plot_figure(config: Config, benchmark: Benchmark, keys: Keys) -> Described 
 
 def _model_latency(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
     own = [[run.method, run.point, run.seed] for run in runs(config, benchmark.name)]
-    return {"title": benchmark.config.title, "methods": _facts(benchmark.methods), "runs": own}, ()
+    return {"title": benchmark.config.title, "methods": method_facts(benchmark.methods), "runs": own}, ()
 
 
 def _snapshot(config: Config, benchmark: Benchmark, keys: Keys) -> Described:
-    methods = _facts(benchmark.methods)
+    methods = method_facts(benchmark.methods)
     return {"title": benchmark.config.title, "config": str(config.path.name), "methods": methods}, ()
 
 
